@@ -1,0 +1,5 @@
+"""Eager steps of tinygrad_lab against NumPy written by hand and against its peers.
+
+``python -m benchmarks`` measures everything and prints ratios and bars; ``--help`` lists the rest.
+Nothing here runs under pytest: a timing is a measurement to read, not a test to pass.
+"""

@@ -1,0 +1,101 @@
+"""Before anything is timed: do all participants compute the same?
+
+The hand-written gradients are checked against central differences in float64, and everybody else's
+loss and gradients against the hand-written ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks import handwritten
+from benchmarks.participant import Outcome, Participant
+from benchmarks.problems import Chain, Training
+
+LOSS_STEPS = 3  # steps after which the losses still have to agree: the updates are the same too
+
+
+class Disagreement(Exception):
+    """A participant computes something else than the hand-written step."""
+
+
+def check(problem: Any, reference: Participant, others: list[Participant]) -> None:
+    """Raise `Disagreement` unless all compute the same loss, gradients and updates."""
+    if isinstance(problem, Training):
+        check_by_differences(problem)
+    expected = reference.outcome()
+    expected_losses = _losses(reference)
+    for other in others:
+        compare(other.name, other.outcome(), expected)
+        losses = _losses(other)
+        if not np.allclose(losses, expected_losses, rtol=2e-3):
+            raise Disagreement(f"{other.name}: losses {losses}, expected {expected_losses}")
+
+
+def compare(name: str, got: Outcome, expected: Outcome) -> None:
+    """Compare to float32's precision: of the loss, and of each gradient's largest element.
+
+    Sums of a million or of a thousand float32 terms differ between summation orders, hence 10⁻⁴.
+    """
+    if not np.isclose(got.loss, expected.loss, rtol=1e-4):
+        raise Disagreement(f"{name}: loss {got.loss}, expected {expected.loss}")
+    if got.gradients.keys() != expected.gradients.keys():
+        missing = got.gradients.keys() ^ expected.gradients.keys()
+        raise Disagreement(f"{name}: gradients of {sorted(missing)} are missing or too many")
+    for key, wanted in expected.gradients.items():
+        gradient = got.gradients[key]
+        if np.shape(gradient) != wanted.shape:
+            raise Disagreement(
+                f"{name}: gradient of {key} has shape {np.shape(gradient)}, not {wanted.shape}"
+            )
+        error = np.abs(gradient - wanted).max() / np.abs(wanted).max()
+        if not error <= 1e-4:
+            raise Disagreement(f"{name}: gradient of {key} is off by {error:.1e} of its maximum")
+
+
+def check_by_differences(problem: Training, step: float = 1e-7) -> None:
+    """The hand-written gradient along one random direction per parameter, in float64.
+
+    The step is short enough for hardly any ReLU to change sides within it.
+    """
+    compute = handwritten.STEPS[problem.model]
+    start = {name: value.astype(np.float64) for name, value in problem.parameters.items()}
+    x = problem.x.astype(np.float64)
+    random = np.random.default_rng(0)
+    _, gradients = compute(start, x, problem.labels)
+    for name, value in start.items():
+        direction = random.standard_normal(value.shape)
+        direction /= np.linalg.norm(direction)
+        above, _ = compute(start | {name: value + step * direction}, x, problem.labels)
+        below, _ = compute(start | {name: value - step * direction}, x, problem.labels)
+        slope, wanted = (gradients[name] * direction).sum(), (above - below) / (2 * step)
+        if not np.isclose(slope, wanted, rtol=1e-4, atol=1e-8):
+            raise Disagreement(f"by hand: slope along {name} is {slope}, differences say {wanted}")
+
+
+def shortened(problem: Any) -> Any:
+    """A smaller problem of the same kind, where checking the full one would take as long as timing.
+
+    Float32 gradients of a million elements are checked on a thousand.
+    """
+    if isinstance(problem, Chain) and problem.size > 1_000:
+        small = slice(0, 1_000)
+        w, b = (v if problem.constants else v[small] for v in (problem.w, problem.b))
+        return replace(problem, size=1_000, x=problem.x[small], w=w, b=b)
+    return problem
+
+
+def _losses(participant: Participant) -> list[float]:
+    """The loss of the first steps, as floats."""
+    participant.reset()
+    return [_as_float(participant.step()) for _ in range(LOSS_STEPS)]
+
+
+def _as_float(loss: Any) -> float:
+    """A step returns its loss, or loss and gradients, each in its own type."""
+    if isinstance(loss, tuple):
+        loss = loss[0]
+    return float(loss.data if type(loss).__name__ == "Value" else loss.item())

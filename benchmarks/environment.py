@@ -1,0 +1,86 @@
+"""The state every measurement starts from, and what to say about the machine.
+
+Limits on threads only count when they are set before NumPy is loaded. So nothing is measured in the
+process of the command itself: it starts fresh ones, in an environment that has the limits.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ONE_THREAD = {
+    name: "1"
+    for name in (
+        "OPENBLAS_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+    )
+}
+PACKAGES = ("numpy", "tinygrad_lab", "torch", "autograd", "mygrad", "micrograd")
+MIB = 1 << 20
+
+
+def run_python(*arguments: str) -> str:
+    """Run a fresh, single-threaded Python from the repository's root; return what it printed.
+
+    The child's standard error is passed through, so its progress bar is seen. Raises
+    `subprocess.CalledProcessError` when the child fails.
+    """
+    command = [sys.executable, *arguments]
+    environment = os.environ | ONE_THREAD
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
+
+
+def settle_allocator() -> None:
+    """Allocate and free one 31 MB block, which fixes the state of glibc's allocator.
+
+    Until a block of about that size was freed, glibc gives every larger array back to the system
+    and fetches it anew (its mmap threshold starts at 128 kB and rises to the size of the largest
+    mapped block freed, at most 32 MB). Whichever participant happened to free a large array first
+    would speed up all that come after it.
+    """
+    block = bytearray(31 * MIB)
+    del block
+
+
+def installed(package: str) -> bool:
+    """Whether ``package`` can be imported, found out without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+def describe() -> dict[str, str]:
+    """Processor, cores, Python and package versions: what a reader needs to judge a number."""
+    facts = {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+    for package in PACKAGES:
+        try:
+            facts[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            facts[package] = "from source" if installed(package) else "not installed"
+    facts["threads"] = "1 (BLAS, PyTorch)"
+    return facts
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"

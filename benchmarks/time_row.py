@@ -1,0 +1,45 @@
+"""Check and time one row in this process: ``python -m benchmarks.time_row KEY ROUNDS``.
+
+A process for each row keeps rows apart: a garbage collector that has PyTorch's objects to walk
+through, or an allocator that another row has stretched, would change micrograd's times by tens of
+percents. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from typing import Any
+
+from benchmarks.check import check, shortened
+from benchmarks.environment import settle_allocator
+from benchmarks.harness import alternate
+from benchmarks.rows import BY_KEY
+
+
+def time_row(key: str, rounds: int) -> dict[str, Any]:
+    """Timings of one row, in seconds a step and ratios to the reference."""
+    settle_allocator()
+    row = BY_KEY[key]
+    present = [peer for peer in row.peers if peer.available]
+    builders = [peer.builder(row.kind) for peer in present]
+
+    problem = row.problem()
+    small = shortened(problem)
+    reference, *others = (build(small) for build in builders)
+    check(small, reference, others)
+
+    participants = [build(problem) for build in builders]
+    timings = alternate(participants, rounds)
+    return {
+        "key": key,
+        "rounds": rounds,
+        "collector": gc.isenabled(),
+        "left out": [peer.name for peer in row.peers if not peer.available],
+        "timings": [timing.as_dict() for timing in timings],
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(time_row(sys.argv[1], int(sys.argv[2]))))

@@ -1,0 +1,43 @@
+"""Where arrays come from: Python floats, NumPy, CuPy.
+
+An op is written once, against a *namespace* ``xp``: an object that offers every function of the
+table for one kind of array. This package finds the namespace that an array comes with. For
+Tensors the namespace is the ops themselves (``tensor.py`` puts it in), which is how the gradient
+of a gradient comes out of the very same rules.
+"""
+
+from tinygrad_lab.backends.namespace import (
+    Array,
+    Namespace,
+    forwards,
+    namespace_of,
+    namespaces,
+)
+from tinygrad_lab.backends.numpy import NUMPY
+from tinygrad_lab.backends.python import PYTHON
+
+__all__ = [
+    "NUMPY",
+    "PYTHON",
+    "Array",
+    "Namespace",
+    "backend_for_device",
+    "forwards",
+    "namespace_of",
+    "namespaces",
+]
+
+
+def backend_for_device(device: str) -> Namespace:
+    """The backend whose arrays live on ``device``: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    Raises:
+        DeviceError: for a device that is not there, saying what is missing.
+    """
+    if device == "cpu":
+        return NUMPY
+    if device == "python":
+        return PYTHON
+    from tinygrad_lab.backends.cupy import cupy_backend
+
+    return cupy_backend(device)

@@ -1,0 +1,72 @@
+"""CuPy arrays, on an NVIDIA GPU: the extra ``cuda``, imported when a GPU is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
+from tinygrad_lab.errors import DeviceError
+
+__all__ = ["cupy_backend"]
+
+
+class _CuPy(Namespace):
+    name = "cupy"
+    default_device = "cuda"
+
+    def __init__(self, library: Any, cupy: Any) -> None:
+        super().__init__(library)
+        self.cupy = cupy
+
+    def device_of(self, array: Array) -> str:
+        number = array.device.id
+        return "cuda" if number == 0 else f"cuda:{number}"
+
+    def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Array:
+        with self.cupy.cuda.Device(int((device or "cuda").partition(":")[2] or 0)):
+            return self.cupy.array(data, dtype=dtype)
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        return self.cupy.asnumpy(array)  # type: ignore[no-any-return]
+
+    def add_at(self, target: Array, key: Any, values: Array) -> None:
+        self.cupy.add.at(target, key, values)
+
+    def erf(self, x: Array) -> Array:
+        from cupyx.scipy.special import erf
+
+        return erf(x)
+
+
+@cache
+def _load() -> _CuPy:
+    try:
+        import array_api_compat.cupy as library
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            "device 'cuda' needs CuPy, which is not installed: pip install 'tinygrad_lab[cuda]'."
+        ) from error
+    if not cupy.cuda.is_available():
+        raise DeviceError("device 'cuda' needs an NVIDIA GPU and its driver; CuPy finds none.")
+    backend = _CuPy(library, cupy)
+    namespaces[cupy.ndarray] = backend
+    return backend
+
+
+def cupy_backend(device: str) -> Namespace:
+    """The CuPy backend, if ``device`` is there.
+
+    Raises:
+        DeviceError: without CuPy, without a GPU, or for a name that is no device.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or (number and not number.isdigit()):
+        raise DeviceError(f"expected a device 'cpu', 'cuda' or 'cuda:1', got {device!r}.")
+    backend = _load()
+    if number and int(number) >= backend.cupy.cuda.runtime.getDeviceCount():
+        raise DeviceError(f"there is no device {device!r}.")
+    return backend

@@ -1,0 +1,138 @@
+"""Finding the namespace ``xp`` that a kind of array comes with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.backends.scatter import Scatter
+from tinygrad_lab.errors import ArgumentTypeError, DeviceError
+
+__all__ = ["Array", "Namespace", "forwards", "namespace_of", "namespaces"]
+
+Array = Any
+"""A Python float, a NumPy array or a CuPy array (ops are written once, against any of them)."""
+
+forwards: dict[str, Callable[..., Any]] = {}
+"""The forward of every op of the table, by name: what ``xp`` offers beyond its library."""
+
+
+class Namespace:
+    """The functions of one array library, and the little that each backend does differently.
+
+    An attribute is looked for, in this order, among the backend's own methods, in the library,
+    and in the table of ops (whose forward is then bound to this namespace). What was found is
+    remembered in the instance, so that a second look-up costs what a module attribute costs.
+    """
+
+    name: str
+    default_device: str
+
+    def __init__(self, library: Any) -> None:
+        self.library = library
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = getattr(self.library, name, None)
+        if found is None:
+            forward = forwards.get(name)
+            if forward is None:
+                raise AttributeError(f"the {self.name} namespace has no function {name!r}")
+
+            def found(*arrays: Array, **attributes: Any) -> Array:
+                return forward(self, *arrays, **attributes)
+
+        setattr(self, name, found)
+        return found
+
+    def __repr__(self) -> str:
+        return f"<namespace {self.name}>"
+
+    def device_of(self, array: Array) -> str:
+        """The device that holds the array."""
+        return self.default_device
+
+    def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Array:
+        """Data as an array that shares no memory with it."""
+        raise NotImplementedError
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        """The array on the CPU, without a copy where it is there already."""
+        raise NotImplementedError
+
+    def add_at(self, target: Array, key: Any, values: Array) -> None:
+        """``target[key] += values``, in place, where repeated indices add up."""
+        raise NotImplementedError
+
+    def put_at(
+        self, values: Array, arrays: tuple[Array, ...], *, key: Any, shape: tuple[int, ...]
+    ) -> Scatter:
+        """Zeros of a shape with values added at an index, not yet written out."""
+        return Scatter(self, values, arrays, key, shape)
+
+
+namespaces: dict[type, Any] = {}
+"""From the class of an array to its namespace: the one dictionary look-up of an op."""
+
+
+def _discover(array: Array) -> Namespace:
+    """The namespace of a kind of array that was not met before."""
+    kind = type(array)
+    if isinstance(array, np.ndarray | np.generic):
+        found = namespaces[np.ndarray]
+    elif kind.__module__.partition(".")[0] == "cupy":
+        from tinygrad_lab.backends.cupy import cupy_backend
+
+        found = cupy_backend("cuda")
+    elif hasattr(kind, "__array_namespace__"):
+        found = _ArrayAPINamespace(array.__array_namespace__())
+    else:
+        raise ArgumentTypeError(
+            f"expected a Tensor, a number or an array (NumPy, CuPy), got {kind.__name__}: "
+            f"{array!r:.80}. Make a tensor of it first: tg.tensor(...)."
+        )
+    namespaces[kind] = found
+    return found  # type: ignore[no-any-return]
+
+
+class _ArrayAPINamespace(Namespace):
+    """Any library that follows the Array API standard; proves that an op keeps to it."""
+
+    default_device = "cpu"
+
+    def __init__(self, library: Any) -> None:
+        super().__init__(library)
+        self.name = library.__name__
+
+    def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Array:
+        return self.library.asarray(data, dtype=dtype, copy=True)
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(array)
+
+    def add_at(self, target: Array, key: Any, values: Array) -> None:
+        buffer = np.array(target)
+        np.add.at(buffer, key, np.asarray(values))
+        target[...] = self.library.asarray(buffer)
+
+
+def namespace_of(arrays: Iterable[Array]) -> Any:
+    """The namespace of arrays that meet in one op; Python numbers go with any other.
+
+    Raises:
+        DeviceError: if the arrays live on different devices.
+    """
+    found = None
+    for array in arrays:
+        namespace = namespaces.get(array.__class__) or _discover(array)
+        if found is None or found.name == "python":
+            found = namespace
+        elif namespace is not found and namespace.name != "python":
+            raise DeviceError(
+                f"arrays of {found.name} ({found.default_device}) and of {namespace.name} "
+                f"({namespace.default_device}) do not mix. Move one of them: x.to(device)."
+            )
+    return found

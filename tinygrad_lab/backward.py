@@ -1,0 +1,148 @@
+"""The reverse sweep: the chain rule, from an output back to everything it was computed from.
+
+Let f be the output and v any value on the way to it. Write g(v) for the gradient of f with
+respect to v. If v is used as input number i of u = op(..., v, ...), the chain rule says that
+this use contributes
+
+    (g(u) pulled back through op, to input i)        for scalars: g(u) * du/dv
+
+and g(v) is the sum of the contributions of all its uses. Starting from g(f) = 1, the sweep
+visits the nodes from the youngest to the oldest. A value is always older than the values that
+use it, so when its turn comes, all its uses have contributed and its gradient is complete.
+
+Source: Griewank & Walther, "Evaluating Derivatives", 2nd ed., 2008, section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heapify, heappop, heappush
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from tinygrad_lab.backends import Array
+from tinygrad_lab.backends.scatter import Scatter
+from tinygrad_lab.errors import GraphFreedError
+from tinygrad_lab.node import SMALL, Leaf, Node
+
+__all__ = ["Cotangents", "ancestors", "hooks", "sweep"]
+
+
+def sweep(
+    outputs: Mapping[Node, Array],
+    *,
+    within: set[Node] | None = None,
+    pull_back: Callable[[Node, Array], Iterable[tuple[Node, Any]]] | None = None,
+    observe: Callable[[Node, Array], Array] | None = None,
+    free: bool = False,
+    keep: int = SMALL,
+) -> dict[Node, Array]:
+    """Gradients of the leaves, from those of the outputs.
+
+    Args:
+        outputs: nodes to start from, each with its gradient.
+        within: visit no other nodes than these.
+        pull_back: takes the place of ``node.pull_back``, to record or to check it.
+        observe: is shown every complete gradient and returns the one to go on with.
+        free: drop what a node keeps as soon as it was used.
+        keep: keep gradients of up to so many elements in their nodes, for pictures.
+
+    Raises:
+        GraphFreedError: if an earlier sweep dropped what this one needs.
+    """
+    gradients: dict[Node, Any] = dict(outputs)
+    queue = [(node.order, node) for node in gradients if node.__class__ is not Leaf]
+    heapify(queue)
+    while queue:
+        node = heappop(queue)[1]
+        g = gradients.pop(node)
+        if g.__class__ in _PENDING:
+            g = g.total()
+        if observe is not None:
+            g = observe(node, g)
+        if g.__class__ is float or getattr(g, "size", SMALL + 1) <= keep:
+            node._gradient = g
+        try:
+            for input_node, contribution in (
+                node.pull_back(g) if pull_back is None else pull_back(node, g)
+            ):
+                if input_node in gradients:
+                    gradients[input_node] = gradients[input_node] + contribution
+                elif within is None or input_node in within:
+                    gradients[input_node] = contribution
+                    if input_node.__class__ is not Leaf:
+                        heappush(queue, (input_node.order, input_node))
+        except AttributeError as error:
+            raise _freed(node) or error from None
+        if free:
+            node.release()
+    return {leaf: _complete(leaf, g, observe) for leaf, g in gradients.items()}
+
+
+def _complete(leaf: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Array:
+    if g.__class__ in _PENDING:
+        g = g.total()
+    return g if observe is None else observe(leaf, g)
+
+
+def _freed(node: Node) -> GraphFreedError | None:
+    """The error to raise if a node's arrays are gone; None if it still has them."""
+    plan = getattr(node, "plan", None)
+    if plan is None or not plan.keeps or node.kept:
+        return None
+    return GraphFreedError(
+        f"the arrays that {plan.op.name} kept for the way back are gone: backward(free=True) "
+        f"dropped them. Call backward() without free=True to go back twice.\n  at {node.line}"
+    )
+
+
+hooks: WeakKeyDictionary[Node, dict[int, Callable[[Array], Array | None]]] = WeakKeyDictionary()
+"""What ``Tensor.register_hook`` registered: functions that see, and may replace, a gradient."""
+
+
+def run_hooks(node: Node, g: Array) -> Array:
+    """A gradient after the hooks of its node."""
+    for hook in list(hooks.get(node, {}).values()):
+        replaced = hook(g)
+        g = g if replaced is None else replaced
+    return g
+
+
+def ancestors(outputs: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
+    """All nodes that outputs were computed from, themselves included, oldest first.
+
+    The search does not go beyond the nodes in ``stop``.
+    """
+    found = dict.fromkeys(outputs)
+    waiting = list(found)
+    ends = set(stop)
+    while waiting:
+        node = waiting.pop()
+        if node in ends:
+            continue
+        for input_node in node.inputs:
+            if input_node is not None and input_node not in found:
+                found[input_node] = None
+                waiting.append(input_node)
+    return sorted(found, key=lambda node: node.order, reverse=True)
+
+
+class Cotangents:
+    """Gradients of some of the several outputs of one op; None for those not reached."""
+
+    __slots__ = ("_count", "_gradients")
+    shape = dtype = None
+
+    def __init__(self, count: int, gradients: Mapping[int, Any]) -> None:
+        self._count = count
+        self._gradients = gradients
+
+    def __add__(self, other: Cotangents) -> Cotangents:
+        return Cotangents(self._count, {**self._gradients, **other._gradients})
+
+    def total(self) -> tuple[Any, ...]:
+        """One gradient for each output."""
+        return tuple(self._gradients.get(position) for position in range(self._count))
+
+
+_PENDING = frozenset({Scatter, Cotangents})

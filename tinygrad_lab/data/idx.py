@@ -1,0 +1,109 @@
+"""IDX: the file format in which MNIST is published, an array behind a header of a few bytes."""
+
+import gzip
+import math
+import os
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.errors import DataError
+
+__all__ = ["read_idx"]
+
+ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
+    0x08: np.dtype(">u1"),
+    0x09: np.dtype(">i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+MAGIC_BYTES = 4
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read the array in an IDX file, gzip-compressed or plain.
+
+    Which of both it is, is told from the file's first bytes, not from its name.
+
+    Returns an array of the shape in the file's header, of dtype uint8, int8, int16, int32, float32
+    or float64 in native byte order: MNIST's images are uint8 of shape (samples, 28, 28), its
+    labels uint8 of shape (samples,). The array is the caller's own and can be written to.
+
+    Raises ``DataError`` where the file is not IDX, is damaged, is shorter or longer than its
+    header says, or holds an array that NumPy cannot; ``OSError`` where it cannot be read.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "labels-idx1-ubyte")
+    ...     _ = path.write_bytes(bytes([0, 0, 0x08, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     read_idx(path)
+    array([7, 2, 1], dtype=uint8)
+
+    Source: the format's description on the MNIST page by LeCun, Cortes and Burges.
+    """
+    content = _read_decompressed(path)
+    element_type, num_axes = _parse_magic(path, content)
+    shape = _parse_shape(path, content, num_axes)
+    header_length = MAGIC_BYTES + 4 * num_axes
+    expected = math.prod(shape) * element_type.itemsize
+    got = len(content) - header_length
+    if got != expected:
+        raise DataError(
+            f"{path}: {'truncated' if got < expected else 'trailing bytes'}: expected {expected} "
+            f"bytes after the header, for shape {shape} of {element_type.name}; got {got}"
+        )
+    elements = np.frombuffer(content, dtype=element_type, offset=header_length)
+    try:
+        array = elements.reshape(shape)
+    except ValueError as error:
+        raise DataError(f"{path}: expected a shape that NumPy can hold; got {shape}") from error
+    return array.astype(element_type.newbyteorder("="))
+
+
+def _read_decompressed(path: str | os.PathLike[str]) -> bytes:
+    with open(path, "rb") as file:
+        content = file.read()
+    if not content.startswith(GZIP_MAGIC):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"{path}: expected a whole gzip file, as its first two bytes say; got {error}"
+        ) from error
+
+
+def _parse_magic(path: str | os.PathLike[str], content: bytes) -> tuple[np.dtype[Any], int]:
+    magic = content[:MAGIC_BYTES]
+    if len(magic) < MAGIC_BYTES:
+        raise DataError(
+            f"{path}: truncated: expected a magic number of {MAGIC_BYTES} bytes; got {len(magic)}"
+        )
+    zeros, type_code, num_axes = struct.unpack(">HBB", magic)
+    if zeros:
+        raise DataError(
+            f"{path}: bad magic number: expected an IDX file, which starts with two zero bytes, "
+            f"or a gzip file; got 0x{magic.hex()}"
+        )
+    if type_code not in ELEMENT_TYPES:
+        known = ", ".join(f"0x{code:02x} ({kind.name})" for code, kind in ELEMENT_TYPES.items())
+        raise DataError(
+            f"{path}: unknown element type: expected one of {known}; got 0x{type_code:02x}"
+        )
+    return ELEMENT_TYPES[type_code], num_axes
+
+
+def _parse_shape(path: str | os.PathLike[str], content: bytes, num_axes: int) -> tuple[int, ...]:
+    lengths = content[MAGIC_BYTES : MAGIC_BYTES + 4 * num_axes]
+    if len(lengths) < 4 * num_axes:
+        raise DataError(
+            f"{path}: truncated: expected the lengths of {num_axes} axes in {4 * num_axes} bytes "
+            f"after the magic number; got {len(lengths)}"
+        )
+    return struct.unpack(f">{num_axes}I", lengths)

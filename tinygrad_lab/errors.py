@@ -1,0 +1,94 @@
+"""Every error the project raises: one tree, each branch also a built-in that fits.
+
+Whoever catches ``ValueError`` catches a ``ShapeError``; whoever catches ``TinygradLabError``
+catches everything that this library raises on purpose. A message says what was expected, what
+came, for which op and which tensors, on which line of the user's code, and how to do it right.
+"""
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "DTypeError",
+    "DataError",
+    "DeclarationError",
+    "DeviceError",
+    "DrawingError",
+    "ExpressionError",
+    "GradientError",
+    "GraphFreedError",
+    "IndexingError",
+    "MissingDependencyError",
+    "MutationError",
+    "NonFiniteError",
+    "ShapeError",
+    "StateDictError",
+    "TinygradLabError",
+]
+
+
+class TinygradLabError(Exception):
+    """The root of the tree."""
+
+
+class ShapeError(TinygradLabError, ValueError):
+    """Shapes that do not go together, or an axis that an array does not have."""
+
+
+class DTypeError(TinygradLabError, TypeError):
+    """A dtype that the operation does not take."""
+
+
+class ArgumentError(TinygradLabError, ValueError):
+    """An argument of the right type with a value that makes no sense."""
+
+
+class ArgumentTypeError(TinygradLabError, TypeError):
+    """An argument of the wrong type."""
+
+
+class IndexingError(TinygradLabError, IndexError):
+    """An index out of bounds, or of a form that cannot index."""
+
+
+class DeviceError(TinygradLabError, RuntimeError):
+    """Arrays on different devices in one operation, or a device that is not there."""
+
+
+class GradientError(TinygradLabError, RuntimeError):
+    """A gradient was asked for where none can be given."""
+
+
+class GraphFreedError(GradientError):
+    """A backward pass through a graph whose arrays ``backward(free=True)`` has dropped."""
+
+
+class MutationError(GradientError):
+    """``tg.debug()`` found memory that was written to between forward and backward."""
+
+
+class NonFiniteError(TinygradLabError, ArithmeticError):
+    """``tg.debug()`` found the op that made the first NaN or infinity."""
+
+
+class DeclarationError(TinygradLabError, TypeError):
+    """An op whose declaration does not fit together."""
+
+
+class StateDictError(TinygradLabError, ValueError):
+    """A state dict whose names or shapes are not those of the module or optimiser."""
+
+
+class DataError(TinygradLabError, ValueError):
+    """A data file that is not what its format says."""
+
+
+class ExpressionError(TinygradLabError, ValueError):
+    """A formula (of the command line) that is not in the small language that is understood."""
+
+
+class DrawingError(TinygradLabError, RuntimeError):
+    """A picture that cannot be made here."""
+
+
+class MissingDependencyError(TinygradLabError, ImportError):
+    """An optional package or program is needed; the message says what to install."""

@@ -1,0 +1,214 @@
+"""What a computation remembers: one node for each value, and how it came to be.
+
+Nodes hold nodes and raw arrays, never Tensors: an output keeps the nodes it was computed from
+alive, nothing keeps the output alive, so a graph goes with its last output at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from tinygrad_lab.backends import Array, namespaces
+from tinygrad_lab.site import Line, line_of
+
+if TYPE_CHECKING:
+    from tinygrad_lab.context import Scope
+    from tinygrad_lab.ops.declaration import Op, Plan
+
+__all__ = ["SMALL", "Application", "Leaf", "Node", "Outline", "next_order", "unbroadcast"]
+
+SMALL = 4096
+"""Up to so many elements a value is kept for pictures, whether or not a rule asks for it."""
+
+next_order = itertools.count(0, -1).__next__
+
+
+class Outline:
+    """Shape and dtype of an array that was not kept."""
+
+    __slots__ = ("device", "dtype", "shape")
+
+    def __init__(self, array: Array) -> None:
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.device = namespaces[array.__class__].device_of(array)
+
+
+class Node:
+    """One value of a computation. ``Leaf`` and ``Application`` say how it came to be."""
+
+    __slots__ = (
+        "__weakref__",
+        "_gradient",
+        "_name",
+        "_result",
+        "code",
+        "offset",
+        "order",
+        "scope",
+    )
+    _result: Any
+    order: int
+    """Counts down from node to node: a node always sorts before the nodes it was made from."""
+    scope: Scope | None
+    """The module whose forward was running."""
+    code: CodeType | None
+    offset: int
+
+    op: Op | None = None
+    requires_grad = True
+    inputs: tuple[Node | None, ...] = ()
+
+    @property
+    def value(self) -> Array | None:
+        """The value, if it was small enough to keep or recording was asked for."""
+        return None if isinstance(self._result, Outline) else self._result
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return getattr(self._result, "shape", ())
+
+    @property
+    def dtype(self) -> Any:
+        return getattr(self._result, "dtype", type(self._result))
+
+    @property
+    def device(self) -> str:
+        if isinstance(self._result, Outline):
+            return self._result.device
+        return namespaces[type(self._result)].device_of(self._result)  # type: ignore[no-any-return]
+
+    @property
+    def gradient(self) -> Array | None:
+        """The gradient of the last sweep, if it was computed and is small enough to keep."""
+        return getattr(self, "_gradient", None)
+
+    @property
+    def name(self) -> str | None:
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
+
+    @property
+    def line(self) -> Line | None:
+        """The line of the user's code that made this value."""
+        return line_of(self.code, self.offset)
+
+    @property
+    def kept(self) -> Mapping[str, Any]:
+        """What the rules asked to be kept for the way back, by the name they gave it."""
+        return {}
+
+    def pull_back(self, g: Array) -> Iterable[tuple[Node, Any]]:
+        """One link of the chain rule: from the gradient of this value to those of its inputs."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Drop what is kept for the way back."""
+
+
+class Leaf(Node):
+    """Where a computation starts: a user's tensor, which is held weakly, or a constant."""
+
+    __slots__ = ("requires_grad", "tensor")
+    tensor: ref[Any] | None
+
+    def __init__(
+        self,
+        data: Array,
+        *,
+        requires_grad: bool = False,
+        name: str | None = None,
+        tensor: Any = None,
+    ) -> None:
+        self.requires_grad = requires_grad
+        self.order = next_order()
+        self.scope = self.code = None
+        self.offset = 0
+        self.name = name
+        self.tensor = None if tensor is None else ref(tensor)
+        self.show(data)
+
+    def show(self, data: Array) -> None:
+        """Let pictures show these data as this leaf's value."""
+        self._result = data if getattr(data, "size", 1) <= SMALL else Outline(data)
+
+    @property
+    def value(self) -> Array | None:
+        tensor = self.tensor and self.tensor()
+        return super().value if tensor is None else tensor.data
+
+    @property
+    def gradient(self) -> Array | None:
+        # While the user's tensor lives it says what was collected, and whether it was zeroed.
+        tensor = self.tensor and self.tensor()
+        if tensor is None:
+            return super().gradient
+        return None if tensor.grad is None else tensor.grad.data
+
+
+class Application(Node):
+    """A value that an op computed from its inputs."""
+
+    __slots__ = ("_kept", "attributes", "inputs", "plan")
+    plan: Plan
+    """The op, specialised to the inputs that need a gradient."""
+    attributes: Mapping[str, Any]
+
+    @property
+    def op(self) -> Op:  # type: ignore[override]
+        return self.plan.op
+
+    @property
+    def requires_grad(self) -> bool:  # type: ignore[override]
+        return bool(self.plan.steps)
+
+    @property
+    def kept(self) -> Mapping[str, Any]:
+        return getattr(self, "_kept", {})
+
+    def pull_back(self, g: Array) -> Iterable[tuple[Node, Any]]:
+        one = g if self.plan.op.outputs is None else next(part for part in g if part is not None)
+        xp = namespaces[one.__class__]
+        for rule, positions in self.plan.steps:
+            asked = [self._kept[name] for name in rule.asks]
+            gradients = rule.function(xp, g, *asked)
+            for position, gradient in zip(positions, gradients if rule.joint else (gradients,)):
+                if gradient is not None and self.plan.needs[position]:
+                    node = self.inputs[position]
+                    yield node, unbroadcast(xp, gradient, node)
+
+    def release(self) -> None:
+        if self.kept:
+            del self._kept
+
+
+def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
+    """A gradient in the shape, dtype and kind of the value it belongs to.
+
+    A broadcast value was used several times over, and the gradients of several uses add up:
+    so the gradient of broadcasting is a sum over the axes that it stretched or put in front.
+    """
+    target = node._result
+    data = getattr(gradient, "_data", gradient)
+    if target.__class__ is float:
+        if data.__class__ is float:
+            return gradient
+        return xp.transfer(xp.sum(gradient), device="python")
+    if data.__class__ is float:
+        return gradient
+    if data.shape != (shape := target.shape):
+        in_front = data.ndim - len(shape)
+        stretched = tuple(
+            axis
+            for axis, size in enumerate(data.shape)
+            if axis < in_front or shape[axis - in_front] != size
+        )
+        gradient = xp.reshape(xp.sum(gradient, axis=stretched), shape)
+    return gradient if data.dtype == target.dtype else xp.astype(gradient, target.dtype)

@@ -1,0 +1,722 @@
+"""Tensor: a value and how it came to be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_lab import ops
+from tinygrad_lab.backends import NUMPY, PYTHON, Array, backend_for_device, namespaces
+from tinygrad_lab.backward import hooks, run_hooks, sweep
+from tinygrad_lab.context import current
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
+from tinygrad_lab.node import SMALL, Leaf, Node
+from tinygrad_lab.ops.declaration import bind
+
+if TYPE_CHECKING:
+    from types import NotImplementedType
+
+__all__ = ["Tensor", "get_default_dtype", "scalar", "set_default_dtype", "tensor"]
+
+
+class Tensor:
+    """A value, and, where gradients flow, the node that says how it came to be.
+
+    Made by ``tg.scalar``, ``tg.tensor`` and by ops, not by calling the class.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x, y, z = tg.scalar(-2.0), tg.scalar(5.0), tg.scalar(-4.0)
+        >>> f = (x + y) * z
+        >>> f.backward()
+        >>> x.grad.item(), y.grad.item(), z.grad.item()
+        (-4.0, -4.0, 3.0)
+    """
+
+    __slots__ = ("__weakref__", "_data", "_grad", "_node", "_origin")
+    _data: Array
+    _node: Node | None
+    """The history, if a gradient flows through this tensor."""
+    _origin: Node
+    """The node where no gradient flows: made when first asked for."""
+    _grad: Tensor | None
+
+    # --- the value ---------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The raw value: a Python number, a NumPy or a CuPy array.
+
+        Assigning rebinds the tensor to a new value of the same shape, dtype and kind, and leaves
+        graphs that were built with the old one as they are. Writing into it (``x.data[0] = 1``)
+        changes them; ``with tg.debug():`` finds that.
+        """
+        if isinstance(self._data, np.generic):
+            self._data = np.asarray(self._data)
+        return self._data
+
+    @data.setter
+    def data(self, value: Tensor | Array | float) -> None:
+        value = value._data if isinstance(value, Tensor) else value
+        old = self._data
+        if isinstance(old, float | int):
+            new = namespaces[np.ndarray if isinstance(value, list) else type(value)]
+            self._data = type(old)(new.to_numpy(value).item())
+        else:
+            backend = namespaces[type(old)]
+            value = value if hasattr(value, "dtype") else backend.asarray(value)
+            if value.shape != old.shape:
+                raise ShapeError(
+                    f"{self._label()} has shape {tuple(old.shape)}; .data cannot be set to a "
+                    f"value of shape {tuple(value.shape)}."
+                )
+            if value.dtype != old.dtype or type(value) is not type(old):
+                value = backend.asarray(value, dtype=old.dtype, device=backend.device_of(old))
+            self._data = value
+        if isinstance(node := self._node or getattr(self, "_origin", None), Leaf):
+            node.show(self._data)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each axis; ``()`` for a single number."""
+        return tuple(getattr(self._data, "shape", ()))
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements; a Python number counts as 64 bits wide."""
+        return getattr(self._data, "dtype", None) or np.dtype(type(self._data))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(getattr(self._data, "size", 1))
+
+    @property
+    def device(self) -> str:
+        """Where the value lives: ``"cpu"``, ``"cuda"``, ``"cuda:1"``."""
+        return namespaces[type(self._data)].device_of(self._data)  # type: ignore[no-any-return]
+
+    def item(self) -> Any:
+        """The value of a tensor of one element, as a Python number."""
+        if self.size != 1:
+            raise ShapeError(
+                f"{self._label()} of shape {self.shape} has {self.size} elements; item(), bool(), "
+                "float() and int() take one. Reduce it first (sum, mean), or use tolist()."
+            )
+        return self._data.item() if hasattr(self._data, "item") else self._data
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The value as a NumPy array, which shares the memory of a tensor on the CPU.
+
+        Raises:
+            GradientError: if the tensor requires a gradient, which would be lost: say
+                ``detach()`` first.
+        """
+        if self._node is not None:
+            raise GradientError(
+                f"{self._label()} requires a gradient, which a NumPy array cannot carry. "
+                "If it is not wanted here: x.detach().numpy()."
+            )
+        return namespaces[type(self._data)].to_numpy(self._data)  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """The value as nested lists of Python numbers."""
+        return namespaces[type(self._data)].to_numpy(self._data).tolist()
+
+    # --- gradients ---------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        """Where this tensor stands in its graph."""
+        if self._node is not None:
+            return self._node
+        try:
+            return self._origin
+        except AttributeError:
+            self._origin = Leaf(self._data, tensor=self)
+            return self._origin
+
+    @property
+    def name(self) -> str | None:
+        """What pictures and error messages call this tensor."""
+        node = self._node or getattr(self, "_origin", None)
+        return node.name if node is not None else None
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self.node.name = name
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows through this tensor."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this tensor was not computed from others that require a gradient."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward()`` has collected here; None where none was computed.
+
+        Only leaves collect. A detached Tensor in memory of its own, of the shape, dtype, device
+        and kind of this one.
+        """
+        return getattr(self, "_grad", None)
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            raise ArgumentTypeError(f".grad is a Tensor or None, got {type(value).__name__}.")
+        if value is not None and value.shape != self.shape:
+            raise ShapeError(
+                f"{self._label()} has shape {self.shape}, its .grad cannot have {value.shape}."
+            )
+        self._grad = value
+
+    def backward(
+        self, gradient: Tensor | Array | float | None = None, *, free: bool = False
+    ) -> None:
+        """Compute the gradient of this tensor with respect to every leaf, and add it to ``.grad``.
+
+        Args:
+            gradient: the gradient of some later scalar with respect to this tensor, of its
+                shape; may be left out where the tensor has one element (it is 1 then).
+            free: drop what the graph keeps as it goes. Saves memory; the graph can then not be
+                gone back through again.
+
+        Raises:
+            GradientError: if no gradient flows here, or for want of ``gradient``.
+            GraphFreedError: if an earlier ``backward(free=True)`` dropped what is needed.
+
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+            >>> (x * x).backward(gradient=[1.0, 10.0])
+            >>> x.grad.tolist()
+            [2.0, 40.0]
+        """
+        if self._node is None:
+            raise GradientError(
+                f"{self._label()} does not depend on a tensor that requires a gradient. Make one "
+                "with tg.scalar(value) or tg.tensor(data, requires_grad=True), outside no_grad()."
+            )
+        context = current()
+        gradients = sweep(
+            {self._node: self._seed(gradient)},
+            free=free,
+            keep=sys.maxsize if context.recording else SMALL,
+            observe=run_hooks if len(hooks) else None,
+            pull_back=context.debugger.pull_back if context.debugger else None,
+        )
+        _deliver(gradients)
+
+    def _seed(self, gradient: Any) -> Array:
+        """The gradient to start from, as an array like this tensor's own."""
+        xp = namespaces[type(self._data)]
+        if gradient is None:
+            if self.size != 1:
+                raise GradientError(
+                    f"backward() needs a scalar, {self._label()} has shape {self.shape}. "
+                    "Reduce it first (loss.sum(), loss.mean()), or say which combination of its "
+                    "elements is meant: backward(gradient=...)."
+                )
+            return xp.ones_like(self._data)
+        data = gradient._data if isinstance(gradient, Tensor) else gradient
+        if xp is PYTHON:
+            return float(data)
+        data = xp.asarray(data, dtype=self.dtype, device=self.device)
+        if data.shape != self.shape:
+            raise ShapeError(
+                f"gradient must have the shape of {self._label()}, {self.shape}; got {data.shape}."
+            )
+        return data
+
+    def detach(self) -> Tensor:
+        """The same value, in the same memory, without a history."""
+        return _plain(self._data)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Let this leaf require a gradient, or no longer; returns the tensor itself.
+
+        Raises:
+            GradientError: for a tensor that was computed from others.
+            DTypeError: for a tensor of integers or booleans.
+        """
+        if requires_grad == self.requires_grad:
+            return self
+        if not self.is_leaf:
+            raise GradientError(
+                f"{self._label()} was computed from other tensors and passes on their gradient; "
+                "detach() gives its value without a history."
+            )
+        name = self.name
+        if requires_grad:
+            if not _is_floating(self._data):
+                raise DTypeError(
+                    f"only floating-point tensors have gradients, {self._label()} is "
+                    f"{self.dtype}: x.astype(tg.float32)."
+                )
+            self._node = Leaf(self._data, requires_grad=True, name=name, tensor=self)
+        else:
+            self._node = None
+            self._origin = Leaf(self._data, name=name, tensor=self)
+        return self
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Let ``hook`` see this tensor's gradient in every sweep, and replace it if it returns one.
+
+        Returns:
+            A function that removes the hook.
+
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> x = tg.scalar(3.0)
+            >>> remove = x.register_hook(lambda gradient: 10 * gradient)
+            >>> (x * x).backward()
+            >>> x.grad.item()
+            60.0
+        """
+        if self._node is None:
+            raise GradientError(f"{self._label()} gets no gradient that a hook could see.")
+        registered = hooks.setdefault(self._node, {})
+        key = max(registered, default=0) + 1
+
+        def on_arrays(g: Any) -> Any:
+            replaced = hook(g if isinstance(g, Tensor) else _plain(g))
+            if replaced is None or isinstance(g, Tensor):
+                return replaced
+            return replaced._data
+
+        registered[key] = on_arrays
+
+        def remove() -> None:
+            registered.pop(key, None)
+
+        return remove
+
+    # --- moving and converting ---------------------------------------------------------------
+
+    def to(self, target: Any) -> Tensor:
+        """This tensor on a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``), or of a dtype."""
+        if not isinstance(target, str) or target in ("float32", "float64"):
+            return self.astype(target)
+        backend_for_device(target)  # says what is missing if the device is not there
+        here = namespaces[type(self._data)]
+        if target == self.device or (target == "cpu" and here is PYTHON):
+            return self
+        return ops.transfer(self, device=target)  # type: ignore[no-any-return]
+
+    def astype(self, dtype: Any) -> Tensor:
+        """This tensor with elements of another type."""
+        return self if dtype == self.dtype else ops.astype(self, dtype)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 - the name that everybody knows
+        """A matrix, transposed."""
+        if self.ndim != 2:
+            raise ShapeError(
+                f".T is for matrices, {self._label()} has shape {self.shape}: use .mT for stacks "
+                "of matrices, tg.permute_dims(x, axes) for other orders of axes."
+            )
+        return ops.matrix_transpose(self)  # type: ignore[no-any-return]
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 - the Array API's name
+        """A stack of matrices, each transposed."""
+        return ops.matrix_transpose(self)  # type: ignore[no-any-return]
+
+    # --- operators ---------------------------------------------------------------------------
+
+    __add__ = ops.add
+    __sub__ = ops.subtract
+    __mul__ = ops.multiply
+    __truediv__ = ops.divide
+    __floordiv__ = ops.floor_divide
+    __mod__ = ops.remainder
+    __pow__ = ops.pow
+    __matmul__ = ops.matmul
+    __neg__ = ops.negative
+    __abs__ = ops.abs
+    __eq__ = ops.equal
+    __ne__ = ops.not_equal
+    __lt__ = ops.less
+    __le__ = ops.less_equal
+    __gt__ = ops.greater
+    __ge__ = ops.greater_equal
+    __and__ = ops.logical_and
+    __or__ = ops.logical_or
+    __invert__ = ops.logical_not
+    __hash__ = object.__hash__
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)  # type: ignore[no-any-return]
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.subtract(other, self)  # type: ignore[no-any-return]
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.multiply(other, self)  # type: ignore[no-any-return]
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.divide(other, self)  # type: ignore[no-any-return]
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(other, self)  # type: ignore[no-any-return]
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)  # type: ignore[no-any-return]
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.pow(other, self)  # type: ignore[no-any-return]
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)  # type: ignore[no-any-return]
+
+    def __rand__(self, other: Any) -> Tensor:
+        return ops.logical_and(other, self)  # type: ignore[no-any-return]
+
+    def __ror__(self, other: Any) -> Tensor:
+        return ops.logical_or(other, self)  # type: ignore[no-any-return]
+
+    __getitem__ = ops.getitem
+
+    # --- as methods --------------------------------------------------------------------------
+
+    exp = ops.exp
+    log = ops.log
+    sqrt = ops.sqrt
+    sin = ops.sin
+    cos = ops.cos
+    tanh = ops.tanh
+    sigmoid = ops.sigmoid
+    relu = ops.relu
+    abs = ops.abs
+    square = ops.square
+    clip = ops.clip
+    sum = ops.sum
+    mean = ops.mean
+    var = ops.var
+    std = ops.std
+    max = ops.max
+    min = ops.min
+    prod = ops.prod
+    argmax = ops.argmax
+    argmin = ops.argmin
+    any = ops.any
+    all = ops.all
+    matmul = ops.matmul
+    flatten = ops.flatten
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """This tensor with another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
+        if len(shape) == 1 and isinstance(shape[0], tuple | list):
+            shape = tuple(shape[0])
+        return ops.reshape(self, shape)  # type: ignore[no-any-return]
+
+    def permute_dims(self, *axes: Any) -> Tensor:
+        """This tensor with its axes in another order."""
+        if len(axes) == 1 and isinstance(axes[0], tuple | list):
+            axes = tuple(axes[0])
+        return ops.permute_dims(self, axes)  # type: ignore[no-any-return]
+
+    # --- Python's own protocols --------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise ArgumentTypeError(f"{self._label()} is a single number and has no length.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[position] for position in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        value = self.item()
+        if isinstance(value, float):
+            raise ArgumentTypeError(f"{self._label()} is {self.dtype} and cannot be an index.")
+        return int(value)
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(ops.any(ops.equal(self, value)))
+
+    def _label(self) -> str:
+        """How error messages refer to this tensor."""
+        return f"tensor {self.name!r}" if self.name else "the tensor"
+
+    def __repr__(self) -> str:
+        if isinstance(self._data, float | int):
+            parts = [f"scalar({self._data!r}"]
+        else:
+            data = namespaces[type(self._data)].to_numpy(self._data)
+            numbers = np.array2string(data, separator=", ", prefix="tensor(", threshold=100)
+            parts = [f"tensor({numbers}"]
+            if self.size == 0:
+                parts.append(f"shape={self.shape}")
+            if self.dtype != _default_dtype and self.dtype != np.dtype(bool):
+                parts.append(f"dtype={self.dtype}")
+            if self.device != "cpu":
+                parts.append(f"device={self.device!r}")
+        if self.name:
+            parts.append(f"name={self.name!r}")
+        if self._node is not None:
+            op = self._node.op
+            parts.append(f"op={op.name}" if op is not None else "requires_grad=True")
+        return ", ".join(parts) + ")"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # deepcopy and pickle: value, name, gradient; a history cannot go along.
+        if not self.is_leaf:
+            raise GradientError(
+                f"{self._label()} was computed from other tensors: a copy or a pickle would lose "
+                "that history. Copy x.detach(), or its inputs."
+            )
+        return _rebuilt, (type(self), self._data, self.requires_grad, self.name, self.grad)
+
+    # --- NumPy -------------------------------------------------------------------------------
+
+    # CuPy and NumPy leave `array * tensor` to the tensor.
+    __array_priority__ = 1000.0
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        array = self.numpy()
+        if self.device != "cpu":
+            raise ArgumentTypeError(f"{self._label()} is on {self.device}: x.to('cpu') first.")
+        return np.array(array, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
+    ) -> Tensor | Array | NotImplementedType:
+        """``array * tensor`` and ``np.exp(tensor)`` are Tensors; ``array -= tensor`` stays in place.
+
+        The last is what ``p.data -= lr * p.grad`` comes to, which ``__array_ufunc__ = None``
+        would refuse.
+        """
+        function = getattr(ops, _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__), None)
+        if method != "__call__" or options or function is None:
+            return NotImplemented
+        if out is None:
+            return function(*inputs)  # type: ignore[no-any-return]
+        arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
+        return ufunc(*arrays, out=out)  # type: ignore[no-any-return]
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._exportable().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._exportable().__dlpack_device__()  # type: ignore[no-any-return]
+
+    def _exportable(self) -> Any:
+        if self._node is not None:
+            raise GradientError(f"{self._label()} requires a gradient: export x.detach().")
+        return self.numpy() if self.device == "cpu" else self._data
+
+
+_UFUNC_NAMES = {"power": "pow", "true_divide": "divide", "absolute": "abs"}
+
+bind(Tensor)
+# For Tensors every function of the table is the op itself: rules that get Tensors build a graph.
+namespaces[Tensor] = ops.tensor_namespace
+
+
+def _plain(data: Array) -> Tensor:
+    """A Tensor without a history, on the very same data."""
+    tensor = Tensor()
+    tensor._data = data
+    tensor._node = None
+    return tensor
+
+
+def _rebuilt(
+    kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Tensor | None
+) -> Tensor:
+    tensor = kind.__new__(kind)
+    tensor._data = data
+    tensor._node = None
+    if name:
+        tensor.name = name
+    tensor.requires_grad_(requires_grad)
+    tensor._grad = grad
+    return tensor
+
+
+def _is_floating(data: Array) -> bool:
+    return isinstance(data, float) or getattr(data, "dtype", np.dtype(int)).kind == "f"
+
+
+def _references(holder: list[Any]) -> int:
+    return sys.getrefcount(holder[0])
+
+
+_HELD_BY_ONE = _references([object()])
+
+
+def _owned(holder: list[Array]) -> Array:
+    """The one array in ``holder``, as writable memory that nobody else has.
+
+    An array that only ``holder`` refers to is handed on as it is. All others are copied: rules
+    pass arrays through (that of a sum gives one gradient to both its inputs).
+    """
+    array = holder[0]
+    if array.__class__ is float:
+        return array
+    xp = namespaces[array.__class__]
+    del array
+    alone = (
+        _references(holder) == _HELD_BY_ONE
+        and not isinstance(holder[0], np.generic)
+        and holder[0].base is None
+        and holder[0].flags.owndata
+    )
+    return holder[0] if alone else xp.asarray(holder[0])
+
+
+def _deliver(gradients: dict[Node, Array]) -> None:
+    """Add the gradients of leaves to what their tensors have collected."""
+    while gradients:
+        leaf, *holder = gradients.popitem()
+        if len(getattr(holder[0], "shape", ())) == 0 or holder[0].size <= SMALL:
+            leaf._gradient = holder[0]
+        reference = getattr(leaf, "tensor", None)
+        tensor = reference() if reference is not None else None
+        if tensor is None:
+            continue
+        collected = tensor.grad
+        if collected is None:
+            tensor._grad = _plain(_owned(holder))
+        else:
+            collected._data = _owned([collected._data + holder[0]])
+
+
+# --- making tensors -----------------------------------------------------------------------------
+
+_default_dtype = np.dtype(np.float32)
+
+
+def get_default_dtype() -> Any:
+    """The dtype that Python floats become in ``tg.tensor``."""
+    return _default_dtype
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Set the dtype that Python floats become in ``tg.tensor``: ``tg.float32`` at the start."""
+    global _default_dtype
+    if np.dtype(dtype).kind != "f":
+        raise DTypeError(f"the default dtype must be a floating one, got {np.dtype(dtype)}.")
+    _default_dtype = np.dtype(dtype)
+
+
+def scalar(value: float, *, name: str | None = None, requires_grad: bool = True) -> Tensor:
+    """A single number, held as a plain Python float.
+
+    Args:
+        value: a number, or anything that ``float()`` takes.
+        name: what pictures call it.
+        requires_grad: whether a gradient is wanted.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.scalar(3, name="x") * 2
+        scalar(6.0, op=multiply)
+    """
+    if not isinstance(value, float | int | np.number | np.ndarray | Tensor):
+        raise ArgumentTypeError(f"tg.scalar takes a number, got {type(value).__name__}.")
+    result = _plain(float(value))
+    if name is not None:
+        result.name = name
+    return result.requires_grad_(requires_grad)
+
+
+def tensor(
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """A tensor with a copy of the data.
+
+    Args:
+        data: a number, (nested) lists of numbers or Tensors' values, an array, a Tensor.
+        dtype: the type of the elements. Python floats become ``tg.float32`` if it is not given
+            (see ``tg.set_default_dtype``), Python integers int64; arrays keep theirs.
+        device: ``"cpu"`` or ``"cuda"``; where the data are, if not given.
+        requires_grad: whether a gradient is wanted.
+        name: what pictures call it.
+
+    Raises:
+        ArgumentError: for lists that make no rectangular array of numbers.
+        DeviceError: for a device that is not there.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.tensor([[1, 2], [3, 4]], dtype=tg.float32).sum(axis=0)
+        tensor([4., 6.])
+    """
+    if isinstance(data, Tensor):
+        data = data._data
+    if dtype is None and not hasattr(data, "dtype"):
+        data, dtype = _from_python(data)
+    if device is not None:
+        backend = backend_for_device(device)
+    elif hasattr(data, "dtype") and type(data) in namespaces:
+        backend = namespaces[type(data)]
+    else:
+        backend = NUMPY
+    try:
+        array = backend.asarray(data, dtype=dtype, device=device)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"tg.tensor: expected rectangular data of numbers; {error}.") from None
+    if backend is NUMPY and array.dtype.kind not in "fiub":
+        raise DTypeError(f"tg.tensor: expected numbers or booleans, got dtype {array.dtype}.")
+    result = _plain(array)
+    if name is not None:
+        result.name = name
+    return result.requires_grad_() if requires_grad else result
+
+
+def _from_python(data: Any) -> tuple[Any, Any]:
+    """Lists as an array, and the dtype it shall have; lists may hold Tensors and arrays."""
+    if isinstance(data, list | tuple):
+        data = [_from_python(item)[0] if _is_nested(item) else item for item in data]
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise ArgumentError(
+            "tg.tensor: the lists are ragged: all rows must have the same length."
+        ) from None
+    return array, _default_dtype if array.dtype == np.float64 else array.dtype
+
+
+def _is_nested(item: Any) -> bool:
+    return isinstance(item, list | tuple | Tensor)
