@@ -2,6 +2,7 @@
 
 from tinygrad_lab import autograd, errors
 from tinygrad_lab.context import no_grad, record
+from tinygrad_lab.graph import Graph, graph
 from tinygrad_lab.ops import *  # noqa: F403
 from tinygrad_lab.ops import op
 from tinygrad_lab.tensor import Tensor, get_default_dtype, scalar, set_default_dtype, tensor

@@ -130,6 +130,7 @@ def _scatter_windows(
     dx[:, :count, : head.shape[2]] = head
     for shift in further:
         part = d_columns[:, :, shift * block : (shift + 1) * block]
-        dx[:, shift : shift + count, : part.shape[2]] += part
+        target = dx[:, shift : shift + count, : part.shape[2]]
+        target += part
     steps = dx.reshape(batch, blocks * stride, channels)
     return steps[:, padding : padding + length].transpose(0, 2, 1)

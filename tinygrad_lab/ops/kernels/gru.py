@@ -26,7 +26,7 @@ The price: a packed matrix has zero blocks, through which a NaN in one direction
 ``STACKED`` hidden units) run their directions one after the other, where arithmetic counts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import repeat
 from typing import NamedTuple
 
@@ -206,24 +206,24 @@ def backward(
     ``g`` has the shape of the result, (N, T, directions * hidden). ``needs`` says for each which
     is wanted (all, if None); the others are None.
     """
-    directions = sum(len(run.layout.reverse) for run in residual)
-    needs = needs or (True,) * (2 + PARAMETERS * directions)
     hidden = residual[0].layout.hidden
-    g_steps = g.transpose(1, 2, 0)
-    d_inputs: list[Array] = []
-    d_states: list[Array] = []
+    steps = g.transpose(1, 2, 0)
+    d_x: list[Array] = []
+    d_h0: list[Array] = []
     d_parameters: list[Array] = []
+    count = sum(len(run.layout.reverse) for run in residual)
+    needs = needs or (True,) * (2 + PARAMETERS * count)
     for run in residual:
-        first = len(d_states) * hidden
-        mine = g_steps[:, first : first + run.layout.units]
-        d_x, d_h0, d_packed = _backward_steps(
-            xp, run, _loop_order(xp, run.layout, mine), needs[0], any(needs[2:])
-        )
-        d_inputs += d_x
-        d_states += list(d_h0.reshape(-1, hidden, d_h0.shape[-1]))
+        first = len(d_h0) * hidden
+        mine = _loop_order(xp, run.layout, steps[:, first : first + run.layout.units])
+        d_linear, d_initial, d_packed = _sweep(xp, run, mine, needs[0], any(needs[2:]))
+        for d, reverse in enumerate(run.layout.reverse):
+            d_h0.append(d_initial[run.layout.states(d)].T)
+            if needs[0]:
+                d_x.append(_turned(d_linear[:, run.layout.inputs(d)], reverse))
         d_parameters += _unpack(xp, run.layout, d_packed)
-    dx = sum(d_inputs[1:], d_inputs[0]).transpose(2, 0, 1) if needs[0] else None
-    dh0 = xp.stack(d_states).transpose(0, 2, 1) if needs[1] else None
+    dx = sum(d_x[1:], d_x[0]).transpose(2, 0, 1) if needs[0] else None
+    dh0 = xp.stack(d_h0) if needs[1] else None
     gradients = (dx, dh0, *d_parameters)
     return tuple(d if need else None for d, need in zip(gradients, needs, strict=True))
 
@@ -237,33 +237,63 @@ def _loop_order(xp: Namespace, layout: Layout, steps: Array) -> Array:
     return turned
 
 
-def _backward_steps(
+def _sweep(
     xp: Namespace, run: Run, g: Array, needs_x: bool, needs_parameters: bool
-) -> tuple[list[Array], Array, Array]:
-    """Sweep a run backwards.
+) -> tuple[Array, Array, Array]:
+    """Sweep a run backwards: ``g`` (T, units, N) in the order of the loop.
 
-    Return the gradient of ``x`` from each direction, (T, input, N) each (none, if not needed);
-    of the initial state, (units, N); and of the packed matrix. ``g`` is (T, units, N).
+    Return the gradients of ``[h; x]`` through each step's product, (T, units + inputs, N), only
+    the last step's h if ``x`` needs none; of the initial state, (units, N); of the packed matrix.
     """
-    units, width = run.layout.units, run.layout.width
-    length, _, batch = g.shape
-    one = xp.asarray(1, dtype=g.dtype)
-    # dot hands back the gradient of h, and where it is wanted of x, for all rows of [h; x].
-    back = xp.ascontiguousarray(run.packed[:, : width - 1 if needs_x else units].T)
-    # z = (1 + tanh_z) / 2: its half is applied here and to d_packed, not at every step.
-    back[:, 2 * units : 3 * units] *= 0.5
-    rows = back.shape[0]
-    d_linear: Iterable[Array]
-    if needs_x:
-        kept = xp.empty((length, rows, batch), dtype=g.dtype)
-        d_linear = kept[::-1]
-    else:
-        d_linear = repeat(xp.empty((rows, batch), dtype=g.dtype))
+    units = run.layout.units
+    wanted = slice(0, run.layout.width - 1 if needs_x else units)
+    back = xp.ascontiguousarray(run.packed[:, wanted].T)
+    d_linear = xp.empty((len(g) if needs_x else 1, *back.shape[:1], g.shape[2]), dtype=g.dtype)
     d_packed = xp.zeros_like(run.packed)
-    product = xp.empty_like(run.packed)
-    slope = xp.empty((3 * units, batch), dtype=g.dtype)
-    slope_r, slope_z, slope_n = slope[:units], slope[units : 2 * units], slope[2 * units :]
-    d_gates = xp.empty((4 * units, batch), dtype=g.dtype)
-    d_b, d_r, d_z, d_a = (d_gates[i * units : (i + 1) * units] for i in range(4))
-    carried, dh, scratch = (xp.zeros((units, batch), dtype=g.dtype) for _ in range(3))
+    # z = (1 + tanh_z) / 2: this half is applied here and to d_packed, not at every step.
+    back[:, 2 * units : 3 * units] *= 0.5
+    d_initial = _backward_steps(xp, run, g, back, d_linear, d_packed, needs_parameters)
+    d_packed[2 * units : 3 * units] *= 0.5
+    return d_linear, d_initial, d_packed
+
+
+def _backward_steps(
+    xp: Namespace,
+    run: Run,
+    g: Array,
+    back: Array,
+    d_linear: Array,
+    d_packed: Array,
+    needs_parameters: bool,
+) -> Array:
+    """Fill ``d_linear`` and add up ``d_packed``, last step first; return d_initial."""
+    units, tail = run.layout.units, g.shape[1:]
+    one = xp.asarray(1, dtype=g.dtype)
+    d_gates = xp.empty((4 * units, tail[1]), dtype=g.dtype)
+    slope = xp.empty((3 * units, tail[1]), dtype=g.dtype)
+    d_b, d_r, d_z, d_a = d_gates.reshape(4, *tail)
+    slope_r, slope_z, slope_n = slope.reshape(3, *tail)
+    carried, dh, scratch = (xp.zeros(tail, dtype=g.dtype) for _ in range(3))
+    product = xp.empty_like(d_packed)
     dot, add, multiply, subtract = xp.dot, xp.add, xp.multiply, xp.subtract
+    into = d_linear[::-1] if len(d_linear) == len(g) else repeat(d_linear[0])
+    saved = (run.states[-2::-1], run.gates[::-1], run.update[::-1], run.difference[::-1])
+    for g_t, d_hx, state, gates, z, difference in zip(g[::-1], into, *saved, strict=False):
+        add(carried, g_t, dh)
+        tanh_rzn = gates[units:]
+        multiply(tanh_rzn, tanh_rzn, slope)
+        subtract(one, slope, slope)
+        multiply(dh, z, carried)
+        subtract(dh, carried, scratch)
+        multiply(scratch, slope_n, d_a)
+        multiply(d_a, tanh_rzn[:units], d_b)
+        multiply(d_a, gates[:units], scratch)
+        multiply(scratch, slope_r, d_r)
+        multiply(dh, difference, scratch)
+        multiply(scratch, slope_z, d_z)
+        dot(back, d_gates, d_hx)
+        add(carried, d_hx[:units], carried)
+        if needs_parameters:
+            dot(d_gates, state.T, product)
+            add(d_packed, product, d_packed)
+    return carried

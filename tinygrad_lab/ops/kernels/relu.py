@@ -15,8 +15,15 @@ def forward(xp: Namespace, x: Array) -> Array:
 
 def backward(xp: Namespace, g: Array, out: Array) -> Array:
     """Return the gradient of ``x``: ``g`` where ``out > 0``, else 0. Shapes as ``out``."""
-    # Cast, then multiply in place: 34 µs on 47,500 floats against 39 of g * (out > 0). Starting
-    # from the mask also hands g back in the memory order of out, which conv1d.backward wants.
-    mask = xp.asarray(out > 0, dtype=out.dtype)
-    mask *= g
-    return mask
+    if g.strides != out.strides:
+        # Elementwise over two memory orders is slow (a channels-last out with a channels-first g
+        # of 12,500: 114 µs); one copy into the order of out first makes it 31. The result is in
+        # that order then, which is also what conv1d.backward wants.
+        ordered = xp.empty_like(out)
+        ordered[...] = g
+        g = ordered
+    # Cast, then multiply in place: 35 µs on 47,500 floats against 39 of g * (out > 0); where()
+    # takes 350, its branches being at random.
+    gradient = (out > 0).astype(out.dtype)
+    gradient *= g
+    return gradient

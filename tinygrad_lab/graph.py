@@ -1,0 +1,426 @@
+"""Graph: a computation as a value that can be read. Every reader starts here.
+
+A graph is taken from its outputs. It lists the nodes they were computed from, each with its op,
+its inputs and their positions, its name, shape, dtype, value and gradient where they were kept,
+the module and the line of source it comes from, and what the way back needs of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab import trees
+from tinygrad_lab.backends import Array, namespaces
+from tinygrad_lab.backward import ancestors
+from tinygrad_lab.errors import ArgumentTypeError
+from tinygrad_lab.node import Node
+from tinygrad_lab.ops.declaration import Op
+from tinygrad_lab.site import Line, is_library
+from tinygrad_lab.tensor import Tensor
+
+__all__ = ["Edge", "Graph", "GraphNode", "Kept", "graph"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that a node remembers for the way back."""
+
+    name: str
+    """What the rules call it: an input, ``out``, ``residual``."""
+    shape: tuple[int, ...]
+    dtype: Any
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A use of one node's value as an input of another. ``x * x`` has two."""
+
+    source: GraphNode
+    target: GraphNode
+    position: int
+    """Which input of the target."""
+    label: str
+    """What the op calls that input."""
+    needs_gradient: bool
+    """Whether a gradient flows back along it."""
+
+    def local_derivative(self) -> Array | None:
+        """The derivative of the target's elements by those of the source that they came from.
+
+        It is what the rule makes of a gradient of 1: a number for scalars, an array for an
+        elementwise op. None where no gradient flows along the edge, where one element of the
+        target depends on several of the source (see ``jacobian``), or where what the rule needs
+        was dropped or is too large to have been kept.
+        """
+        op, target = self.target.op, self.target
+        alike = op is not None and op.elementwise and self.source.shape == target.shape
+        if not alike and (self.source.shape, target.shape) != ((), ()):
+            return None
+        value = target.value
+        if value is None:
+            return None
+        return self._pulled_back(namespaces[type(value)].ones_like(value))
+
+    def jacobian(self) -> Array | None:
+        """All derivatives of the target's elements by the source's, of this one op.
+
+        Its shape is the target's followed by the source's. It costs one pull-back an element of
+        the target, so it is for small arrays. None under the conditions of
+        ``local_derivative``.
+        """
+        value = self.target.value
+        if value is None or not self.target.shape:
+            return self.local_derivative() if not self.source.shape else self._row(value)
+        xp = namespaces[type(value)]
+        rows = []
+        for element in range(value.size):
+            basis = xp.zeros((value.size,), dtype=value.dtype)
+            basis[element] = 1
+            row = self._pulled_back(xp.reshape(basis, value.shape))
+            if row is None:
+                return None
+            rows.append(row)
+        return xp.reshape(xp.stack(rows), (*self.target.shape, *self.source.shape)) if rows else None
+
+    def _row(self, value: Array | None) -> Array | None:
+        return None if value is None else self._pulled_back(namespaces[type(value)].ones_like(value))
+
+    def _pulled_back(self, g: Array) -> Array | None:
+        """A gradient of the target, pulled back along this edge alone."""
+        node: Any = self.target.node
+        if not self.needs_gradient or (node.plan.keeps and not node.kept):
+            return None
+        flowing = [p for p, _ in self.target.inputs if node.plan.needs[p]]
+        contributions = dict(zip(flowing, node.pull_back(g), strict=False))
+        if self.position not in contributions:
+            return None
+        gradient = contributions[self.position][1]
+        return gradient.total() if hasattr(gradient, "total") else gradient
+
+
+@dataclass(frozen=True, eq=False)
+class GraphNode:
+    """One value of a computation, as a reader sees it."""
+
+    index: int
+    """Its place in the graph: inputs come before what is computed from them."""
+    node: Node = field(repr=False)
+    name: str | None
+    """Its own name, or that of the caller's variable."""
+    inputs: tuple[tuple[int, GraphNode], ...] = field(repr=False)
+    """The position of each input and the node it comes from."""
+
+    @property
+    def op(self) -> Op | None:
+        """The declaration of the op; None for a leaf."""
+        return self.node.op
+
+    @property
+    def op_name(self) -> str:
+        """The op's name; ``"leaf"`` for a tensor that wants a gradient, else ``"constant"``."""
+        if self.op is not None:
+            return self.op.name
+        return "leaf" if self.node.requires_grad else "constant"
+
+    @property
+    def symbol(self) -> str:
+        """What a picture writes into the node."""
+        return self.op.symbol if self.op is not None else ""
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What the op was given besides tensors: ``axis``, ``stride`` ..."""
+        return getattr(self.node, "attributes", {})
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.op is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows through it."""
+        return self.node.requires_grad
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.node.dtype)
+
+    @property
+    def device(self) -> str:
+        return self.node.device
+
+    @property
+    def value(self) -> Array | None:
+        """The value; None where it was too large to keep (``with tg.record():`` keeps all)."""
+        return self.node.value
+
+    @property
+    def gradient(self) -> Array | None:
+        """The gradient that the last sweep computed; None where none was, or none was kept."""
+        return self.node.gradient
+
+    @property
+    def module(self) -> str:
+        """The path of the module whose forward made it: ``"encoder.linear1"``; ``""`` outside."""
+        return self.node.scope.path if self.node.scope else ""
+
+    @property
+    def module_class(self) -> str:
+        """The class of that module: ``"Linear"``."""
+        return self.node.scope.kind if self.node.scope else ""
+
+    @property
+    def line(self) -> Line | None:
+        """The line of the user's code that made it."""
+        return self.node.line
+
+    @cached_property
+    def keeps(self) -> tuple[Kept, ...]:
+        """What the way back needs of it, and how big that is."""
+        return tuple(_kept_arrays(self.node.kept))
+
+    @property
+    def nbytes_kept(self) -> int:
+        """The bytes of all that (arrays that several nodes keep count for each)."""
+        return sum(kept.nbytes for kept in self.keeps)
+
+    @property
+    def label(self) -> str:
+        """A short name that is never empty: ``"x"``, ``"multiply_3"``, ``"2.0"``."""
+        if self.name:
+            return self.name
+        if self.is_leaf and self.shape == () and self.value is not None:
+            return f"{float(self.value):g}"
+        return f"{self.op_name}_{self.index}"
+
+
+def _kept_arrays(kept: Mapping[str, Any]) -> Iterator[Kept]:
+    for name, value in kept.items():
+        if isinstance(value, tuple | list):
+            yield from _kept_arrays({f"{name}[{i}]": part for i, part in enumerate(value)})
+        elif isinstance(value, bool | int) or type(value) not in namespaces:
+            continue  # shapes and attributes hold no array
+        elif isinstance(value, float):
+            yield Kept(name, (), np.dtype(float), 8)
+        else:
+            yield Kept(name, tuple(value.shape), value.dtype, int(value.nbytes))
+
+
+class Graph:
+    """The nodes that some outputs were computed from, inputs before what is computed from them.
+
+    Iterating gives ``GraphNode``s; ``graph["loss"]`` and ``graph[3]`` find one by name or index.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(3.0, name="x")
+        >>> y = x * x
+        >>> graph = tg.graph(y)
+        >>> [node.op_name for node in graph]
+        ['leaf', 'multiply']
+        >>> [(edge.source.name, edge.position) for edge in graph.edges]
+        [('x', 0), ('x', 1)]
+    """
+
+    def __init__(self, outputs: list[Node], names: Mapping[Node, str] | None = None) -> None:
+        names = names or {}
+        nodes: dict[Node, GraphNode] = {}
+        for node in ancestors(outputs):
+            inputs = tuple(
+                (position, nodes[input_node])
+                for position, input_node in enumerate(node.inputs)
+                if input_node is not None
+            )
+            nodes[node] = GraphNode(len(nodes), node, node.name or names.get(node), inputs)
+        self.nodes = tuple(nodes.values())
+        self.outputs = tuple(nodes[node] for node in outputs)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[GraphNode]:
+        return iter(self.nodes)
+
+    def __getitem__(self, key: int | str) -> GraphNode:
+        if isinstance(key, int):
+            return self.nodes[key]
+        for node in self.nodes:
+            if node.name == key:
+                return node
+        known = ", ".join(sorted({node.name for node in self.nodes if node.name}))
+        raise KeyError(f"no node is called {key!r}; the named ones are: {known or 'none'}")
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """Every use of a value as an input, in order; two uses are two edges."""
+        return tuple(
+            Edge(source, target, position, _input_label(target, position), _flows(target, position))
+            for target in self.nodes
+            for position, source in target.inputs
+        )
+
+    @property
+    def leaves(self) -> tuple[GraphNode, ...]:
+        """The nodes that were not computed: the user's tensors and constants."""
+        return tuple(node for node in self.nodes if node.is_leaf)
+
+    @property
+    def nbytes_kept(self) -> int:
+        """The bytes that the way back keeps, an array that several nodes keep counted once."""
+        memory = {
+            id(value): kept.nbytes
+            for node in self.nodes
+            for value, kept in zip(_arrays_in(node.node.kept), node.keeps, strict=True)
+        }
+        return sum(memory.values())
+
+    def __str__(self) -> str:
+        return _as_table(self)
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(node.label for node in self.outputs)
+        return f"<Graph of {outputs}: {len(self.nodes)} nodes, {len(self.edges)} edges>"
+
+
+def _arrays_in(kept: Any) -> Iterator[Any]:
+    """The arrays of what a node keeps, in the order of ``GraphNode.keeps``."""
+    for value in kept.values() if isinstance(kept, Mapping) else kept:
+        if isinstance(value, tuple | list):
+            yield from _arrays_in(value)
+        elif type(value) in namespaces and not isinstance(value, bool | int):
+            yield value
+
+
+def _input_label(target: GraphNode, position: int) -> str:
+    op = target.op
+    assert op is not None, "leaves have no inputs"
+    if op.variadic and position >= len(op.inputs) - 1:
+        return f"{op.inputs[-1]}[{position - len(op.inputs) + 1}]"
+    return op.inputs[position]
+
+
+def _flows(target: GraphNode, position: int) -> bool:
+    node: Any = target.node
+    return bool(node.plan.needs[position] and target.requires_grad)
+
+
+def graph(*outputs: Any) -> Graph:
+    """The graph that outputs were computed from.
+
+    Args:
+        outputs: tensors, or containers of tensors. Nodes without a name are called after the
+            variable that holds them where this function is called.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(2.0)
+        >>> print(tg.graph(x * 3.0))  # doctest: +NORMALIZE_WHITESPACE
+        #  node        op        inputs  shape  value  gradient      keeps  line
+        0  x           leaf              ()     2      not computed
+        1  3           constant          ()     3
+        2  multiply_2  ×         0 1     ()     6      not computed  y 8 B  ...
+    """
+    return Graph(_nodes_of(outputs), variable_names(sys._getframe(1)))
+
+
+def _nodes_of(outputs: Any) -> list[Node]:
+    tensors, _ = trees.flatten(list(outputs))
+    for one in tensors:
+        if not isinstance(one, Tensor):
+            raise ArgumentTypeError(f"a graph is taken from tensors, got {type(one).__name__}.")
+    if not tensors:
+        raise ArgumentTypeError("a graph is taken from at least one tensor.")
+    return list(dict.fromkeys(one.node for one in tensors))
+
+
+def variable_names(frame: FrameType | None) -> dict[Node, str]:
+    """What the caller's variables call the nodes of the tensors they hold.
+
+    The innermost frame outside this package counts; where two variables hold one tensor, the
+    one that was assigned first.
+    """
+    while frame is not None and is_library[frame.f_code.co_filename]:
+        frame = frame.f_back
+    names: dict[Node, str] = {}
+    if frame is None:
+        return names
+    for name, value in [*frame.f_locals.items(), *frame.f_globals.items()]:
+        if isinstance(value, Tensor) and not name.startswith("_"):
+            names.setdefault(value.node, name)
+    return names
+
+
+# --- in a terminal ------------------------------------------------------------------------------
+
+
+def _as_table(graph: Graph) -> str:
+    """One row a node: what it is, where it comes from, what it holds."""
+    header = ("#", "node", "op", "inputs", "shape", "value", "gradient", "keeps", "line")
+    rows = [header, *(_row(node) for node in graph)]
+    if any(node.module for node in graph):
+        rows = [
+            (*row[:3], module, *row[3:])
+            for row, module in zip(rows, ["module", *(n.module for n in graph)], strict=True)
+        ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _row(node: GraphNode) -> tuple[str, ...]:
+    gradient = ""
+    if node.requires_grad:
+        gradient = "not computed" if node.gradient is None else number_text(node.gradient)
+    keeps = ", ".join(f"{kept.name} {bytes_text(kept.nbytes)}" for kept in node.keeps)
+    return (
+        str(node.index),
+        node.label,
+        node.symbol or node.op_name,
+        " ".join(str(source.index) for _, source in node.inputs),
+        str(node.shape),
+        number_text(node.value),
+        gradient,
+        keeps,
+        str(node.line or ""),
+    )
+
+
+def number_text(value: Array | None, most: int = 4) -> str:
+    """An array in a few characters: its numbers if they are few, else its range."""
+    if value is None:
+        return "not kept"
+    data = namespaces[type(value)].to_numpy(value)
+    if data.ndim == 0:
+        return f"{data.item():.4g}" if data.dtype.kind == "f" else str(data.item())
+    if data.size <= most:
+        return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
+    if data.size == 0:
+        return "empty"
+    finite = data[np.isfinite(data)] if data.dtype.kind == "f" else data
+    if finite.size == 0:
+        return "nothing finite"
+    return f"{finite.min():.3g} … {finite.max():.3g}"
+
+
+def bytes_text(count: int) -> str:
+    """A number of bytes as people write it."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000  # type: ignore[assignment]
+    return f"{count:.3g} GB"
