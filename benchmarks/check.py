@@ -18,12 +18,12 @@ from benchmarks.problems import Chain, Training
 LOSS_STEPS = 3  # steps after which the losses still have to agree: the updates are the same too
 
 
-class Disagreement(Exception):
+class DisagreementError(Exception):
     """A participant computes something else than the hand-written step."""
 
 
 def check(problem: Any, reference: Participant, others: list[Participant]) -> None:
-    """Raise `Disagreement` unless all compute the same loss, gradients and updates."""
+    """Raise `DisagreementError` unless all compute the same loss, gradients and updates."""
     if isinstance(problem, Training):
         check_by_differences(problem)
     expected = reference.outcome()
@@ -32,7 +32,7 @@ def check(problem: Any, reference: Participant, others: list[Participant]) -> No
         compare(other.name, other.outcome(), expected)
         losses = _losses(other)
         if not np.allclose(losses, expected_losses, rtol=2e-3):
-            raise Disagreement(f"{other.name}: losses {losses}, expected {expected_losses}")
+            raise DisagreementError(f"{other.name}: losses {losses}, expected {expected_losses}")
 
 
 def compare(name: str, got: Outcome, expected: Outcome) -> None:
@@ -41,19 +41,21 @@ def compare(name: str, got: Outcome, expected: Outcome) -> None:
     Sums of a million or of a thousand float32 terms differ between summation orders, hence 10⁻⁴.
     """
     if not np.isclose(got.loss, expected.loss, rtol=1e-4):
-        raise Disagreement(f"{name}: loss {got.loss}, expected {expected.loss}")
+        raise DisagreementError(f"{name}: loss {got.loss}, expected {expected.loss}")
     if got.gradients.keys() != expected.gradients.keys():
         missing = got.gradients.keys() ^ expected.gradients.keys()
-        raise Disagreement(f"{name}: gradients of {sorted(missing)} are missing or too many")
+        raise DisagreementError(f"{name}: gradients of {sorted(missing)} are missing or too many")
     for key, wanted in expected.gradients.items():
         gradient = got.gradients[key]
         if np.shape(gradient) != wanted.shape:
-            raise Disagreement(
+            raise DisagreementError(
                 f"{name}: gradient of {key} has shape {np.shape(gradient)}, not {wanted.shape}"
             )
         error = np.abs(gradient - wanted).max() / np.abs(wanted).max()
         if not error <= 1e-4:
-            raise Disagreement(f"{name}: gradient of {key} is off by {error:.1e} of its maximum")
+            raise DisagreementError(
+                f"{name}: gradient of {key} is off by {error:.1e} of its maximum"
+            )
 
 
 def check_by_differences(problem: Training, step: float = 1e-7) -> None:
@@ -73,7 +75,9 @@ def check_by_differences(problem: Training, step: float = 1e-7) -> None:
         below, _ = compute(start | {name: value - step * direction}, x, problem.labels)
         slope, wanted = (gradients[name] * direction).sum(), (above - below) / (2 * step)
         if not np.isclose(slope, wanted, rtol=1e-4, atol=1e-8):
-            raise Disagreement(f"by hand: slope along {name} is {slope}, differences say {wanted}")
+            raise DisagreementError(
+                f"by hand: slope along {name} is {slope}, differences say {wanted}"
+            )
 
 
 def shortened(problem: Any) -> Any:
@@ -98,4 +102,6 @@ def _as_float(loss: Any) -> float:
     """A step returns its loss, or loss and gradients, each in its own type."""
     if isinstance(loss, tuple):
         loss = loss[0]
+    if isinstance(loss, float):
+        return loss
     return float(loss.data if type(loss).__name__ == "Value" else loss.item())

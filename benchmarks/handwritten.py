@@ -92,10 +92,12 @@ def sigmoid(x: Array) -> Array:
 def gru(x: Array, p: Parameters, suffix: str) -> tuple[Array, list[tuple[Array, ...]]]:
     """One direction of PyTorch's GRU over x (N, T, 1): outputs (N, T, H), and what to keep.
 
-        r = σ(Wᵣx + bᵣ + Uᵣh + cᵣ)          z = σ(W_z x + b_z + U_z h + c_z)
-        n = tanh(Wₙx + bₙ + r (Uₙh + cₙ))   h' = (1 - z) n + z h
+        r = sigmoid(W_r x + b_r + U_r h + c_r)
+        z = sigmoid(W_z x + b_z + U_z h + c_z)
+        n = tanh(W_n x + b_n + r (U_n h + c_n))
+        h' = (1 - z) n + z h
 
-    The parts are stacked as r, z, n in ``weight_ih`` (W), ``weight_hh`` (U) and the two biases.
+    ``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh`` are W, U, b, c, stacked as r, z, n.
     """
     from_input = x @ p[f"gru.weight_ih_l0{suffix}"].T + p[f"gru.bias_ih_l0{suffix}"]
     weight, bias = p[f"gru.weight_hh_l0{suffix}"], p[f"gru.bias_hh_l0{suffix}"]
@@ -129,9 +131,7 @@ def gru_backward(
     g_weight, g_bias = np.zeros_like(weight), np.zeros(3 * HIDDEN, x.dtype)
     g_input = np.empty((batch, steps, 3 * HIDDEN), x.dtype)
     g_h = np.zeros((batch, HIDDEN), x.dtype)
-    for t, (h, r, z, n, s_n) in zip(
-        reversed(_order(steps, suffix)), reversed(kept), strict=True
-    ):
+    for t, (h, r, z, n, s_n) in zip(reversed(_order(steps, suffix)), reversed(kept), strict=True):
         g_h = g_h + g[:, t]
         g_n = g_h * (1.0 - z) * (1.0 - n * n)
         g_z = g_h * (h - n) * z * (1.0 - z)

@@ -52,57 +52,46 @@ class Timing:
 
 def alternate(participants: Sequence[Participant], rounds: int) -> list[Timing]:
     """Time everybody, ``rounds`` blocks each; the first participant is the reference."""
-    plans = [_plan(participant) for participant in participants]
+    steps = [_steps_per_block(participant) for participant in participants]
     times: list[list[float]] = [[] for _ in participants]
     for _ in tqdm(range(rounds), desc="rounds", leave=False):
-        for participant, plan, own in zip(participants, plans, times, strict=True):
-            own.append(_block(participant, plan))
+        for participant, count, own in zip(participants, steps, times, strict=True):
+            own.append(_block(participant, count))
     timings = []
-    for participant, plan, own in zip(participants, plans, times, strict=True):
+    for participant, count, own in zip(participants, steps, times, strict=True):
         ratios = [a / b for a, b in zip(own, times[0], strict=True)]
-        timings.append(Timing(participant.name, Spread.of(own), Spread.of(ratios), plan.steps))
+        timings.append(Timing(participant.name, Spread.of(own), Spread.of(ratios), count))
     return timings
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How many steps a block times, and whether one more goes before them, untimed.
-
-    The first step after a reset allocates the optimiser's state and finds other people's data in
-    the caches. Where a step takes a good part of a second, that no longer matters.
-    """
-
-    steps: int
-    warm_up: bool = True
-
-
-def _plan(participant: Participant) -> Plan:
+def _steps_per_block(participant: Participant) -> int:
     """As many steps as fill a block, estimated from growing blocks."""
     steps = 1
     while True:
-        seconds = _block(participant, Plan(steps))
+        seconds = _block(participant, steps)
         if seconds * steps >= BLOCK_SECONDS / 3 or steps >= MAX_STEPS:
-            fitting = max(1, min(MAX_STEPS, round(BLOCK_SECONDS / seconds)))
-            return Plan(fitting, warm_up=seconds < 0.25)
+            return max(1, min(MAX_STEPS, round(BLOCK_SECONDS / seconds)))
         steps *= 4
 
 
-def _block(participant: Participant, plan: Plan) -> float:
+def _block(participant: Participant, steps: int) -> float:
     """Seconds a step over one block, from the starting weights.
 
-    What earlier blocks left behind is collected first, so that nobody pays for another's garbage;
-    during the block the collector is as Python has it (on), unless the participant turns it off.
+    What the others left behind is collected first, so that nobody pays for another's garbage. Then
+    comes one step that is not timed: it fills caches, allocates the optimiser's state, and leaves
+    the participant's own garbage, as in the middle of a training loop. (micrograd is twice as fast
+    when somebody else collects its last graph.) The collector stays as Python has it, on, unless
+    the participant turns it off.
     """
     participant.reset()
-    if plan.warm_up:
-        participant.step()
     gc.collect()
     if not participant.collector:
         gc.disable()
     step = participant.step
+    step()
     start = perf_counter()
-    for _ in range(plan.steps):
+    for _ in range(steps):
         step()
     elapsed = perf_counter() - start
     gc.enable()
-    return elapsed / plan.steps
+    return elapsed / steps

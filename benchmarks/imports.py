@@ -28,7 +28,6 @@ def measure(rounds: int, packages: Sequence[str] = PACKAGES) -> tuple[dict[str, 
             if index > 0:
                 seconds[package].append(own)
     beyond = [
-        own - numpy
-        for own, numpy in zip(seconds["tinygrad_lab"], seconds["numpy"], strict=True)
+        own - numpy for own, numpy in zip(seconds["tinygrad_lab"], seconds["numpy"], strict=True)
     ]
     return {package: Spread.of(own) for package, own in seconds.items()}, Spread.of(beyond)

@@ -6,6 +6,7 @@ Parameters carry PyTorch's names and layouts, so that one dictionary fits every 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -165,6 +166,6 @@ def scalar_mlp(seed: int = 0) -> ScalarMLP:
     sizes = (2, 16, 16, 1)
     layers = [
         (random.uniform(-1.0, 1.0, (fan_out, fan_in)), np.zeros(fan_out))
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
+        for fan_in, fan_out in pairwise(sizes)
     ]
     return ScalarMLP(points, labels, layers)

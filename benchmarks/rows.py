@@ -92,7 +92,7 @@ ROWS = (
     # NumPy's 0.67 µs where the bar of 1.6 µs was set makes a ratio of 2.39.
     _chain("chain-1", 1, 25, (Bar("ratio to NumPy by hand", 2.39), Bar("time", 1.6))),
     _chain("chain-1k", 1_000, 25),
-    _chain("chain-1m", 1_000_000, 5),
+    _chain("chain-1m", 1_000_000, 3),
     # micrograd's 5.2 µs where the bar of 0.8 µs was set makes 6.5 times faster.
     Row(
         "scalar-ops",

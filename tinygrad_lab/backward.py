@@ -55,9 +55,9 @@ def sweep(
     heapify(queue)
     while queue:
         node = heappop(queue)[1]
-        g = gradients.pop(node)
+        g: Any = gradients.pop(node)
         if g.__class__ in _PENDING:
-            g = g.total()
+            g = g.total()  # type: ignore[attr-defined]
         if observe is not None:
             g = observe(node, g)
         if g.__class__ is float or getattr(g, "size", SMALL + 1) <= keep:
@@ -81,7 +81,7 @@ def sweep(
 
 def _complete(leaf: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Array:
     if g.__class__ in _PENDING:
-        g = g.total()
+        g = g.total()  # type: ignore[attr-defined]
     return g if observe is None else observe(leaf, g)
 
 

@@ -6,6 +6,7 @@ also through an exception, puts the former value back. Nothing here can stay swi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from tinygrad_lab.debug import Debugger
 
-__all__ = ["Context", "Scope", "changed", "current", "no_grad", "record"]
+__all__ = ["Context", "Scope", "changed", "current", "enter", "leave", "no_grad", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Scope:
     """Names from the outermost module inwards, as in ``state_dict``: ``"encoder.linear1"``."""
     kind: str
     """The class of the module: ``"Linear"``."""
-    call: tuple[Any, int] | None
-    """Code and offset of the user's line that called the outermost module."""
+    names: Mapping[int, str]
+    """What this module calls the modules inside it, by their ``id``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Context:
         return replace(context, ordinary=ordinary)
 
 
-_context: ContextVar[Context] = ContextVar("tinygrad_lab.context", default=Context())
+_ORDINARY = Context()
+_context: ContextVar[Context] = ContextVar("tinygrad_lab.context", default=_ORDINARY)
 
 current = _context.get
 enter = _context.set

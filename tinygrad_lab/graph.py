@@ -77,9 +77,11 @@ class Edge:
         ``local_derivative``.
         """
         value = self.target.value
-        if value is None or not self.target.shape:
-            return self.local_derivative() if not self.source.shape else self._row(value)
+        if value is None:
+            return None
         xp = namespaces[type(value)]
+        if not self.target.shape:
+            return self._pulled_back(xp.ones_like(value))
         rows = []
         for element in range(value.size):
             basis = xp.zeros((value.size,), dtype=value.dtype)
@@ -88,17 +90,16 @@ class Edge:
             if row is None:
                 return None
             rows.append(row)
-        return xp.reshape(xp.stack(rows), (*self.target.shape, *self.source.shape)) if rows else None
-
-    def _row(self, value: Array | None) -> Array | None:
-        return None if value is None else self._pulled_back(namespaces[type(value)].ones_like(value))
+        shape = (*self.target.shape, *self.source.shape)
+        return xp.reshape(xp.stack(rows), shape) if rows else xp.zeros(shape, dtype=value.dtype)
 
     def _pulled_back(self, g: Array) -> Array | None:
         """A gradient of the target, pulled back along this edge alone."""
         node: Any = self.target.node
         if not self.needs_gradient or (node.plan.keeps and not node.kept):
             return None
-        flowing = [p for p, _ in self.target.inputs if node.plan.needs[p]]
+        plan = node.plan
+        flowing = [p for _, positions in plan.steps for p in positions if plan.needs[p]]
         contributions = dict(zip(flowing, node.pull_back(g), strict=False))
         if self.position not in contributions:
             return None

@@ -52,6 +52,8 @@ class Node:
         "scope",
     )
     _result: Any
+    _gradient: Any
+    _name: str | None
     order: int
     """Counts down from node to node: a node always sorts before the nodes it was made from."""
     scope: Scope | None
@@ -80,7 +82,7 @@ class Node:
     def device(self) -> str:
         if isinstance(self._result, Outline):
             return self._result.device
-        return namespaces[type(self._result)].device_of(self._result)  # type: ignore[no-any-return]
+        return namespaces[type(self._result)].device_of(self._result)
 
     @property
     def gradient(self) -> Array | None:
@@ -141,13 +143,17 @@ class Leaf(Node):
 
     @property
     def value(self) -> Array | None:
-        tensor = self.tensor and self.tensor()
+        tensor = self._tensor()
         return super().value if tensor is None else tensor.data
+
+    def _tensor(self) -> Any:
+        """The user's tensor, as long as it lives."""
+        return None if self.tensor is None else self.tensor()
 
     @property
     def gradient(self) -> Array | None:
         # While the user's tensor lives it says what was collected, and whether it was zeroed.
-        tensor = self.tensor and self.tensor()
+        tensor = self._tensor()
         if tensor is None:
             return super().gradient
         return None if tensor.grad is None else tensor.grad.data
@@ -157,6 +163,8 @@ class Application(Node):
     """A value that an op computed from its inputs."""
 
     __slots__ = ("_kept", "attributes", "inputs", "plan")
+    _kept: dict[str, Any]
+    inputs: tuple[Node | None, ...]
     plan: Plan
     """The op, specialised to the inputs that need a gradient."""
     attributes: Mapping[str, Any]
@@ -179,9 +187,10 @@ class Application(Node):
         for rule, positions in self.plan.steps:
             asked = [self._kept[name] for name in rule.asks]
             gradients = rule.function(xp, g, *asked)
-            for position, gradient in zip(positions, gradients if rule.joint else (gradients,)):
-                if gradient is not None and self.plan.needs[position]:
-                    node = self.inputs[position]
+            several = gradients if rule.joint else (gradients,)
+            for position, gradient in zip(positions, several, strict=True):
+                node = self.inputs[position]
+                if gradient is not None and node is not None and self.plan.needs[position]:
                     yield node, unbroadcast(xp, gradient, node)
 
     def release(self) -> None:

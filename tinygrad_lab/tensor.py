@@ -70,10 +70,10 @@ class Tensor:
         old = self._data
         if isinstance(old, float | int):
             new = namespaces[np.ndarray if isinstance(value, list) else type(value)]
-            self._data = type(old)(new.to_numpy(value).item())
+            value = type(old)(new.to_numpy(value).item())
         else:
             backend = namespaces[type(old)]
-            value = value if hasattr(value, "dtype") else backend.asarray(value)
+            value = backend.asarray(value) if isinstance(value, float | int) else value
             if value.shape != old.shape:
                 raise ShapeError(
                     f"{self._label()} has shape {tuple(old.shape)}; .data cannot be set to a "
@@ -81,9 +81,14 @@ class Tensor:
                 )
             if value.dtype != old.dtype or type(value) is not type(old):
                 value = backend.asarray(value, dtype=old.dtype, device=backend.device_of(old))
-            self._data = value
-        if isinstance(node := self._node or getattr(self, "_origin", None), Leaf):
-            node.show(self._data)
+        self._rebind(value)
+
+    def _rebind(self, data: Array) -> None:
+        """Take on new data; a leaf's node shows them from then on."""
+        self._data = data
+        node = self._node or getattr(self, "_origin", None)
+        if node.__class__ is Leaf:
+            node.show(data)  # type: ignore[union-attr]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,7 +112,7 @@ class Tensor:
     @property
     def device(self) -> str:
         """Where the value lives: ``"cpu"``, ``"cuda"``, ``"cuda:1"``."""
-        return namespaces[type(self._data)].device_of(self._data)  # type: ignore[no-any-return]
+        return namespaces[type(self._data)].device_of(self._data)
 
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number."""
@@ -130,7 +135,7 @@ class Tensor:
                 f"{self._label()} requires a gradient, which a NumPy array cannot carry. "
                 "If it is not wanted here: x.detach().numpy()."
             )
-        return namespaces[type(self._data)].to_numpy(self._data)  # type: ignore[no-any-return]
+        return namespaces[type(self._data)].to_numpy(self._data)
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
@@ -323,7 +328,7 @@ class Tensor:
         here = namespaces[type(self._data)]
         if target == self.device or (target == "cpu" and here is PYTHON):
             return self
-        return ops.transfer(self, device=target)  # type: ignore[no-any-return]
+        return ops.transfer(self, device=target)
 
     def astype(self, dtype: Any) -> Tensor:
         """This tensor with elements of another type."""
@@ -337,12 +342,12 @@ class Tensor:
                 f".T is for matrices, {self._label()} has shape {self.shape}: use .mT for stacks "
                 "of matrices, tg.permute_dims(x, axes) for other orders of axes."
             )
-        return ops.matrix_transpose(self)  # type: ignore[no-any-return]
+        return ops.matrix_transpose(self)
 
     @property
     def mT(self) -> Tensor:  # noqa: N802 - the Array API's name
         """A stack of matrices, each transposed."""
-        return ops.matrix_transpose(self)  # type: ignore[no-any-return]
+        return ops.matrix_transpose(self)
 
     # --- operators ---------------------------------------------------------------------------
 
@@ -356,8 +361,8 @@ class Tensor:
     __matmul__ = ops.matmul
     __neg__ = ops.negative
     __abs__ = ops.abs
-    __eq__ = ops.equal
-    __ne__ = ops.not_equal
+    __eq__ = ops.equal  # type: ignore[assignment]
+    __ne__ = ops.not_equal  # type: ignore[assignment]
     __lt__ = ops.less
     __le__ = ops.less_equal
     __gt__ = ops.greater
@@ -371,34 +376,34 @@ class Tensor:
         return self
 
     def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)  # type: ignore[no-any-return]
+        return ops.add(other, self)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return ops.subtract(other, self)  # type: ignore[no-any-return]
+        return ops.subtract(other, self)
 
     def __rmul__(self, other: Any) -> Tensor:
-        return ops.multiply(other, self)  # type: ignore[no-any-return]
+        return ops.multiply(other, self)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.divide(other, self)  # type: ignore[no-any-return]
+        return ops.divide(other, self)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
-        return ops.floor_divide(other, self)  # type: ignore[no-any-return]
+        return ops.floor_divide(other, self)
 
     def __rmod__(self, other: Any) -> Tensor:
-        return ops.remainder(other, self)  # type: ignore[no-any-return]
+        return ops.remainder(other, self)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return ops.pow(other, self)  # type: ignore[no-any-return]
+        return ops.pow(other, self)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)  # type: ignore[no-any-return]
+        return ops.matmul(other, self)
 
     def __rand__(self, other: Any) -> Tensor:
-        return ops.logical_and(other, self)  # type: ignore[no-any-return]
+        return ops.logical_and(other, self)
 
     def __ror__(self, other: Any) -> Tensor:
-        return ops.logical_or(other, self)  # type: ignore[no-any-return]
+        return ops.logical_or(other, self)
 
     __getitem__ = ops.getitem
 
@@ -433,13 +438,13 @@ class Tensor:
         """This tensor with another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
         if len(shape) == 1 and isinstance(shape[0], tuple | list):
             shape = tuple(shape[0])
-        return ops.reshape(self, shape)  # type: ignore[no-any-return]
+        return ops.reshape(self, shape)
 
     def permute_dims(self, *axes: Any) -> Tensor:
         """This tensor with its axes in another order."""
         if len(axes) == 1 and isinstance(axes[0], tuple | list):
             axes = tuple(axes[0])
-        return ops.permute_dims(self, axes)  # type: ignore[no-any-return]
+        return ops.permute_dims(self, axes)
 
     # --- Python's own protocols --------------------------------------------------------------
 
@@ -516,7 +521,7 @@ class Tensor:
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
     ) -> Tensor | Array | NotImplementedType:
-        """``array * tensor`` and ``np.exp(tensor)`` are Tensors; ``array -= tensor`` stays in place.
+        """``array * tensor`` and ``np.exp(tensor)`` are Tensors; ``array -= tensor`` is in place.
 
         The last is what ``p.data -= lr * p.grad`` comes to, which ``__array_ufunc__ = None``
         would refuse.
@@ -525,15 +530,15 @@ class Tensor:
         if method != "__call__" or options or function is None:
             return NotImplemented
         if out is None:
-            return function(*inputs)  # type: ignore[no-any-return]
+            return function(*inputs)
         arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
-        return ufunc(*arrays, out=out)  # type: ignore[no-any-return]
+        return ufunc(*arrays, out=out)
 
     def __dlpack__(self, **options: Any) -> Any:
         return self._exportable().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._exportable().__dlpack_device__()  # type: ignore[no-any-return]
+        return self._exportable().__dlpack_device__()
 
     def _exportable(self) -> Any:
         if self._node is not None:
@@ -559,7 +564,7 @@ def _plain(data: Array) -> Tensor:
 def _rebuilt(
     kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Tensor | None
 ) -> Tensor:
-    tensor = kind.__new__(kind)
+    tensor = object.__new__(kind)
     tensor._data = data
     tensor._node = None
     if name:

@@ -188,19 +188,22 @@ def _pull_back_through_composite(node: Any, g: Tensor) -> Iterator[tuple[Node, T
     """The gradient of a fused op, through the small ops it is composed of."""
     kept, plan = node.kept, node.plan
     named = plan.op.named_arrays(node.inputs)
-    arguments = {name: _with_history(name, kept[name], named, node) for name in plan.op.inputs}
+    arguments: list[Any] = []
+    for name in plan.op.inputs:
+        argument = _with_history(name, kept[name], named, node)
+        arguments += argument if isinstance(argument, tuple) else (argument,)
     # One input may have been computed from another: each gets a node of its own to stop at.
-    stops = {
-        name: ops.alias(x)
-        for name, x, needed in zip(arguments, arguments.values(), plan.needs, strict=True)
-        if needed
-    }
+    for position, needed in enumerate(plan.needs):
+        if needed:
+            arguments[position] = ops.alias(arguments[position])
+    stops = [position for position, needed in enumerate(plan.needs) if needed]
     with changed(grad_enabled=True, composing=True):
-        out = plan.op.composite(**{**arguments, **stops}, **node.attributes)
-        gradients = gradients_of(out, list(stops.values()), [g], create_graph=True)
-    for name, gradient in zip(stops, gradients, strict=True):
+        out = plan.op.composite(*arguments, **node.attributes)
+        variables = [arguments[position] for position in stops]
+        gradients = gradients_of(out, variables, [g], create_graph=True)
+    for position, gradient in zip(stops, gradients, strict=True):
         if gradient is not None:
-            yield named[name], gradient
+            yield node.inputs[position], gradient
 
 
 # --- functions into functions -------------------------------------------------------------------
@@ -265,7 +268,7 @@ class _Run:
 def _variable(value: Any) -> Tensor:
     """A tensor to differentiate with respect to, in place of an argument."""
     if isinstance(value, Tensor) and value.requires_grad:
-        return ops.alias(value)  # type: ignore[no-any-return]
+        return ops.alias(value)
     if isinstance(value, float | int):
         from tinygrad_lab.tensor import scalar
 
@@ -276,15 +279,13 @@ def _variable(value: Any) -> Tensor:
 
 
 def _zeros_for(variable: Tensor) -> Tensor:
-    return ops.zeros_like(variable.detach())  # type: ignore[no-any-return]
+    return ops.zeros_like(variable.detach())
 
 
 def _gradients_or_zeros(
     out: Tensor, variables: list[Tensor], g: Any, *, create_graph: bool
 ) -> list[Tensor]:
-    found = gradients_of(
-        out, variables, None if g is None else [g], create_graph=create_graph
-    )
+    found = gradients_of(out, variables, None if g is None else [g], create_graph=create_graph)
     return [
         _zeros_for(variable) if one is None else one
         for variable, one in zip(variables, found, strict=True)
@@ -447,7 +448,7 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
             rows.append(run.gradients(out, basis.reshape(out.shape))[0])
         if not rows:
             return ops.zeros_like(variable.detach()).reshape((0, *variable.shape))
-        return ops.stack(rows).reshape((*out.shape, *variable.shape))  # type: ignore[no-any-return]
+        return ops.stack(rows).reshape((*out.shape, *variable.shape))
 
     return full
 

@@ -28,7 +28,9 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
         named = dict(tree.named_parameters())
         return list(named.values()), lambda leaves: dict(zip(named, leaves, strict=True))
     if isinstance(tree, dict):
-        return _flatten_items(list(tree.values()), lambda parts: dict(zip(tree, parts, strict=True)))
+        return _flatten_items(
+            list(tree.values()), lambda parts: dict(zip(tree, parts, strict=True))
+        )
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return _flatten_items(list(tree), lambda parts: type(tree)(*parts))
     if isinstance(tree, list | tuple):

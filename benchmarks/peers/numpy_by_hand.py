@@ -57,7 +57,9 @@ class ChainStep(ByHand):
 
 
 class ScalarChainsStep(ByHand):
-    """Chains of Python floats."""
+    """Chains of Python floats, without any NumPy."""
+
+    name = "Python by hand"
 
     def __init__(self, problem: ScalarChains) -> None:
         self.problem = problem

@@ -28,7 +28,7 @@ class Neuron:
         return activation.relu() if self.nonlinear else activation
 
 
-class MLP:
+class ScalarNetwork:
     """Layers of neurons; micrograd.nn.Layer and micrograd.nn.MLP."""
 
     def __init__(self, problem: ScalarMLP, parameter: Callable[[float], Scalar]) -> None:

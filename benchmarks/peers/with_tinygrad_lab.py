@@ -6,8 +6,7 @@ import numpy as np
 
 import tinygrad_lab as tg
 from benchmarks.participant import Outcome, Participant
-from benchmarks.peers.scalar_demo import MLP as ScalarNetwork
-from benchmarks.peers.scalar_demo import demo_loss
+from benchmarks.peers.scalar_demo import ScalarNetwork, demo_loss
 from benchmarks.problems import (
     CHANNELS,
     CLASSES,

@@ -30,7 +30,7 @@ class _CuPy(Namespace):
             return self.cupy.array(data, dtype=dtype)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
-        return self.cupy.asnumpy(array)  # type: ignore[no-any-return]
+        return self.cupy.asnumpy(array)
 
     def add_at(self, target: Array, key: Any, values: Array) -> None:
         self.cupy.add.at(target, key, values)

@@ -67,6 +67,14 @@ class Namespace:
         """``target[key] += values``, in place, where repeated indices add up."""
         raise NotImplementedError
 
+    def relu(self, x: Array) -> Array:
+        """The larger of x and 0."""
+        return self.maximum(x, self.zeros_like(x))
+
+    def where_positive(self, condition: Array, x: Array) -> Array:
+        """x where another array is positive, 0 elsewhere."""
+        return self.where(condition > 0, x, self.zeros_like(x))
+
     def put_at(
         self, values: Array, arrays: tuple[Array, ...], *, key: Any, shape: tuple[int, ...]
     ) -> Scatter:
@@ -95,7 +103,7 @@ def _discover(array: Array) -> Namespace:
             f"{array!r:.80}. Make a tensor of it first: tg.tensor(...)."
         )
     namespaces[kind] = found
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 class _ArrayAPINamespace(Namespace):

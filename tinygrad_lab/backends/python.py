@@ -44,9 +44,6 @@ class _Python(Namespace):
     name = "python"
     default_device = "cpu"
 
-    float32 = float64 = float
-    bool = bool
-    int64 = int32 = int
     pi, inf, nan = math.pi, math.inf, math.nan
 
     add = staticmethod(operator.add)
@@ -99,6 +96,12 @@ class _Python(Namespace):
 
     def minimum(self, x: Any, y: Any) -> Any:
         return x if x <= y or x != x else y
+
+    def relu(self, x: Any) -> Any:
+        return 0.0 if x <= 0.0 else x
+
+    def where_positive(self, condition: Any, x: Any) -> Any:
+        return x if condition > 0.0 else 0.0
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         return x if condition else y

@@ -56,6 +56,16 @@ from tinygrad_lab.ops.elementwise import (
 )
 from tinygrad_lab.ops.index import _index, _put, getitem
 from tinygrad_lab.ops.linalg import matmul
+from tinygrad_lab.ops.nn import (
+    conv1d,
+    cross_entropy,
+    dropout,
+    gru,
+    linear,
+    log_softmax,
+    logsumexp,
+    softmax,
+)
 from tinygrad_lab.ops.reduce import (
     all,
     any,
@@ -97,8 +107,11 @@ __all__ = [
     "ceil",
     "clip",
     "concat",
+    "conv1d",
     "cos",
+    "cross_entropy",
     "divide",
+    "dropout",
     "elu",
     "equal",
     "erf",
@@ -113,16 +126,20 @@ __all__ = [
     "getitem",
     "greater",
     "greater_equal",
+    "gru",
     "isfinite",
     "isnan",
     "leaky_relu",
     "less",
     "less_equal",
+    "linear",
     "log",
     "log1p",
+    "log_softmax",
     "logical_and",
     "logical_not",
     "logical_or",
+    "logsumexp",
     "matmul",
     "matrix_transpose",
     "max",
@@ -145,6 +162,7 @@ __all__ = [
     "sign",
     "silu",
     "sin",
+    "softmax",
     "softplus",
     "sqrt",
     "square",
@@ -165,6 +183,7 @@ __all__ = [
 tensor_namespace = SimpleNamespace(
     name="tensor",
     index=_index,
+    where_positive=lambda condition, x: where(condition > 0, x, zeros_like(x)),
     put_at=lambda values, arrays, *, key, shape: _put(values, *arrays, key=key, shape=shape),
     **{name: globals()[name] for name in __all__},
 )

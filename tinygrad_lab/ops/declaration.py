@@ -168,14 +168,15 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     node.order = next_order()
     node.scope = context.scope
     node.code, node.offset = user_site(sys._getframe(1))
-    tensor = _outputs(node, out, context.recording) if op.outputs is not None else None
-    if tensor is None:
+    if op.outputs is None:
         small = context.recording or getattr(out, "size", 1) <= SMALL
         node._result = out if small else Outline(out)
-        tensor = _tensor(out, node)
+        result: Any = _tensor(out, node)
+    else:
+        result = _outputs(node, out, context.recording)
     if context.debugger is not None:
         context.debugger.check_forward(node, arrays, out)
-    return tensor
+    return result
 
 
 def _node_of(x: Any) -> Node | None:
@@ -193,7 +194,7 @@ def _tensor(data: Any, node: Node) -> Tensor:
     else:
         tensor._node = None
         tensor._origin = node
-    return tensor  # type: ignore[no-any-return]
+    return tensor
 
 
 def _without_history(op: Op, out: Any) -> Any:
@@ -201,7 +202,7 @@ def _without_history(op: Op, out: Any) -> Any:
         tensor = _tensor_class()
         tensor._data = data
         tensor._node = None
-        return tensor  # type: ignore[no-any-return]
+        return tensor
 
     return plain(out) if op.outputs is None else tuple(map(plain, out))
 
@@ -238,7 +239,9 @@ def _facts(array: Any, what: str) -> Any:
         return getattr(array, "shape", ())
     if what == "dtype":
         return getattr(array, "dtype", type(array))
-    return "python" if isinstance(array, float | int) else namespaces[array.__class__].device_of(array)
+    return (
+        "python" if isinstance(array, float | int) else namespaces[array.__class__].device_of(array)
+    )
 
 
 class OutputsOutline:
@@ -280,7 +283,7 @@ def op(
     outputs: int | None = None,
     check: Callable[..., str | None] | None = None,
     doc: str = "",
-) -> Callable[..., Any]:
+) -> Callable[..., Tensor]:
     """Declare an op and get the function that applies it.
 
     Args:
@@ -317,9 +320,7 @@ def op(
         name=name,
         symbol=symbol or name,
         forward=forward,
-        rules=_rules(
-            name, vjp, inputs, tuple(attributes), variadic=variadic, residual=residual
-        ),
+        rules=_rules(name, vjp, inputs, tuple(attributes), variadic=variadic, residual=residual),
         inputs=inputs,
         variadic=variadic,
         attributes=tuple(attributes),

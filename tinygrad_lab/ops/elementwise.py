@@ -240,8 +240,8 @@ softplus = op(
 
 relu = op(
     "relu",
-    forward=lambda xp, x: xp.maximum(x, 0.0),
-    vjp={"x": lambda xp, g, out: g * (out > 0)},
+    forward=lambda xp, x: xp.relu(x),
+    vjp={"x": lambda xp, g, out: xp.where_positive(out, g)},
     latex=r"\mathrm{{relu}}({x})",
     elementwise=True,
     doc="max(x, 0). Its derivative at 0 counts as 0.",
@@ -250,7 +250,7 @@ relu = op(
 
 def _larger_share(xp: Any, g: Any, x: Any, y: Any) -> Any:
     """What goes to x of the gradient of max(x, y): all, nothing, or half at a tie."""
-    return g * (0.5 * (x > y) + 0.5 * (x >= y))
+    return xp.where(x > y, g, xp.where(x == y, 0.5 * g, xp.zeros_like(g)))
 
 
 maximum = op(

@@ -85,8 +85,7 @@ def _parameters(op: Op, defaults: dict[str, Any], environment: dict[str, Any]) -
         required = default is inspect.Parameter.empty
         parameters.append(name if required else f"{name}=default_{name}")
     inputs = "".join(
-        f"*{name}, " if op.variadic and name == op.inputs[-1] else f"{name}, "
-        for name in op.inputs
+        f"*{name}, " if op.variadic and name == op.inputs[-1] else f"{name}, " for name in op.inputs
     )
     attributes = ", ".join(f"{name!r}: {name}" for name in defaults)
     return ", ".join(parameters), f"({inputs}), {{{attributes}}}"
@@ -187,7 +186,7 @@ class _PutInPlace(ast.NodeTransformer):
     def __init__(self, places: dict[str, str]) -> None:
         self.places = places
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the name ast calls
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         place = self.places.get(node.id)
         return ast.parse(place, mode="eval").body if place else node
 

@@ -16,7 +16,6 @@ from tinygrad_lab.errors import IndexingError
 from tinygrad_lab.ops import declaration
 from tinygrad_lab.ops.declaration import op
 
-
 _put = op(
     "put",
     forward=lambda xp, values, *arrays, key, shape: xp.put_at(
@@ -30,9 +29,7 @@ _index = op(
     "index",
     "[ ]",
     forward=lambda xp, x, *arrays, key: x[filled(key, arrays)],
-    vjp={
-        "x": lambda xp, g, arrays, x_shape, key: xp.put_at(g, arrays, key=key, shape=x_shape)
-    },
+    vjp={"x": lambda xp, g, arrays, x_shape, key: xp.put_at(g, arrays, key=key, shape=x_shape)},
 )
 
 

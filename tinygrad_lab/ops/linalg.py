@@ -9,13 +9,12 @@ from tinygrad_lab.ops.shape import expand_dims, squeeze
 
 
 def _inner_sizes(x: Any, y: Any) -> str | None:
-    shapes = [getattr(array, "shape", ()) for array in (x, y)]
-    if any(len(shape) == 0 for shape in shapes):
+    left, right = getattr(x, "shape", ()), getattr(y, "shape", ())
+    if not left or not right:
         return "a matrix product needs vectors or matrices; for single numbers use x * y."
-    inner = shapes[0][-1], shapes[1][-2]
-    if inner[0] != inner[1]:
-        return f"expected x.shape[-1] == y.shape[-2], got {inner[0]} != {inner[1]}."
-    return f"the stacks of matrices, {shapes[0][:-2]} and {shapes[1][:-2]}, do not broadcast."
+    if left[-1] != right[-2]:
+        return f"expected x.shape[-1] == y.shape[-2], got {left[-1]} != {right[-2]}."
+    return f"the stacks of matrices, {left[:-2]} and {right[:-2]}, do not broadcast."
 
 
 _matmul = op(

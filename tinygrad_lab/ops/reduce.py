@@ -41,9 +41,7 @@ sum = op(
 )
 
 
-def _to_the_largest(
-    xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis
-) -> Any:
+def _to_the_largest(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     largest = xp.where(x == _with_axes(xp, out, x_shape, axis), xp.ones_like(x), xp.zeros_like(x))
     shares = xp.divide(largest, xp.sum(largest, axis=axis, keepdims=True))
     return _with_axes(xp, g, x_shape, axis) * shares
@@ -143,4 +141,3 @@ def prod(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
         kept = (1,) * len(shape) if axis is None else (*shape[:last], 1, *shape[last + 1 :])
         product = product.reshape(kept)
     return product
-

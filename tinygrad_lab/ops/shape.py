@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_lab.backward import Cotangents
@@ -116,7 +116,7 @@ def _restack(xp: Any, g: Any, x_shape: tuple[int, ...], axis: int) -> Any:
     return xp.stack(parts, axis=axis)
 
 
-unstack = op(
+unstack: Callable[..., Any] = op(
     "unstack",
     forward=lambda xp, x, *, axis=0: tuple(xp.unstack(x, axis=axis)),
     vjp={"x": _restack},

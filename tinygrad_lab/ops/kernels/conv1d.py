@@ -12,6 +12,8 @@ convolution finds its input channels-last. Inputs may lie in any order.
 
 from typing import NamedTuple
 
+import numpy
+
 from . import Array, Namespace
 
 __all__ = ["Residual", "backward", "forward", "windows"]
@@ -29,14 +31,17 @@ class Residual(NamedTuple):
 
 
 def windows(xp: Namespace, x: Array, size: int, stride: int) -> Array:
-    """Return every ``stride``-th window of ``size`` steps: (N, L, C) -> (N, L_out, size, C), a view."""
+    """Return every ``stride``-th window of ``size`` steps, a view, not for writing.
+
+    Shapes: ``x`` (N, L, C), contiguous; result (N, L_out, size, C).
+    """
     batch, length, channels = x.shape
     along_batch, along_length, along_channels = x.strides
-    return xp.lib.stride_tricks.as_strided(
-        x,
-        shape=(batch, (length - size) // stride + 1, size, channels),
-        strides=(along_batch, stride * along_length, along_length, along_channels),
-    )
+    shape = (batch, (length - size) // stride + 1, size, channels)
+    strides = (along_batch, stride * along_length, along_length, along_channels)
+    if xp is numpy:  # whose as_strided is written in Python: 9 µs against 3, five times a step
+        return numpy.ndarray(shape, x.dtype, x, 0, strides)
+    return xp.lib.stride_tricks.as_strided(x, shape=shape, strides=strides)
 
 
 def forward(
@@ -48,30 +53,48 @@ def forward(
     (N, C_out, L_out) with ``L_out = (L + 2 * padding - K) // stride + 1``.
     """
     outputs, channels, kernel = weight.shape
-    gathered = windows(xp, _pad(xp, x, padding), kernel, stride)
+    padded = _pad(xp, x.transpose(0, 2, 1), padding, x.shape[2] + 2 * padding)
+    gathered = windows(xp, padded, kernel, stride)
     batch, length = gathered.shape[:2]
     width = kernel * channels
-    columns = xp.empty((batch, length, width + (bias is not None)), dtype=x.dtype)
-    columns[:, :, :width].reshape(gathered.shape)[...] = gathered
-    matrix = xp.empty((columns.shape[2], outputs), dtype=x.dtype)
+    matrix = xp.empty((width + (bias is not None), outputs), dtype=x.dtype)
     matrix[:width].reshape(kernel, channels, outputs)[...] = weight.transpose(2, 1, 0)
     if bias is not None:
-        columns[:, :, width] = 1
         matrix[width] = bias
-    columns = columns.reshape(batch * length, -1)
+    columns = _columns(xp, gathered, ones=bias is not None)
     out = (columns @ matrix).reshape(batch, length, outputs)
     return out.transpose(0, 2, 1), Residual(columns, matrix, x.shape, kernel)
 
 
-def _pad(xp: Namespace, x: Array, padding: int) -> Array:
-    """Return (N, C, L) as a contiguous (N, L + 2 * padding, C) with zeros at both ends."""
-    batch, channels, length = x.shape
-    if padding == 0:
-        return xp.ascontiguousarray(x.transpose(0, 2, 1))
-    padded = xp.empty((batch, length + 2 * padding, channels), dtype=x.dtype)
-    padded[:, :padding] = 0
-    padded[:, padding + length :] = 0
-    padded[:, padding : padding + length] = x.transpose(0, 2, 1)
+def _columns(xp: Namespace, gathered: Array, *, ones: bool) -> Array:
+    """Copy windows (N, L_out, K, C) into rows (N * L_out, K * C), with a last column of ones.
+
+    Copying costs by the number of contiguous runs. Where a window is shorter than the length (few
+    channels, so a first layer), runs along the length are fewer: the matrix is then transposed in
+    memory, and the copy of 1,900 windows of 5 takes 40 µs instead of 61.
+    """
+    batch, length, kernel, channels = gathered.shape
+    width = kernel * channels
+    if width < length:
+        rows = xp.empty((width + ones, batch, length), dtype=gathered.dtype)
+        rows[:width].reshape(kernel, channels, batch, length)[...] = gathered.transpose(2, 3, 0, 1)
+        rows[width:] = 1
+        return rows.reshape(width + ones, batch * length).T
+    columns = xp.empty((batch, length, width + ones), dtype=gathered.dtype)
+    columns[:, :, :width].reshape(gathered.shape)[...] = gathered
+    columns[:, :, width:] = 1
+    return columns.reshape(batch * length, width + ones)
+
+
+def _pad(xp: Namespace, steps: Array, before: int, total: int) -> Array:
+    """Return (N, L, C) as a contiguous (N, total, C), with zeros before and after."""
+    batch, length, channels = steps.shape
+    if total == length:
+        return xp.ascontiguousarray(steps)
+    padded = xp.empty((batch, total, channels), dtype=steps.dtype)
+    padded[:, :before] = 0
+    padded[:, before : before + length] = steps
+    padded[:, before + length :] = 0
     return padded
 
 
@@ -89,16 +112,15 @@ def backward(
     ``g`` is (N, C_out, L_out). The gradients of weight and bias are views of one fresh buffer
     that nothing else holds.
     """
-    batch, outputs, length = g.shape
     columns, matrix, x_shape, kernel = residual
-    width = kernel * x_shape[1]
-    g_rows = xp.ascontiguousarray(g.transpose(0, 2, 1)).reshape(batch * length, outputs)
+    g_steps = g.transpose(0, 2, 1)
+    outputs, width = g.shape[1], kernel * x_shape[1]
     dx = dweight = dbias = None
     if needs[0]:
-        d_columns = (g_rows @ matrix[:width].T).reshape(batch, length, width)
-        dx = _scatter_windows(xp, d_columns, x_shape, kernel, stride, padding)
+        weights = matrix[:width].reshape(kernel, x_shape[1], outputs)
+        dx = _gradient_of_x(xp, g_steps, weights, x_shape[2], stride, padding)
     if needs[1] or needs[2]:
-        d_matrix = g_rows.T @ columns
+        d_matrix = xp.ascontiguousarray(g_steps).reshape(-1, outputs).T @ columns
         if needs[1]:
             dweight = d_matrix[:, :width].reshape(outputs, kernel, -1).transpose(0, 2, 1)
         if needs[2] and columns.shape[1] > width:
@@ -106,31 +128,28 @@ def backward(
     return dx, dweight, dbias
 
 
-def _scatter_windows(
-    xp: Namespace,
-    d_columns: Array,
-    x_shape: tuple[int, int, int],
-    kernel: int,
-    stride: int,
-    padding: int,
+def _gradient_of_x(
+    xp: Namespace, g: Array, weights: Array, length: int, stride: int, padding: int
 ) -> Array:
-    """Add windows (N, L_out, K * C) up where they came from: the adjoint of pad and gather.
+    """Return the gradient of ``x``, (N, C_in, L), itself a convolution.
 
-    The length is cut into blocks of ``stride`` steps, so that the i-th window starts block i: its
-    first block is copied, and each further block of the kernel is one addition, shifted by one.
-    Step by step of the kernel it would be twice the time (190 µs against 94).
+    Cut the length into blocks of ``stride`` steps, and the kernel into ``taps`` such blocks.
+    Window i starts with block i, so block j gets its gradient from the windows j - taps + 1 … j:
+    a convolution of ``g`` with stride 1 over the kernel's blocks in reverse order. One product
+    whose rows are added up window by window is as fast with kernel 3 and stride 2, but takes a
+    quarter longer with stride 1, and half as long again with kernel 5 and few channels.
+
+    Shapes: ``g`` (N, L_out, C_out), ``weights`` (K, C_in, C_out).
     """
-    batch, channels, length = x_shape
-    count = d_columns.shape[1]
-    further = range(1, -(-kernel // stride))
-    blocks = max(count + len(further), -(-(padding + length) // stride))
-    block = stride * channels
-    dx = xp.zeros((batch, blocks, block), dtype=d_columns.dtype)
-    head = d_columns[:, :, :block]
-    dx[:, :count, : head.shape[2]] = head
-    for shift in further:
-        part = d_columns[:, :, shift * block : (shift + 1) * block]
-        target = dx[:, shift : shift + count, : part.shape[2]]
-        target += part
-    steps = dx.reshape(batch, blocks * stride, channels)
+    batch, count, outputs = g.shape
+    kernel, channels, _ = weights.shape
+    taps = -(-kernel // stride)
+    blocks = max(count + taps - 1, -(-(padding + length) // stride))
+    whole = xp.zeros((taps * stride, channels, outputs), dtype=g.dtype)
+    whole[:kernel] = weights
+    reverse = whole.reshape(taps, stride * channels, outputs)[::-1].transpose(0, 2, 1)
+    padded = _pad(xp, g, taps - 1, blocks + taps - 1)
+    columns = _columns(xp, windows(xp, padded, taps, 1), ones=False)
+    product = columns @ reverse.reshape(taps * outputs, stride * channels)
+    steps = product.reshape(batch, blocks * stride, channels)
     return steps[:, padding : padding + length].transpose(0, 2, 1)

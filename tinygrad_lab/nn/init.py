@@ -1,0 +1,125 @@
+"""Initialisers: they set a tensor's values in place and return it; names as in PyTorch."""
+
+from __future__ import annotations
+
+import math
+
+from tinygrad_lab.errors import ArgumentError, ShapeError
+from tinygrad_lab.random import Generator, default_generator
+from tinygrad_lab.tensor import Tensor
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator = default_generator
+) -> Tensor:
+    """Numbers drawn evenly from a to b."""
+    tensor.data = generator.uniform(tensor.shape, a, b, tensor.dtype)
+    return tensor
+
+
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator = default_generator
+) -> Tensor:
+    """Numbers drawn from a normal distribution."""
+    tensor.data = generator.normal(tensor.shape, mean, std, tensor.dtype)
+    return tensor
+
+
+def constant_(tensor: Tensor, value: float) -> Tensor:
+    """One value everywhere."""
+    tensor.data = tensor.data * 0 + value
+    return tensor
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Zeros."""
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Ones."""
+    return constant_(tensor, 1.0)
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """By how much a layer's weights are scaled up to make up for its activation."""
+    slope = 0.01 if param is None else param
+    gains = {
+        "linear": 1.0,
+        "conv1d": 1.0,
+        "sigmoid": 1.0,
+        "tanh": 5 / 3,
+        "relu": math.sqrt(2),
+        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+    }
+    if nonlinearity not in gains:
+        raise ArgumentError(f"expected one of {', '.join(gains)}; got {nonlinearity!r}.")
+    return gains[nonlinearity]
+
+
+def _fans(tensor: Tensor) -> tuple[int, int]:
+    """How many inputs and outputs an element of a layer has."""
+    if tensor.ndim < 2:
+        raise ShapeError(
+            f"fan-in and fan-out need two axes or more, the tensor has shape {tensor.shape}."
+        )
+    window = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * window, tensor.shape[0] * window
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator = default_generator,
+) -> Tensor:
+    """Uniform with variance gain² / fan (He et al., "Delving Deep into Rectifiers", 2015)."""
+    bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator = default_generator,
+) -> Tensor:
+    """Normal with variance gain² / fan (He et al., 2015)."""
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ArgumentError(f"mode is 'fan_in' or 'fan_out', got {mode!r}.")
+    fan = _fans(tensor)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator = default_generator
+) -> Tensor:
+    """Uniform with variance 2 gain² / (fan-in + fan-out) (Glorot & Bengio, 2010)."""
+    bound = gain * math.sqrt(6 / sum(_fans(tensor)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator = default_generator
+) -> Tensor:
+    """Normal with variance 2 gain² / (fan-in + fan-out) (Glorot & Bengio, 2010)."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(_fans(tensor))), generator)

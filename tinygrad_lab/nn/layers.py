@@ -1,0 +1,143 @@
+"""Layers without memory: linear, convolution, dropout, and losses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinygrad_lab import ops
+from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.nn import functional, init
+from tinygrad_lab.nn.module import Module, Parameter
+from tinygrad_lab.tensor import Tensor, get_default_dtype
+
+__all__ = ["Conv1d", "CrossEntropyLoss", "Dropout", "Flatten", "Linear", "MSELoss"]
+
+
+def _uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
+    """A parameter drawn evenly from ±1/√fan_in, PyTorch's default for linear and convolution."""
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+    parameter = Parameter(np.empty(shape, dtype=get_default_dtype()))
+    init.uniform_(parameter, -bound, bound)
+    return parameter
+
+
+def _at_least(minimum: int, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < minimum:
+            raise ArgumentError(f"{name} must be an integer of {minimum} or more, got {size!r}.")
+
+
+class Linear(Module):
+    """x @ weight.T + bias.
+
+    ``weight`` is (out_features, in_features), ``bias`` (out_features,); both are drawn evenly
+    from ±1/√in_features, as in PyTorch.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> layer = tg.nn.Linear(3, 2)
+        >>> layer(tg.tensor([[1.0, 2.0, 3.0]])).shape
+        (1, 2)
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__()
+        _at_least(1, in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = _uniform_parameter((out_features, in_features), in_features)
+        self.bias = _uniform_parameter((out_features,), in_features) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+
+
+class Conv1d(Module):
+    """The cross-correlation of x (N, in_channels, L) with kernels, plus a bias.
+
+    ``weight`` is (out_channels, in_channels, kernel_size); the result is (N, out_channels,
+    (L + 2 padding - kernel_size) // stride + 1). Initialised as in PyTorch.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.nn.Conv1d(1, 25, 5, stride=2, padding=1)(tg.tensor([[[0.0] * 40]])).shape
+        (1, 25, 19)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        _at_least(
+            1,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+        )
+        _at_least(0, padding=padding)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        fan_in = in_channels * kernel_size
+        self.weight = _uniform_parameter((out_channels, in_channels, kernel_size), fan_in)
+        self.bias = _uniform_parameter((out_channels,), fan_in) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.conv1d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}, padding={self.padding}"
+        )
+
+
+class Flatten(Module):
+    """x with all axes from ``start_dim`` on joined into one."""
+
+    def __init__(self, start_dim: int = 1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.flatten(x, self.start_dim)
+
+
+class Dropout(Module):
+    """In training, elements set to 0 with a chance of p, the others scaled by 1 / (1 - p)."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ArgumentError(f"Dropout drops with a chance of 0 or more but below 1, got {p}.")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class CrossEntropyLoss(Module):
+    """The mean of -log softmax(logits)[label]."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return ops.cross_entropy(logits, labels)
+
+
+class MSELoss(Module):
+    """The mean of the squared differences."""
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        return functional.mse_loss(x, target)

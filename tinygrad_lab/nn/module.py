@@ -1,0 +1,282 @@
+"""Module: a function with parameters. Its parameters are those of its attributes that are one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.context import Context, Scope, current, enter, leave
+from tinygrad_lab.errors import ArgumentTypeError, StateDictError
+from tinygrad_lab.tensor import Tensor, tensor
+
+__all__ = ["Module", "ModuleList", "Parameter", "Sequential"]
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns: an attribute of this class counts among its parameters.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.nn.Parameter(tg.tensor([1.0, 2.0]))
+        tensor([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+        parameter = super().__new__(cls)
+        source = data if isinstance(data, Tensor) else tensor([] if data is None else data)
+        parameter._data = source._data
+        parameter._node = None
+        parameter.requires_grad_(requires_grad)
+        return parameter
+
+
+class Module:
+    """A function with parameters: subclass it, make its parts in ``__init__``, write ``forward``.
+
+    Attributes that are ``Parameter``s or ``Module``s are found by themselves, in the order in
+    which they were first set.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> class Affine(tg.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.scale = tg.nn.Parameter([2.0])
+        ...         self.linear = tg.nn.Linear(1, 1)
+        ...     def forward(self, x):
+        ...         return self.scale * self.linear(x)
+        >>> [name for name, _ in Affine().named_parameters()]
+        ['scale', 'linear.weight', 'linear.bias']
+    """
+
+    training: bool = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, ...)")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        outer = current()
+        called = self.__dict__.get("_called")
+        if called is None or called[0] is not outer:
+            called = self.__dict__["_called"] = (outer, self._context(outer))
+        token = enter(called[1])
+        try:
+            return self.forward(*args, **kwargs)
+        finally:
+            leave(token)
+
+    def _context(self, outer: Context) -> Context:
+        """The context that ``forward`` runs in: the outer one, with this module as its scope."""
+        if outer.scope is None:
+            path = ""
+            for name, parameter in self.named_parameters():
+                parameter.name = parameter.name or name
+        else:
+            name = outer.scope.names.get(id(self), type(self).__name__.lower())
+            path = f"{outer.scope.path}.{name}" if outer.scope.path else name
+        names = {id(module): name for name, module in self.named_modules() if name}
+        return outer.with_changes(scope=Scope(path, type(self).__name__, names))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if isinstance(value, Module):
+            self.__dict__.pop("_called", None)  # it remembers what its modules are called
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_called"}
+
+    # --- what it is made of ------------------------------------------------------------------
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules that are attributes of this one."""
+        for name, value in self.__dict__.items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The modules that are attributes of this one, without their names."""
+        return (module for _, module in self.named_children())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (its name is the prefix) and all inside it, by their paths."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it, each once."""
+        return iter({id(module): module for _, module in self.named_modules()}.values())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters by their paths: a module's own, then its children's; each once."""
+        return self._named(Parameter)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, in the order of ``named_parameters``."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def register_buffer(self, name: str, value: Tensor | None) -> None:
+        """Make a tensor part of the state without learning it: a running mean, a mask."""
+        self.__dict__.setdefault("_buffers", {})[name] = True
+        setattr(self, name, value)
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """All buffers by their paths."""
+        for path, module in self.named_modules():
+            for name in module.__dict__.get("_buffers", {}):
+                value = getattr(module, name)
+                if value is not None:
+                    yield f"{path}.{name}" if path else name, value
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All buffers, in the order of ``named_buffers``."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def _named(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in module.__dict__.items():
+                if isinstance(value, kind) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
+    # --- modes -------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training (dropout drops), or with False to evaluation."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation: dropout passes everything on."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Let all parameters require a gradient, or none: a frozen module."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients that the parameters have collected."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def to(self, target: Any) -> Self:
+        """Move all parameters and buffers to a device, or to a dtype; returns the module."""
+        for one in [*self.parameters(), *self.buffers()]:
+            moved = one.detach().to(target)
+            one._rebind(moved._data)
+            if one.grad is not None:
+                one.grad._data = one.grad.to(target)._data
+        return self
+
+    # --- state -------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All parameters and buffers by their paths, detached, in the memory of the originals."""
+        named = [*self.named_parameters(), *self.named_buffers()]
+        return OrderedDict((name, one.detach()) for name, one in named)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Set all parameters and buffers from tensors or arrays by their paths.
+
+        Raises:
+            StateDictError: before anything is changed, naming what is missing, what is not
+                known here, and which shapes differ.
+        """
+        own = dict([*self.named_parameters(), *self.named_buffers()])
+        problems = [f"missing: {name}" for name in own if name not in state_dict]
+        problems += [f"not in this module: {name}" for name in state_dict if name not in own]
+        problems += [
+            f"{name}: expected shape {own[name].shape}, got {tuple(np.shape(_data(value)))}"
+            for name, value in state_dict.items()
+            if name in own and tuple(np.shape(_data(value))) != own[name].shape
+        ]
+        if problems:
+            raise StateDictError(
+                f"the state dict does not fit {type(self).__name__}:\n  " + "\n  ".join(problems)
+            )
+        for name, value in state_dict.items():
+            target = own[name]
+            backend = namespaces[type(target._data)]
+            target.data = backend.asarray(
+                _data(value), dtype=target.dtype, device=backend.device_of(target._data)
+            )
+
+    # --- text --------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What stands in the brackets of this module's line."""
+        return ""
+
+    def __repr__(self) -> str:
+        children = [
+            f"  ({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self.named_children()
+        ]
+        head = f"{type(self).__name__}({self.extra_repr()}"
+        return head + ("\n" + "\n".join(children) + "\n)" if children else ")")
+
+
+def _data(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value
+
+
+class _Indexed(Module):
+    """Modules in a row, called "0", "1", ... in paths."""
+
+    def __init__(self, *modules: Module) -> None:
+        super().__init__()
+        for module in modules:
+            self.append(module)
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end."""
+        if not isinstance(module, Module):
+            raise ArgumentTypeError(
+                f"{type(self).__name__} holds modules, got {type(module).__name__}: {module!r:.60}."
+            )
+        setattr(self, str(len(self)), module)
+        return self
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.children())
+
+    def __iter__(self) -> Iterator[Module]:
+        return self.children()
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self.children())[index]
+
+
+class Sequential(_Indexed):
+    """Modules applied one after the other.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> net = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU(), tg.nn.Linear(3, 1))
+        >>> net(tg.tensor([[1.0, 2.0]])).shape
+        (1, 1)
+    """
+
+    def forward(self, x: Any) -> Any:
+        for module in self.__dict__.values():
+            if isinstance(module, Module):
+                x = module(x)
+        return x
+
+
+class ModuleList(_Indexed):
+    """Modules in a list, found as parts of the module that holds the list."""
+
+    def __init__(self, modules: Any = ()) -> None:
+        super().__init__(*modules)

@@ -1,0 +1,101 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tinygrad_lab.backends import Array
+from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.optim.optimizer import Optimizer
+
+__all__ = ["Adam", "AdamW"]
+
+
+class Adam(Optimizer):
+    """Steps scaled by running means of the gradient, m, and of its square, v.
+
+        m ← β₁ m + (1 - β₁) g        v ← β₂ v + (1 - β₂) g²
+        p ← p - lr · m̂ / (√v̂ + ε),   m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
+
+    Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1.
+
+    Args:
+        params: tensors, or dicts of tensors and settings.
+        lr: the length of a step.
+        betas: β₁ and β₂.
+        eps: ε.
+        weight_decay: added to the gradient, times the parameter; see ``AdamW``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(3.0)
+        >>> optimizer = tg.optim.Adam([x], lr=0.1)
+        >>> (x * x).backward(); optimizer.step(); round(x.item(), 6)
+        2.9
+    """
+
+    state_names = ("exp_avg", "exp_avg_sq")
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if lr < 0 or eps < 0 or weight_decay < 0 or not all(0 <= beta < 1 for beta in betas):
+            raise ArgumentError(
+                "lr, eps and weight_decay must not be negative, betas lie in [0, 1); got "
+                f"{lr}, {eps}, {weight_decay}, {betas}."
+            )
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, settings)
+
+    def update(
+        self,
+        xp: Any,
+        parameter: Array,
+        gradient: Array,
+        state: Sequence[Array],
+        step: int,
+        settings: Mapping[str, Any],
+    ) -> tuple[Array, Sequence[Array]]:
+        lr, decay = settings["lr"], settings["weight_decay"]
+        beta1, beta2 = settings["betas"]
+        if decay and self.decoupled:
+            parameter = parameter * (1 - lr * decay)
+        elif decay:
+            gradient = gradient + parameter * decay
+        mean, square = state
+        mean = mean + (gradient - mean) * (1 - beta1)
+        square = square + (gradient * gradient - square) * (1 - beta2)
+        # √v̂ + ε = (√v + ε √(1 - β₂ᵗ)) / √(1 - β₂ᵗ): the corrections go into two numbers.
+        correction = math.sqrt(1 - beta2**step)
+        size = lr * correction / (1 - beta1**step)
+        return (
+            parameter - mean / (xp.sqrt(square) + settings["eps"] * correction) * size,
+            (mean, square),
+        )
+
+
+class AdamW(Adam):
+    """Adam whose weight decay does not go through the running means.
+
+    Source: Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)

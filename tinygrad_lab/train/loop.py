@@ -1,0 +1,203 @@
+"""The training loop: one update, a row of updates, and a whole training with its measurements."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from tinygrad_lab import optim
+from tinygrad_lab.context import no_grad
+from tinygrad_lab.data import MNIST1D, DataLoader
+from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.nn import Module
+from tinygrad_lab.nn.functional import cross_entropy
+from tinygrad_lab.tensor import Tensor, tensor
+from tinygrad_lab.train.settings import Settings
+
+__all__ = ["Measurement", "Status", "Step", "evaluate", "fit", "status", "train_steps", "update"]
+
+MEASUREMENTS = 60
+"""How often a training is measured: often enough for a smooth curve, and for few steps lost."""
+
+Status: TypeAlias = Literal["running", "finished", "interrupted", "diverged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One update: its loss in nats and its accuracy in percent are the batch's, before it."""
+
+    number: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Where a training stands after a step; losses in nats, accuracies in percent.
+
+    ``loss`` and ``train_accuracy`` are means over the batches since the last measurement, each
+    taken before its update; ``test_loss`` and ``test_accuracy`` are those of the whole test set
+    at this moment.
+    """
+
+    step: int
+    loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether there are still numbers to train with."""
+        return math.isfinite(self.loss) and math.isfinite(self.test_loss)
+
+
+def update(model: Module, optimizer: optim.Optimizer, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Let a model learn from one batch, and return its loss and accuracy as they were before.
+
+    ``x`` are inputs of shape (N, ...), ``y`` labels of shape (N,); the loss is in nats, the
+    accuracy in percent. A loss that is not finite has no gradient to follow: the model then
+    stays as it is.
+    """
+    logits = model(x)
+    loss = cross_entropy(logits, y)
+    if math.isfinite(loss.item()):
+        optimizer.zero_grad()
+        loss.backward(free=True)
+        optimizer.step()
+    return loss.item(), _accuracy(logits, y)
+
+
+def train_steps(
+    model: Module, data: MNIST1D, settings: Settings, *, seed: int = 0
+) -> Iterator[Step]:
+    """Train a model, step by step: whoever iterates shows, measures, saves, and stops at will.
+
+    The batches are drawn by ``seed``, epoch after epoch, and go to where the model is. The steps
+    end with ``settings.steps``, or with the first whose loss is not finite.
+
+    Raises ``ArgumentError`` where a batch would be larger than the training set.
+
+    >>> from tinygrad_lab.data import mnist1d
+    >>> from tinygrad_lab.train import make_model
+    >>> for step in train_steps(make_model("mlp"), mnist1d(), Settings(steps=3)):
+    ...     print(step.number)
+    1
+    2
+    3
+    """
+    if settings.batch_size > len(data.y):
+        raise ArgumentError(
+            f"train_steps: a batch of {settings.batch_size} is larger than the training set of "
+            f"{len(data.y)} samples"
+        )
+    device = _device_of(model)
+    loader = DataLoader(
+        data.x, data.y, batch_size=settings.batch_size, shuffle=True, drop_last=True, seed=seed
+    )
+    optimizer = optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    model.train()
+    for number, (x, y) in zip(range(1, settings.steps + 1), _endless(loader), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate(number)
+        # What overflows ends in a loss that is not finite, and that is told once, below.
+        with np.errstate(all="ignore"):
+            loss, accuracy = update(
+                model, optimizer, tensor(x, device=device), tensor(y, device=device)
+            )
+        yield Step(number, loss, accuracy)
+        if not math.isfinite(loss):
+            return
+
+
+def fit(
+    model: Module,
+    data: MNIST1D,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    measure_every: int | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    on_measurement: Callable[[list[Measurement]], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Measurement]:
+    """Train a model and return what was measured, every ``measure_every`` steps and at the end.
+
+    The same seeds (this one, and ``tg.seed`` before the model was made) give the same numbers,
+    bit for bit, on the same machine. ``on_step`` is told of each step, ``on_measurement`` of
+    each measurement, with all those before it; after each step ``should_stop`` may end the
+    training. Left to itself, ``measure_every`` gives about 60 measurements.
+
+    Raises ``ArgumentError`` where ``measure_every`` is less than 1, or a batch would be larger
+    than the training set.
+    """
+    if measure_every is None:
+        measure_every = max(1, settings.steps // MEASUREMENTS)
+    if measure_every < 1:
+        raise ArgumentError(f"fit: measure_every must be at least 1; got {measure_every}")
+    device = _device_of(model)
+    x_test, y_test = tensor(data.x_test, device=device), tensor(data.y_test, device=device)
+    history: list[Measurement] = []
+    since_last: list[Step] = []
+    for step in train_steps(model, data, settings, seed=seed):
+        since_last.append(step)
+        if on_step is not None:
+            on_step(step)
+        stop = should_stop()
+        at_end = step.number == settings.steps or stop or not math.isfinite(step.loss)
+        if at_end or step.number % measure_every == 0:
+            history.append(_measurement(since_last, *evaluate(model, x_test, y_test)))
+            since_last.clear()
+            if on_measurement is not None:
+                on_measurement(history)
+        if stop:
+            break
+    return history
+
+
+def evaluate(model: Module, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Return the mean loss in nats and the accuracy in percent, in evaluation mode, without graph.
+
+    ``x`` are inputs of shape (N, ...), ``y`` labels of shape (N,).
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with no_grad(), np.errstate(all="ignore"):
+            logits = model(x)
+            return cross_entropy(logits, y).item(), _accuracy(logits, y)
+    finally:
+        model.train(was_training)
+
+
+def status(history: list[Measurement], settings: Settings) -> Status:
+    """Say how a training ended that left this history."""
+    if not history[-1].is_finite:
+        return "diverged"
+    return "finished" if history[-1].step == settings.steps else "interrupted"
+
+
+def _measurement(steps: list[Step], test_loss: float, test_accuracy: float) -> Measurement:
+    return Measurement(
+        step=steps[-1].number,
+        loss=sum(step.loss for step in steps) / len(steps),
+        train_accuracy=sum(step.accuracy for step in steps) / len(steps),
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+    )
+
+
+def _accuracy(logits: Tensor, y: Tensor) -> float:
+    correct = logits.data.argmax(axis=1) == y.data
+    return 100 * int(correct.sum()) / len(y)
+
+
+def _device_of(model: Module) -> str:
+    return next(model.parameters()).device
+
+
+def _endless(loader: DataLoader) -> Iterator[tuple[Any, ...]]:
+    while True:
+        yield from loader

@@ -1,0 +1,113 @@
+"""How a net is trained: the settings of each model, and what the paper reached with its own.
+
+Source: Greydanus & Kobak, "Scaling Down Deep Learning with MNIST-1D" (2020; ICML 2024),
+arXiv:2011.14439.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from tinygrad_lab.errors import ArgumentError
+
+__all__ = [
+    "DEFAULTS",
+    "PUBLISHED",
+    "PUBLISHED_SHUFFLED",
+    "REFERENCE",
+    "Published",
+    "Schedule",
+    "Settings",
+]
+
+Schedule: TypeAlias = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a net is trained, by Adam with decoupled weight decay (which is Adam at a decay of 0).
+
+    ``steps`` counts updates of the parameters, ``batch_size`` the samples in each; ``lr`` is the
+    learning rate of the first step. ``schedule`` says how it goes on: ``"constant"``, or
+    ``"cosine"``, which takes it down to 0 along half a period of a cosine (Loshchilov & Hutter,
+    "SGDR", 2017, without restarts). ``weight_decay`` shrinks every parameter by the factor
+    ``1 - lr * weight_decay`` at each step (Loshchilov & Hutter, "Decoupled Weight Decay
+    Regularization", 2019).
+
+    Raises ``ArgumentError`` for numbers that make no sense.
+
+    >>> Settings(steps=100, schedule="cosine").learning_rate(step=51)
+    0.005
+    """
+
+    steps: int = 6000
+    lr: float = 1e-2
+    batch_size: int = 100
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ArgumentError(f"Settings: steps must be at least 1; got {self.steps}")
+        if not (0 < self.lr < math.inf):
+            raise ArgumentError(f"Settings: lr must be positive and finite; got {self.lr}")
+        if self.batch_size < 1:
+            raise ArgumentError(f"Settings: batch_size must be at least 1; got {self.batch_size}")
+        if not (0 <= self.weight_decay < math.inf):
+            raise ArgumentError(
+                f"Settings: weight_decay must be finite and not negative; got {self.weight_decay}"
+            )
+        if self.schedule not in get_args(Schedule):
+            known = " or ".join(map(repr, get_args(Schedule)))
+            raise ArgumentError(f"Settings: schedule must be {known}; got {self.schedule!r}")
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of a step, the first of which is 1.
+
+        A cosine starts a step late and thus ends just above 0: no step is for nothing.
+        """
+        if self.schedule == "constant":
+            return self.lr
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - 1) / self.steps))
+
+
+REFERENCE = Settings()
+"""What the paper's code uses: Adam at 1e-2 for 6,000 batches of 100."""
+
+DEFAULTS: Mapping[str, Settings] = {
+    "logistic": REFERENCE,
+    "mlp": REFERENCE,
+    "cnn": REFERENCE,
+    "gru": REFERENCE,
+}
+"""What ``tinygrad-lab train`` uses for each model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A test accuracy from the paper, in percent; ``spread`` where one is given."""
+
+    accuracy: float
+    spread: float | None = None
+
+    def __str__(self) -> str:
+        spread = "" if self.spread is None else f" ± {self.spread:g}"
+        return f"{self.accuracy:g}{spread}"
+
+
+PUBLISHED: Mapping[str, Published] = {
+    "logistic": Published(32, 1),
+    "mlp": Published(68, 2),
+    "cnn": Published(94, 2),
+    "gru": Published(91, 2),
+}
+"""The paper's test accuracies."""
+
+PUBLISHED_SHUFFLED: Mapping[str, Published] = {
+    "logistic": Published(32),
+    "mlp": Published(68),
+    "cnn": Published(56),
+    "gru": Published(57),
+}
+"""The same where the 40 points of all signals were put into one random order."""
