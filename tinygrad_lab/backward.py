@@ -20,10 +20,10 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tinygrad_lab.backends import Array
+from tinygrad_lab.backends import SMALL, Array
 from tinygrad_lab.backends.scatter import Scatter
 from tinygrad_lab.errors import GraphFreedError
-from tinygrad_lab.node import SMALL, Leaf, Node
+from tinygrad_lab.node import Leaf, Node
 
 __all__ = ["Cotangents", "ancestors", "hooks", "sweep"]
 
@@ -56,11 +56,13 @@ def sweep(
     while queue:
         node = heappop(queue)[1]
         g: Any = gradients.pop(node)
-        if g.__class__ in _PENDING:
-            g = g.total()  # type: ignore[attr-defined]
+        kind = g.__class__
+        if kind is not float and kind in _PENDING:
+            g = g.total()
+            kind = g.__class__
         if observe is not None:
             g = observe(node, g)
-        if g.__class__ is float or getattr(g, "size", SMALL + 1) <= keep:
+        if kind is float or node.form.size <= keep:
             node._gradient = g
         try:
             for input_node, contribution in (

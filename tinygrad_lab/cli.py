@@ -1,16 +1,388 @@
 """The command ``tinygrad-lab``: train the paper's nets, draw a formula's graph, say what is here.
 
-A user's mistake ends in one line on stderr: ``error: ...``, with exit code 2 where the command
-line itself is wrong, and 1 where what it asks for cannot be done. Ctrl-C ends with 130. What is
+A user's mistake ends in one line on stderr, ``error: ...``: with exit code 2 where the command
+line itself is wrong, with 1 where what it asks for cannot be done. Ctrl-C ends with 130. What is
 heavy is imported by the command that needs it, so that ``--help`` answers at once.
 """
 
-from typing import TYPE_CHECKING
+import math
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
+
+import click
+
+from tinygrad_lab.errors import TinygradLabError
 
 if TYPE_CHECKING:
-    pass
+    from tinygrad_lab.train.report import Metrics
+    from tinygrad_lab.train.run import Experiment
 
 __all__ = ["main"]
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_INTERRUPTED = 130
 MODEL_NAMES = ("logistic", "mlp", "cnn", "gru")
+NUM_TRAINING_SAMPLES = 4000
+
+
+# --- errors in one line -------------------------------------------------------------------------
+
+
+class _Failure(click.ClickException):
+    """What could not be done, in one line; click shows it and ends with the exit code."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"error: {' '.join(self.format_message().split())}", file=file, err=True)
+
+
+class _Misuse(_Failure):
+    """A command line that is wrong."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class _OneLineErrors(click.Group):
+    """A group of commands whose errors, and click's own, are one line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise _misuse(error) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _misuse(error) from error
+        except BrokenPipeError:
+            raise  # the reader of a pipe left: click ends without a word
+        except OSError as error:
+            raise _Failure(_describe(error)) from error
+        except TinygradLabError as error:
+            raise _Failure(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+def _misuse(error: click.UsageError) -> _Misuse:
+    hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+    return _Misuse(error.format_message().rstrip(".") + hint)
+
+
+def _describe(error: OSError) -> str:
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}"
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+@click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tinygrad_lab", message="%(package)s %(version)s")
+def main() -> None:
+    """Reverse-mode autograd whose computation graph you can see.
+
+    \b
+    Start with one of these:
+      tinygrad-lab draw "(x + y) * z" x=-2 y=5 z=-4 -o f.svg
+      tinygrad-lab train --model mlp
+      tinygrad-lab info
+    """
+
+
+class _TrainCommand(click.Command):
+    """Its help ends with each model's settings, which are read when somebody asks."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from tinygrad_lab.train.settings import DEFAULTS
+
+        with formatter.section("Settings of the models, where no option says otherwise"):
+            formatter.write_text(
+                "\b\n"
+                + "\n".join(
+                    f"{name:<9} --steps {settings.steps} --lr {settings.lr:g} --batch-size "
+                    f"{settings.batch_size} --weight-decay {settings.weight_decay:g} "
+                    f"--schedule {settings.schedule}"
+                    for name, settings in DEFAULTS.items()
+                )
+            )
+
+
+def _finite(
+    context: click.Context, parameter: click.Parameter, value: float | None
+) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number")
+    return value
+
+
+def _device(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+        raise click.BadParameter(f"{value!r} is not cpu, cuda or a numbered one, as cuda:1")
+    return value
+
+
+@main.command(cls=_TrainCommand)
+@click.option(
+    "--model", type=click.Choice(MODEL_NAMES), help="Which model to train.  [default: all four]"
+)
+@click.option("--steps", type=click.IntRange(min=1), help="How many batches to learn from.")
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
+    help="The learning rate of the first step.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, NUM_TRAINING_SAMPLES),
+    help="Samples in a batch; the training set has 4,000.",
+)
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    help="How strongly parameters are pulled to 0, apart from the gradient (AdamW).",
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["constant", "cosine"]),
+    help="Whether the learning rate stays, or falls to 0 along a cosine.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Draws the first parameters and the batches; the same seed gives the same numbers.",
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    callback=_device,
+    help="Where to compute: cpu, cuda, cuda:1 ...",
+)
+@click.option(
+    "--shuffle-seq",
+    is_flag=True,
+    help="Put the 40 points of all signals into one random order, which hides from CNN and GRU "
+    "what is near to what.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The run folder, which must be empty or new.  [default: a new one in runs/, such as "
+    "runs/mlp-seed0, then runs/mlp-seed0-2]",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Take the folder of --out also if it is not empty, and replace files of the same names.",
+)
+def train(
+    model: str | None,
+    seed: int,
+    device: str,
+    shuffle_seq: bool,
+    out: Path | None,
+    overwrite: bool,
+    **changes: Any,
+) -> None:
+    """Train the nets of the MNIST-1D paper and compare with its results.
+
+    MNIST-1D is generated on the spot: ten digits as signals of 40 points, 4,000 to train on and
+    1,000 to test on. The optimiser is Adam with decoupled weight decay.
+
+    \b
+    The run folder gets, for each model (in a folder of its own if there are several):
+      metrics.json            settings, history, and test_accuracy in percent
+      metrics.csv             the history: losses in nats, accuracies in percent
+      curves.png              the same as curves
+      checkpoint.safetensors  the parameters
+      graph.svg               the model's graph, with values and gradients
+    and for all of them together results.md and results.json, the test accuracies
+    beside the published ones, and with several models comparison.png.
+
+    Metrics and checkpoint are also written some 60 times on the way. Ctrl-C ends the training
+    after the step it is at, keeps and reports what was trained so far, and exits with 130; a
+    second Ctrl-C ends at once.
+    """
+    experiments = _experiments(model, seed, device, shuffle_seq, changes)
+    _check_device(device)
+    name = f"{model or 'all'}{'-shuffled' if shuffle_seq else ''}-seed{seed}"
+    folder = _run_folder(out, name, overwrite)
+    click.echo(f"run folder: {folder}", err=True)
+    with _Interruption() as interruption:
+        try:
+            results = _train_all(experiments, folder, interruption)
+        except KeyboardInterrupt:
+            click.echo(f"interrupted twice: what was saved before is in {folder}", err=True)
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+    _report(results, folder)
+    if interruption.requested:
+        click.echo(f"interrupted: what was trained so far is in {folder}", err=True)
+        raise click.exceptions.Exit(EXIT_INTERRUPTED)
+
+
+@main.command()
+def info() -> None:
+    """Show versions, devices, and what renders pictures."""
+    import platform
+
+    import numpy
+    import scipy
+
+    import tinygrad_lab
+    from tinygrad_lab.show import renderer
+    from tinygrad_lab.train.report import versions
+
+    folder = Path(tinygrad_lab.__file__).parent
+    rows = {
+        "tinygrad_lab": f"{versions()['tinygrad_lab']} in {folder}",
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "devices": _devices(),
+        "renderer": renderer(),
+    }
+    for name, text in rows.items():
+        click.echo(f"{name:<13} {text}")
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+class _Interruption:
+    """Turns the first Ctrl-C into a wish, which is granted between two steps; the second ends.
+
+    Between two steps no parameter is half updated, and what was trained can be saved.
+    """
+
+    requested = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def _experiments(
+    model: str | None, seed: int, device: str, shuffle_seq: bool, changes: dict[str, Any]
+) -> "list[Experiment]":
+    """What to train: the models' own settings, with those changed that the user gave."""
+    from tinygrad_lab.train.run import Experiment
+    from tinygrad_lab.train.settings import DEFAULTS
+
+    given = {name: value for name, value in changes.items() if value is not None}
+    return [
+        Experiment(name, replace(DEFAULTS[name], **given), seed, device, shuffle_seq)
+        for name in ([model] if model else MODEL_NAMES)
+    ]
+
+
+def _check_device(device: str) -> None:
+    """Fail before a folder is made for a run that cannot start."""
+    from tinygrad_lab.backends import backend_for_device
+
+    backend_for_device(device)
+
+
+def _run_folder(out: Path | None, name: str, overwrite: bool) -> Path:
+    from tinygrad_lab.train.files import make_run_folder, next_run_folder
+
+    if out is not None:
+        return make_run_folder(out, overwrite=overwrite)
+    if overwrite:
+        raise click.UsageError("--overwrite goes with --out; without it every run has a new folder")
+    return next_run_folder(Path("runs"), name)
+
+
+def _train_all(
+    experiments: "list[Experiment]", folder: Path, interruption: _Interruption
+) -> "list[Metrics]":
+    """Train one model after the other, with the table up to date after each."""
+    from tinygrad_lab.data import mnist1d
+    from tinygrad_lab.train.curves import write_comparison
+    from tinygrad_lab.train.progress import Progress
+    from tinygrad_lab.train.report import write_results
+    from tinygrad_lab.train.run import run
+
+    data = mnist1d(shuffle_seq=experiments[0].shuffle_seq)
+    results: list[Metrics] = []
+    for experiment in experiments:
+        own_folder = folder if len(experiments) == 1 else folder / experiment.model
+        own_folder.mkdir(exist_ok=True)
+        with Progress(experiment.model, experiment.settings.steps) as progress:
+            metrics = run(
+                experiment,
+                data,
+                own_folder,
+                on_step=progress.on_step,
+                on_measurement=progress.on_measurement,
+                should_stop=lambda: interruption.requested,
+            )
+        results.append(metrics)
+        write_results(folder, results)
+        _warn_if_diverged(metrics)
+        if interruption.requested:
+            break
+    if len(experiments) > 1:
+        write_comparison(folder / "comparison.png", results)
+    return results
+
+
+def _warn_if_diverged(metrics: "Metrics") -> None:
+    if metrics.status == "diverged":
+        click.echo(
+            f"warning: the loss of {metrics.model} was no longer a finite number at step "
+            f"{metrics.history[-1].step}, and its training ended there; a learning rate below "
+            f"{metrics.settings.lr:g} (--lr) may help",
+            err=True,
+        )
+
+
+def _report(results: "Sequence[Metrics]", folder: Path) -> None:
+    from tinygrad_lab.train.report import results_table
+
+    click.echo(results_table(results))
+    files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    click.echo(f"in {folder}: {', '.join(files)}")
+
+
+def _devices() -> str:
+    """The devices that tensors can live on."""
+    from tinygrad_lab.backends import backend_for_device
+    from tinygrad_lab.errors import DeviceError
+
+    try:
+        cupy: Any = backend_for_device("cuda").cupy  # type: ignore[attr-defined]
+    except DeviceError as error:
+        return f"cpu ({error})"
+    runtime = cupy.cuda.runtime
+    names = (
+        f"cuda:{number} ({runtime.getDeviceProperties(number)['name'].decode()})"
+        for number in range(runtime.getDeviceCount())
+    )
+    return ", ".join(["cpu", *names, f"by CuPy {cupy.__version__}"])

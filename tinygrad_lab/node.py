@@ -12,30 +12,16 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tinygrad_lab.backends import Array, namespaces
+from tinygrad_lab.backends import Array, Form, form_of, namespaces
 from tinygrad_lab.site import Line, line_of
 
 if TYPE_CHECKING:
     from tinygrad_lab.context import Scope
     from tinygrad_lab.ops.declaration import Op, Plan
 
-__all__ = ["SMALL", "Application", "Leaf", "Node", "Outline", "next_order", "unbroadcast"]
-
-SMALL = 4096
-"""Up to so many elements a value is kept for pictures, whether or not a rule asks for it."""
+__all__ = ["Application", "Leaf", "Node", "next_order", "unbroadcast"]
 
 next_order = itertools.count(0, -1).__next__
-
-
-class Outline:
-    """Shape and dtype of an array that was not kept."""
-
-    __slots__ = ("device", "dtype", "shape")
-
-    def __init__(self, array: Array) -> None:
-        self.shape = array.shape
-        self.dtype = array.dtype
-        self.device = namespaces[array.__class__].device_of(array)
 
 
 class Node:
@@ -47,6 +33,7 @@ class Node:
         "_name",
         "_result",
         "code",
+        "form",
         "offset",
         "order",
         "scope",
@@ -54,6 +41,8 @@ class Node:
     _result: Any
     _gradient: Any
     _name: str | None
+    form: Form
+    """Shape, dtype and device of the value."""
     order: int
     """Counts down from node to node: a node always sorts before the nodes it was made from."""
     scope: Scope | None
@@ -68,21 +57,19 @@ class Node:
     @property
     def value(self) -> Array | None:
         """The value, if it was small enough to keep or recording was asked for."""
-        return None if isinstance(self._result, Outline) else self._result
+        return getattr(self, "_result", None)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return getattr(self._result, "shape", ())
+        return self.form.shape
 
     @property
     def dtype(self) -> Any:
-        return getattr(self._result, "dtype", type(self._result))
+        return self.form.dtype
 
     @property
     def device(self) -> str:
-        if isinstance(self._result, Outline):
-            return self._result.device
-        return namespaces[type(self._result)].device_of(self._result)
+        return self.form.device
 
     @property
     def gradient(self) -> Array | None:
@@ -139,7 +126,8 @@ class Leaf(Node):
 
     def show(self, data: Array) -> None:
         """Let pictures show these data as this leaf's value."""
-        self._result = data if getattr(data, "size", 1) <= SMALL else Outline(data)
+        self.form = form_of(data)
+        self._result = data if self.form.small else None
 
     @property
     def value(self) -> Array | None:
@@ -204,14 +192,12 @@ def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
     A broadcast value was used several times over, and the gradients of several uses add up:
     so the gradient of broadcasting is a sum over the axes that it stretched or put in front.
     """
-    target = node._result
+    target = node.form
     data = getattr(gradient, "_data", gradient)
-    if target.__class__ is float:
-        if data.__class__ is float:
-            return gradient
-        return xp.transfer(xp.sum(gradient), device="python")
     if data.__class__ is float:
         return gradient
+    if target.dtype is float:
+        return xp.transfer(xp.sum(gradient), device="python")
     if data.shape != (shape := target.shape):
         in_front = data.ndim - len(shape)
         stretched = tuple(

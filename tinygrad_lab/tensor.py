@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import ops
-from tinygrad_lab.backends import NUMPY, PYTHON, Array, backend_for_device, namespaces
+from tinygrad_lab.backends import NUMPY, PYTHON, SMALL, Array, backend_for_device, namespaces
 from tinygrad_lab.backward import hooks, run_hooks, sweep
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import (
@@ -19,7 +19,7 @@ from tinygrad_lab.errors import (
     GradientError,
     ShapeError,
 )
-from tinygrad_lab.node import SMALL, Leaf, Node
+from tinygrad_lab.node import Leaf, Node
 from tinygrad_lab.ops.declaration import bind
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """micrograd's demo, written once for every scalar engine: the network, the loss, the update.
 
-The engine comes in as two functions: ``constant(v)`` makes a number of its own kind, and
+The engine comes in as two functions: ``number(v)`` makes one of its own kind, and
 ``parameter(v)`` one that wants a gradient. The rest is its operators, as in the demo.
 """
 
@@ -58,10 +58,10 @@ def demo_loss(
     model: Callable[[Sequence[Scalar]], Scalar],
     parameters: Sequence[Scalar],
     problem: ScalarMLP,
-    constant: Callable[[float], Scalar],
+    number: Callable[[float], Scalar],
 ) -> Scalar:
     """The demo's max-margin loss with L2 regularisation, over all points."""
-    inputs = [[constant(value) for value in row] for row in problem.points.tolist()]
+    inputs = [[number(value) for value in row] for row in problem.points.tolist()]
     scores = [model(x) for x in inputs]
     labels = problem.labels.tolist()
     margins = [(1 + -y * score).relu() for y, score in zip(labels, scores, strict=True)]

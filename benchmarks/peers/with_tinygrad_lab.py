@@ -22,7 +22,7 @@ from benchmarks.problems import (
     ScalarMLP,
     Training,
 )
-from tinygrad_lab import nn
+from tinygrad_lab import nn, optim
 
 
 class Logistic(nn.Module):
@@ -114,7 +114,7 @@ class TrainingStep(TinygradLab):
             raise KeyError(f"parameters {sorted(named)} are not PyTorch's {sorted(start)}")
         for name, p in named.items():
             p.data = start[name].copy()
-        optimiser = {"sgd": tg.optim.SGD, "adam": tg.optim.Adam}[self.problem.optimiser]
+        optimiser = {"sgd": optim.SGD, "adam": optim.Adam}[self.problem.optimiser]
         self.optimiser = optimiser(self.model.parameters(), lr=self.problem.learning_rate)
 
     def step(self) -> tg.Tensor:

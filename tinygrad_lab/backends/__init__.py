@@ -13,15 +13,19 @@ from tinygrad_lab.backends.namespace import (
     namespace_of,
     namespaces,
 )
-from tinygrad_lab.backends.numpy import NUMPY
-from tinygrad_lab.backends.python import PYTHON
+from tinygrad_lab.backends.numpy import NUMPY  # isort: skip
+from tinygrad_lab.backends.python import PYTHON  # isort: skip
+from tinygrad_lab.backends.form import SMALL, Form, form_of  # isort: skip
 
 __all__ = [
     "NUMPY",
     "PYTHON",
+    "SMALL",
     "Array",
+    "Form",
     "Namespace",
     "backend_for_device",
+    "form_of",
     "forwards",
     "namespace_of",
     "namespaces",

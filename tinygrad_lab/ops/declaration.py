@@ -20,10 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lab.backends import forwards, namespace_of, namespaces
+from tinygrad_lab.backends import Form, form_of, forwards, namespace_of, namespaces
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import DeclarationError, TinygradLabError
-from tinygrad_lab.node import SMALL, Application, Leaf, Node, Outline, next_order
+from tinygrad_lab.node import Application, Leaf, Node, next_order
 from tinygrad_lab.ops.explain import explained
 from tinygrad_lab.site import user_site
 
@@ -36,6 +36,8 @@ table: dict[str, Op] = {}
 """Every op that was declared, by name."""
 
 _tensor_class: Any = None
+_entry_points: list[Any] = []
+"""The functions that apply the ops, generated with globals of their own."""
 
 
 def bind(tensor_class: Any) -> None:
@@ -46,6 +48,8 @@ def bind(tensor_class: Any) -> None:
     """
     global _tensor_class
     _tensor_class = tensor_class
+    for function in _entry_points:
+        function.__globals__["Tensor"] = tensor_class
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,8 +173,9 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     node.scope = context.scope
     node.code, node.offset = user_site(sys._getframe(1))
     if op.outputs is None:
-        small = context.recording or getattr(out, "size", 1) <= SMALL
-        node._result = out if small else Outline(out)
+        node.form = form_of(out)
+        if node.form.small or context.recording:
+            node._result = out
         result: Any = _tensor(out, node)
     else:
         result = _outputs(node, out, context.recording)
@@ -244,19 +249,15 @@ def _facts(array: Any, what: str) -> Any:
     )
 
 
-class OutputsOutline:
-    """What stands for the value of a node that has several outputs."""
-
-    shape = dtype = None
-    device = "cpu"
-
-    def __init__(self, count: int) -> None:
-        self.count = count
+_TUPLE = Form(None, None, (), "cpu")
+"""The form of a node that has several outputs: the forms are those of its parts."""
+_TUPLE.size = sys.maxsize
+_TUPLE.shape = None  # type: ignore[assignment]
 
 
 def _outputs(node: Application, outs: Sequence[Any], recording: bool) -> tuple[Tensor, ...]:
     """One Tensor for each output of an op that has several."""
-    node._result = OutputsOutline(len(outs))
+    node.form = _TUPLE
     tensors = []
     for position, out in enumerate(outs):
         part = Application()
@@ -265,7 +266,9 @@ def _outputs(node: Application, outs: Sequence[Any], recording: bool) -> tuple[T
         part.attributes = part._kept = {"position": position, "count": len(outs)}
         part.order = next_order()
         part.scope, part.code, part.offset = node.scope, node.code, node.offset
-        part._result = out if recording or out.size <= SMALL else Outline(out)
+        part.form = form_of(out)
+        if part.form.small or recording:
+            part._result = out
         tensors.append(_tensor(out, part))
     return tuple(tensors)
 
@@ -336,7 +339,10 @@ def op(
 
     table[name] = declared
     forwards[name] = _value_of(forward) if residual else forward
-    return entry_point(declared, attributes)
+    function = entry_point(declared, attributes)
+    function.__globals__["Tensor"] = _tensor_class
+    _entry_points.append(function)
+    return function
 
 
 def _value_of(forward: Callable[..., Any]) -> Callable[..., Any]:

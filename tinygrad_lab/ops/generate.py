@@ -20,8 +20,7 @@ from typing import Any
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import current
-from tinygrad_lab.node import SMALL, Node, Outline, next_order
-from tinygrad_lab.ops import declaration
+from tinygrad_lab.node import Node, next_order
 from tinygrad_lab.ops.declaration import Op, Rule, apply
 from tinygrad_lab.site import is_library, user_site
 
@@ -33,12 +32,9 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     environment: dict[str, Any] = {
         "op": op,
         "apply": apply,
-        "declaration": declaration,
         "current": current,
         "namespaces": namespaces,
         "Node": Node,
-        "Outline": Outline,
-        "SMALL": SMALL,
         "next_order": next_order,
         "getframe": sys._getframe,
         "is_library": is_library,
@@ -134,30 +130,25 @@ def _short_path(op: Op, environment: dict[str, Any]) -> list[str]:
     formula = _written_out(
         Rule((), op.forward, inputs, joint=False), {x: f"{x}_data" for x in inputs}, environment
     )
-    kinds = "kind = x_data.__class__".replace("x_", f"{inputs[0]}_")
-    same = ""
-    if len(inputs) == 2:
-        x, y = inputs
-        same = (
-            f" and kind is {y}_data.__class__ and (kind is float or "
-            f"({x}_data.shape == {y}_data.shape and {x}_data.dtype is {y}_data.dtype))"
-        )
+    nodes = [f"{x}_node" for x in inputs]
+    tensors = " and ".join(f"{x}.__class__ is Tensor" for x in inputs)
+    differentiable = " and ".join(f"{node} is not None" for node in nodes)
+    alike = "".join(f" and {node}.form is {nodes[0]}.form" for node in nodes[1:])
     return [
-        "    Tensor = declaration._tensor_class",
-        f"    if {' and '.join(f'{x}.__class__ is Tensor' for x in inputs)}:",
-        *[f"        {x}_node = {x}._node; {x}_data = {x}._data" for x in inputs],
+        f"    if {tensors}:",
+        *[f"        {x}_node = {x}._node" for x in inputs],
         "        context = current()",
-        f"        {kinds}",
-        "        if context.ordinary"
-        + "".join(f" and {x}_node is not None" for x in inputs)
-        + f"{same}:",
-        *(["            xp = namespaces[kind]"] if "xp" in formula else []),
+        f"        if context.ordinary and {differentiable}{alike}:",
+        f"            form = {nodes[0]}.form",
+        *[f"            {x}_data = {x}._data" for x in inputs],
+        *(["            xp = form.namespace"] if "xp" in formula else []),
         f"            out = {formula}",
         "            node = application()",
         *[f"            node.from_{x} = {x}_node" for x in inputs],
         *[f"            node.kept_{n} = {'out' if n == 'out' else n + '_data'}" for n in asked],
-        "            node._result = (",
-        "                out if kind is float or out.size <= SMALL else Outline(out))",
+        "            node.form = form",
+        "            if form.small:",
+        "                node._result = out",
         "            node.order = next_order()",
         "            node.scope = context.scope",
         "            frame = getframe(1)",
@@ -165,8 +156,11 @@ def _short_path(op: Op, environment: dict[str, Any]) -> list[str]:
         "            if is_library[code.co_filename]:",
         "                node.code, node.offset = user_site(frame)",
         "            else:",
-        "                node.code = code; node.offset = frame.f_lasti",
-        "            tensor = Tensor(); tensor._data = out; tensor._node = node",
+        "                node.code = code",
+        "                node.offset = frame.f_lasti",
+        "            tensor = Tensor()",
+        "            tensor._data = out",
+        "            tensor._node = node",
         "            return tensor",
     ]
 

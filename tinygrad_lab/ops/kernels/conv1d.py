@@ -10,6 +10,7 @@ Shapes are PyTorch's, (N, C, L); the memory of what is returned is (N, L, C), so
 convolution finds its input channels-last. Inputs may lie in any order.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy
@@ -105,7 +106,7 @@ def backward(
     *,
     stride: int,
     padding: int,
-    needs: tuple[bool, bool, bool] = (True, True, True),
+    needs: Sequence[bool] = (True, True, True),
 ) -> tuple[Array | None, Array | None, Array | None]:
     """Return the gradients of ``x``, ``weight`` and ``bias``; None for what ``needs`` leaves out.
 

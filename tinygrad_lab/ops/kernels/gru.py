@@ -220,7 +220,7 @@ def backward(
             if needs[0]:
                 d_x.append(_turned(d_linear[:, run.layout.inputs(d)], reverse))
         d_parameters += _unpack(xp, run.layout, d_packed)
-    dx = sum(d_x[1:], d_x[0]).transpose(2, 0, 1) if needs[0] else None
+    dx = (d_x[0] if len(d_x) == 1 else d_x[0] + d_x[1]).transpose(2, 0, 1) if needs[0] else None
     dh0 = xp.stack(d_h0) if needs[1] else None
     gradients = (dx, dh0, *d_parameters)
     return tuple(d if need else None for d, need in zip(gradients, needs, strict=True))

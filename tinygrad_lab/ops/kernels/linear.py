@@ -6,6 +6,8 @@ features. So a narrow result is made features-first in memory, and gradients of 
 memory order of ``x``; logically every shape is as in PyTorch.
 """
 
+from collections.abc import Sequence
+
 from . import Array, Namespace
 
 __all__ = ["backward", "forward"]
@@ -37,7 +39,7 @@ def backward(
     g: Array,
     x: Array,
     weight: Array,
-    needs: tuple[bool, bool, bool] = (True, True, True),
+    needs: Sequence[bool] = (True, True, True),
 ) -> tuple[Array | None, Array | None, Array | None]:
     """Return the gradients of ``x``, ``weight`` and ``bias``; None for what ``needs`` leaves out.
 

@@ -1,0 +1,507 @@
+"""The fused kernels against loops that spell the definitions out, and against PyTorch.
+
+References are written for clarity: plain loops over samples, steps and taps. Their gradients come
+from the complex step, f'(x) = Im f(x + ih) / h (Squire and Trapp, 1998), which has no cancellation,
+so that float64 kernels are held to 1e-10.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygrad_lab.ops.kernels import conv1d, cross_entropy, gru, linear, relu
+
+Array = Any
+TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
+CONV: dict[str, Any] = {"stride": 2, "padding": 1}
+few = settings(max_examples=20, deadline=None)
+
+
+class Proxy:
+    """A namespace that is not NumPy itself, so that kernels take their portable way."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+@pytest.fixture
+def torch() -> ModuleType:
+    module: ModuleType = pytest.importorskip("torch")
+    return module
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def in_order(x: Array, order: str) -> Array:
+    """The same values in another memory order, read-only, so that a kernel that writes fails."""
+    if order == "C":
+        x = np.ascontiguousarray(x)
+    elif order == "F":
+        x = np.asfortranarray(x)
+    elif order == "last":
+        x = np.ascontiguousarray(np.moveaxis(x, 1, -1)).swapaxes(1, -1) if x.ndim == 3 else x
+    else:  # every second element of something larger
+        larger = np.full(tuple(2 * n for n in x.shape), np.nan, dtype=x.dtype)
+        larger[tuple(slice(None, None, 2) for _ in x.shape)] = x
+        x = larger[tuple(slice(None, None, 2) for _ in x.shape)]
+    view: Array = x[...]
+    view.flags.writeable = False
+    return view
+
+
+ORDERS = ("C", "F", "last", "strided")
+orders = st.sampled_from(ORDERS)
+
+
+def complex_step(function: Callable[..., Array], inputs: Sequence[Array], g: Array) -> list[Array]:
+    """Gradients of ``sum(g * function(*inputs))`` for every input, element by element."""
+    gradients = []
+    for position, x in enumerate(inputs):
+        gradient = np.zeros(x.shape)
+        for index in np.ndindex(x.shape):
+            moved = [y.astype(complex) for y in inputs]
+            moved[position][index] += 1e-30j
+            gradient[index] = np.sum(g * function(*moved)).imag / 1e-30
+        gradients.append(gradient)
+    return gradients
+
+
+def assert_all_close(actual: Sequence[Array], expected: Sequence[Array], **tolerance: Any) -> None:
+    assert len(actual) == len(expected)
+    for position, (a, e) in enumerate(zip(actual, expected, strict=True)):
+        assert a.shape == e.shape, position
+        np.testing.assert_allclose(a, e, err_msg=f"gradient {position}", **(tolerance or TIGHT))
+
+
+def arrays_in(value: Any) -> Iterator[Array]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from arrays_in(item)
+
+
+def assert_masked(backward: Callable[[tuple[bool, ...]], Sequence[Array]], count: int) -> None:
+    """Every mask gives None where nothing is needed, and elsewhere what the full mask gives."""
+    full = backward((True,) * count)
+    masks = list(product((True, False), repeat=count))
+    for mask in masks if count <= 3 else masks[:: len(masks) // 40]:
+        for need, got, expected in zip(mask, backward(mask), full, strict=True):
+            assert (got is not None) == need
+            if need:
+                np.testing.assert_allclose(got, expected, **TIGHT)
+
+
+# --- relu ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("g_order", ORDERS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_relu(order: str, g_order: str, dtype: type) -> None:
+    x = in_order(rng().standard_normal((3, 4, 5)).astype(dtype), order)
+    g = in_order(rng(1).standard_normal((3, 4, 5)).astype(dtype), g_order)
+    out = relu.forward(np, x)
+    dx = relu.backward(np, g, out)
+    np.testing.assert_array_equal(out, np.where(x > 0, x, 0))
+    np.testing.assert_array_equal(dx, np.where(x > 0, g, 0))
+    assert out.dtype == dx.dtype == dtype
+    assert dx.strides == out.strides
+
+
+def test_relu_of_special_values() -> None:
+    x = np.array([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, -5e-324])
+    out = relu.forward(np, x)
+    np.testing.assert_array_equal(out, [np.nan, np.nan, np.inf, 0, 0, 0, 5e-324, 0])
+    g = np.full(8, np.nan)
+    np.testing.assert_array_equal(relu.backward(np, g, out)[3:], [0, 0, 0, np.nan, 0])
+    np.testing.assert_array_equal(relu.backward(np, np.ones(2), np.array([-0.0, 0.0])), [0, 0])
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (0, 3)])
+def test_relu_of_small_shapes(shape: tuple[int, ...]) -> None:
+    x = np.ones(shape, dtype=np.float32)
+    out = relu.forward(np, x)
+    assert out.shape == relu.backward(np, x, out).shape == shape
+    np.testing.assert_array_equal(relu.backward(np, x, out), x)
+
+
+# --- linear -------------------------------------------------------------------------------------
+
+
+def naive_linear(x: Array, weight: Array, bias: Array) -> Array:
+    out = np.zeros((*x.shape[:-1], weight.shape[0]), dtype=x.dtype)
+    for index in np.ndindex(out.shape):
+        out[index] = sum(x[index[:-1]] * weight[index[-1]]) + bias[index[-1]]
+    return out
+
+
+@few
+@given(
+    batch=st.lists(st.integers(1, 3), max_size=2).map(tuple),
+    features=st.integers(1, 4),
+    outputs=st.integers(1, 3),
+    order=orders,
+    g_order=orders,
+    narrow=st.sampled_from([0, 32]),
+)
+def test_linear(
+    batch: tuple[int, ...], features: int, outputs: int, order: str, g_order: str, narrow: int
+) -> None:
+    x, weight, bias = (
+        rng(i).standard_normal(s)
+        for i, s in enumerate(((*batch, features), (outputs, features), (outputs,)))
+    )
+    g = rng(3).standard_normal((*batch, outputs))
+    inputs = [in_order(v, order) for v in (x, weight, bias)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear, "NARROW", narrow)
+        out = linear.forward(np, *inputs)
+        np.testing.assert_allclose(out, naive_linear(x, weight, bias), **TIGHT)
+        bare = linear.forward(np, inputs[0], inputs[1], None)
+        np.testing.assert_allclose(bare, naive_linear(x, weight, 0 * bias), **TIGHT)
+    gradients = linear.backward(np, in_order(g, g_order), inputs[0], inputs[1])
+    assert_all_close(gradients, complex_step(naive_linear, (x, weight, bias), g))
+
+
+def test_linear_masks_and_memory_order() -> None:
+    x, weight, g = (rng(i).standard_normal(s) for i, s in enumerate(((5, 4), (3, 4), (5, 3))))
+    assert_masked(lambda needs: linear.backward(np, g, x, weight, needs), 3)
+    assert linear.forward(np, x, weight, None).flags.f_contiguous
+    order: Literal["C", "F"]
+    for order in ("C", "F"):
+        dx: Array = linear.backward(np, g, x.copy(order=order), weight)[0]
+        assert dx.flags[f"{order}_CONTIGUOUS"]
+
+
+# --- cross-entropy ------------------------------------------------------------------------------
+
+
+def naive_cross_entropy(logits: Array, labels: Array) -> Array:
+    losses = [np.log(sum(np.exp(row))) - row[y] for row, y in zip(logits, labels, strict=True)]
+    return sum(losses) / len(losses)
+
+
+@few
+@given(samples=st.integers(1, 5), classes=st.integers(1, 6), order=orders, seed=st.integers(0, 99))
+def test_cross_entropy(samples: int, classes: int, order: str, seed: int) -> None:
+    logits = rng(seed).standard_normal((samples, classes))
+    labels = rng(seed).integers(0, classes, samples)
+    loss, residual = cross_entropy.forward(np, in_order(logits, order), labels)
+    assert np.shape(loss) == ()
+    np.testing.assert_allclose(loss, naive_cross_entropy(logits, labels), **TIGHT)
+    g = np.array(0.7)
+    expected = complex_step(lambda x: naive_cross_entropy(x, labels), (logits,), g)
+    assert_all_close([cross_entropy.backward(np, g, residual)], expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_cross_entropy_takes_any_integer_labels(dtype: str) -> None:
+    logits, labels = rng().standard_normal((300, 10)), rng().integers(0, 10, 300)
+    loss, _ = cross_entropy.forward(np, logits, labels.astype(dtype))
+    np.testing.assert_allclose(loss, naive_cross_entropy(logits, labels), **TIGHT)
+
+
+def test_cross_entropy_is_stable() -> None:
+    logits = np.array([[1e4, 0, -1e4], [-1e4, -1e4 - 1, -2e4]], dtype=np.float32)
+    loss, residual = cross_entropy.forward(np, logits, np.array([1, 0]))
+    np.testing.assert_allclose(loss, (1e4 + np.log1p(np.exp(-1))) / 2, rtol=1e-6)
+    p = 1 / (1 + np.exp(-1))
+    expected = np.array([[1, -1, 0], [p - 1, 1 - p, 0]]) / 2
+    gradient = cross_entropy.backward(np, np.float32(1), residual)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-12)
+
+
+# --- conv1d -------------------------------------------------------------------------------------
+
+
+def naive_conv1d(x: Array, weight: Array, bias: Array, *, stride: int, padding: int) -> Array:
+    batch, _, length = x.shape
+    outputs, channels, kernel = weight.shape
+    out_length = (length + 2 * padding - kernel) // stride + 1
+    out = np.zeros((batch, outputs, out_length), dtype=x.dtype)
+    for n, o, i in np.ndindex(out.shape):
+        out[n, o, i] = bias[o]
+        for c, k in np.ndindex(channels, kernel):
+            position = i * stride + k - padding
+            if 0 <= position < length:
+                out[n, o, i] += weight[o, c, k] * x[n, c, position]
+    return out
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, int]]:
+    """Shapes of x and weight, stride and padding; lengths may leave a rest behind the windows."""
+    kernel, stride, padding = (draw(st.integers(low, 4)) for low in (1, 1, 0))
+    length = draw(st.integers(max(1, kernel - 2 * padding), 9))
+    batch, channels, outputs = (draw(st.integers(1, 3)) for _ in range(3))
+    sizes = {"stride": stride, "padding": padding}
+    return (batch, channels, length), (outputs, channels, kernel), sizes
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=convolutions(), order=orders, g_order=orders, xp=st.sampled_from([np, Proxy()]))
+def test_conv1d(case: Any, order: str, g_order: str, xp: Any) -> None:
+    x_shape, weight_shape, sizes = case
+    x, weight, bias = (
+        rng(i).standard_normal(s) for i, s in enumerate((x_shape, weight_shape, weight_shape[:1]))
+    )
+    inputs = [in_order(v, order) for v in (x, weight, bias)]
+    expected = naive_conv1d(x, weight, bias, **sizes)
+    out, residual = conv1d.forward(xp, *inputs, **sizes)
+    np.testing.assert_allclose(out, expected, **TIGHT)
+    bare, without = conv1d.forward(xp, inputs[0], inputs[1], None, **sizes)
+    np.testing.assert_allclose(bare, expected - bias[:, None], **TIGHT)
+
+    g = rng(3).standard_normal(out.shape)
+    gradients: Sequence[Array] = conv1d.backward(xp, in_order(g, g_order), residual, **sizes)
+    if x.size * expected.size <= 400:
+        reference = complex_step(lambda *v: naive_conv1d(*v, **sizes), (x, weight, bias), g)
+        assert_all_close(gradients, reference)
+    for gradient, value in zip(gradients, (x, weight, bias), strict=True):
+        assert gradient.shape == value.shape
+    # What is too large for that is linear in x: <g, A v> = <A' g, v>.
+    v = rng(4).standard_normal(x.shape)
+    moved = naive_conv1d(v, weight, 0 * bias, **sizes)
+    np.testing.assert_allclose(np.sum(g * moved), np.sum(gradients[0] * v), **TIGHT)
+    unbiased = conv1d.backward(xp, g, without, **sizes)
+    assert_all_close(unbiased[:2], gradients[:2])
+    assert unbiased[2] is None
+
+
+def test_conv1d_masks_and_memory_order() -> None:
+    x, weight, bias = (
+        rng(i).standard_normal(s) for i, s in enumerate(((2, 3, 8), (4, 3, 3), (4,)))
+    )
+    out, residual = conv1d.forward(np, x, weight, bias, **CONV)
+    assert out.transpose(0, 2, 1).flags.c_contiguous
+    g = rng(3).standard_normal(out.shape)
+    assert_masked(lambda needs: conv1d.backward(np, g, residual, needs=needs, **CONV), 3)
+
+
+def test_windows() -> None:
+    x = np.arange(14.0).reshape(1, 7, 2)
+    expected = np.stack([x[0, i : i + 3] for i in (0, 2, 4)])[None]
+    for xp in (np, Proxy()):
+        seen = conv1d.windows(xp, x, 3, 2)
+        np.testing.assert_array_equal(seen, expected)
+        assert np.shares_memory(seen, x)
+
+
+# --- gru ----------------------------------------------------------------------------------------
+
+
+def naive_gru(x: Array, h0: Array, *parameters: Array) -> Array:
+    """PyTorch's equations, one direction, one step and one gate after the other."""
+    hidden = h0.shape[2]
+    outs = []
+    for d, h in enumerate(h0):
+        weight_ih, weight_hh, bias_ih, bias_hh = parameters[4 * d : 4 * d + 4]
+        steps = [x[:, t] for t in range(x.shape[1])]
+        states = []
+        for x_t in steps[::-1] if d else steps:
+            from_x, from_h = x_t @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
+            (x_r, x_z, x_n), (h_r, h_z, h_n) = (
+                [a[:, i * hidden : (i + 1) * hidden] for i in range(3)] for a in (from_x, from_h)
+            )
+            r, z = 1 / (1 + np.exp(-x_r - h_r)), 1 / (1 + np.exp(-x_z - h_z))
+            n = np.tanh(x_n + r * h_n)
+            h = (1 - z) * n + z * h
+            states.append(h)
+        outs.append(np.stack(states[::-1] if d else states, axis=1))
+    return np.concatenate(outs, axis=2)
+
+
+def gru_inputs(
+    batch: int, length: int, features: int, hidden: int, directions: int, seed: int = 0
+) -> list[Array]:
+    of_one = ((3 * hidden, features), (3 * hidden, hidden), (3 * hidden,), (3 * hidden,))
+    shapes = ((batch, length, features), (directions, batch, hidden), *of_one * directions)
+    return [rng(seed + i).standard_normal(shape) for i, shape in enumerate(shapes)]
+
+
+@few
+@given(
+    sizes=st.tuples(*(st.integers(1, 3) for _ in range(4))),
+    directions=st.integers(1, 2),
+    order=orders,
+    g_order=orders,
+    stacked=st.sampled_from([0, 32]),
+    xp=st.sampled_from([np, Proxy()]),
+)
+def test_gru(
+    sizes: tuple[int, int, int, int],
+    directions: int,
+    order: str,
+    g_order: str,
+    stacked: int,
+    xp: Any,
+) -> None:
+    inputs = gru_inputs(*sizes, directions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gru, "STACKED", stacked)
+        out, residual = gru.forward(xp, *(in_order(v, order) for v in inputs))
+    assert len(residual) == (1 if stacked else directions)
+    np.testing.assert_allclose(out, naive_gru(*inputs), **TIGHT)
+    g = rng(99).standard_normal(out.shape)
+    gradients = gru.backward(xp, in_order(g, g_order), residual)
+    assert_all_close(gradients, complex_step(naive_gru, inputs, g))
+
+
+@pytest.mark.parametrize("stacked", [0, 32])
+def test_gru_masks(stacked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gru, "STACKED", stacked)
+    out, residual = gru.forward(np, *gru_inputs(2, 3, 2, 2, 2))
+    g = rng(99).standard_normal(out.shape)
+    assert_masked(lambda needs: gru.backward(np, g, residual, needs), 10)
+
+
+def test_gru_saturates_without_overflow() -> None:
+    inputs = gru_inputs(3, 4, 2, 3, 2)
+    inputs[0] = 1e4 * inputs[0]
+    with np.errstate(all="raise"):
+        out, residual = gru.forward(np, *inputs)
+        gradients: Sequence[Array] = gru.backward(np, np.ones_like(out), residual)
+    assert np.isfinite(out).all()
+    assert all(np.isfinite(d).all() for d in gradients)
+
+
+def test_gru_output_flattens_without_a_copy() -> None:
+    out, _ = gru.forward(np, *gru_inputs(5, 4, 1, 3, 2))
+    assert np.shares_memory(out.reshape(5, -1), out)
+
+
+# --- all of them --------------------------------------------------------------------------------
+
+
+def run_linear(dtype: Any) -> tuple[list[Array], Any, Any]:
+    inputs = [rng(i).standard_normal(s).astype(dtype) for i, s in enumerate(((6, 4), (3, 4), (3,)))]
+    out = linear.forward(np, inputs[0], inputs[1], inputs[2])
+    return inputs, out, (out, lambda: linear.backward(np, out, inputs[0], inputs[1]))
+
+
+def run_cross_entropy(dtype: Any) -> tuple[list[Array], Any, Any]:
+    logits = rng().standard_normal((6, 4)).astype(dtype)
+    loss, residual = cross_entropy.forward(np, logits, np.array([0, 1, 2, 3, 0, 1]))
+    return [logits], loss, (residual, lambda: cross_entropy.backward(np, loss, residual))
+
+
+def run_conv1d(dtype: Any) -> tuple[list[Array], Any, Any]:
+    shapes = ((2, 3, 9), (4, 3, 3), (4,))
+    inputs = [rng(i).standard_normal(s).astype(dtype) for i, s in enumerate(shapes)]
+    out, residual = conv1d.forward(np, *inputs, **CONV)
+    return inputs, out, (residual, lambda: conv1d.backward(np, out, residual, **CONV))
+
+
+def run_gru(dtype: Any) -> tuple[list[Array], Any, Any]:
+    inputs = [v.astype(dtype) for v in gru_inputs(3, 4, 2, 5, 2)]
+    out, residual = gru.forward(np, *inputs)
+    return inputs, out, (residual, lambda: gru.backward(np, out, residual))
+
+
+@pytest.mark.parametrize("run", [run_linear, run_cross_entropy, run_conv1d, run_gru])
+def test_float32_stays_float32_and_is_close_to_float64(run: Callable[..., Any]) -> None:
+    (_, out, (residual, backward)), (_, exact, (_, exactly)) = run(np.float32), run(np.float64)
+    assert out.dtype == np.float32
+    for array in arrays_in(residual):
+        assert array.dtype == np.float32 or array.dtype.kind in "iu"
+    np.testing.assert_allclose(out, exact, rtol=1e-5, atol=1e-5)
+    for got, expected in zip(arrays_in(backward()), arrays_in(exactly()), strict=True):
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("run", [run_linear, run_cross_entropy, run_conv1d, run_gru])
+def test_backward_can_be_repeated(run: Callable[..., Any]) -> None:
+    """Neither residual nor inputs are written to, and a gradient aliases nothing that is kept."""
+    inputs, _, (residual, backward) = run(np.float64)
+    before = [v.tobytes() for v in arrays_in([inputs, residual])]
+    first = list(arrays_in(backward()))
+    copies = [v.copy() for v in first]
+    assert not any(np.shares_memory(d, v) for d in first for v in arrays_in([inputs, residual]))
+    for d in first:
+        d[...] = np.nan
+    for again, copy in zip(arrays_in(backward()), copies, strict=True):
+        assert again.tobytes() == copy.tobytes()
+    assert [v.tobytes() for v in arrays_in([inputs, residual])] == before
+
+
+def test_nan_stays_in_its_sample() -> None:
+    inputs = gru_inputs(3, 4, 2, 3, 2)
+    x, h0, *parameters = inputs
+    clean, _ = gru.forward(np, *inputs)
+    x[1, 2] = np.nan
+    out, _ = gru.forward(np, x, h0, *parameters)
+    assert np.isnan(out[1]).any()
+    np.testing.assert_allclose(out[[0, 2]], clean[[0, 2]], **TIGHT)
+
+
+# --- against PyTorch ----------------------------------------------------------------------------
+
+
+def torch_gradients(torch: ModuleType, out: Any, leaves: Sequence[Any], g: Array) -> list[Array]:
+    return [d.numpy() for d in torch.autograd.grad(out, leaves, torch.tensor(g))]
+
+
+def leaves_of(torch: ModuleType, arrays: Sequence[Array]) -> list[Any]:
+    return [torch.tensor(v, requires_grad=True) for v in arrays]
+
+
+def test_linear_and_cross_entropy_match_torch(torch: ModuleType) -> None:
+    arrays = [rng(i).standard_normal(s) for i, s in enumerate(((20, 7), (5, 7), (5,)))]
+    labels = rng().integers(0, 5, 20)
+    leaves = leaves_of(torch, arrays)
+    expected = torch.nn.functional.linear(*leaves)
+    loss = torch.nn.functional.cross_entropy(expected, torch.tensor(labels))
+    logits = linear.forward(np, *arrays)
+    ours, residual = cross_entropy.forward(np, logits, labels)
+    np.testing.assert_allclose(logits, expected.detach().numpy(), **TIGHT)
+    np.testing.assert_allclose(ours, loss.item(), **TIGHT)
+    d_logits = cross_entropy.backward(np, np.array(1.0), residual)
+    gradients = linear.backward(np, d_logits, arrays[0], arrays[1])
+    assert_all_close(gradients, torch_gradients(torch, loss, leaves, np.array(1.0)))
+
+
+@pytest.mark.parametrize("channels", [1, 25])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1, 4])
+def test_conv1d_matches_torch(
+    torch: ModuleType, channels: int, kernel: int, stride: int, padding: int
+) -> None:
+    shapes = ((7, channels, 20), (6, channels, kernel), (6,))
+    arrays = [rng(i).standard_normal(s) for i, s in enumerate(shapes)]
+    leaves = leaves_of(torch, arrays)
+    expected = torch.nn.functional.conv1d(*leaves, stride=stride, padding=padding)
+    out, residual = conv1d.forward(np, *arrays, stride=stride, padding=padding)
+    np.testing.assert_allclose(out, expected.detach().numpy(), **TIGHT)
+    g = rng(3).standard_normal(out.shape)
+    gradients = conv1d.backward(np, g, residual, stride=stride, padding=padding)
+    assert_all_close(gradients, torch_gradients(torch, expected, leaves, g))
+
+
+@pytest.mark.parametrize("hidden", [6, 40])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_gru_matches_torch(torch: ModuleType, hidden: int, directions: int) -> None:
+    inputs = gru_inputs(5, 12, 3, hidden, directions)
+    module = torch.nn.GRU(
+        3, hidden, batch_first=True, bidirectional=directions == 2, dtype=torch.float64
+    )
+    leaves = leaves_of(torch, inputs)
+    names = [name for name, _ in module.named_parameters()]
+    named = dict(zip(names, leaves[2:], strict=True))
+    expected, _ = torch.func.functional_call(module, named, tuple(leaves[:2]))
+    out, residual = gru.forward(np, *inputs)
+    np.testing.assert_allclose(out, expected.detach().numpy(), **TIGHT)
+    g = rng(99).standard_normal(out.shape)
+    gradients = gru.backward(np, g, residual)
+    reference = torch_gradients(torch, expected, leaves, g)
+    assert_all_close(gradients, reference, rtol=1e-8, atol=1e-10)

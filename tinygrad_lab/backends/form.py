@@ -1,0 +1,66 @@
+"""Form: everything about an array but its numbers."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from tinygrad_lab.backends.namespace import Array, namespaces
+
+__all__ = ["SMALL", "Form", "form_of"]
+
+SMALL = 4096
+"""Up to so many elements a value is kept for pictures, whether or not a rule asks for it."""
+
+
+class Form:
+    """Shape, dtype, device and namespace of an array.
+
+    Arrays that are alike share one ``Form``, so that an op sees with one ``is`` that its inputs
+    need neither broadcasting, nor casting, nor moving.
+    """
+
+    __slots__ = ("device", "dtype", "namespace", "shape", "size", "small")
+
+    def __init__(self, namespace: Any, dtype: Any, shape: tuple[int, ...], device: str) -> None:
+        self.namespace = namespace
+        self.dtype = dtype
+        self.shape = shape
+        self.device = device
+        self.size = prod(shape)
+        self.small = self.size <= SMALL
+
+    def __repr__(self) -> str:
+        return f"<{self.shape} {self.dtype} on {self.device} ({self.namespace.name})>"
+
+
+_numbers = {
+    kind: Form(namespaces[kind], kind, (), namespaces[kind].default_device)
+    for kind in (float, int, bool)
+}
+_forms: dict[Any, Form] = {}
+_MOST_FORMS = 10_000
+
+
+def form_of(array: Array) -> Form:
+    """The form that an array shares with all that are alike."""
+    kind = array.__class__
+    if kind in _numbers:
+        return _numbers[kind]
+    key = (kind, array.dtype, array.shape, getattr(array, "device", None))
+    form = _forms.get(key)
+    return _new_form(key, array) if form is None else form
+
+
+def _new_form(key: tuple[Any, ...], array: Array) -> Form:
+    """The form of an array of a kind, dtype and shape that was not met before."""
+    if len(_forms) > _MOST_FORMS:
+        # Forms of different generations do not meet in `is`, which costs time but no rightness.
+        _forms.clear()
+    namespace = namespaces[array.__class__]
+    device = namespace.device_of(array)
+    # NumPy's scalars and 0-d arrays are one kind.
+    alike = (namespace.name, array.dtype, tuple(array.shape), device)
+    form = _forms.get(alike) or Form(namespace, array.dtype, tuple(array.shape), device)
+    _forms[key] = _forms[alike] = form
+    return form

@@ -1,0 +1,141 @@
+"""What a node computes, as an equation: ``q × z``, ``tanh(h)``, ``x Wᵀ + b``, ``x[0, 1:]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.graph import GraphNode
+from tinygrad_lab.show.measure import number, superscript
+
+__all__ = ["Namer", "attribute_text", "equation", "key_text"]
+
+Namer = Callable[[GraphNode], str]
+"""What a picture calls a node."""
+
+_MOST_INPUTS = 4
+_MOST_CHARACTERS = 32
+
+
+def equation(node: GraphNode, name: Namer) -> str:
+    """The right-hand side of the equation that a node stands for; ``""`` for a leaf.
+
+    It is made of what the op's declaration says: its symbol, its LaTeX, its name.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x, y = tg.scalar(1.0, name="x"), tg.scalar(2.0, name="y")
+        >>> [equation(tg.graph(f).outputs[0], lambda node: node.label)
+        ...  for f in (x + y, x**2.0, -x, abs(x), tg.tanh(x), tg.maximum(x, y))]
+        ['x + y', 'x²', '−x', '|x|', 'tanh(x)', 'max(x, y)']
+    """
+    if node.op is None:
+        return ""
+    names = [_operand(name(source)) for _, source in node.inputs]
+    symbol = node.op.symbol
+    if node.op.name == "index":
+        return names[0] + key_text(node.attributes.get("key", ()), names[1:])
+    if len(node.inputs) == 2 and not any(c.isalnum() or c in "?[" for c in symbol):
+        return _infix(symbol, *names)
+    if len(node.inputs) == 1 and (text := _around(symbol, names[0])):
+        return text + _attributes(node, " ({})")
+    if " " in symbol and (text := _written_out(node, names)):
+        return text
+    return _call(node, names)
+
+
+def _operand(name: str) -> str:
+    return f"({name})" if name.startswith("−") else name
+
+
+def _infix(symbol: str, left: str, right: str) -> str:
+    if symbol == "^" and re.fullmatch(r"\(?−?\d+\)?", right):
+        return left + superscript(right.strip("()").replace("−", "-"))
+    return f"{left} {symbol.replace('-', '−')} {right}"
+
+
+def _around(symbol: str, x: str) -> str:
+    """One operand with a symbol around, before or after it; ``""`` if it is written as a call."""
+    if symbol in ("-", "√", "¬"):
+        return symbol.replace("-", "−") + x
+    if symbol == "Σ":
+        return f"Σ {x}"
+    if symbol == "=":
+        return x
+    if symbol == "ᵀ":
+        return f"{x}ᵀ"
+    if symbol in ("⌊⌋", "⌈⌉"):
+        return symbol[0] + x + symbol[1]
+    if "x" in symbol and not symbol.isalpha() and " " not in symbol:
+        return symbol.replace("x", x)  # |x|, x²
+    return ""
+
+
+def _written_out(node: GraphNode, names: list[str]) -> str:
+    """The LaTeX of a declaration as plain text; ``""`` if it needs more than plain text has."""
+    op = node.op
+    if op is None or op.latex is None or op.variadic or len(names) < len(op.inputs):
+        return ""
+    plain = op.latex.replace(r" \,", "").replace("^T", "ᵀ")
+    return "" if "\\" in plain else plain.format_map(dict(zip(op.inputs, names, strict=True)))
+
+
+def _call(node: GraphNode, names: list[str]) -> str:
+    assert node.op is not None
+    symbol = node.op.symbol
+    function = symbol if symbol.replace("_", "").isalnum() and not symbol[0].isdigit() else ""
+    names = [one.strip("()") if one.startswith("(−") else one for one in names]
+    if len(names) > _MOST_INPUTS:
+        names = [*names[:2], f"… {len(names)} inputs"]
+    return f"{function or node.op.name}({', '.join(names)}{_attributes(node, ', {}')})"
+
+
+def _attributes(node: GraphNode, pattern: str) -> str:
+    """What an op was given besides tensors, where that says something."""
+    said = [
+        f"{name}={text}"
+        for name, value in node.attributes.items()
+        if not (value is None or value is False) and (text := attribute_text(value))
+    ]
+    joined = ", ".join(said)
+    return pattern.format(joined) if said and len(joined) <= _MOST_CHARACTERS else ""
+
+
+def attribute_text(value: Any) -> str:
+    """An attribute in a few characters; ``""`` for what has no short name of its own.
+
+    Example:
+        >>> attribute_text((0, 2)), attribute_text(np.dtype("float32")), attribute_text(object())
+        ('(0, 2)', 'float32', '')
+    """
+    if isinstance(value, bool | str | EllipsisType | None):
+        return "…" if value is Ellipsis else str(value)
+    if isinstance(value, int | float | np.number):
+        return number(value)
+    if isinstance(value, slice):
+        return _slice_text(value)
+    if isinstance(value, tuple | list):
+        comma = "," if len(value) == 1 and isinstance(value, tuple) else ""
+        return f"({', '.join(map(attribute_text, value))}{comma})"
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return str(np.dtype(value))
+    return ""
+
+
+def _slice_text(value: slice) -> str:
+    start, stop, step = ("" if one is None else number(one) for one in
+                         (value.start, value.stop, value.step))
+    return f"{start}:{stop}" + (f":{step}" if step else "")
+
+
+def key_text(key: tuple[Any, ...], arrays: list[str]) -> str:
+    """An index as it was written: ``[0, 1:, i]``, the arrays in it by their names."""
+    waiting = iter(arrays)
+    parts = [
+        "None" if part is None else attribute_text(part) or next(waiting, "…") for part in key
+    ]
+    return f"[{', '.join(parts)}]"

@@ -1,0 +1,182 @@
+"""Folding: a long graph as few enough units that a picture of it can be read, and soon made.
+
+The ops of a graph are in the order in which they ran. A run of consecutive ops can always be
+folded into one unit without making the picture go in a circle, whatever the ops are. The runs
+folded first are calls of modules, the innermost before those around them; if that is not enough,
+the middle of the graph. Leaves go into the unit that alone uses them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tinygrad_lab.graph import Edge, Graph, GraphNode
+
+__all__ = ["Bundle", "Unit", "bundles", "fold"]
+
+_LEAVES_SIDE_BY_SIDE = 6
+_PARALLEL_EDGES = 6
+_EDGES_PER_UNIT = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One box of a picture: a node, or several folded into one."""
+
+    members: tuple[GraphNode, ...]
+    module: str = ""
+    """The path of the module whose call was folded."""
+
+    @property
+    def node(self) -> GraphNode | None:
+        """The node, if it is only one."""
+        return self.members[0] if len(self.members) == 1 else None
+
+    @property
+    def key(self) -> str:
+        """A name that no other unit of the graph has."""
+        return f"n{self.members[0].index}" if self.node else f"fold{self.members[0].index}"
+
+    @property
+    def summary(self) -> str:
+        """What was folded: ``"12 nodes: 4 ×, 4 +, 2 tanh …"``."""
+        counts = Counter(node.symbol or node.op_name for node in self.members)
+        common = ", ".join(f"{count:,} {what}" for what, count in counts.most_common(4))
+        more = " …" if len(counts) > 4 else ""
+        return f"{len(self.members):,} nodes: {common}{more}"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """The edges that one line of a picture stands for: one, unless something is folded."""
+
+    source: Unit
+    target: Unit
+    edges: tuple[Edge, ...]
+
+
+def fold(graph: Graph, most: int) -> list[Unit]:
+    """The units of a picture with at most ``most`` boxes, in the order of the graph.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(0.5)
+        >>> for _ in range(1000):
+        ...     x = tg.sin(x)
+        >>> units = fold(tg.graph(x), most=20)
+        >>> len(units) <= 20, [unit.summary for unit in units if not unit.node]
+        (True, ['989 nodes: 989 sin'])
+    """
+    ops = [node for node in graph if not node.is_leaf]
+    whole = [Unit((node,)) for node in ops]
+    if _fits(units := _with_leaves(graph, whole, group=False), most):
+        return units
+    deepest = max((node.module.count(".") + 1 for node in ops if node.module), default=0)
+    for depth in range(deepest, 0, -1):
+        whole = _calls_folded(ops, depth)
+        if _fits(units := _with_leaves(graph, whole), most):
+            return units
+    ends = max(most // 3, 1)
+    while not _fits(units := _with_leaves(graph, _middle_folded(whole, ends)), most) and ends > 1:
+        ends = ends * 2 // 3
+    return units
+
+
+def _fits(units: list[Unit], most: int) -> bool:
+    if len(units) > most:
+        return False
+    members = [node for unit in units for node in unit.members]
+    if sum(len(node.inputs) for node in members) <= _EDGES_PER_UNIT * most:
+        return True
+    unit_of = _unit_of(units)
+    pairs = Counter(
+        (unit_of[source], unit_of[node]) for node in members for _, source in node.inputs
+    )
+    lines = sum(min(count, _PARALLEL_EDGES) for pair, count in pairs.items() if pair[0] != pair[1])
+    return lines <= _EDGES_PER_UNIT * most
+
+
+def _unit_of(units: Iterable[Unit]) -> dict[int, Unit]:
+    """The unit of every node, by the node's index."""
+    return {node.index: unit for unit in units for node in unit.members}
+
+
+def _calls_folded(ops: list[GraphNode], depth: int) -> list[Unit]:
+    """Runs of ops of one module that lies ``depth`` modules deep, folded."""
+    runs: list[tuple[str, list[GraphNode]]] = []
+    for node in ops:
+        parts = node.module.split(".") if node.module else []
+        path = ".".join(parts[:depth]) if len(parts) >= depth else ""
+        if runs and path and runs[-1][0] == path:
+            runs[-1][1].append(node)
+        else:
+            runs.append((path, [node]))
+    return [Unit(tuple(members), path) for path, members in runs]
+
+
+def _middle_folded(units: list[Unit], ends: int) -> list[Unit]:
+    """The first and the last units, and all between them as one."""
+    if len(units) <= 2 * ends + 1:
+        return units
+    middle = tuple(node for unit in units[ends:-ends] for node in unit.members)
+    return [*units[:ends], Unit(middle), *units[-ends:]]
+
+
+def _with_leaves(graph: Graph, units: list[Unit], *, group: bool = True) -> list[Unit]:
+    """The units together with the graph's leaves, those that belong together folded.
+
+    A leaf that only one folded unit uses goes into it; many leaves with the same users become
+    one unit.
+    """
+    if not group:
+        leaves = [Unit((leaf,)) for leaf in graph.leaves]
+        return sorted([*leaves, *units], key=lambda unit: unit.members[0].index)
+    users: dict[int, dict[Unit, None]] = {leaf.index: {} for leaf in graph.leaves}
+    for unit in units:
+        for node in unit.members:
+            for _, source in node.inputs:
+                if source.is_leaf:
+                    users[source.index][unit] = None
+    inside: dict[Unit, list[GraphNode]] = {}
+    alike: dict[tuple[object, ...], list[GraphNode]] = {}
+    outputs = {node.index for node in graph.outputs}
+    for leaf in graph.leaves:
+        used_by = list(users[leaf.index])
+        if len(used_by) == 1 and not used_by[0].node and leaf.index not in outputs:
+            inside.setdefault(used_by[0], []).append(leaf)
+        else:
+            alike.setdefault((leaf.requires_grad, *used_by), []).append(leaf)
+    grown = [
+        Unit((*unit.members, *inside[unit]), unit.module) if unit in inside else unit
+        for unit in units
+    ]
+    groups = (part for leaves in alike.values() for part in _grouped(leaves))
+    return sorted([*groups, *grown], key=lambda unit: unit.members[0].index)
+
+
+def _grouped(leaves: list[GraphNode]) -> Iterator[Unit]:
+    if len(leaves) > _LEAVES_SIDE_BY_SIDE:
+        yield Unit(tuple(leaves))
+    else:
+        yield from (Unit((leaf,)) for leaf in leaves)
+
+
+def bundles(graph: Graph, units: list[Unit]) -> list[Bundle]:
+    """The lines between units: each edge its own, those at folded units by their ends.
+
+    More than a handful of edges between the same two nodes also become one.
+    """
+    unit_of = _unit_of(units)
+    between: dict[tuple[Unit, Unit], list[Edge]] = {}
+    for edge in graph.edges:
+        ends = unit_of[edge.source.index], unit_of[edge.target.index]
+        if ends[0] is not ends[1]:
+            between.setdefault(ends, []).append(edge)
+    lines: list[Bundle] = []
+    for (source, target), edges in between.items():
+        apart = source.node and target.node and len(edges) <= _PARALLEL_EDGES
+        parts = [(edge,) for edge in edges] if apart else [tuple(edges)]
+        lines.extend(Bundle(source, target, part) for part in parts)
+    return lines

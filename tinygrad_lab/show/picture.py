@@ -1,0 +1,345 @@
+"""What a picture says, before anything is placed: boxes, arrows and frames with their words.
+
+A ``Picture`` is plain data: text and numbers that are ready to be written, no node, no array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tinygrad_lab.backends import Array, namespaces
+from tinygrad_lab.graph import Edge, Graph, GraphNode, bytes_text
+from tinygrad_lab.show.equation import equation
+from tinygrad_lab.show.fold import Bundle, Unit, bundles, fold
+from tinygrad_lab.show.measure import Matrix, as_matrix, number, printable, subscript
+from tinygrad_lab.show.rule import rule_text
+
+__all__ = ["Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row", "picture_of"]
+
+Direction = Literal["LR", "TB"]
+Kind = Literal["leaf", "constant", "computed", "folded"]
+Content = Matrix | tuple[str, ...]
+"""Numbers in rows, or lines of text."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a box: ``value −3``."""
+
+    label: Literal["value", "gradient", ""]
+    content: Content
+    known: bool = True
+    """Whether the content is a number, not the reason why there is none."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A value, or several folded into one box."""
+
+    key: str
+    kind: Kind
+    output: bool
+    title: str
+    rows: tuple[Row, ...]
+    tooltip: str
+    frame: str
+    """The path of the frame that it stands in; ``""`` outside all."""
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A use of a value as an input, with the local derivative."""
+
+    source: str
+    target: str
+    label: str
+    """What is derived by what, ``∂f/∂x``, or what happens to a gradient, ``g @ Wᵀ``."""
+    content: Content
+    """The derivative; no lines if there is nothing to say."""
+    flows: bool
+    """Whether a gradient flows back along it."""
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A module: its boxes and the frames of the modules inside it stand in this frame."""
+
+    path: str
+    title: str
+
+    @property
+    def parent(self) -> str:
+        """The path of the frame around it."""
+        return self.path.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a picture says."""
+
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+    frames: tuple[Frame, ...]
+    """Outer ones before those inside them."""
+    direction: Direction
+    legend: bool
+    note: str
+    """What was left out."""
+    title: str
+
+
+def picture_of(
+    graph: Graph,
+    *,
+    direction: Direction = "LR",
+    values: bool = True,
+    gradients: bool = True,
+    local_derivatives: bool = True,
+    legend: bool = True,
+    most: int = 150,
+) -> Picture:
+    """Put a graph into words; see ``draw`` for the arguments."""
+    words = _Words(graph, values=values, gradients=gradients)
+    units = fold(graph, most)
+    boxes = tuple(map(words.box, units))
+    lines = bundles(graph, units)
+    outputs = ", ".join(words.name(node) for node in graph.outputs[:4])
+    return Picture(
+        boxes=boxes,
+        arrows=tuple(words.arrow(line, derivative=local_derivatives) for line in lines),
+        frames=tuple(_frames(graph, boxes)),
+        direction=direction,
+        legend=legend,
+        note=_note(graph, units),
+        title=f"Computation graph of {outputs}{', …' if len(graph.outputs) > 4 else ''}",
+    )
+
+
+def _note(graph: Graph, units: list[Unit]) -> str:
+    folded = sum(len(unit.members) for unit in units if not unit.node)
+    if not folded:
+        return ""
+    return (
+        f"{folded:,} of {len(graph):,} nodes are folded into the boxes with a double edge. "
+        "tg.draw(..., most=...) sets how many boxes are drawn."
+    )
+
+
+def _frames(graph: Graph, boxes: tuple[Box, ...]) -> Iterator[Frame]:
+    classes = {node.module: node.module_class for node in graph if node.module}
+    paths: dict[str, None] = {}
+    for box in boxes:
+        parts = box.frame.split(".") if box.frame else []
+        paths.update(dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts))))
+    for path in sorted(paths, key=lambda path: path.count(".")):
+        last = printable(path.rpartition(".")[2])
+        kind = printable(classes.get(path, ""))
+        yield Frame(path, f"{last} · {kind}" if kind else last)
+
+
+class _Words:
+    """Puts the nodes and edges of one graph into words."""
+
+    def __init__(self, graph: Graph, *, values: bool, gradients: bool) -> None:
+        self._values, self._gradients = values, gradients
+        self._outputs = {node.index for node in graph.outputs}
+        self._swept = any(node.gradient is not None for node in graph)
+        self._frame_of = _places(graph)
+
+    def name(self, node: GraphNode) -> str:
+        """What a node is called: its name, a constant's number, or ``v₃``, 3 being its index."""
+        if node.name:
+            path = self._frame_of.get(node.index, "") if node.is_leaf else ""
+            return printable(node.name.rpartition(f"{path}.")[2] if path else node.name)
+        if node.op_name == "constant" and node.shape == () and node.value is not None:
+            return number(_numpy(node.value))
+        return f"v{subscript(node.index)}"
+
+    # --- boxes -------------------------------------------------------------------------------
+
+    def box(self, unit: Unit) -> Box:
+        """The box of a unit."""
+        node = unit.node
+        output = any(one.index in self._outputs for one in unit.members)
+        if node is None:
+            return self._folded_box(unit, output)
+        right = equation(node, self.name)
+        named = node.name or node.op_name != "constant" or node.shape != ()
+        title = f"{self.name(node)} = {right}" if right else self.name(node) if named else ""
+        kind: Kind = "computed"
+        if node.is_leaf:
+            kind = "leaf" if node.requires_grad else "constant"
+        return Box(
+            key=unit.key,
+            kind=kind,
+            output=output,
+            title=title,
+            rows=tuple(self._rows(node, numbers_only=not named)),
+            tooltip=_node_tooltip(node, title),
+            frame=self._frame_of.get(node.index, ""),
+        )
+
+    def _folded_box(self, unit: Unit, output: bool) -> Box:
+        path = unit.module
+        title = printable(path.rpartition(".")[2]) if path else "…"
+        classes = [one.module_class for one in unit.members if one.module == path]
+        if path and classes:
+            title = f"{title} · {printable(classes[0])}"
+        kept = sum(node.nbytes_kept for node in unit.members)
+        return Box(
+            key=unit.key,
+            kind="folded",
+            output=output,
+            title=title,
+            rows=(Row("", (unit.summary,)),),
+            tooltip=f"{printable(path)}\n" * bool(path) + f"kept for backward: {bytes_text(kept)}",
+            frame=path.rpartition(".")[0],
+        )
+
+    def _rows(self, node: GraphNode, *, numbers_only: bool) -> Iterator[Row]:
+        """What is known of a node's value and gradient."""
+        if self._values and node.op is not None and node.op.outputs is not None:
+            yield Row("", ("several outputs",), known=False)
+            return
+        if self._values:
+            yield Row("" if numbers_only else "value", *_content(node, node.value))
+        if not (self._gradients and node.requires_grad):
+            return
+        if node.gradient is not None:
+            yield Row("gradient", *_content(node, node.gradient))
+        elif self._swept and node.value is None and not node.is_leaf:
+            yield Row("gradient", ("not kept",), known=False)
+        else:
+            yield Row("gradient", ("not computed",), known=False)
+
+    # --- arrows ------------------------------------------------------------------------------
+
+    def arrow(self, line: Bundle, *, derivative: bool) -> Arrow:
+        """The arrow of an edge, or of several."""
+        edge = line.edges[0]
+        ends = line.source.key, line.target.key
+        flows = any(one.needs_gradient for one in line.edges)
+        if len(line.edges) > 1:
+            return Arrow(*ends, f"{len(line.edges):,} edges", (), flows, "")
+        label, content = self._derivative(edge) if derivative and flows else ("", ())
+        tooltip = f"input {printable(edge.label)} of {self.name(edge.target)}"
+        if flows:
+            rule = rule_text(edge, self.name)
+            tooltip += f"\nbackward: g ↦ {rule}, g being the gradient of {self.name(edge.target)}"
+        return Arrow(*ends, label, content, flows, tooltip)
+
+    def _derivative(self, edge: Edge) -> tuple[str, Content]:
+        """The local derivative of an edge as numbers, or as the rule that takes its place."""
+        quotient = f"∂{self.name(edge.target)}/∂{self.name(edge.source)}{_which_use(edge)}"
+        if edge.target.shape == edge.source.shape == ():
+            one = edge.local_derivative()
+            if one is not None:
+                return quotient, (number(_numpy(one)),)
+        elif (numbers := _small_derivative(edge)) is not None:
+            return quotient, numbers
+        return f"g ↦ {rule_text(edge, self.name)}", ()
+
+
+def _which_use(edge: Edge) -> str:
+    """Says which input it is where a node is an input of the same op more than once."""
+    uses = [position for position, source in edge.target.inputs if source is edge.source]
+    if len(uses) == 1:
+        return ""
+    if len(edge.target.inputs) == 2:
+        return (" (left)", " (right)")[edge.position]
+    return f" (input {edge.position + 1})"
+
+
+def _small_derivative(edge: Edge) -> Matrix | None:
+    """The local derivative or the Jacobian as numbers, if they are few."""
+    if edge.target.op is None or edge.target.op.outputs is not None:
+        return None
+    source, target = _size(edge.source), _size(edge.target)
+    if edge.target.op.elementwise and edge.source.shape == edge.target.shape:
+        derivative = edge.local_derivative() if target <= 12 else None
+    else:
+        derivative = edge.jacobian() if 0 < source * target <= 12 else None
+    return None if derivative is None else as_matrix(_numpy(derivative))
+
+
+def _size(node: GraphNode) -> int:
+    return int(np.prod(node.shape, dtype=np.int64)) if node.shape is not None else 0
+
+
+def _numpy(array: Array) -> np.ndarray[Any, Any]:
+    return np.asarray(namespaces[type(array)].to_numpy(array))
+
+
+def _content(node: GraphNode, value: Array | None) -> tuple[Content, bool]:
+    """A value as numbers, or as its shape, dtype and range; and whether there is any number."""
+    outline = " × ".join(map(str, node.shape)) + f" · {node.dtype}"
+    if value is None:
+        return (outline, "not kept"), False
+    array = _numpy(value)
+    if array.ndim == 0:
+        return (number(array[()]),), True
+    if (numbers := as_matrix(array)) is not None:
+        return numbers, True
+    return (outline, _range_text(array)), True
+
+
+def _range_text(array: np.ndarray[Any, Any]) -> str:
+    if array.size == 0:
+        return "empty"
+    if array.dtype == bool:
+        return f"{int(array.sum()):,} of {array.size:,} True"
+    finite = array[np.isfinite(array)]
+    left_out = array.size - finite.size
+    text = f"{number(finite.min(), 3)} … {number(finite.max(), 3)}" if finite.size else ""
+    return text + f"{', ' * bool(text)}{left_out:,} not finite" * bool(left_out)
+
+
+def _node_tooltip(node: GraphNode, title: str) -> str:
+    """What there is to know besides: where it was made, what the way back keeps of it."""
+    lines = [title or node.label]
+    shape = "number" if node.shape == () else f"shape {node.shape}"
+    if node.shape is not None:
+        lines.append(f"{node.op_name}, {shape}, {node.dtype}, {node.device}")
+    if node.line is not None:
+        lines.append(printable(str(node.line)))
+    if node.requires_grad and not node.is_leaf:
+        kept = ", ".join(f"{one.name} {bytes_text(one.nbytes)}" for one in node.keeps)
+        lines.append(f"kept for backward: {kept or 'nothing'}")
+    return "\n".join(lines)
+
+
+def _places(graph: Graph) -> Mapping[int, str]:
+    """The module in whose frame each node stands.
+
+    Parameters and unnamed numbers are made outside of a module's forward; they stand with those
+    who use them, if these are all of one module.
+    """
+    places = {node.index: node.module for node in graph if node.module}
+    users: dict[int, set[str]] = {}
+    for node in graph:
+        for _, source in node.inputs:
+            if source.is_leaf:
+                users.setdefault(source.index, set()).add(node.module)
+    for leaf in graph.leaves:
+        path = _common_path(users.get(leaf.index, {""}))
+        number = leaf.name is None and leaf.shape == ()
+        parameter = leaf.requires_grad and (leaf.name is None or f"{path}." in leaf.name)
+        if path and (number or parameter):
+            places[leaf.index] = path
+    return places
+
+
+def _common_path(paths: set[str]) -> str:
+    """The innermost module that all paths lead into."""
+    first, *others = (path.split(".") for path in sorted(paths))
+    common = 0
+    for parts in zip(first, *others, strict=False):
+        if len(set(parts)) > 1:
+            break
+        common += 1
+    return ".".join(first[:common])
