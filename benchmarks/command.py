@@ -31,7 +31,7 @@ class Results:
 
     def time_row(self, row: Row, quick: bool) -> None:
         """Check and time a row in a process of its own."""
-        rounds = max(3, row.rounds // QUICK_DIVISOR) if quick else row.rounds
+        rounds = max(1, row.rounds // QUICK_DIVISOR) if quick else row.rounds
         measured = json.loads(run_python("-m", "benchmarks.time_row", row.key, str(rounds)))
         self.raw[row.key] = measured
         timings = {timing["name"]: timing for timing in measured["timings"]}
@@ -112,7 +112,7 @@ def command(quick: bool, chosen: str, json_file: Path | None, markdown: bool) ->
     if unknown := sorted(set(keys) - set(KEYS)):
         raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(KEYS)}")
     facts, results, failed = describe(), Results(), []
-    for key in tqdm(keys, desc="rows"):
+    for key in tqdm(keys, desc="rows", disable=None):
         try:
             if key == "import":
                 results.measure_imports(quick)

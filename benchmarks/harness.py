@@ -54,7 +54,7 @@ def alternate(participants: Sequence[Participant], rounds: int) -> list[Timing]:
     """Time everybody, ``rounds`` blocks each; the first participant is the reference."""
     steps = [_steps_per_block(participant) for participant in participants]
     times: list[list[float]] = [[] for _ in participants]
-    for _ in tqdm(range(rounds), desc="rounds", leave=False):
+    for _ in tqdm(range(rounds), desc="rounds", leave=False, disable=None):
         for participant, count, own in zip(participants, steps, times, strict=True):
             own.append(_block(participant, count))
     timings = []
@@ -66,6 +66,11 @@ def alternate(participants: Sequence[Participant], rounds: int) -> list[Timing]:
 
 def _steps_per_block(participant: Participant) -> int:
     """As many steps as fill a block, estimated from growing blocks."""
+    participant.reset()
+    start = perf_counter()
+    participant.step()
+    if perf_counter() - start > 10 * BLOCK_SECONDS:
+        return 1
     steps = 1
     while True:
         seconds = _block(participant, steps)

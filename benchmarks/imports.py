@@ -14,7 +14,7 @@ from benchmarks.environment import installed, run_python
 from benchmarks.harness import Spread
 
 LIMIT_SECONDS = 0.25
-PACKAGES = ("numpy", "tinygrad_lab", "torch", "autograd", "mygrad", "micrograd")
+PACKAGES = ("numpy", "tinygrad_lab", "torch", "autograd", "mygrad")
 PROGRAM = "from time import perf_counter as t; s = t(); import {}; print(t() - s)"
 
 
@@ -22,7 +22,7 @@ def measure(rounds: int, packages: Sequence[str] = PACKAGES) -> tuple[dict[str, 
     """Seconds for each installed package, and those that tinygrad_lab takes beyond NumPy's."""
     present = [package for package in packages if installed(package)]
     seconds: dict[str, list[float]] = {package: [] for package in present}
-    for index in tqdm(range(rounds + 1), desc="rounds", leave=False):
+    for index in tqdm(range(rounds + 1), desc="rounds", leave=False, disable=None):
         for package in present:
             own = float(run_python("-c", PROGRAM.format(package)))
             if index > 0:

@@ -58,23 +58,22 @@ def document(
         lines = [verdict.cells() for verdict in verdicts]
         parts.append(_section(Section("Bars", header, lines), markdown))
     parts += [_section(section, markdown) for section in sections]
-    machine = [(name, value) for name, value in facts.items()]
-    parts.append(_section(Section("Machine and versions", ("", ""), machine), markdown))
+    machine = [f"{name}: {value}" for name, value in facts.items()]
+    parts.append(_section(Section("Machine and versions", (), [], machine), markdown))
     return "\n\n".join(parts)
 
 
 def _section(section: Section, markdown: bool) -> str:
-    title = f"## {section.title}" if markdown else f"{section.title}\n{'=' * len(section.title)}"
-    table = _markdown if markdown else _plain
-    gap = "\n" if markdown else ""
-    lines = [title + gap, table(section.header, section.lines)]
-    if section.notes:
-        lines.append(gap + "\n".join(section.notes))
-    return "\n".join(lines)
+    table = (_markdown if markdown else _plain)(section.header, section.lines)
+    notes = "\n".join(f"- {note}" for note in section.notes)
+    if markdown:
+        return "\n\n".join(part for part in (f"## {section.title}", table, notes) if part)
+    underline = "=" * len(section.title)
+    return "\n".join(part for part in (section.title, underline, table, notes) if part)
 
 
 def _plain(header: Cells, lines: Sequence[Cells]) -> str:
-    rows = [header, *lines] if any(header) else list(lines)
+    rows = [header, *lines] if lines else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(_aligned(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -88,5 +87,5 @@ def _aligned(cell: str, width: int) -> str:
 
 
 def _markdown(header: Cells, lines: Sequence[Cells]) -> str:
-    rows = [header, ["---"] * len(header), *lines]
+    rows = [header, ["---"] * len(header), *lines] if lines else []
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

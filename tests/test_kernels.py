@@ -7,15 +7,16 @@ so that float64 kernels are held to 1e-10.
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from types import ModuleType
-from typing import Any, Literal
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygrad_lab.ops.kernels import conv1d, cross_entropy, gru, linear, relu
+from tinygrad_lab.backends import NUMPY
+from tinygrad_lab.ops.kernels import conv1d, cross_entropy, gru, linear
 
 Array = Any
 TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
@@ -24,7 +25,7 @@ few = settings(max_examples=20, deadline=None)
 
 
 class Proxy:
-    """A namespace that is not NumPy itself, so that kernels take their portable way."""
+    """A namespace that is not NumPy itself, as the engine's are not."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
@@ -109,8 +110,8 @@ def assert_masked(backward: Callable[[tuple[bool, ...]], Sequence[Array]], count
 def test_relu(order: str, g_order: str, dtype: type) -> None:
     x = in_order(rng().standard_normal((3, 4, 5)).astype(dtype), order)
     g = in_order(rng(1).standard_normal((3, 4, 5)).astype(dtype), g_order)
-    out = relu.forward(np, x)
-    dx = relu.backward(np, g, out)
+    out = NUMPY.relu(x)
+    dx = NUMPY.where_positive(out, g)
     np.testing.assert_array_equal(out, np.where(x > 0, x, 0))
     np.testing.assert_array_equal(dx, np.where(x > 0, g, 0))
     assert out.dtype == dx.dtype == dtype
@@ -119,19 +120,19 @@ def test_relu(order: str, g_order: str, dtype: type) -> None:
 
 def test_relu_of_special_values() -> None:
     x = np.array([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, -5e-324])
-    out = relu.forward(np, x)
+    out = NUMPY.relu(x)
     np.testing.assert_array_equal(out, [np.nan, np.nan, np.inf, 0, 0, 0, 5e-324, 0])
     g = np.full(8, np.nan)
-    np.testing.assert_array_equal(relu.backward(np, g, out)[3:], [0, 0, 0, np.nan, 0])
-    np.testing.assert_array_equal(relu.backward(np, np.ones(2), np.array([-0.0, 0.0])), [0, 0])
+    np.testing.assert_array_equal(NUMPY.where_positive(out, g)[3:], [0, 0, 0, np.nan, 0])
+    np.testing.assert_array_equal(NUMPY.where_positive(np.array([-0.0, 0.0]), np.ones(2)), [0, 0])
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (0, 3)])
 def test_relu_of_small_shapes(shape: tuple[int, ...]) -> None:
     x = np.ones(shape, dtype=np.float32)
-    out = relu.forward(np, x)
-    assert out.shape == relu.backward(np, x, out).shape == shape
-    np.testing.assert_array_equal(relu.backward(np, x, out), x)
+    out = NUMPY.relu(x)
+    assert out.shape == NUMPY.where_positive(out, x).shape == shape
+    np.testing.assert_array_equal(NUMPY.where_positive(out, x), x)
 
 
 # --- linear -------------------------------------------------------------------------------------
@@ -172,14 +173,26 @@ def test_linear(
     assert_all_close(gradients, complex_step(naive_linear, (x, weight, bias), g))
 
 
-def test_linear_masks_and_memory_order() -> None:
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("g_order", ORDERS)
+@pytest.mark.parametrize("outputs", [3, 40])
+def test_linear_in_memory_orders(order: str, g_order: str, outputs: int) -> None:
+    shapes = ((5, 4), (outputs, 4), (5, outputs))
+    x, weight, g = (rng(i).standard_normal(s) for i, s in enumerate(shapes))
+    out = linear.forward(np, in_order(x, order), weight, None)
+    np.testing.assert_allclose(out, naive_linear(x, weight, np.zeros(outputs)), **TIGHT)
+    assert out.flags.f_contiguous == (outputs <= linear.NARROW)
+    gradients: Sequence[Array] = linear.backward(
+        np, in_order(g, g_order), in_order(x, order), weight
+    )
+    expected = complex_step(naive_linear, (x, weight, np.zeros(outputs)), g)
+    assert_all_close(gradients, expected)
+    assert gradients[0].flags.f_contiguous == (order == "F")
+
+
+def test_linear_masks() -> None:
     x, weight, g = (rng(i).standard_normal(s) for i, s in enumerate(((5, 4), (3, 4), (5, 3))))
     assert_masked(lambda needs: linear.backward(np, g, x, weight, needs), 3)
-    assert linear.forward(np, x, weight, None).flags.f_contiguous
-    order: Literal["C", "F"]
-    for order in ("C", "F"):
-        dx: Array = linear.backward(np, g, x.copy(order=order), weight)[0]
-        assert dx.flags[f"{order}_CONTIGUOUS"]
 
 
 # --- cross-entropy ------------------------------------------------------------------------------
@@ -287,13 +300,41 @@ def test_conv1d_masks_and_memory_order() -> None:
     assert_masked(lambda needs: conv1d.backward(np, g, residual, needs=needs, **CONV), 3)
 
 
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_conv1d_leaves_a_rest(kernel: int, stride: int, padding: int) -> None:
+    """Whatever is left behind the last window, <g, conv(v)> = <gradient(g), v>."""
+    weight, bias = rng().standard_normal((2, 2, kernel)), np.zeros(2)
+    for length in range(max(1, kernel - 2 * padding), 10):
+        v = rng(length).standard_normal((2, 2, length))
+        out, residual = conv1d.forward(np, v, weight, bias, stride=stride, padding=padding)
+        expected = naive_conv1d(v, weight, bias, stride=stride, padding=padding)
+        np.testing.assert_allclose(out, expected, **TIGHT)
+        g = rng(1).standard_normal(out.shape)
+        dv: Array = conv1d.backward(np, g, residual, stride=stride, padding=padding)[0]
+        assert dv.shape == v.shape
+        np.testing.assert_allclose(np.sum(g * expected), np.sum(dv * v), **TIGHT)
+
+
 def test_windows() -> None:
     x = np.arange(14.0).reshape(1, 7, 2)
     expected = np.stack([x[0, i : i + 3] for i in (0, 2, 4)])[None]
-    for xp in (np, Proxy()):
-        seen = conv1d.windows(xp, x, 3, 2)
-        np.testing.assert_array_equal(seen, expected)
-        assert np.shares_memory(seen, x)
+    seen = conv1d.windows(np, x, 3, 2)
+    np.testing.assert_array_equal(seen, expected)
+    assert np.shares_memory(seen, x)
+
+    # An array that is not NumPy's goes through its own library's as_strided.
+    class Other:
+        shape, strides = x.shape, x.strides
+
+    def as_strided(_: Other, shape: Any, strides: Any) -> Array:
+        return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+    library = SimpleNamespace(
+        lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
+    )
+    np.testing.assert_array_equal(conv1d.windows(library, Other(), 3, 2), expected)
 
 
 # --- gru ----------------------------------------------------------------------------------------

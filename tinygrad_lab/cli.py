@@ -16,11 +16,12 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 
 import click
 
+from tinygrad_lab import __version__
 from tinygrad_lab.errors import TinygradLabError
 
 if TYPE_CHECKING:
+    from tinygrad_lab.train.experiment import Experiment
     from tinygrad_lab.train.report import Metrics
-    from tinygrad_lab.train.run import Experiment
 
 __all__ = ["main"]
 
@@ -87,7 +88,7 @@ def _describe(error: OSError) -> str:
 
 
 @click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tinygrad_lab", message="%(package)s %(version)s")
+@click.version_option(__version__, message="tinygrad_lab %(version)s")
 def main() -> None:
     """Reverse-mode autograd whose computation graph you can see.
 
@@ -234,6 +235,73 @@ def train(
         raise click.exceptions.Exit(EXIT_INTERRUPTED)
 
 
+class _DrawCommand(click.Command):
+    """Takes a formula that starts with a minus for a formula, not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # With a space in front, which the formula does without later, it is no option to click.
+        return super().parse_args(
+            ctx, [f" {arg}" if re.match("-[^-oh]", arg) else arg for arg in args]
+        )
+
+
+def _values(
+    context: click.Context, parameter: click.Parameter, assignments: tuple[str, ...]
+) -> dict[str, float]:
+    """Read ``x=-2`` and the like."""
+    values: dict[str, float] = {}
+    for assignment in assignments:
+        name, equals, number = (part.strip() for part in assignment.partition("="))
+        if not (equals and name.isidentifier()):
+            raise click.BadParameter(f"{assignment!r} is not of the form name=number, as x=-2")
+        if name in values:
+            raise click.BadParameter(f"{name!r} is given twice")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            raise click.BadParameter(f"in {assignment!r}, {number!r} is not a number") from None
+    return values
+
+
+@main.command(cls=_DrawCommand)
+@click.argument("formula")
+@click.argument("values", nargs=-1, metavar="[NAME=NUMBER]...", callback=_values)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("graph.svg"),
+    show_default=True,
+    help="The picture; its ending says of which kind: .svg, .pdf, .png or .dot.",
+)
+def draw(formula: str, values: dict[str, float], output: Path) -> None:
+    """Draw the graph of a formula, with values, gradients and local derivatives.
+
+    Every name in FORMULA gets its number behind it. The value and the derivatives are printed,
+    too.
+
+    \b
+    Examples:
+      tinygrad-lab draw "(x + y) * z" x=-2 y=5 z=-4 -o f.svg
+      tinygrad-lab draw "sigmoid(w * x + b)" w=2 x=-1 b=-3 -o neuron.png
+    """
+    from tinygrad_lab import graph, show
+    from tinygrad_lab.show.expression import parse
+
+    result = parse(formula.strip(), values)
+    if result.name is None and "f" not in values:
+        result.name = "f"
+    if result.requires_grad:
+        result.backward()
+    name = result.name or "result"
+    show.draw(result).save(output)
+    click.echo(f"{name} = {result.item():g}")
+    for node in graph(result).leaves:
+        if node.requires_grad and node.gradient is not None:
+            click.echo(f"d{name}/d{node.name} = {node.gradient:g}")
+    click.echo(f"picture: {output}")
+
+
 @main.command()
 def info() -> None:
     """Show versions, devices, and what renders pictures."""
@@ -242,13 +310,10 @@ def info() -> None:
     import numpy
     import scipy
 
-    import tinygrad_lab
     from tinygrad_lab.show import renderer
-    from tinygrad_lab.train.report import versions
 
-    folder = Path(tinygrad_lab.__file__).parent
     rows = {
-        "tinygrad_lab": f"{versions()['tinygrad_lab']} in {folder}",
+        "tinygrad_lab": f"{__version__} in {Path(__file__).parent}",
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "numpy": numpy.__version__,
         "scipy": scipy.__version__,
@@ -292,7 +357,7 @@ def _experiments(
     model: str | None, seed: int, device: str, shuffle_seq: bool, changes: dict[str, Any]
 ) -> "list[Experiment]":
     """What to train: the models' own settings, with those changed that the user gave."""
-    from tinygrad_lab.train.run import Experiment
+    from tinygrad_lab.train.experiment import Experiment
     from tinygrad_lab.train.settings import DEFAULTS
 
     given = {name: value for name, value in changes.items() if value is not None}
@@ -325,9 +390,9 @@ def _train_all(
     """Train one model after the other, with the table up to date after each."""
     from tinygrad_lab.data import mnist1d
     from tinygrad_lab.train.curves import write_comparison
+    from tinygrad_lab.train.experiment import run
     from tinygrad_lab.train.progress import Progress
     from tinygrad_lab.train.report import write_results
-    from tinygrad_lab.train.run import run
 
     data = mnist1d(shuffle_seq=experiments[0].shuffle_seq)
     results: list[Metrics] = []
@@ -367,8 +432,8 @@ def _report(results: "Sequence[Metrics]", folder: Path) -> None:
     from tinygrad_lab.train.report import results_table
 
     click.echo(results_table(results))
-    files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
-    click.echo(f"in {folder}: {', '.join(files)}")
+    names = sorted(f"{file.name}{'/' if file.is_dir() else ''}" for file in folder.iterdir())
+    click.echo(f"in {folder}: {', '.join(names)}")
 
 
 def _devices() -> str:
@@ -377,7 +442,7 @@ def _devices() -> str:
     from tinygrad_lab.errors import DeviceError
 
     try:
-        cupy: Any = backend_for_device("cuda").cupy  # type: ignore[attr-defined]
+        cupy: Any = backend_for_device("cuda").cupy
     except DeviceError as error:
         return f"cpu ({error})"
     runtime = cupy.cuda.runtime

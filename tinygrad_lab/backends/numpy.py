@@ -30,22 +30,26 @@ class _NumPy(Namespace):
 
     def relu(self, x: Array) -> Array:
         # NumPy's maximum is vectorised for arrays only, not against a scalar: on 47,500 floats
-        # 20 µs with the zeros made first, against 46; x * (x > 0) makes NaN of -inf.
+        # 20 µs with the zeros made first, against 46; x * (x > 0) takes 40, and makes NaN of -inf.
         zeros = np.zeros_like(x)
-        return np.maximum(x, zeros, out=zeros) if zeros.ndim else np.maximum(x, zeros)
+        return np.maximum(x, zeros, out=zeros)
 
     def where_positive(self, condition: Array, x: Array) -> Array:
         if x.strides != condition.strides:
-            # Elementwise over two memory orders is slow: one copy into the order of the condition
-            # makes 31 µs of 114 (12,500 floats), and leaves x as conv1d's rule wants it.
-            ordered = np.empty_like(condition, dtype=x.dtype)
+            # Elementwise over two memory orders is slow (a channels-last condition with a
+            # channels-first x of 12,500: 114 µs); one copy into the order of the condition first
+            # makes it 31. The result is in that order then, which conv1d's rule wants, too.
+            ordered = np.empty_like(condition)
             ordered[...] = x
             x = ordered
-        # Cast, then multiply in place: where() takes 10 times as long, its branches being at
-        # random. An infinite gradient at a masked element would make NaN of 0 * inf.
-        masked = np.asarray((condition > 0).astype(x.dtype))
-        masked *= x
-        return masked
+        # Minus the truth value is a mask of all bits or none: 45 µs on 47,500 floats, against 70
+        # of x * (condition > 0), which casts on the way, and 350 of where(), whose branches are
+        # at random.
+        integer = f"i{x.dtype.itemsize}"
+        bits = np.asarray(condition > 0).astype(integer)
+        np.negative(bits, out=bits)
+        bits &= x.view(integer)
+        return bits.view(x.dtype)
 
     def erf(self, x: Array) -> Array:
         from scipy.special import erf

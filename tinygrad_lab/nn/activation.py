@@ -37,6 +37,9 @@ class LeakyReLU(Module):
     def forward(self, x: Tensor) -> Tensor:
         return ops.leaky_relu(x, self.negative_slope)
 
+    def extra_repr(self) -> str:
+        return f"negative_slope={self.negative_slope}"
+
 
 class ELU(Module):
     """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
@@ -47,6 +50,9 @@ class ELU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.elu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}"
 
 
 class GELU(Module):
@@ -85,11 +91,14 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """exp(x) as shares of its sum along an axis."""
+    """exp(x) as shares of its sum along the axis ``dim``."""
 
-    def __init__(self, axis: int = -1) -> None:
+    def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.axis = axis
+        self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.softmax(x, axis=self.axis)
+        return functional.softmax(x, axis=self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_lab import ops
-from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops import (
     conv1d,
     cross_entropy,
@@ -43,8 +43,17 @@ __all__ = [
 
 
 def mse_loss(x: Any, target: Any) -> Any:
-    """The mean of the squared differences."""
-    difference = x - target
+    """The mean of the squared differences.
+
+    Raises:
+        ShapeError: for shapes that differ: (N, 1) less (N,) would be all N² differences.
+    """
+    shapes = [tuple(getattr(one, "shape", ())) for one in (x, target)]
+    if shapes[0] != shapes[1]:
+        raise ShapeError(
+            f"mse_loss: expected x and target of one shape, got {shapes[0]} and {shapes[1]}."
+        )
+    difference = ops.subtract(x, target)
     return ops.mean(difference * difference)
 
 
@@ -52,6 +61,4 @@ def dropout(
     x: Any, p: float = 0.5, training: bool = True, generator: Generator = default_generator
 ) -> Any:
     """In training, x with elements set to 0 with a chance of p and the others scaled up."""
-    if not 0 <= p < 1:
-        raise ArgumentError(f"dropout drops with a chance of 0 or more but below 1, got p={p}.")
-    return ops.dropout(x, p=p, generator=generator) if training and p > 0 else x
+    return ops.dropout(x, p=p, generator=generator) if training and p != 0 else x

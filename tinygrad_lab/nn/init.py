@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.random import Generator, default_generator
 from tinygrad_lab.tensor import Tensor
@@ -40,7 +41,7 @@ def normal_(
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
     """One value everywhere."""
-    tensor.data = tensor.data * 0 + value
+    tensor.data = namespaces[type(tensor.data)].zeros_like(tensor.data) + value
     return tensor
 
 

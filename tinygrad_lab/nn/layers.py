@@ -15,15 +15,16 @@ from tinygrad_lab.tensor import Tensor, get_default_dtype
 __all__ = ["Conv1d", "CrossEntropyLoss", "Dropout", "Flatten", "Linear", "MSELoss"]
 
 
-def _uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
-    """A parameter drawn evenly from ±1/√fan_in, PyTorch's default for linear and convolution."""
+def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
+    """A parameter drawn evenly from ±1/√fan_in, as PyTorch's layers have it by default."""
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     parameter = Parameter(np.empty(shape, dtype=get_default_dtype()))
     init.uniform_(parameter, -bound, bound)
     return parameter
 
 
-def _at_least(minimum: int, **sizes: int) -> None:
+def at_least(minimum: int, **sizes: int) -> None:
+    """Raise an ``ArgumentError`` for sizes of a layer that make no sense."""
     for name, size in sizes.items():
         if not isinstance(size, int) or size < minimum:
             raise ArgumentError(f"{name} must be an integer of {minimum} or more, got {size!r}.")
@@ -44,16 +45,19 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__()
-        _at_least(1, in_features=in_features, out_features=out_features)
+        at_least(1, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = _uniform_parameter((out_features, in_features), in_features)
-        self.bias = _uniform_parameter((out_features,), in_features) if bias else None
+        self.weight = uniform_parameter((out_features, in_features), in_features)
+        self.bias = uniform_parameter((out_features,), in_features) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class Conv1d(Module):
@@ -78,19 +82,19 @@ class Conv1d(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        _at_least(
+        at_least(
             1,
             in_channels=in_channels,
             out_channels=out_channels,
             kernel_size=kernel_size,
             stride=stride,
         )
-        _at_least(0, padding=padding)
+        at_least(0, padding=padding)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         fan_in = in_channels * kernel_size
-        self.weight = _uniform_parameter((out_channels, in_channels, kernel_size), fan_in)
-        self.bias = _uniform_parameter((out_channels,), fan_in) if bias else None
+        self.weight = uniform_parameter((out_channels, in_channels, kernel_size), fan_in)
+        self.bias = uniform_parameter((out_channels,), fan_in) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.conv1d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
@@ -98,7 +102,7 @@ class Conv1d(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}"
+            f"stride={self.stride}, padding={self.padding}, bias={self.bias is not None}"
         )
 
 
@@ -111,6 +115,9 @@ class Flatten(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.flatten(x, self.start_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}"
 
 
 class Dropout(Module):

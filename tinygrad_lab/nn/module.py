@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import Context, Scope, current, enter, leave
-from tinygrad_lab.errors import ArgumentTypeError, StateDictError
+from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
 from tinygrad_lab.tensor import Tensor, tensor
 
 __all__ = ["Module", "ModuleList", "Parameter", "Sequential"]
+
+_structure = object()
+"""Another object whenever some module gained or lost a part: names by then may be out of date."""
 
 
 class Parameter(Tensor):
@@ -64,9 +66,9 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outer = current()
         called = self.__dict__.get("_called")
-        if called is None or called[0] is not outer:
-            called = self.__dict__["_called"] = (outer, self._context(outer))
-        token = enter(called[1])
+        if called is None or called[0] is not outer or called[1] is not _structure:
+            called = self.__dict__["_called"] = (outer, _structure, self._context(outer))
+        token = enter(called[2])
         try:
             return self.forward(*args, **kwargs)
         finally:
@@ -77,7 +79,9 @@ class Module:
         if outer.scope is None:
             path = ""
             for name, parameter in self.named_parameters():
-                parameter.name = parameter.name or name
+                # Called on its own before, a part has named its parameters by shorter paths.
+                if not parameter.name or name.endswith(f".{parameter.name}"):
+                    parameter.name = name
         else:
             name = outer.scope.names.get(id(self), type(self).__name__.lower())
             path = f"{outer.scope.path}.{name}" if outer.scope.path else name
@@ -85,9 +89,22 @@ class Module:
         return outer.with_changes(scope=Scope(path, type(self).__name__, names))
 
     def __setattr__(self, name: str, value: Any) -> None:
+        global _structure
+        before = self.__dict__.get(name)
+        if isinstance(before, Parameter) and not (value is None or isinstance(value, Parameter)):
+            raise ArgumentTypeError(
+                f"{type(self).__name__}.{name} is a Parameter; a {type(value).__name__} in its "
+                f"place would not be learned. Its values are set by module.{name}.data = ..., "
+                "another parameter by nn.Parameter(...)."
+            )
         super().__setattr__(name, value)
-        if isinstance(value, Module):
-            self.__dict__.pop("_called", None)  # it remembers what its modules are called
+        if isinstance(value, Module) or isinstance(before, Module):
+            _structure = object()
+
+    def __delattr__(self, name: str) -> None:
+        global _structure
+        super().__delattr__(name)
+        _structure = object()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_called"}
@@ -104,19 +121,28 @@ class Module:
         """The modules that are attributes of this one, without their names."""
         return (module for _, module in self.named_children())
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module (its name is the prefix) and all inside it, by their paths."""
-        yield prefix, self
-        for name, child in self.named_children():
-            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module (called "") and all inside it, by their paths; each once."""
+        return _each_once(self._paths())
 
     def modules(self) -> Iterator[Module]:
         """This module and all inside it, each once."""
-        return iter({id(module): module for _, module in self.named_modules()}.values())
+        return (module for _, module in self.named_modules())
+
+    def _paths(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """All modules by all their paths: one that is shared has several."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child._paths(_joined(prefix, name))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters by their paths: a module's own, then its children's; each once."""
-        return self._named(Parameter)
+        return _each_once(
+            (_joined(path, name), value)
+            for path, module in self.named_modules()
+            for name, value in module.__dict__.items()
+            if isinstance(value, Parameter)
+        )
 
     def parameters(self) -> Iterator[Parameter]:
         """All parameters, in the order of ``named_parameters``."""
@@ -128,24 +154,31 @@ class Module:
         setattr(self, name, value)
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """All buffers by their paths."""
-        for path, module in self.named_modules():
-            for name in module.__dict__.get("_buffers", {}):
-                value = getattr(module, name)
-                if value is not None:
-                    yield f"{path}.{name}" if path else name, value
+        """All buffers by their paths; each once."""
+        return _each_once(
+            (_joined(path, name), value)
+            for path, module in self.named_modules()
+            for name, value in module._own_buffers()
+        )
 
     def buffers(self) -> Iterator[Tensor]:
         """All buffers, in the order of ``named_buffers``."""
         return (buffer for _, buffer in self.named_buffers())
 
-    def _named(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
-        seen: set[int] = set()
-        for path, module in self.named_modules():
-            for name, value in module.__dict__.items():
-                if isinstance(value, kind) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield f"{path}.{name}" if path else name, value
+    def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        for name in self.__dict__.get("_buffers", {}):
+            value = getattr(self, name)
+            if value is not None:
+                yield name, value
+
+    def _state(self) -> dict[str, Tensor]:
+        """Parameters and buffers by all their paths, in PyTorch's order: module by module."""
+        state: dict[str, Tensor] = {}
+        for path, module in self._paths():
+            own = [(n, v) for n, v in module.__dict__.items() if isinstance(v, Parameter)]
+            for name, value in (*own, *module._own_buffers()):
+                state[_joined(path, name)] = value
+        return state
 
     # --- modes -------------------------------------------------------------------------------
 
@@ -171,8 +204,14 @@ class Module:
             parameter.grad = None
 
     def to(self, target: Any) -> Self:
-        """Move all parameters and buffers to a device, or to a dtype; returns the module."""
+        """Move all parameters and buffers to a device, or to a dtype; returns the module.
+
+        Buffers of integers and booleans keep their dtype.
+        """
+        is_device = isinstance(target, str) and target not in ("float32", "float64")
         for one in [*self.parameters(), *self.buffers()]:
+            if one.dtype.kind != "f" and not is_device:
+                continue
             moved = one.detach().to(target)
             one._rebind(moved._data)
             if one.grad is not None:
@@ -182,9 +221,11 @@ class Module:
     # --- state -------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All parameters and buffers by their paths, detached, in the memory of the originals."""
-        named = [*self.named_parameters(), *self.named_buffers()]
-        return OrderedDict((name, one.detach()) for name, one in named)
+        """All parameters and buffers by their paths, detached, in the memory of the originals.
+
+        What is shared by several modules stands under each of its paths.
+        """
+        return {path: one.detach() for path, one in self._state().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Set all parameters and buffers from tensors or arrays by their paths.
@@ -193,7 +234,7 @@ class Module:
             StateDictError: before anything is changed, naming what is missing, what is not
                 known here, and which shapes differ.
         """
-        own = dict([*self.named_parameters(), *self.named_buffers()])
+        own = self._state()
         problems = [f"missing: {name}" for name in own if name not in state_dict]
         problems += [f"not in this module: {name}" for name in state_dict if name not in own]
         problems += [
@@ -227,6 +268,19 @@ class Module:
         return head + ("\n" + "\n".join(children) + "\n)" if children else ")")
 
 
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _each_once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What was not met before under another name."""
+    seen: set[int] = set()
+    for name, value in named:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
+
+
 def _data(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
@@ -234,10 +288,10 @@ def _data(value: Any) -> Any:
 class _Indexed(Module):
     """Modules in a row, called "0", "1", ... in paths."""
 
-    def __init__(self, *modules: Module) -> None:
-        super().__init__()
+    def _extended(self, modules: Any) -> Self:
         for module in modules:
             self.append(module)
+        return self
 
     def append(self, module: Module) -> Self:
         """Add a module at the end."""
@@ -254,8 +308,15 @@ class _Indexed(Module):
     def __iter__(self) -> Iterator[Module]:
         return self.children()
 
-    def __getitem__(self, index: int) -> Module:
-        return list(self.children())[index]
+    def __getitem__(self, index: int | slice) -> Any:
+        modules = list(self.children())
+        if isinstance(index, slice):
+            return type(self)()._extended(modules[index])
+        if not -len(modules) <= index < len(modules):
+            raise IndexingError(
+                f"{type(self).__name__} holds {len(modules)} modules, there is none at {index}."
+            )
+        return modules[index]
 
 
 class Sequential(_Indexed):
@@ -268,6 +329,10 @@ class Sequential(_Indexed):
         (1, 1)
     """
 
+    def __init__(self, *modules: Module) -> None:
+        super().__init__()
+        self._extended(modules)
+
     def forward(self, x: Any) -> Any:
         for module in self.__dict__.values():
             if isinstance(module, Module):
@@ -278,5 +343,6 @@ class Sequential(_Indexed):
 class ModuleList(_Indexed):
     """Modules in a list, found as parts of the module that holds the list."""
 
-    def __init__(self, modules: Any = ()) -> None:
-        super().__init__(*modules)
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self._extended(modules)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from tinygrad_lab import ops
-from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.nn import init
+from tinygrad_lab.errors import ShapeError
+from tinygrad_lab.nn.layers import at_least, uniform_parameter
 from tinygrad_lab.nn.module import Module, Parameter
-from tinygrad_lab.tensor import Tensor, get_default_dtype, tensor
+from tinygrad_lab.tensor import Tensor, tensor
 
 __all__ = ["GRU"]
 
@@ -55,25 +54,19 @@ class GRU(Module):
         bidirectional: bool = False,
     ) -> None:
         super().__init__()
-        if min(input_size, hidden_size, num_layers) < 1:
-            raise ArgumentError(
-                "input_size, hidden_size and num_layers must be 1 or more, got "
-                f"{input_size}, {hidden_size}, {num_layers}."
-            )
+        at_least(1, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.bidirectional = batch_first, bidirectional
         for layer, suffix in self._suffixes():
             features = input_size if layer == 0 else hidden_size * self.directions
-            for name, shape in (
-                ("weight_ih", (3 * hidden_size, features)),
-                ("weight_hh", (3 * hidden_size, hidden_size)),
-                ("bias_ih", (3 * hidden_size,)),
-                ("bias_hh", (3 * hidden_size,)),
-            ):
-                parameter = Parameter(np.empty(shape, dtype=get_default_dtype()))
-                bound = 1 / math.sqrt(hidden_size)
-                init.uniform_(parameter, -bound, bound)
-                setattr(self, f"{name}_{suffix}", parameter)
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (3 * hidden_size, features),
+                "weight_hh": (3 * hidden_size, hidden_size),
+                "bias_ih": (3 * hidden_size,),
+                "bias_hh": (3 * hidden_size,),
+            }
+            for name, shape in shapes.items():
+                setattr(self, f"{name}_{suffix}", uniform_parameter(shape, hidden_size))
 
     @property
     def directions(self) -> int:
@@ -95,12 +88,31 @@ class GRU(Module):
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         ]
 
+    def _state_shape(self, batch: int) -> tuple[int, int, int]:
+        return self.num_layers * self.directions, batch, self.hidden_size
+
+    def _check(self, x: Tensor, h0: Tensor | None) -> None:
+        axes = "N, T" if self.batch_first else "T, N"
+        if len(x.shape) != 3 or x.shape[2] != self.input_size:
+            raise ShapeError(
+                f"GRU with batch_first={self.batch_first}: expected x of shape ({axes}, "
+                f"{self.input_size}), got {tuple(x.shape)}."
+            )
+        expected = self._state_shape(x.shape[0 if self.batch_first else 1])
+        if h0 is not None and tuple(h0.shape) != expected:
+            raise ShapeError(
+                "GRU: expected the first states in shape (num_layers * directions, N, "
+                f"hidden_size) = {expected}, got {tuple(h0.shape)}."
+            )
+
     def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        self._check(x, h0)
         if not self.batch_first:
             x = ops.permute_dims(x, (1, 0, 2))
         if h0 is None:
-            shape = (self.num_layers * self.directions, x.shape[0], self.hidden_size)
-            h0 = tensor(np.zeros(shape, dtype=x.dtype), device=x.device)
+            weight = self._parameters_of(0)[0]
+            zeros = np.zeros(self._state_shape(x.shape[0]), dtype=weight.dtype)
+            h0 = tensor(zeros, device=weight.device)
         last = []
         for layer in range(self.num_layers):
             first = layer * self.directions

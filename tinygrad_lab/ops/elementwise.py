@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_lab.backends import backend_for_device
+import numpy as np
+
+from tinygrad_lab.backends import backend_for_device, namespaces
 from tinygrad_lab.ops.declaration import op
 
 # --- arithmetic ------------------------------------------------------------------------------
@@ -87,12 +89,25 @@ remainder = op(
 
 
 def _power_by_base(xp: Any, g: Any, x: Any, y: Any) -> Any:
-    return g * (y * xp.pow(x, y - 1))
+    # x ** 0 is flat, also at 0, where 0 * 0 ** -1 would make it NaN: 0 stays 0, less nothing.
+    of_y = namespaces[y.__class__]
+    one_less = y - of_y.where(y == 0, of_y.zeros_like(y), of_y.ones_like(y))
+    return g * (y * xp.pow(x, one_less))
 
 
 def _power_by_exponent(xp: Any, g: Any, x: Any, out: Any) -> Any:
     # 0 ** y is flat in y for y > 0, where log(0) would make it NaN.
     return g * xp.where(x == 0, xp.zeros_like(out), out * xp.log(xp.where(x == 0, 1.0, x)))
+
+
+def _negative_power(x: Any, y: Any) -> str | None:
+    """Why integers to the power of integers failed."""
+    if any(isinstance(one, float) or getattr(one, "dtype", np.dtype(int)).kind == "f" for one in (x, y)):
+        return None
+    return (
+        "expected exponents of 0 or more for integers, got a negative one: "
+        "x.astype(tg.float32) ** y."
+    )
 
 
 pow = op(
@@ -102,6 +117,7 @@ pow = op(
     vjp={"x": _power_by_base, "y": _power_by_exponent},
     latex="{{{x}}}^{{{y}}}",
     elementwise=True,
+    check=_negative_power,
     doc="x ** y; NaN for a negative base with a broken exponent.",
 )
 
@@ -229,7 +245,7 @@ sigmoid = op(
 
 softplus = op(
     "softplus",
-    forward=lambda xp, x: xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(x, 0 * x),
+    forward=lambda xp, x: xp.log1p(xp.exp(-xp.abs(x))) + xp.relu(x),
     vjp={"x": lambda xp, g, x: g * xp.sigmoid(x)},
     latex=r"\log(1 + e^{{{x}}})",
     elementwise=True,
@@ -388,10 +404,10 @@ alias = op(
 
 
 def clip(x: Any, min: float | None = None, max: float | None = None) -> Any:
-    """x, but not below min and not above max; the gradient flows where x is within."""
+    """x, but not below min and not above max; the gradient flows where x is within. NaN stays."""
     if min is not None:
-        x = where(greater_equal(x, min), x, min)
-    return x if max is None else where(less_equal(x, max), x, max)
+        x = where(less(x, min), min, x)
+    return x if max is None else where(greater(x, max), max, x)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
@@ -401,7 +417,8 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere (Clevert et al., 2016)."""
-    return where(greater(x, 0), x, alpha * expm1(minimum(x, 0.0)))
+    positive = greater(x, 0)
+    return where(positive, x, alpha * expm1(where(positive, 0.0, x)))
 
 
 def silu(x: Any) -> Any:

@@ -19,7 +19,7 @@ from tinygrad_lab.site import line_of, user_site
 if TYPE_CHECKING:
     from tinygrad_lab.ops.declaration import Op
 
-__all__ = ["describe", "explained"]
+__all__ = ["describe", "explained", "missing_axis", "shape_of"]
 
 
 def describe(x: Any) -> str:
@@ -47,7 +47,8 @@ def explained(
     parts = [f"{op.name}: {reason}"]
     names = op.inputs[:-1] if op.variadic else op.inputs
     for position, x in enumerate(inputs):
-        label = names[position] if position < len(names) else f"{op.inputs[-1]}[{position}]"
+        rest = position - len(names)
+        label = names[position] if rest < 0 else f"{op.inputs[-1]}[{rest}]"
         parts.append(f"  {label}: {describe(x)}")
     if attributes:
         parts.append("  " + ", ".join(f"{k}={v!r:.60}" for k, v in attributes.items()))
@@ -60,27 +61,59 @@ def explained(
 def _reason(
     op: Op, arrays: Sequence[Any], attributes: Mapping[str, Any], error: Exception
 ) -> tuple[str, type[TinygradLabError]]:
-    shapes = [tuple(getattr(array, "shape", ())) for array in arrays if array is not None]
+    """What is wrong, as far as the arrays show it, and the class of error that it is."""
     if isinstance(error, TinygradLabError):
         return str(error), type(error)
+    if op.elementwise:
+        missing = [name for name, x in zip(op.inputs, arrays, strict=False) if x is None]
+        if missing:
+            return f"expected a number or an array for {missing[0]}, got None.", ArgumentTypeError
+        shapes = [shape_of(array) for array in arrays]
+        if not _broadcast(shapes):
+            return (
+                f"shapes {' and '.join(map(str, shapes))} do not broadcast: compared from the "
+                "right, two sizes must be equal or one of them 1.",
+                ShapeError,
+            )
     if op.check is not None and (reason := op.check(*arrays, **attributes)):
-        return reason, ShapeError
-    if op.elementwise and not _broadcast(shapes):
-        listed = " and ".join(map(str, shapes))
+        return reason, _kind(op, attributes, error)
+    if op.elementwise and isinstance(error, TypeError) and any(map(_is_boolean, arrays)):
         return (
-            f"shapes {listed} do not broadcast: compared from the right, two sizes must be equal "
-            "or one of them 1.",
-            ShapeError,
+            "expected numbers, got booleans: x.astype(tg.float32) makes numbers of them, ~x "
+            "their opposites.",
+            DTypeError,
         )
+    return f"{error}.", _kind(op, attributes, error)
+
+
+def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[TinygradLabError]:
+    """The class of this project that says what a built-in error of a forward means."""
     if isinstance(error, IndexError) and not isinstance(error, ValueError):
-        return f"{error}.", IndexingError
+        return IndexingError
     if isinstance(error, TypeError):
-        return f"{error}.", DTypeError if _all_arrays(arrays) else ArgumentTypeError
-    return f"{error}.", ShapeError if isinstance(error, ValueError) else ArgumentError
+        # What an op is given besides arrays has one right type, but for a dtype.
+        return ArgumentTypeError if set(attributes) - {"dtype"} else DTypeError
+    # Elementwise ops that could broadcast their inputs complain about the numbers in them.
+    return ShapeError if isinstance(error, ValueError) and not op.elementwise else ArgumentError
 
 
-def _all_arrays(arrays: Sequence[Any]) -> bool:
-    return all(hasattr(array, "dtype") or array is None for array in arrays)
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array or a Tensor; that of a number is ``()``."""
+    return tuple(getattr(x, "shape", ()))
+
+
+def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | None:
+    """Says that an axis is none of those of a shape (and of ``added`` more); None if it is."""
+    count = len(shape) + added
+    for one in axis if isinstance(axis, tuple | list) else (axis,):
+        if isinstance(one, int) and not -count <= one < count:
+            known = f"it has axes {-count} to {count - 1}" if count else "it has none"
+            return f"a tensor of shape {shape} has no axis {one}: {known}."
+    return None
+
+
+def _is_boolean(array: Any) -> bool:
+    return isinstance(array, bool) or getattr(getattr(array, "dtype", None), "kind", "") == "b"
 
 
 def _broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:

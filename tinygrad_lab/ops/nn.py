@@ -6,13 +6,29 @@ it; the kernel, forward and backward, is tested against it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from tinygrad_lab.errors import ArgumentError, DTypeError, IndexingError
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.errors import (
+    ArgumentError,
+    DTypeError,
+    IndexingError,
+    ShapeError,
+)
 from tinygrad_lab.ops.declaration import op
-from tinygrad_lab.ops.elementwise import exp, isfinite, log, sigmoid, tanh, where, zeros_like
+from tinygrad_lab.ops.elementwise import (
+    add,
+    exp,
+    isfinite,
+    log,
+    negative,
+    sigmoid,
+    subtract,
+    tanh,
+    where,
+    zeros_like,
+)
 from tinygrad_lab.ops.index import getitem
 from tinygrad_lab.ops.kernels import conv1d as conv1d_kernel
 from tinygrad_lab.ops.kernels import cross_entropy as cross_entropy_kernel
@@ -20,29 +36,75 @@ from tinygrad_lab.ops.kernels import gru as gru_kernel
 from tinygrad_lab.ops.kernels import linear as linear_kernel
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.reduce import max, mean, sum
-from tinygrad_lab.ops.shape import concat, matrix_transpose, permute_dims, stack
+from tinygrad_lab.ops.shape import (
+    broadcast_to,
+    concat,
+    matrix_transpose,
+    permute_dims,
+    reshape,
+    stack,
+)
 from tinygrad_lab.random import Generator, default_generator
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return tuple(getattr(x, "shape", ()))
+
+
+def _raw(x: Any) -> Any:
+    return getattr(x, "_data", x)
+
+
+def _require(reason: str | None) -> None:
+    if reason is not None:
+        raise ShapeError(reason)
+
+
+def _of_one_dtype(xp: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Arrays (or None) in the dtype that a product of them has; kernels want them alike."""
+    first = arrays[0].dtype
+    for array in arrays:
+        if array is not None and array.dtype != first:
+            break
+    else:
+        return arrays
+    dtype = xp.result_type(*[array for array in arrays if array is not None])
+    return tuple(None if array is None else xp.astype(array, dtype) for array in arrays)
+
 
 # --- softmax and its kin -----------------------------------------------------------------------
 
 
+_stop_gradient = op(
+    "stop_gradient",
+    forward=lambda xp, x: x,
+    latex="{x}",
+    doc="x itself, as a constant: no gradient flows back through here.",
+)
+
+
+def _largest(x: Any, axis: Any) -> Any:
+    """The maximum along an axis, as a constant: what is shifted by it does not depend on it."""
+    return max(_stop_gradient(x), axis=axis, keepdims=True)
+
+
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) along some axes, shifted by the maximum so that nothing overflows."""
-    largest = max(x.detach(), axis=axis, keepdims=True)
+    largest = _largest(x, axis)
     # Where all is -inf there is nothing to shift by, and -inf - -inf would be NaN.
     shift = where(isfinite(largest), largest, zeros_like(largest))
-    total = log(sum(exp(x - shift), axis=axis, keepdims=True)) + shift
+    total = log(sum(exp(subtract(x, shift)), axis=axis, keepdims=True)) + shift
     return total if keepdims else sum(total, axis=axis)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """log(softmax(x)), without the detour over numbers that underflow."""
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    return subtract(x, logsumexp(x, axis=axis, keepdims=True))
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
     """exp(x) as shares of its sum along an axis, shifted so that nothing overflows."""
-    e = exp(x - max(x.detach(), axis=axis, keepdims=True))
+    e = exp(subtract(x, _largest(x, axis)))
     return e / sum(e, axis=axis, keepdims=True)
 
 
@@ -50,31 +112,43 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 def _linear_composite(x: Any, weight: Any, bias: Any = None) -> Any:
+    _require(_linear_mistake(x, weight, bias))
+    return _affine(x, weight, bias)
+
+
+def _affine(x: Any, weight: Any, bias: Any = None) -> Any:
     product = matmul(x, matrix_transpose(weight))
-    return product if bias is None else product + bias
+    return product if bias is None else add(product, bias)
 
 
-def _linear_sizes(x: Any, weight: Any, bias: Any = None) -> str | None:
-    if len(weight.shape) != 2:
-        return f"expected a weight of shape (out, in), got {weight.shape}."
-    if len(x.shape) == 0 or x.shape[-1] != weight.shape[1]:
-        size = x.shape[-1] if len(x.shape) else "a single number"
-        return f"expected x.shape[-1] == weight.shape[1] (in_features), got {size} != " + str(
-            weight.shape[1]
+def _linear_mistake(x: Any, weight: Any, bias: Any) -> str | None:
+    """What is wrong with the shapes; None if nothing is."""
+    shape, outer = _shape(x), _shape(weight)
+    if len(outer) != 2:
+        return f"expected a weight of shape (out_features, in_features), got {outer}."
+    if not shape:
+        return f"expected x of shape (..., {outer[1]}), got a single number."
+    if shape[-1] != outer[1]:
+        return (
+            f"expected x.shape[-1] == weight.shape[1] (in_features), got {shape[-1]} != {outer[1]}."
         )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        return f"expected bias.shape == ({weight.shape[0]},), got {bias.shape}."
+    if bias is not None and _shape(bias) != outer[:1]:
+        return f"expected bias.shape == {outer[:1]}, got {_shape(bias)}."
     return None
+
+
+def _linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    _require(_linear_mistake(x, weight, bias))
+    return linear_kernel.forward(xp, *_of_one_dtype(xp, x, weight, bias))
 
 
 linear = op(
     "linear",
     "x Wᵀ + b",
-    forward=lambda xp, x, weight, bias=None: linear_kernel.forward(xp, x, weight, bias),
+    forward=_linear,
     vjp=lambda xp, g, x, weight, needs: linear_kernel.backward(xp, g, x, weight, needs),
     latex=r"{x} \, {weight}^T + {bias}",
     composite=_linear_composite,
-    check=_linear_sizes,
     doc="""x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) or None.
 
     Example:
@@ -88,31 +162,38 @@ linear = op(
 
 
 def _cross_entropy_composite(logits: Any, labels: Any) -> Any:
-    log_probabilities = log_softmax(logits, axis=1)
-    picked = getitem(log_probabilities, (np.arange(logits.shape[0]), labels))
-    return -mean(picked)
+    _check_labels(logits, _raw(labels))
+    rows = namespaces[type(_raw(labels))].arange(logits.shape[0])
+    return negative(mean(getitem(log_softmax(logits, axis=1), (rows, labels))))
 
 
 def _cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
-    if len(logits.shape) != 2 or labels.shape != logits.shape[:1]:
-        raise ArgumentError(
-            "expected logits of shape (N, classes) and one label for each row, shape (N,); got "
-            f"{tuple(logits.shape)} and {tuple(labels.shape)}."
-        )
-    if labels.dtype.kind not in "iu":
-        raise DTypeError(f"expected integer labels, got {labels.dtype}: labels.astype(tg.int64).")
-    if labels.min() < 0:
-        raise IndexingError(f"labels must not be negative, got {labels.min()}.")
+    _check_labels(logits, labels)
     return cross_entropy_kernel.forward(xp, logits, labels)
 
 
-def _label_range(logits: Any, labels: Any) -> str | None:
-    if labels.max() >= logits.shape[1]:
-        return (
-            f"labels go up to {labels.max()}, but logits have {logits.shape[1]} classes "
-            f"(labels 0 to {logits.shape[1] - 1})."
+def _check_labels(logits: Any, labels: Any) -> None:
+    """Raise the error that fits logits and labels (an array) that do not go together."""
+    shape, count = _shape(logits), _shape(labels)
+    if len(shape) != 2 or count != shape[:1]:
+        raise ShapeError(
+            "expected logits of shape (N, classes) and one label for each row, shape (N,); got "
+            f"{shape} and {count}."
         )
-    return None
+    if 0 in shape:
+        raise ShapeError(f"expected logits of a row and a class or more, got shape {shape}.")
+    if logits.dtype.kind != "f":
+        raise DTypeError(
+            f"expected floating-point logits, got {logits.dtype}: logits.astype(tg.float32)."
+        )
+    if labels.dtype.kind not in "iu":
+        raise DTypeError(f"expected integer labels, got {labels.dtype}: labels.astype(tg.int64).")
+    # Read without a sign, a negative label is a huge one: one pass finds both mistakes.
+    if labels.view(f"u{labels.dtype.itemsize}").max() >= shape[1]:
+        raise IndexingError(
+            f"labels of {shape[1]} classes are 0 to {shape[1] - 1}, got {labels.min()} to "
+            f"{labels.max()}."
+        )
 
 
 cross_entropy = op(
@@ -122,7 +203,6 @@ cross_entropy = op(
     latex=r"-\overline{{\log \mathrm{{softmax}}({logits})_{{{labels}}}}}",
     composite=_cross_entropy_composite,
     residual=True,
-    check=_label_range,
     doc="""The mean of -log softmax(logits)[label]: logits (N, classes), integer labels (N,).
 
     Source: Goodfellow, Bengio & Courville, "Deep Learning", 2016, section 6.2.2.3.
@@ -140,45 +220,59 @@ cross_entropy = op(
 def _conv1d_composite(
     x: Any, weight: Any, bias: Any = None, *, stride: int = 1, padding: int = 0
 ) -> Any:
+    _check_conv1d(x, weight, bias, stride=stride, padding=padding)
     batch, channels, _ = x.shape
     outputs, _, size = weight.shape
     if padding:
-        edge = zeros_like(getitem(x.detach(), (slice(None), slice(None), [0] * padding)))
+        zero = zeros_like(getitem(x, (slice(None), slice(None), slice(1))))
+        edge = broadcast_to(zero, shape=(batch, channels, padding))
         x = concat((edge, x, edge), axis=2)
-    starts = np.arange(0, x.shape[2] - size + 1, stride)
-    windows = getitem(x, (slice(None), slice(None), starts[:, None] + np.arange(size)))
-    rows = permute_dims(windows, (0, 2, 1, 3)).reshape((batch, len(starts), channels * size))
-    out = matmul(rows, matrix_transpose(weight.reshape((outputs, channels * size))))
-    return matrix_transpose(out if bias is None else out + bias)
+    xp = namespaces[type(_raw(x))]
+    starts = xp.arange(0, x.shape[2] - size + 1, stride)
+    windows = getitem(x, (slice(None), slice(None), starts[:, None] + xp.arange(size)))
+    rows = reshape(permute_dims(windows, (0, 2, 1, 3)), (batch, len(starts), channels * size))
+    return matrix_transpose(_affine(rows, reshape(weight, (outputs, channels * size)), bias))
 
 
-def _conv1d_sizes(
-    x: Any, weight: Any, bias: Any = None, *, stride: int = 1, padding: int = 0
+def _check_conv1d(x: Any, weight: Any, bias: Any, *, stride: int, padding: int) -> None:
+    if stride < 1 or padding < 0:
+        raise ArgumentError(
+            f"expected a stride of 1 or more and a padding of 0 or more, got {stride} and "
+            f"{padding}."
+        )
+    _require(_conv1d_mistake(_shape(x), _shape(weight), bias, padding))
+
+
+def _conv1d_mistake(
+    shape: tuple[int, ...], kernel: tuple[int, ...], bias: Any, padding: int
 ) -> str | None:
-    if len(x.shape) != 3 or len(weight.shape) != 3:
+    """What is wrong with the shapes; None if nothing is."""
+    if len(shape) != 3 or len(kernel) != 3:
         return (
-            "expected x of shape (N, channels, length) and a weight of shape (out, channels, "
-            f"kernel), got {x.shape} and {weight.shape}."
+            "expected x of shape (N, in_channels, length) and a weight of shape (out_channels, "
+            f"in_channels, kernel_size), got {shape} and {kernel}."
         )
-    if x.shape[1] != weight.shape[1]:
+    if 0 in shape[1:]:
+        return f"expected x with a channel and a step or more, got shape {shape}."
+    if shape[1] != kernel[1]:
         return (
-            "expected x.shape[1] == weight.shape[1] (in_channels), got "
-            f"{x.shape[1]} != {weight.shape[1]}."
+            f"expected x.shape[1] == weight.shape[1] (in_channels), got {shape[1]} != {kernel[1]}."
         )
-    if x.shape[2] + 2 * padding < weight.shape[2]:
+    if shape[2] + 2 * padding < kernel[2]:
         return (
-            f"a kernel of {weight.shape[2]} does not fit into a length of {x.shape[2]} with "
-            f"padding {padding}."
+            f"a kernel of {kernel[2]} does not fit into a length of {shape[2]} with padding "
+            f"{padding}."
         )
+    if bias is not None and _shape(bias) != kernel[:1]:
+        return f"expected bias.shape == {kernel[:1]} (out_channels), got {_shape(bias)}."
     return None
 
 
 def _conv1d(
     xp: Any, x: Any, weight: Any, bias: Any = None, *, stride: int = 1, padding: int = 0
 ) -> Any:
-    reason = _conv1d_sizes(x, weight, bias, stride=stride, padding=padding)
-    if reason or stride < 1 or padding < 0:
-        raise ArgumentError(reason or "expected a stride of 1 or more and a padding of 0 or more.")
+    _check_conv1d(x, weight, bias, stride=stride, padding=padding)
+    x, weight, bias = _of_one_dtype(xp, x, weight, bias)
     return conv1d_kernel.forward(xp, x, weight, bias, stride=stride, padding=padding)
 
 
@@ -195,7 +289,6 @@ conv1d = op(
     latex=r"{x} \star {weight} + {bias}",
     composite=_conv1d_composite,
     residual=True,
-    check=_conv1d_sizes,
     doc="""The cross-correlation of x (N, C_in, L) with weight (C_out, C_in, K), plus bias (C_out,).
 
     The result has shape (N, C_out, (L + 2 padding - K) // stride + 1).
@@ -212,8 +305,9 @@ conv1d = op(
 
 
 def _gru_composite(x: Any, h0: Any, *parameters: Any) -> Any:
+    _require(_gru_mistake(x, h0, parameters))
     directions = [
-        _gru_direction(x, h0[d], *parameters[4 * d : 4 * d + 4], reverse=d == 1)
+        _gru_direction(x, getitem(h0, d), *parameters[4 * d : 4 * d + 4], reverse=d == 1)
         for d in range(h0.shape[0])
     ]
     return directions[0] if len(directions) == 1 else concat(directions, axis=2)
@@ -235,8 +329,8 @@ def _gru_direction(
     steps = range(x.shape[1])
     states = []
     for t in reversed(steps) if reverse else steps:
-        from_x = _linear_composite(x[:, t], weight_ih, bias_ih)
-        from_h = _linear_composite(h, weight_hh, bias_hh)
+        from_x = _affine(getitem(x, (slice(None), t)), weight_ih, bias_ih)
+        from_h = _affine(h, weight_hh, bias_hh)
         reset = sigmoid(from_x[:, r] + from_h[:, r])
         update = sigmoid(from_x[:, z] + from_h[:, z])
         candidate = tanh(from_x[:, n] + reset * from_h[:, n])
@@ -245,30 +339,34 @@ def _gru_direction(
     return stack(states[::-1] if reverse else states, axis=1)
 
 
-def _gru_sizes(x: Any, h0: Any, *parameters: Any) -> str | None:
-    if len(x.shape) != 3 or len(h0.shape) != 3:
+def _gru_mistake(x: Any, h0: Any, parameters: Sequence[Any]) -> str | None:
+    """What is wrong with the shapes; None if nothing is."""
+    shape, state = _shape(x), _shape(h0)
+    if len(shape) != 3 or len(state) != 3 or state[0] not in (1, 2):
         return (
-            "expected x of shape (N, T, input) and h0 of shape (directions, N, hidden), got "
-            f"{x.shape} and {h0.shape}."
+            "expected x of shape (N, T, input) and h0 of shape (1 or 2 directions, N, hidden), "
+            f"got {shape} and {state}."
         )
-    weight_ih = parameters[0]
-    if x.shape[2] != weight_ih.shape[1]:
+    batch, steps, features = shape
+    directions, _, hidden = state
+    if steps == 0:
+        return f"expected one step or more, got x of shape {shape}."
+    if state[1] != batch:
+        return f"expected x.shape[0] == h0.shape[1] (N), got {batch} != {state[1]}."
+    expected = [(3 * hidden, features), (3 * hidden, hidden), (3 * hidden,), (3 * hidden,)]
+    shapes = [_shape(parameter) for parameter in parameters]
+    if shapes != expected * directions:
         return (
-            "expected x.shape[2] == weight_ih.shape[1] (input_size), got "
-            f"{x.shape[2]} != {weight_ih.shape[1]}."
-        )
-    if h0.shape[1] != x.shape[0] or 3 * h0.shape[2] != weight_ih.shape[0]:
-        return (
-            f"expected h0 of shape ({h0.shape[0]}, {x.shape[0]}, {weight_ih.shape[0] // 3}), got "
-            f"{h0.shape}."
+            f"with {features} features in x, {hidden} in h0 and {directions} direction(s), "
+            "expected weight_ih, weight_hh, bias_ih, bias_hh of each direction in the shapes "
+            f"{expected * directions}, got {shapes}."
         )
     return None
 
 
 def _gru(xp: Any, x: Any, h0: Any, *parameters: Any) -> Any:
-    if reason := _gru_sizes(x, h0, *parameters):
-        raise ArgumentError(reason)
-    return gru_kernel.forward(xp, x, h0, *parameters)
+    _require(_gru_mistake(x, h0, parameters))
+    return gru_kernel.forward(xp, *_of_one_dtype(xp, x, h0, *parameters))
 
 
 gru = op(
@@ -291,9 +389,12 @@ gru = op(
 # --- dropout -------------------------------------------------------------------------------------
 
 
-def _dropout(xp: Any, x: Any, *, p: float, generator: Generator) -> Any:
-    mask = generator.keep_mask(tuple(x.shape), p)
-    mask = xp.asarray(mask)
+def _dropout(
+    xp: Any, x: Any, *, p: float = 0.5, generator: Generator = default_generator
+) -> tuple[Any, Any]:
+    if not 0 <= p < 1:
+        raise ArgumentError(f"expected a chance p of 0 or more but below 1, got {p}.")
+    mask = xp.asarray(generator.keep_mask(_shape(x), p))
     return _dropped(xp, x, mask, p), mask
 
 
@@ -303,9 +404,7 @@ def _dropped(xp: Any, x: Any, mask: Any, p: float) -> Any:
 
 dropout = op(
     "dropout",
-    forward=lambda xp, x, *, p=0.5, generator=default_generator: _dropout(
-        xp, x, p=p, generator=generator
-    ),
+    forward=_dropout,
     vjp={"x": lambda xp, g, residual, p: _dropped(xp, g, residual, p)},
     residual=True,
     doc="""x with elements set to 0 with a chance of p, the others scaled up to make up for it.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_lab.errors import ShapeError
+from math import prod as product_of
 from tinygrad_lab.ops.declaration import op
-from tinygrad_lab.ops.elementwise import sqrt
-from tinygrad_lab.ops.shape import concat, flatten, permute_dims
+from tinygrad_lab.ops.elementwise import equal, sqrt, where, zeros_like
+from tinygrad_lab.ops.explain import missing_axis, shape_of
+from tinygrad_lab.ops.shape import concat, permute_dims, reshape
 
 Axis = int | tuple[int, ...] | None
 

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 from tinygrad_lab.backward import Cotangents
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.declaration import op
+from tinygrad_lab.ops.explain import explained, missing_axis, shape_of
+
+
+def _other_size(x: Any, *, shape: Any) -> str | None:
+    """Why x cannot be reshaped."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if sizes.count(-1) > 1:
+        return f"expected a shape with at most one -1, got {sizes}."
+    known = prod(size for size in sizes if size != -1)
+    what = f"is laid out in multiples of {known}" if -1 in sizes else f"has {known}"
+    return f"expected a shape for the {prod(shape_of(x))} elements of x, got {sizes}, which {what}."
+
 
 reshape = op(
     "reshape",
     forward=lambda xp, x, *, shape: xp.reshape(x, shape),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    check=_other_size,
     doc="x with the same elements in another shape; one size may be -1, for what is left.",
 )
 
@@ -21,6 +35,10 @@ broadcast_to = op(
     forward=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
     # The sum over the stretched axes is the un-broadcasting that every gradient goes through.
     vjp={"x": lambda xp, g: g},
+    check=lambda x, *, shape: (
+        f"shape {shape_of(x)} does not broadcast to {shape}: compared from the right, its sizes "
+        "must be equal to those or 1."
+    ),
     doc="x, repeated along new axes and axes of size 1 until it has the shape.",
 )
 
@@ -35,6 +53,9 @@ permute_dims = op(
     "permute_dims",
     forward=lambda xp, x, *, axes: xp.permute_dims(x, axes),
     vjp={"x": lambda xp, g, axes: xp.permute_dims(g, _inverse(axes))},
+    check=lambda x, *, axes: (
+        f"expected each of the {len(shape_of(x))} axes of x once, got axes {tuple(axes)}."
+    ),
     doc="x with its axes in another order: axis i of the result is axis ``axes[i]`` of x.",
 )
 
@@ -44,6 +65,7 @@ matrix_transpose = op(
     forward=lambda xp, x: xp.matrix_transpose(x),
     vjp={"x": lambda xp, g: xp.matrix_transpose(g)},
     latex="{x}^T",
+    check=lambda x: f"expected a matrix or a stack of matrices, got shape {shape_of(x)}.",
     doc="x with its last two axes swapped.",
 )
 
@@ -51,6 +73,7 @@ expand_dims = op(
     "expand_dims",
     forward=lambda xp, x, *, axis=0: xp.expand_dims(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    check=lambda x, *, axis: missing_axis(shape_of(x), axis, added=1),
     doc="x with a new axis of size 1.",
 )
 
@@ -58,6 +81,10 @@ squeeze = op(
     "squeeze",
     forward=lambda xp, x, *, axis: xp.squeeze(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    check=lambda x, *, axis: (
+        missing_axis(shape_of(x), axis)
+        or f"only axes of size 1 can be dropped, got axis {axis} of shape {shape_of(x)}."
+    ),
     doc="x without an axis of size 1 (or several).",
 )
 
@@ -65,6 +92,7 @@ flip = op(
     "flip",
     forward=lambda xp, x, *, axis=None: xp.flip(x, axis=axis),
     vjp={"x": lambda xp, g, axis: xp.flip(g, axis=axis)},
+    check=lambda x, *, axis: missing_axis(shape_of(x), axis),
     doc="x with the order of its elements reversed along an axis.",
 )
 
@@ -80,10 +108,21 @@ def _split(xp: Any, g: Any, xs_shape: tuple[tuple[int, ...], ...], axis: int) ->
     return pieces
 
 
+def _unlike(*xs: Any, axis: int) -> str | None:
+    """Why tensors cannot be joined."""
+    shapes = [shape_of(x) for x in xs]
+    if len(set(map(len, shapes))) > 1:
+        return f"expected tensors with the same number of axes, got shapes {' and '.join(map(str, shapes))}."
+    return missing_axis(shapes[0], axis) or (
+        f"expected tensors that differ in axis {axis} alone, got shapes {' and '.join(map(str, shapes))}."
+    )
+
+
 _concat = op(
     "concat",
     forward=lambda xp, *xs, axis: xp.concat(xs, axis=axis),
     vjp={"xs": _split},
+    check=_unlike,
 )
 
 
@@ -91,7 +130,8 @@ def concat(tensors: Sequence[Any], axis: int | None = 0) -> Any:
     """Tensors joined along an axis that they have (None: flattened first)."""
     tensors = tuple(tensors)
     if not tensors:
-        raise ShapeError("concat: expected at least one tensor, got none.")
+        none = ShapeError("expected at least one tensor, got none.")
+        raise explained(_concat.op, (), (), {"axis": axis}, none)
     if axis is None:
         return _concat(*map(flatten, tensors), axis=0)
     return _concat(*tensors, axis=axis)
@@ -121,10 +161,13 @@ unstack: Callable[..., Any] = op(
     forward=lambda xp, x, *, axis=0: tuple(xp.unstack(x, axis=axis)),
     vjp={"x": _restack},
     outputs=0,
+    check=lambda x, *, axis: missing_axis(shape_of(x), axis),
     doc="A tuple of the slices of x along an axis.",
 )
 
 
 def flatten(x: Any, start_dim: int = 0) -> Any:
     """x with all axes from ``start_dim`` on joined into one."""
-    return reshape(x, shape=(*x.shape[:start_dim], -1))
+    shape = shape_of(x)
+    # Not -1, which leaves open how long rows are where there are none.
+    return reshape(x, shape=(*shape[:start_dim], prod(shape[start_dim:])))

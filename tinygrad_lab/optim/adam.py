@@ -47,13 +47,17 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        if lr < 0 or eps < 0 or weight_decay < 0 or not all(0 <= beta < 1 for beta in betas):
-            raise ArgumentError(
-                "lr, eps and weight_decay must not be negative, betas lie in [0, 1); got "
-                f"{lr}, {eps}, {weight_decay}, {betas}."
-            )
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, settings)
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        kind = type(self).__name__
+        for name in ("lr", "eps", "weight_decay"):
+            if settings[name] < 0:
+                raise ArgumentError(f"{kind}: {name} must not be negative, got {settings[name]}.")
+        betas = settings["betas"]
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ArgumentError(f"{kind}: betas are two numbers in [0, 1), got {betas}.")
 
     def update(
         self,

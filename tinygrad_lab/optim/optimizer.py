@@ -1,26 +1,31 @@
 """What optimisers share: parameter groups, state, and one update over one flat vector.
 
-An update is a pure function of (parameter, gradient, state, step count, hyper-parameters) that
-works element by element. So all parameters of a group are laid end to end in one vector and
-updated at once: a net of six tensors takes six times fewer calls. The parameters are views of
-that vector. A step makes a new one and rebinds them, so that graphs built with the old values
-stay right.
+An update is a pure function of (parameter, gradient, state, step count, settings) that works
+element by element. So parameters that are updated alike are bundled: laid end to end in one
+vector and updated at once, which for a net of six tensors takes six times fewer calls. The
+parameters are views of that vector. A step makes a new vector and rebinds them, so that graphs
+built with the old values stay right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from operator import is_
 from typing import Any
 
-from tinygrad_lab.backends import Array, namespaces
+from tinygrad_lab.backends import NUMPY, Array, namespaces
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError
 from tinygrad_lab.tensor import Tensor
 
 __all__ = ["Optimizer"]
 
+State = dict[str, Any]
+"""What is remembered of one parameter: ``"step"``, how often it was updated, and state arrays."""
+
 
 class Optimizer:
-    """Base of the optimisers; a subclass says how many state vectors it has, and the update.
+    """Base of the optimisers; a subclass names its state arrays and writes the update.
 
     Args:
         params: tensors, or dicts with ``"params"`` and settings of their own.
@@ -31,26 +36,36 @@ class Optimizer:
     """
 
     state_names: tuple[str, ...] = ()
-    """The state vectors that the update carries from step to step; they start at zero."""
+    """The state arrays that the update carries from step to step; they start at zero."""
 
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
         self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
-        self._layouts: list[list[_Layout]] = []
-        params = list(params)
+        self._bundles: list[list[_Bundle]] = []
+        self._bundled: list[list[Tensor]] = []
+        """Of each group, the parameters that its bundles hold."""
+        self._states: dict[Tensor, State] = {}
+        """The states of parameters that are in no bundle now."""
+        params = _tensors(params)
         if not params:
             raise ArgumentError("an optimiser needs at least one parameter, got none.")
-        for group in params if isinstance(params[0], dict) else [{"params": params}]:
+        grouped = isinstance(params[0], Mapping)
+        for group in params if grouped else [{"params": params}]:
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters with settings of their own."""
-        tensors = list(group["params"])
-        known = {id(p) for g in self.param_groups for p in g["params"]}
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise ArgumentTypeError(
+                f"a group is a dict with 'params' and settings of its own, got {group!r:.60}."
+            )
+        tensors = _tensors(group["params"])
+        known = {id(p) for p in self._parameters()}
         for parameter in tensors:
             if not isinstance(parameter, Tensor):
                 raise ArgumentTypeError(
-                    f"an optimiser takes tensors, got {type(parameter).__name__}."
+                    f"an optimiser takes tensors, got {type(parameter).__name__}: "
+                    f"{parameter!r:.60}."
                 )
             if not parameter.is_leaf:
                 raise ArgumentError("an optimiser takes leaves, not tensors computed from others.")
@@ -63,8 +78,11 @@ class Optimizer:
                 f"{type(self).__name__} has no setting {', '.join(sorted(unknown))}; it has "
                 f"{', '.join(self.defaults)}."
             )
-        self.param_groups.append({**self.defaults, **group, "params": tensors})
-        self._layouts.append([])
+        settings = {**self.defaults, **group, "params": tensors}
+        self.check(settings)
+        self.param_groups.append(settings)
+        self._bundles.append([])
+        self._bundled.append([])
 
     def zero_grad(self) -> None:
         """Forget the gradients that the parameters have collected."""
@@ -74,10 +92,18 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        for position, group in enumerate(self.param_groups):
+        for number, group in enumerate(self.param_groups):
             active = [p for p in group["params"] if p.grad is not None]
-            for layout in self._laid_out(position, active):
-                layout.step(self, group)
+            bundles = self._bundles[number]
+            if not (
+                _same(active, self._bundled[number]) and all(bundle.intact for bundle in bundles)
+            ):
+                bundles = self._bundle(number, active)
+            for bundle in bundles:
+                bundle.step(self.update, group)
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raise an ``ArgumentError`` for settings that make no sense."""
 
     def update(
         self,
@@ -91,164 +117,193 @@ class Optimizer:
         """The new parameter and the new state; a pure function, element by element."""
         raise NotImplementedError
 
-    # --- laying out ----------------------------------------------------------------------------
+    def _parameters(self) -> list[Tensor]:
+        """All parameters in order: a state dict calls them by their places here."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
 
-    def _laid_out(self, position: int, active: list[Tensor]) -> list[_Layout]:
-        """The layouts of the parameters that have a gradient now; new ones if those changed."""
-        layouts = self._layouts[position]
-        if [id(p) for layout in layouts for p in layout.parameters] != [id(p) for p in active]:
-            states = dict(self._states(position))
-            kinds: dict[Any, list[Tensor]] = {}
-            for parameter in active:
-                key = (type(parameter._data), str(parameter.dtype), parameter.device)
-                kinds.setdefault(key, []).append(parameter)
-            layouts = [
-                _Layout(self.state_names, same, states)
-                for kind in kinds.values()
-                for same in _of_one_age(kind, states)
-            ]
-            # Parameters without a gradient now keep their state for when they have one again.
-            resting = [p for p in states if id(p) not in {id(q) for q in active}]
-            self._resting = getattr(self, "_resting", {}) | {p: states[p] for p in resting}
-            self._layouts[position] = layouts
-        return layouts
+    # --- bundling ------------------------------------------------------------------------------
 
-    def _states(self, position: int) -> Iterable[tuple[Tensor, dict[str, Any]]]:
-        """What the update remembers of each parameter: step count and state arrays."""
-        yield from getattr(self, "_resting", {}).items()
-        for layout in self._layouts[position]:
-            yield from layout.states()
+    def _bundle(self, number: int, active: list[Tensor]) -> list[_Bundle]:
+        """Bundle the parameters of a group that have a gradient now; the others keep their state.
 
-    # --- state -----------------------------------------------------------------------------------
+        Those go together that are of one kind, and were updated equally often.
+        """
+        self._unbundle(number)
+        alike: dict[Any, list[Tensor]] = {}
+        for parameter in active:
+            state = self._states.get(parameter) or self._fresh_state(parameter)
+            self._states[parameter] = state
+            data = parameter.data
+            key = (type(data), parameter.dtype, parameter.device, state["step"])
+            alike.setdefault(key, []).append(parameter)
+        self._bundles[number] = [
+            _Bundle(parameters, [self._states.pop(p) for p in parameters], self.state_names)
+            for parameters in alike.values()
+        ]
+        self._bundled[number] = active
+        return self._bundles[number]
+
+    def _unbundle(self, number: int) -> None:
+        """Give the states in a group's bundles back to the single parameters."""
+        for bundle in self._bundles[number]:
+            self._states.update(zip(bundle.parameters, bundle.states(), strict=True))
+        self._bundles[number], self._bundled[number] = [], []
+
+    def _fresh_state(self, parameter: Tensor) -> State:
+        zeros = namespaces[type(parameter._data)].zeros_like
+        return {"step": 0, **{name: zeros(parameter.data) for name in self.state_names}}
+
+    # --- state ---------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Settings, step counts and state arrays, with parameters numbered in order."""
-        numbers = self._numbers()
-        state = {}
-        for position in range(len(self.param_groups)):
-            for parameter, its_state in self._states(position):
-                state[numbers[id(parameter)]] = {
-                    name: value if name == "step" else namespaces[type(value)].asarray(value)
-                    for name, value in its_state.items()
-                }
+        for number in range(len(self.param_groups)):
+            self._unbundle(number)
+        numbers = {parameter: number for number, parameter in enumerate(self._parameters())}
+        state = {
+            numbers[parameter]: deepcopy(its_state)
+            for parameter, its_state in self._states.items()
+            if parameter in numbers
+        }
         groups = [
-            {**group, "params": [numbers[id(p)] for p in group["params"]]}
+            {**group, "params": [numbers[p] for p in group["params"]]}
             for group in self.param_groups
         ]
-        return {"state": state, "param_groups": groups}
+        return {"state": dict(sorted(state.items())), "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what ``state_dict`` gave.
+        """Go on from what ``state_dict`` gave; the state moves to where the parameters are.
 
         Raises:
-            StateDictError: if the groups have other numbers of parameters.
+            StateDictError: before anything is changed, if it was made by another kind of
+                optimiser, or for other parameters.
         """
-        groups = state_dict["param_groups"]
-        expected = [len(group["params"]) for group in self.param_groups]
-        if [len(group["params"]) for group in groups] != expected:
-            raise StateDictError(
-                f"the state dict has groups of {[len(g['params']) for g in groups]} parameters, "
-                f"the optimiser of {expected}."
-            )
-        for group, saved in zip(self.param_groups, groups, strict=True):
+        groups, parameters = state_dict["param_groups"], self._parameters()
+        self._check_fit(groups, state_dict["state"], parameters)
+        for number, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
+            self._unbundle(number)
             group.update({name: value for name, value in saved.items() if name != "params"})
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        self._layouts = [[] for _ in self.param_groups]
-        self._resting = {
-            parameters[number]: dict(its_state) for number, its_state in state_dict["state"].items()
-        }
+        self._states = {}
+        for number, state in state_dict["state"].items():
+            parameter = parameters[number]
+            as_array = namespaces[type(parameter.data)].asarray
+            self._states[parameter] = {
+                name: value
+                if name == "step"
+                else as_array(value, dtype=parameter.dtype, device=parameter.device)
+                for name, value in state.items()
+            }
 
-    def _numbers(self) -> dict[int, int]:
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        return {id(parameter): number for number, parameter in enumerate(parameters)}
+    def _check_fit(
+        self,
+        groups: Sequence[Mapping[str, Any]],
+        states: Mapping[int, Mapping[str, Any]],
+        parameters: Sequence[Tensor],
+    ) -> None:
+        own = [len(group["params"]) for group in self.param_groups]
+        sizes = [len(group["params"]) for group in groups]
+        problems = []
+        if sizes != own:
+            problems.append(f"expected groups of {own} parameters, got {sizes}")
+        for name in {name for group in groups for name in group} - {"params", *self.defaults}:
+            problems.append(f"not a setting here: {name}")
+        for number, state in states.items():
+            if set(state) != {"step", *self.state_names}:
+                wanted = ", ".join(("step", *self.state_names))
+                problems.append(f"{number}: expected {wanted}; got {', '.join(state)}")
+            elif number in range(len(parameters)):
+                shape = parameters[number].shape
+                problems += [
+                    f"{number}: expected {name} of shape {shape}, got {state[name].shape}"
+                    for name in self.state_names
+                    if getattr(state[name], "shape", ()) != shape
+                ]
+            else:
+                problems.append(f"not a parameter here: {number}")
+        if problems:
+            raise StateDictError(
+                f"the state dict does not fit this {type(self).__name__}:\n  "
+                + "\n  ".join(sorted(problems))
+            )
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v}" for k, v in self.param_groups[0].items() if k != "params")
-        count = sum(len(group["params"]) for group in self.param_groups)
-        return f"{type(self).__name__}({count} parameters, {settings})"
+        return f"{type(self).__name__}({len(self._parameters())} parameters, {settings})"
 
 
-def _of_one_age(
-    parameters: list[Tensor], states: Mapping[Tensor, Mapping[str, Any]]
-) -> list[list[Tensor]]:
-    """Parameters sorted into those that were updated equally often."""
-    ages: dict[int, list[Tensor]] = {}
-    for parameter in parameters:
-        ages.setdefault(states.get(parameter, {}).get("step", 0), []).append(parameter)
-    return list(ages.values())
+def _tensors(params: Any) -> list[Any]:
+    """Parameters as a list; a single tensor, which one could iterate over too, is a mistake."""
+    if isinstance(params, Tensor):
+        raise ArgumentTypeError(
+            "an optimiser takes a list of tensors, got a single one: write [tensor]."
+        )
+    return list(params)
 
 
-class _Layout:
-    """Parameters of one kind and dtype, end to end in one vector, with their state vectors."""
+def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Whether two sequences hold the very same objects."""
+    return len(some) == len(others) and all(map(is_, some, others))
+
+
+class _Bundle:
+    """Parameters of one kind and age, end to end in one vector, with their state vectors."""
 
     def __init__(
-        self,
-        state_names: Sequence[str],
-        parameters: list[Tensor],
-        states: Mapping[Tensor, Mapping[str, Any]],
+        self, parameters: list[Tensor], states: list[State], state_names: Sequence[str]
     ) -> None:
         self.parameters = parameters
-        self.state_names = state_names
-        self.xp = namespaces[type(parameters[0]._data)]
-        self.single = isinstance(parameters[0]._data, float)
-        self.steps = states.get(parameters[0], {}).get("step", 0)
+        self.steps: int = states[0]["step"]
+        self.numbers = isinstance(parameters[0]._data, float)
+        """The parameters are Python floats: the vector is a NumPy array of them."""
+        self.shapes = [parameter.shape for parameter in parameters]
         self.slices: list[slice] = []
         start = 0
         for parameter in parameters:
             self.slices.append(slice(start, start + parameter.size))
             start += parameter.size
-        self.views: list[Array] = [None] * len(parameters)
-        self.vector: Array = None
-        self.state = [
-            self._joined([self._state_of(p, states, name) for p in parameters])
-            for name in state_names
+        self.vector = self._joined([p._data for p in parameters])
+        self.state: Sequence[Array] = [
+            self._joined([state[name] for state in states]) for name in state_names
         ]
+        self.state_names = state_names
+        self.views: list[Array] = []
 
-    def _state_of(
-        self, parameter: Tensor, states: Mapping[Tensor, Mapping[str, Any]], name: str
-    ) -> Array:
-        known = states.get(parameter, {}).get(name)
-        return self.xp.zeros_like(parameter._data) if known is None else known
+    @property
+    def intact(self) -> bool:
+        """Whether the parameters are still views of the vector: nobody rebound one since."""
+        return all(map(is_, [p._data for p in self.parameters], self.views))
 
-    def _joined(self, arrays: Sequence[Array]) -> Array:
-        """Arrays end to end in one vector; Python floats as a NumPy vector."""
-        if self.single:
-            from tinygrad_lab.backends import NUMPY
-
-            return NUMPY.asarray(arrays, dtype="float64")
-        return self.xp.concat([self.xp.reshape(array, (-1,)) for array in arrays])
-
-    def step(self, optimizer: Optimizer, settings: Mapping[str, Any]) -> None:
+    def step(self, update: Callable[..., Any], settings: Mapping[str, Any]) -> None:
         """One update of all the parameters at once."""
-        parameters = self.parameters
-        for parameter, view in zip(parameters, self.views, strict=True):
-            if parameter._data is not view:
-                # Somebody rebound it since: the vector is collected anew.
-                self.vector = self._joined([p._data for p in parameters])
-                break
-        gradient = self._joined([p._grad._data for p in parameters])  # type: ignore[union-attr]
+        gradient = self._joined([p.grad._data for p in self.parameters])  # type: ignore[union-attr]
         self.steps += 1
-        xp = namespaces[type(self.vector)]
-        self.vector, self.state = optimizer.update(  # type: ignore[assignment]
-            xp, self.vector, gradient, self.state, self.steps, settings
+        self.vector, self.state = update(
+            namespaces[type(self.vector)], self.vector, gradient, self.state, self.steps, settings
         )
-        for position, parameter in enumerate(parameters):
-            view = self._part(self.vector, position)
-            self.views[position] = view
+        self.views = self._parts(self.vector)
+        for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter._rebind(view)
 
-    def _part(self, vector: Array, position: int) -> Array:
-        """One parameter's part of a vector, in the parameter's shape."""
-        part = vector[self.slices[position]]
-        if self.single:
-            return part.item()
-        return part.reshape(self.parameters[position]._data.shape)
+    def states(self) -> list[State]:
+        """The state of each parameter."""
+        parts = [self._parts(vector) for vector in self.state]
+        return [
+            {"step": self.steps, **dict(zip(self.state_names, its_parts, strict=True))}
+            for its_parts in (zip(*parts, strict=True) if parts else [()] * len(self.parameters))
+        ]
 
-    def states(self) -> Iterable[tuple[Tensor, dict[str, Any]]]:
-        """Step count and state arrays of each parameter."""
-        for position, parameter in enumerate(self.parameters):
-            parts = {
-                name: self._part(vector, position)
-                for name, vector in zip(self.state_names, self.state, strict=True)
-            }
-            yield parameter, {"step": self.steps, **parts}
+    def _joined(self, arrays: Sequence[Array]) -> Array:
+        """Arrays end to end in one vector."""
+        if self.numbers:
+            return NUMPY.asarray(arrays)
+        xp = namespaces[type(arrays[0])]
+        return xp.concat([array.reshape(-1) for array in arrays])
+
+    def _parts(self, vector: Array) -> list[Array]:
+        """What a vector holds of each parameter, in the parameter's shape."""
+        if self.numbers:
+            return list(vector.tolist())
+        return [
+            vector[its_slice].reshape(shape)
+            for its_slice, shape in zip(self.slices, self.shapes, strict=True)
+        ]

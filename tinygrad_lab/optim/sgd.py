@@ -30,6 +30,8 @@ class SGD(Optimizer):
         2.4
     """
 
+    state_names = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -38,16 +40,15 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        if lr < 0 or momentum < 0 or weight_decay < 0:
-            raise ArgumentError(
-                "lr, momentum and weight_decay must not be negative, got "
-                f"{lr}, {momentum}, {weight_decay}."
-            )
-        if nesterov and not momentum:
-            raise ArgumentError("nesterov needs a momentum above 0.")
-        self.state_names = ("momentum_buffer",) if momentum else ()
         settings = {"lr": lr, "momentum": momentum}
         super().__init__(params, settings | {"weight_decay": weight_decay, "nesterov": nesterov})
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        for name in ("lr", "momentum", "weight_decay"):
+            if settings[name] < 0:
+                raise ArgumentError(f"SGD: {name} must not be negative, got {settings[name]}.")
+        if settings["nesterov"] and not settings["momentum"]:
+            raise ArgumentError("SGD: nesterov needs a momentum above 0.")
 
     def update(
         self,
@@ -60,10 +61,8 @@ class SGD(Optimizer):
     ) -> tuple[Array, Sequence[Array]]:
         if settings["weight_decay"]:
             gradient = gradient + parameter * settings["weight_decay"]
-        if self.state_names:
-            (velocity,) = state
-            velocity = velocity * settings["momentum"] + gradient
+        if momentum := settings["momentum"]:
+            velocity = state[0] * momentum + gradient
             state = (velocity,)
-            ahead = settings["nesterov"]
-            gradient = gradient + velocity * settings["momentum"] if ahead else velocity
+            gradient = gradient + velocity * momentum if settings["nesterov"] else velocity
         return parameter - gradient * settings["lr"], state

@@ -19,6 +19,8 @@ __all__ = ["Bundle", "Unit", "bundles", "fold"]
 _LEAVES_SIDE_BY_SIDE = 6
 _PARALLEL_EDGES = 6
 _EDGES_PER_UNIT = 3
+_ENDS = 8
+"""Of the boxes allowed, one in so many is drawn before the folded middle, and one after it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ def fold(graph: Graph, most: int) -> list[Unit]:
         whole = _calls_folded(ops, depth)
         if _fits(units := _with_leaves(graph, whole), most):
             return units
-    ends = max(most // 3, 1)
+    ends = max(most // _ENDS, 1)
     while not _fits(units := _with_leaves(graph, _middle_folded(whole, ends)), most) and ends > 1:
         ends = ends * 2 // 3
     return units
@@ -92,7 +94,7 @@ def _fits(units: list[Unit], most: int) -> bool:
         return True
     unit_of = _unit_of(units)
     pairs = Counter(
-        (unit_of[source], unit_of[node]) for node in members for _, source in node.inputs
+        (unit_of[source.index], unit_of[node.index]) for node in members for _, source in node.inputs
     )
     lines = sum(min(count, _PARALLEL_EDGES) for pair, count in pairs.items() if pair[0] != pair[1])
     return lines <= _EDGES_PER_UNIT * most

@@ -23,7 +23,7 @@ _ASCII = (
     "64 84"
 )
 _WIDTHS = {chr(32 + place): int(one) / 100 for place, one in enumerate(_ASCII.split())}
-_WIDTHS.update(dict.fromkeys("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹ᵀ", 0.4))
+_WIDTHS.update(dict.fromkeys("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹ᵀᵢ", 0.4))
 _BOLD = 1.14
 _MATRIX_SIDE = 6
 _MATRIX_SIZE = 12

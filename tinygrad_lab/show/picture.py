@@ -25,6 +25,9 @@ Kind = Literal["leaf", "constant", "computed", "folded"]
 Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 
+_FEW = 12
+"""Up to so many derivatives are written out."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -43,7 +46,9 @@ class Box:
     key: str
     kind: Kind
     output: bool
-    title: str
+    name: str
+    equation: str
+    """How it is computed: ``q × z``; ``""`` for leaves."""
     rows: tuple[Row, ...]
     tooltip: str
     frame: str
@@ -156,7 +161,7 @@ class _Words:
         if node.name:
             path = self._frame_of.get(node.index, "") if node.is_leaf else ""
             return printable(node.name.rpartition(f"{path}.")[2] if path else node.name)
-        if node.op_name == "constant" and node.shape == () and node.value is not None:
+        if _is_plain_number(node):
             return number(_numpy(node.value))
         return f"v{subscript(node.index)}"
 
@@ -169,8 +174,6 @@ class _Words:
         if node is None:
             return self._folded_box(unit, output)
         right = equation(node, self.name)
-        named = node.name or node.op_name != "constant" or node.shape != ()
-        title = f"{self.name(node)} = {right}" if right else self.name(node) if named else ""
         kind: Kind = "computed"
         if node.is_leaf:
             kind = "leaf" if node.requires_grad else "constant"
@@ -178,9 +181,10 @@ class _Words:
             key=unit.key,
             kind=kind,
             output=output,
-            title=title,
-            rows=tuple(self._rows(node, numbers_only=not named)),
-            tooltip=_node_tooltip(node, title),
+            name=self.name(node),
+            equation=right,
+            rows=() if _is_plain_number(node) else tuple(self._rows(node)),
+            tooltip=_node_tooltip(node, f"{self.name(node)} = {right}" if right else ""),
             frame=self._frame_of.get(node.index, ""),
         )
 
@@ -195,19 +199,20 @@ class _Words:
             key=unit.key,
             kind="folded",
             output=output,
-            title=title,
+            name=title,
+            equation="",
             rows=(Row("", (unit.summary,)),),
             tooltip=f"{printable(path)}\n" * bool(path) + f"kept for backward: {bytes_text(kept)}",
             frame=path.rpartition(".")[0],
         )
 
-    def _rows(self, node: GraphNode, *, numbers_only: bool) -> Iterator[Row]:
+    def _rows(self, node: GraphNode) -> Iterator[Row]:
         """What is known of a node's value and gradient."""
         if self._values and node.op is not None and node.op.outputs is not None:
             yield Row("", ("several outputs",), known=False)
             return
         if self._values:
-            yield Row("" if numbers_only else "value", *_content(node, node.value))
+            yield Row("value", *_content(node, node.value))
         if not (self._gradients and node.requires_grad):
             return
         if node.gradient is not None:
@@ -235,14 +240,19 @@ class _Words:
 
     def _derivative(self, edge: Edge) -> tuple[str, Content]:
         """The local derivative of an edge as numbers, or as the rule that takes its place."""
-        quotient = f"∂{self.name(edge.target)}/∂{self.name(edge.source)}{_which_use(edge)}"
-        if edge.target.shape == edge.source.shape == ():
-            one = edge.local_derivative()
-            if one is not None:
-                return quotient, (number(_numpy(one)),)
-        elif (numbers := _small_derivative(edge)) is not None:
-            return quotient, numbers
-        return f"g ↦ {rule_text(edge, self.name)}", ()
+        of, by = self.name(edge.target), self.name(edge.source)
+        if _by_element(edge):
+            of, by = f"{of}ᵢ", f"{by}ᵢ"
+        numbers = _small_derivative(edge)
+        if numbers is None:
+            return f"g ↦ {rule_text(edge, self.name)}", ()
+        return f"∂{of}/∂{by}{_which_use(edge)}", numbers
+
+
+def _is_plain_number(node: GraphNode) -> bool:
+    """Whether a node is a number in the user's code that nobody gave a name."""
+    known = node.value is not None and node.shape == ()
+    return known and node.name is None and node.op_name == "constant"
 
 
 def _which_use(edge: Edge) -> str:
@@ -255,16 +265,26 @@ def _which_use(edge: Edge) -> str:
     return f" (input {edge.position + 1})"
 
 
-def _small_derivative(edge: Edge) -> Matrix | None:
+def _by_element(edge: Edge) -> bool:
+    """Whether an element of the target depends on the same element of the source alone."""
+    op = edge.target.op
+    same = edge.source.shape == edge.target.shape != ()
+    return same and op is not None and op.elementwise
+
+
+def _small_derivative(edge: Edge) -> Content | None:
     """The local derivative or the Jacobian as numbers, if they are few."""
     if edge.target.op is None or edge.target.op.outputs is not None:
         return None
     source, target = _size(edge.source), _size(edge.target)
-    if edge.target.op.elementwise and edge.source.shape == edge.target.shape:
-        derivative = edge.local_derivative() if target <= 12 else None
+    if _by_element(edge):
+        derivative = edge.local_derivative() if target <= _FEW else None
     else:
-        derivative = edge.jacobian() if 0 < source * target <= 12 else None
-    return None if derivative is None else as_matrix(_numpy(derivative))
+        derivative = edge.jacobian() if 0 < source * target <= _FEW else None
+    if derivative is None:
+        return None
+    array = _numpy(derivative)
+    return as_matrix(array) if array.ndim else (number(array[()]),)
 
 
 def _size(node: GraphNode) -> int:

@@ -4,10 +4,10 @@ Not imported by ``import tinygrad_lab``; the command ``tinygrad-lab train`` is m
 """
 
 from tinygrad_lab.train.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
+from tinygrad_lab.train.experiment import Experiment, run
 from tinygrad_lab.train.loop import Measurement, Step, evaluate, fit, train_steps, update
 from tinygrad_lab.train.models import CNN, GRU, MLP, MODELS, Logistic, make_model
 from tinygrad_lab.train.report import Metrics
-from tinygrad_lab.train.run import Experiment, run
 from tinygrad_lab.train.settings import (
     DEFAULTS,
     PUBLISHED,

@@ -57,7 +57,7 @@ def write_comparison(path: Path, runs: Sequence[Metrics]) -> None:
     """
     figure = _figure(width=3 * len(runs) + 1, height=3.6)
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
-    figure.suptitle("Test accuracy on MNIST-1D" + _shuffled(runs[0]))
+    figure.suptitle(f"Test accuracy on MNIST-1D{_shuffled(runs[0])}, seed {runs[0].seed}")
     for axes, run in zip(panels, runs, strict=True):
         steps = [measurement.step for measurement in run.history]
         accuracies = [measurement.test_accuracy for measurement in run.history]

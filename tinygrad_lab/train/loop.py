@@ -19,7 +19,10 @@ from tinygrad_lab.train.settings import Settings
 __all__ = ["Measurement", "Status", "Step", "evaluate", "fit", "status", "train_steps", "update"]
 
 MEASUREMENTS = 60
-"""How often a training is measured: often enough for a smooth curve, and for few steps lost."""
+"""How many measurements make a smooth curve."""
+
+MOST_STEPS_UNMEASURED = 500
+"""How many steps may pass without one: runs are saved then, and a kill loses those after."""
 
 Status: TypeAlias = Literal["running", "finished", "interrupted", "diverged"]
 
@@ -128,13 +131,14 @@ def fit(
     The same seeds (this one, and ``tg.seed`` before the model was made) give the same numbers,
     bit for bit, on the same machine. ``on_step`` is told of each step, ``on_measurement`` of
     each measurement, with all those before it; after each step ``should_stop`` may end the
-    training. Left to itself, ``measure_every`` gives about 60 measurements.
+    training. Left to itself, ``measure_every`` gives about 60 measurements, and more where they
+    would be more than 500 steps apart.
 
     Raises ``ArgumentError`` where ``measure_every`` is less than 1, or a batch would be larger
     than the training set.
     """
     if measure_every is None:
-        measure_every = max(1, settings.steps // MEASUREMENTS)
+        measure_every = min(max(1, settings.steps // MEASUREMENTS), MOST_STEPS_UNMEASURED)
     if measure_every < 1:
         raise ArgumentError(f"fit: measure_every must be at least 1; got {measure_every}")
     device = _device_of(model)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from shutil import get_terminal_size
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -10,6 +11,9 @@ from tinygrad_lab.train.loop import Measurement, Step
 __all__ = ["Progress"]
 
 LOG_LINES = 10
+BAR = "{desc} {percentage:3.0f}%|{bar}| {n}/{total} [{remaining} left{postfix}]"
+"""With the loss and the accuracies behind it, this leaves a bar in 80 columns."""
+
 SMOOTHING = 0.98
 """How much of the shown loss and accuracy comes from earlier steps: those of about 50 count."""
 
@@ -33,12 +37,15 @@ class Progress:
     def __enter__(self) -> Self:
         from tqdm import tqdm
 
+        size = get_terminal_size()
         self.bar: Any = tqdm(
             total=self.num_steps,
             desc=f"{self.name:<8}",
-            unit=" steps",
+            bar_format=BAR,
             file=self.stream,
-            dynamic_ncols=True,
+            # tqdm shows nothing in a terminal that does not tell its size; these are 80 × 24 then.
+            ncols=size.columns,
+            nrows=size.lines,
             disable=not self.is_live,
         )
         return self
@@ -61,21 +68,21 @@ class Progress:
         self.loss += share * (step.loss - self.loss)
         self.accuracy += share * (step.accuracy - self.accuracy)
         self.bar.set_postfix_str(
-            f"loss {self.loss:.3f}, accuracy {self.accuracy:.1f} %{self.test}", refresh=False
+            f"loss {self.loss:.2f}, accuracy {self.accuracy:.0f} %{self.test}", refresh=False
         )
         self.bar.update()
 
     def on_measurement(self, history: Sequence[Measurement]) -> None:
         """Take the test accuracy into the bar, or write a line when another tenth is done."""
         last = history[-1]
-        self.test = f", test {last.test_accuracy:.1f} %"
+        self.test = f" (test {last.test_accuracy:.0f} %)"
         tenths = last.step * LOG_LINES // self.num_steps
         if self.is_live or tenths == self.lines_written:
             return
         self.lines_written = tenths
         print(
             f"{self.name}: step {last.step} of {self.num_steps}, loss {last.loss:.3f}, "
-            f"accuracy {last.train_accuracy:.1f} %{self.test}",
+            f"accuracy {last.train_accuracy:.1f} %, test {last.test_accuracy:.1f} %",
             file=self.stream,
             flush=True,
         )

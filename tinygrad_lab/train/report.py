@@ -10,12 +10,12 @@ import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab import __version__
 from tinygrad_lab.nn import Module
 from tinygrad_lab.nn.functional import cross_entropy
 from tinygrad_lab.tensor import tensor
@@ -90,11 +90,11 @@ def versions() -> dict[str, str]:
     >>> sorted(versions())
     ['numpy', 'python', 'tinygrad_lab']
     """
-    try:
-        own = version("tinygrad_lab")
-    except PackageNotFoundError:
-        own = "not installed: run from its sources"
-    return {"tinygrad_lab": own, "numpy": np.__version__, "python": platform.python_version()}
+    return {
+        "tinygrad_lab": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def write_metrics(path: Path, metrics: Metrics) -> None:
@@ -127,9 +127,11 @@ def write_graph(path: Path, model: Module, x: Any, y: Any) -> None:
     labels.name = "labels"
     model.eval()
     model.zero_grad()
-    loss = cross_entropy(model(signals), labels)
-    loss.name = "loss"
-    loss.backward()
+    with np.errstate(all="ignore"):  # a diverged model is drawn with the infinities it has
+        logits = model(signals)
+        loss = cross_entropy(logits, labels)
+        logits.name, loss.name = "logits", "loss"
+        loss.backward()
     draw(loss).save(path)
     model.zero_grad()
 

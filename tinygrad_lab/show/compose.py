@@ -1,0 +1,199 @@
+"""From a picture in words to a scene: typeset the parts, have them placed, draw them there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from tinygrad_lab.show import style
+from tinygrad_lab.show.layout import Layout, Link, Rectangle, arrange
+from tinygrad_lab.show.marks import Group, Mark, Scene, Shape, Step, Text, polygon, rounded
+from tinygrad_lab.show.measure import width
+from tinygrad_lab.show.picture import Picture
+from tinygrad_lab.show.typeset import typeset_arrow, typeset_box
+
+__all__ = ["compose"]
+
+Point = tuple[float, float]
+
+_MARGIN = 16.0
+_HEAD, _HEAD_SIDE = 9.0, 3.6
+_NEAR = 120.0
+"""Lines up to this length lead to the next column, and nothing stands in between."""
+_FOOT, _FOOT_GAP = 22.0, 10.0
+
+
+def compose(picture: Picture) -> Scene:
+    """Everything in a picture at its place."""
+    plan = _Plan(picture)
+    graph = [*plan.frames(), *plan.arrows(), *plan.boxes()]
+    foot = list(_foot(picture))
+    wide = max([plan.layout.width, *(_right_end(mark) for mark in foot)])
+    high = plan.layout.height + (_FOOT_GAP if foot else 0)
+    left = _MARGIN + (wide - plan.layout.width) / 2
+    groups = [group.moved(left, _MARGIN) for group in graph]
+    if foot:
+        groups.append(Group("foot", "foot", "", tuple(foot)).moved(_MARGIN, _MARGIN + high))
+    high += _FOOT * (picture.legend + bool(picture.note))
+    return Scene(wide + 2 * _MARGIN, high + 2 * _MARGIN, picture.title, tuple(groups))
+
+
+class _Plan:
+    """The blocks of a picture and where they came to stand."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.horizontal = picture.direction == "LR"
+        self.blocks = {box.key: typeset_box(box) for box in picture.boxes}
+        self.stops: list[list[str]] = []
+        """For each arrow the blocks that it connects: two, or three with its label."""
+        for place, arrow in enumerate(picture.arrows):
+            label = typeset_arrow(arrow, picture.direction)
+            if label is not None:
+                self.blocks[f"label {place}"] = label
+            middle = [f"label {place}"] * (label is not None)
+            self.stops.append([arrow.source, *middle, arrow.target])
+        self.layout = self._arranged()
+
+    def _arranged(self) -> Layout:
+        frame_of = {box.key: box.frame for box in self.picture.boxes}
+        for first, *labels, last in self.stops:
+            for label in labels:
+                frame_of[label] = _frame_of_both(frame_of[first], frame_of[last])
+        rectangles = [
+            Rectangle(key, block.width, block.height, frame_of[key])
+            for key, block in self.blocks.items()
+        ]
+        links = [
+            # A line without a label is as long as one with a label.
+            Link(source, target, length=4 - len(stops))
+            for stops in self.stops
+            for source, target in pairwise(stops)
+        ]
+        titles = {
+            frame: width(frame.title, style.LABEL_SIZE, bold=True) for frame in self.picture.frames
+        }
+        return arrange(rectangles, links, titles, self.picture.direction)
+
+    # --- the parts ---------------------------------------------------------------------------
+
+    def _placed(self, key: str) -> tuple[Mark, ...]:
+        block, (x, y) = self.blocks[key], self.layout.centers[key]
+        return block.at(x - block.width / 2, y - block.height / 2)
+
+    def boxes(self) -> Iterator[Group]:
+        """The boxes."""
+        for box in self.picture.boxes:
+            role = f"node {box.kind}{' output' * box.output}"
+            yield Group(role, box.key, box.tooltip, self._placed(box.key))
+
+    def frames(self) -> Iterator[Group]:
+        """The frames of modules, outer ones first."""
+        for frame in self.picture.frames:
+            x0, y0, x1, y1 = self.layout.frames[frame.path]
+            background = style.FRAMES[frame.path.count(".") % 2]
+            outline = rounded(x0, y0, x1 - x0, y1 - y0, 9)
+            ground = Shape(outline, fill=background, stroke=style.FRAME_BORDER)
+            title = Text(x0 + 11, y0 + 17, frame.title, style.LABEL_SIZE, style.QUIET, bold=True)
+            yield Group("module", frame.path, frame.path, (ground, title))
+
+    def arrows(self) -> Iterator[Group]:
+        """The arrows, each with its label on it."""
+        curves = iter(self.layout.curves)
+        for arrow, stops in zip(self.picture.arrows, self.stops, strict=True):
+            color = style.LINE if arrow.flows else style.FAINT_LINE
+            lines = [self._line(a, b, next(curves)) for a, b in pairwise(stops)]
+            lines[-1], head = self._with_head(lines[-1])
+            marks: list[Mark] = [_curve(line, color, dashed=not arrow.flows) for line in lines]
+            marks.append(Shape(head, fill=color))
+            for label in stops[1:-1]:
+                marks += self._placed(label)
+            role = "edge" if arrow.flows else "edge constant"
+            yield Group(role, f"{arrow.source}-{arrow.target}", arrow.tooltip, tuple(marks))
+
+    def _line(self, source: str, target: str, route: tuple[Point, ...]) -> tuple[Point, ...]:
+        """A line from border to border: to a neighbour as one even bend, else as it was routed."""
+        (x0, y0), (x1, y1) = self.layout.centers[source], self.layout.centers[target]
+        if self.horizontal:
+            x0, x1 = x0 + self.blocks[source].width / 2, x1 - self.blocks[target].width / 2
+        else:
+            y0, y1 = y0 + self.blocks[source].height / 2, y1 - self.blocks[target].height / 2
+        if len(route) > 4 or max(x1 - x0, y1 - y0) > _NEAR:
+            return ((x0, y0), *route[1:-1], (x1, y1))
+        return self._bend((x0, y0), (x1, y1))
+
+    def _bend(self, start: Point, end: Point) -> tuple[Point, ...]:
+        (x0, y0), (x1, y1) = start, end
+        if self.horizontal:
+            return start, ((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1), end
+        return start, (x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2), end
+
+    def _with_head(self, line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ...]]:
+        """A line that ends where its head begins, and the head."""
+        x, y = line[-1]
+        if self.horizontal:
+            neck = x - _HEAD, y
+            sides = [(x - _HEAD, y - _HEAD_SIDE), (x - _HEAD, y + _HEAD_SIDE)]
+        else:
+            neck = x, y - _HEAD
+            sides = [(x - _HEAD_SIDE, y - _HEAD), (x + _HEAD_SIDE, y - _HEAD)]
+        body = self._bend(line[0], neck) if len(line) == 4 else (*line[:-1], neck)
+        return body, polygon([(x, y), *sides])
+
+
+def _frame_of_both(one: str, other: str) -> str:
+    """The innermost frame in which two paths lie."""
+    while one and one != other and not other.startswith(f"{one}."):
+        one = one.rpartition(".")[0]
+    return one
+
+
+def _curve(points: tuple[Point, ...], color: str, *, dashed: bool) -> Shape:
+    pieces = range(1, len(points) - 2, 3)
+    steps: tuple[Step, ...] = (
+        ("M", (points[0],)),
+        *(("C", points[place : place + 3]) for place in pieces),
+    )
+    return Shape(steps, stroke=color, width=1.3, dashed=dashed)
+
+
+# --- below the graph -------------------------------------------------------------------------------
+
+
+def _foot(picture: Picture) -> Iterator[Mark]:
+    """What the looks mean, and what was left out."""
+    middle = _FOOT / 2
+    if picture.legend:
+        yield from _legend(picture, middle)
+        middle += _FOOT
+    if picture.note:
+        yield Text(0, middle + 4, picture.note, style.LABEL_SIZE, style.QUIET)
+
+
+def _legend(picture: Picture, middle: float) -> Iterator[Mark]:
+    kinds = {box.kind for box in picture.boxes if not box.output}
+    names = {
+        "leaf": "leaf: wants a gradient",
+        "constant": "constant",
+        "computed": "computed",
+        "folded": "folded",
+    }
+    shown = [kind for kind in names if kind in kinds]
+    x = 0.0
+    for look_name, words in [*((kind, names[kind]) for kind in shown), ("output", "output")]:
+        look = style.LOOKS[look_name]
+        swatch = rounded(x, middle - 5.5, 17, 11, 3)
+        thickness = min(look.border_width, 1.75)
+        yield Shape(swatch, look.header, look.border, thickness, look.dashed)
+        yield Text(x + 23, middle + 4, words, style.LABEL_SIZE, style.QUIET)
+        x += 23 + width(words, style.LABEL_SIZE) + 16
+    texts = [(arrow.label, arrow.content) for arrow in picture.arrows if arrow.flows]
+    words = "on an edge: the local derivative" * any(content for _, content in texts)
+    if any(label.startswith("g ↦") for label, _ in texts):
+        words += ", or" * bool(words) + " what becomes of g, the gradient of the box it leads to"
+    if words:
+        yield Text(x, middle + 4, words.strip(), style.LABEL_SIZE, style.DERIVATIVE)
+
+
+def _right_end(mark: Mark) -> float:
+    return mark.x + width(mark.text, mark.size) if isinstance(mark, Text) else 0.0

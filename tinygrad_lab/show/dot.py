@@ -1,0 +1,81 @@
+"""A picture as DOT, for whoever wants to go on with Graphviz."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_lab.show import style
+from tinygrad_lab.show.measure import Matrix
+from tinygrad_lab.show.picture import Arrow, Box, Content, Picture
+
+__all__ = ["to_dot"]
+
+
+def to_dot(picture: Picture) -> str:
+    """A directed graph with a node for each box, an edge for each arrow, a cluster a module."""
+    from graphviz import Digraph, escape
+
+    graph = Digraph(graph_attr={"rankdir": picture.direction, "label": escape(picture.note)})
+    graph.attr(tooltip=escape(picture.title), fontname="Helvetica,Arial,sans-serif")
+    graph.attr("node", shape="box", style="rounded,filled", fontname="Helvetica,Arial,sans-serif")
+    graph.attr("edge", fontname="Helvetica,Arial,sans-serif", fontsize="12")
+    clusters: dict[str, Any] = {"": graph}
+    for frame in picture.frames:
+        clusters[frame.path] = Digraph(name=f"cluster {frame.path}")
+        look = {"style": "rounded,filled", "color": style.FRAME_BORDER, "fillcolor": style.FRAMES[0]}
+        clusters[frame.path].attr(label=escape(frame.title), labeljust="l", **look)
+    for box in picture.boxes:
+        label = "\n".join(map(escape, _box_lines(box)))
+        clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **_look(box))
+    for frame in reversed(picture.frames):
+        clusters[frame.parent].subgraph(clusters[frame.path])
+    for arrow in picture.arrows:
+        color = style.LINE if arrow.flows else style.FAINT_LINE
+        graph.edge(
+            arrow.source,
+            arrow.target,
+            label=escape(_arrow_text(arrow)),
+            fontcolor=style.DERIVATIVE,
+            color=color,
+            style="solid" if arrow.flows else "dashed",
+            tooltip=_tip(arrow.tooltip),
+        )
+    return str(graph.source)
+
+
+def _tip(tooltip: str) -> str:
+    from graphviz import escape
+
+    # A space where there is none: otherwise Graphviz would show the label instead.
+    return str(escape(tooltip or " "))
+
+
+def _look(box: Box) -> dict[str, str]:
+    look = style.LOOKS["output" if box.output else box.kind]
+    dashes = ",dashed" if style.LOOKS[box.kind].dashed else ""
+    return {
+        "fillcolor": look.header,
+        "color": look.border,
+        "penwidth": str(look.border_width),
+        "peripheries": "2" if look.double else "1",
+        "style": f"rounded,filled{dashes}",
+    }
+
+
+def _box_lines(box: Box) -> list[str]:
+    lines = [f"{box.name} = {box.equation}" if box.equation else box.name]
+    for row in box.rows:
+        first, *others = _content_lines(row.content)
+        lines += [f"{row.label} {first}".strip(), *others]
+    return lines
+
+
+def _arrow_text(arrow: Arrow) -> str:
+    content = "\n".join(_content_lines(arrow.content))
+    return f"{arrow.label} = {content}" if content else arrow.label
+
+
+def _content_lines(content: Content) -> list[str]:
+    if isinstance(content, Matrix):
+        return [f"[{', '.join(row)}]" for row in content.rows]
+    return list(content)

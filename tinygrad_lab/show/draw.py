@@ -1,0 +1,70 @@
+"""draw: a picture of a computation."""
+
+from __future__ import annotations
+
+
+from typing import Any
+
+from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.graph import Graph, graph
+from tinygrad_lab.show.drawing import Drawing
+from tinygrad_lab.show.picture import Direction, picture_of
+
+__all__ = ["draw"]
+
+
+def draw(
+    *outputs: Any,
+    direction: Direction = "LR",
+    values: bool = True,
+    gradients: bool = True,
+    local_derivatives: bool = True,
+    legend: bool = True,
+    most: int = 150,
+) -> Drawing:
+    """A picture of the graph that outputs were computed from.
+
+    A box is a value: what it is called, how it is computed, what it is, and its gradient, or
+    "not computed" where no sweep has come by. On each edge along which a gradient flows stands
+    the local derivative; between larger arrays the rule by which a gradient ``g`` goes back.
+    ``x * x`` has two edges, each with its own. Parts of modules stand in frames.
+
+    Args:
+        outputs: tensors, containers of tensors, or one ``Graph``. Tensors without a name are
+            called after the variable that holds them where this function is called.
+        direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
+        values: whether to show the values.
+        gradients: whether to show the gradients.
+        local_derivatives: whether to show the local derivatives.
+        legend: whether to say below the graph what its looks mean.
+        most: graphs of more nodes are folded to about so many boxes: calls of modules first,
+            then the middle of the graph. The picture says so.
+
+    Raises:
+        ArgumentError: for a direction or a limit that makes no sense.
+        ArgumentTypeError: for something that is not made of tensors.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> from tinygrad_lab.show import draw
+        >>> x, y, z = tg.scalar(-2.0), tg.scalar(5.0), tg.scalar(-4.0)
+        >>> f = (x + y) * z
+        >>> f.backward()
+        >>> draw(f)
+        <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
+    """
+    if direction not in ("LR", "TB"):
+        raise ArgumentError(f'direction must be "LR" or "TB", got {direction!r}.')
+    if most < 1:
+        raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
+    taken = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], Graph) else None
+    picture = picture_of(
+        taken or graph(*outputs),
+        direction=direction,
+        values=values,
+        gradients=gradients,
+        local_derivatives=local_derivatives,
+        legend=legend,
+        most=most,
+    )
+    return Drawing(picture)

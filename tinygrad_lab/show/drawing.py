@@ -1,0 +1,104 @@
+"""Drawing: a finished picture, to be looked at in a notebook or saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tinygrad_lab.errors import ArgumentError, DrawingError, MissingDependencyError
+from tinygrad_lab.show.compose import compose
+from tinygrad_lab.show.dot import to_dot
+from tinygrad_lab.show.marks import Scene
+from tinygrad_lab.show.paper import to_paper
+from tinygrad_lab.show.picture import Picture
+from tinygrad_lab.show.svg import to_svg
+
+__all__ = ["Drawing"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture of a graph; plain data that holds on to no tensor and can be pickled.
+
+    A notebook shows it by itself. The same graph gives the same bytes, in every process.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> from tinygrad_lab.show import draw
+        >>> x = tg.scalar(3.0)
+        >>> drawing = draw(x * x)
+        >>> drawing
+        <Drawing of v₁: 2 boxes, 2 edges; .save("graph.svg") or .pdf, .png, .dot>
+        >>> drawing.svg[:4]
+        '<svg'
+    """
+
+    picture: Picture
+
+    @cached_property
+    def _scene(self) -> Scene:
+        return compose(self.picture)
+
+    @cached_property
+    def svg(self) -> str:
+        """The picture as SVG, with nothing that it would have to fetch.
+
+        Raises:
+            MissingDependencyError: if there is no Graphviz to place the boxes.
+        """
+        return to_svg(self._scene)
+
+    @cached_property
+    def dot(self) -> str:
+        """The graph in the language of Graphviz, for other programs."""
+        return to_dot(self.picture)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture to a file; returns its path.
+
+        Args:
+            path: ends in ``.svg``, ``.pdf``, ``.png`` or ``.dot``.
+
+        Raises:
+            ArgumentError: for another ending.
+            DrawingError: if the file cannot be written.
+            MissingDependencyError: if something has to be installed first.
+        """
+        path = Path(path)
+        write = self._writers().get(path.suffix.lower())
+        if write is None:
+            endings = ", ".join(self._writers())
+            raise ArgumentError(f"expected a file ending in {endings}; got {path.name!r}.")
+        if not path.parent.is_dir():
+            raise DrawingError(f"there is no directory {str(path.parent)!r} to save in.")
+        try:
+            write(path)
+        except OSError as error:
+            raise DrawingError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
+        return path
+
+    def _writers(self) -> dict[str, Callable[[Path], Any]]:
+        return {
+            ".svg": lambda path: path.write_text(self.svg, encoding="utf-8", newline="\n"),
+            ".pdf": lambda path: to_paper(self._scene, path),
+            ".png": lambda path: to_paper(self._scene, path),
+            ".dot": lambda path: path.write_text(self.dot, encoding="utf-8", newline="\n"),
+        }
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What notebooks show: the picture, or in words what it takes to see one."""
+        try:
+            return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+        except MissingDependencyError as error:
+            return {"text/plain": f"{self!r}\n{error}"}
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        what = self.picture.title.rpartition(" of ")[2]
+        counts = f"{len(self.picture.boxes)} boxes, {len(self.picture.arrows)} edges"
+        return f'<Drawing of {what}: {counts}; .save("graph.svg") or .pdf, .png, .dot>'

@@ -1,0 +1,114 @@
+"""What a picture is made of once everything has its place: texts and shapes, in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+__all__ = ["Anchor", "Group", "Mark", "Scene", "Shape", "Text", "polygon", "polyline", "rounded"]
+
+Anchor = Literal["start", "middle", "end"]
+"""Which end of a text stands at its ``x``."""
+Point = tuple[float, float]
+Step = tuple[Literal["M", "L", "C", "Z"], tuple[Point, ...]]
+
+_ROUND = 0.5522847498
+"""How far the control points of a quarter circle lie from its ends, in radii."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A line of text; ``y`` is its baseline."""
+
+    x: float
+    y: float
+    text: str
+    size: float
+    color: str
+    anchor: Anchor = "start"
+    bold: bool = False
+    italic: bool = False
+    rest: str = ""
+    """More text on the same line, in the weight that ``text`` is not in."""
+
+    def moved(self, dx: float, dy: float) -> Text:
+        return replace(self, x=self.x + dx, y=self.y + dy)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Lines and curves: the steps of an SVG path."""
+
+    steps: tuple[Step, ...]
+    fill: str | None = None
+    stroke: str | None = None
+    width: float = 1.0
+    dashed: bool = False
+
+    def moved(self, dx: float, dy: float) -> Shape:
+        return replace(
+            self,
+            steps=tuple(
+                (command, tuple((x + dx, y + dy) for x, y in points))
+                for command, points in self.steps
+            ),
+        )
+
+
+Mark = Text | Shape
+
+
+@dataclass(frozen=True)
+class Group:
+    """Marks that belong together, with what is said when somebody points at them."""
+
+    role: str
+    key: str
+    tooltip: str
+    marks: tuple[Mark, ...]
+
+    def moved(self, dx: float, dy: float) -> Group:
+        return replace(self, marks=tuple(mark.moved(dx, dy) for mark in self.marks))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture in its final form, from the bottom layer to the top one."""
+
+    width: float
+    height: float
+    title: str
+    groups: tuple[Group, ...]
+
+
+def polyline(points: Iterable[Point]) -> tuple[Step, ...]:
+    """Straight lines from point to point."""
+    first, *others = points
+    return (("M", (first,)), *(("L", (point,)) for point in others))
+
+
+def polygon(points: Iterable[Point]) -> tuple[Step, ...]:
+    """A closed figure."""
+    return (*polyline(points), ("Z", ()))
+
+
+def rounded(
+    x: float, y: float, width: float, height: float, radius: float, *, bottom: bool = True
+) -> tuple[Step, ...]:
+    """A rectangle with round corners; with ``bottom=False`` the lower two are square."""
+    low = radius if bottom else 0.0
+    right, end = x + width, y + height
+    near, low_near = radius * (1 - _ROUND), low * (1 - _ROUND)
+    return (
+        ("M", ((x + radius, y),)),
+        ("L", ((right - radius, y),)),
+        ("C", ((right - near, y), (right, y + near), (right, y + radius))),
+        ("L", ((right, end - low),)),
+        ("C", ((right, end - low_near), (right - low_near, end), (right - low, end))),
+        ("L", ((x + low, end),)),
+        ("C", ((x + low_near, end), (x, end - low_near), (x, end - low))),
+        ("L", ((x, y + radius),)),
+        ("C", ((x, y + near), (x + near, y), (x + radius, y))),
+        ("Z", ()),
+    )

@@ -1,0 +1,102 @@
+"""A scene as PDF or PNG, by matplotlib and the font that it brings along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tinygrad_lab.errors import MissingDependencyError
+from tinygrad_lab.show.marks import Scene, Shape, Text
+
+__all__ = ["to_paper"]
+
+_FONT = "DejaVu Sans"
+_POINTS = 72
+_DOTS = 192
+"""Dots per inch of a PNG: sharp on a projector."""
+
+
+def to_paper(scene: Scene, path: Path) -> None:
+    """Write a scene to a file ending in ``.pdf`` or ``.png``; one unit is a point.
+
+    Raises:
+        MissingDependencyError: if matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path.suffix} files are written by matplotlib: pip install matplotlib. "
+            ".svg needs nothing."
+        ) from error
+    figure = Figure(figsize=(scene.width / _POINTS, scene.height / _POINTS), facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, scene.width)
+    axes.set_ylim(scene.height, 0)
+    for layer, mark in enumerate(mark for group in scene.groups for mark in group.marks):
+        if isinstance(mark, Text):
+            _add_text(axes, mark, layer)
+        else:
+            _add_shape(axes, mark, layer)
+    # No date and no version in the file: the same picture is the same bytes.
+    nothing = {"CreationDate": None, "Producer": None, "Creator": None}
+    metadata = nothing if path.suffix.lower() == ".pdf" else {"Software": None}
+    with matplotlib.rc_context({"pdf.fonttype": 42}):  # TrueType: text stays text
+        figure.savefig(path, dpi=_DOTS, metadata=metadata)
+
+
+def _add_text(axes: Any, mark: Text, layer: int) -> None:
+    runs = [(mark.text, "bold" if mark.bold else "normal")]
+    if mark.rest:
+        runs.append((mark.rest, "normal" if mark.bold else "bold"))
+    widths = [_width(text, mark.size, weight) for text, weight in runs]
+    x = mark.x - sum(widths) * {"start": 0.0, "middle": 0.5, "end": 1.0}[mark.anchor]
+    for (text, weight), width in zip(runs, widths, strict=True):
+        axes.text(
+            x,
+            mark.y,
+            text,
+            fontsize=mark.size,
+            fontfamily=_FONT,
+            weight=weight,
+            style="italic" if mark.italic else "normal",
+            color=mark.color,
+            va="baseline",
+            zorder=layer,
+            parse_math=False,
+        )
+        x += width
+
+
+def _width(text: str, size: float, weight: str) -> float:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family=_FONT, size=size, weight=weight)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+
+
+def _add_shape(axes: Any, shape: Shape, layer: int) -> None:
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Outline
+
+    codes = {"M": Outline.MOVETO, "L": Outline.LINETO, "C": Outline.CURVE4}
+    vertices: list[tuple[float, float]] = []
+    commands: list[Any] = []
+    for command, points in shape.steps:
+        vertices.extend(points or [(0.0, 0.0)])
+        commands.extend([codes.get(command, Outline.CLOSEPOLY)] * max(1, len(points)))
+    axes.add_patch(
+        PathPatch(
+            Outline(vertices, commands),
+            facecolor=shape.fill or "none",
+            edgecolor=shape.stroke or "none",
+            linewidth=shape.width if shape.stroke else 0,
+            linestyle=(0, (4, 3)) if shape.dashed else "solid",
+            zorder=layer,
+        )
+    )

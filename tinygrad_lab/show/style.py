@@ -1,0 +1,52 @@
+"""Colours and sizes of a picture, all in one place.
+
+The hues are blue and orange of Okabe & Ito (2008), which people with any colour vision tell
+apart, darkened until text in them has a contrast of at least 4.5 : 1 on white (WCAG 2.2, AA).
+No meaning hangs on a hue alone: kinds of boxes also differ in their border.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["FONTS", "LOOKS", "Look"]
+
+FONTS = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif"
+
+INK = "#1b1f24"
+QUIET = "#5c6370"
+VALUE = INK
+GRADIENT = "#b3420a"
+DERIVATIVE = "#00618f"
+LINE = "#4a5260"
+FAINT_LINE = "#9aa1ac"
+PAPER = "#ffffff"
+PILL = "#e8f2f9"
+FRAMES = ("#f6f7f9", "#eff1f4")
+"""The grounds of frames, and of frames in frames, in turn."""
+FRAME_BORDER = "#c9ced6"
+
+NAME_SIZE = 15.0
+TEXT_SIZE = 13.0
+LABEL_SIZE = 11.5
+DERIVATIVE_SIZE = 12.5
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a kind of box looks."""
+
+    header: str
+    border: str
+    border_width: float = 1.25
+    dashed: bool = False
+    double: bool = False
+
+
+LOOKS = {
+    "leaf": Look(header="#d6e9f8", border="#0072b2"),
+    "constant": Look(header=PAPER, border="#7d8590", dashed=True),
+    "computed": Look(header="#eceef1", border="#4a5260"),
+    "folded": Look(header="#eceef1", border="#4a5260", double=True),
+    "output": Look(header="#fde6cf", border="#c25700", border_width=2.5),
+}

@@ -1,0 +1,198 @@
+"""From words to blocks: how large a box or a label is, and where in it each text stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tinygrad_lab.show import style
+from tinygrad_lab.show.marks import Anchor, Mark, Shape, Text, polyline, rounded
+from tinygrad_lab.show.measure import Matrix, width
+from tinygrad_lab.show.picture import Arrow, Box, Content, Direction, Row
+
+__all__ = ["Block", "typeset_arrow", "typeset_box"]
+
+_SIDE = 12.0
+_RADIUS = 7.0
+_HEADER = 30.0
+_GAP = 16.0
+_LEADING = 17.0
+_CELL_GAP = 9.0
+_BRACKET = 5.0
+_BASELINE = 0.36
+"""From the middle of a line down to its baseline, in font sizes."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Marks within a rectangle whose upper left corner is (0, 0)."""
+
+    width: float
+    height: float
+    marks: tuple[Mark, ...]
+
+    def at(self, x: float, y: float) -> tuple[Mark, ...]:
+        """The marks with that corner at (x, y)."""
+        return tuple(mark.moved(x, y) for mark in self.marks)
+
+
+# --- boxes -----------------------------------------------------------------------------------------
+
+
+def typeset_box(box: Box) -> Block:
+    """A header with the name and the equation, below it a line for value and gradient."""
+    title = _title(box)
+    rows = [(row, _row_content(row)) for row in box.rows]
+    inner = max(
+        [title.width, *(_label_width(row) + content.width for row, content in rows)], default=0.0
+    )
+    total_width = max(inner + 2 * _SIDE, 46.0)
+    heights = [content.height + 7 for _, content in rows]
+    total_height = _HEADER + sum(heights) + (5 if rows else 0)
+    marks = [
+        *_outline(box, total_width, total_height),
+        *title.at((total_width - title.width) / 2, (_HEADER - title.height) / 2),
+    ]
+    y = _HEADER + 2
+    for (row, content), height in zip(rows, heights, strict=True):
+        middle = y + height / 2
+        if row.label:
+            marks.append(_line(_SIDE, middle, row.label, style.LABEL_SIZE, style.QUIET))
+            x = total_width - _SIDE - content.width
+        else:
+            x = (total_width - content.width) / 2
+        marks.extend(content.at(x, middle - content.height / 2))
+        y += height
+    return Block(total_width, total_height, tuple(marks))
+
+
+def _title(box: Box) -> Block:
+    """The name in bold, and the equation."""
+    rest = f" = {box.equation}" if box.equation else ""
+    wide = width(box.name, style.NAME_SIZE, bold=True) + width(rest, style.NAME_SIZE)
+    line = _line(wide / 2, _LEADING / 2, box.name, style.NAME_SIZE, style.INK, "middle", bold=True)
+    return Block(wide, _LEADING, (replace(line, rest=rest),))
+
+
+def _outline(box: Box, wide: float, high: float) -> Iterator[Shape]:
+    look = style.LOOKS["output" if box.output else box.kind]
+    frame = rounded(0, 0, wide, high, _RADIUS)
+    only_header = not box.rows
+    yield Shape(frame, fill=look.header if only_header else style.PAPER)
+    if not only_header:
+        yield Shape(rounded(0, 0, wide, _HEADER, _RADIUS, bottom=False), fill=look.header)
+        line = polyline([(0, _HEADER), (wide, _HEADER)])
+        yield Shape(line, stroke=look.border, width=0.75, dashed=look.dashed)
+    if look.double:
+        inner = rounded(3, 3, wide - 6, high - 6, _RADIUS - 3)
+        yield Shape(inner, stroke=look.border, width=0.75)
+    dashed = style.LOOKS[box.kind].dashed
+    yield Shape(frame, stroke=look.border, width=look.border_width, dashed=dashed)
+
+
+def _label_width(row: Row) -> float:
+    return width(row.label, style.LABEL_SIZE) + _GAP if row.label else 0.0
+
+
+def _row_content(row: Row) -> Block:
+    color = style.GRADIENT if row.label == "gradient" else style.VALUE
+    if not row.known:
+        color = style.QUIET
+    return _content(row.content, style.TEXT_SIZE, color, italic=not row.known)
+
+
+# --- labels of arrows ------------------------------------------------------------------------------
+
+
+def typeset_arrow(arrow: Arrow, direction: Direction) -> Block | None:
+    """The label of an arrow on a tinted ground; None if it has none."""
+    if not (arrow.label or arrow.content):
+        return None
+    size = style.DERIVATIVE_SIZE
+    color = style.DERIVATIVE if arrow.flows else style.QUIET
+    if isinstance(arrow.content, Matrix):
+        parts = [
+            _text_block(f"{arrow.label} = ", size, color),
+            _matrix(arrow.content, size, color),
+        ]
+        return _on_a_pill(parts, stacked=direction == "LR")
+    label = f"{arrow.label} = " if arrow.content else arrow.label
+    return _on_a_pill([_text_block(label, size, color, rest="".join(arrow.content))])
+
+
+def _text_block(text: str, size: float, color: str, rest: str = "") -> Block:
+    wide = width(text, size) + width(rest, size, bold=True)
+    line = _line(wide / 2, _LEADING / 2, text, size, color, "middle")
+    return Block(wide, _LEADING, (replace(line, rest=rest),))
+
+
+def _on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
+    """Blocks side by side, or one below the other, on a tinted ground."""
+    widths, heights = [block.width for block in blocks], [block.height for block in blocks]
+    side, above = 7.0, 2.5
+    wide = (max(widths) if stacked else sum(widths)) + 2 * side
+    gap = 3.0
+    high = (sum(heights) + gap * (len(blocks) - 1) if stacked else max(heights)) + 2 * above
+    marks: list[Mark] = [Shape(rounded(0, 0, wide, high, min(high / 2, 11)), fill=style.PILL)]
+    x, y = side, above
+    for block in blocks:
+        if stacked:
+            marks += block.at((wide - block.width) / 2, y)
+            y += block.height + gap
+        else:
+            marks += block.at(x, (high - block.height) / 2)
+            x += block.width
+    return Block(wide, high, tuple(marks))
+
+
+# --- contents --------------------------------------------------------------------------------------
+
+
+def _content(content: Content, size: float, color: str, *, italic: bool = False) -> Block:
+    if isinstance(content, Matrix):
+        return _matrix(content, size, color)
+    wide = max((width(line, size) for line in content), default=0.0)
+    lines = tuple(
+        _line(wide, (place + 0.5) * _LEADING, line, size, color, "end", italic=italic)
+        for place, line in enumerate(content)
+    )
+    return Block(wide, len(content) * _LEADING, lines)
+
+
+def _matrix(matrix: Matrix, size: float, color: str) -> Block:
+    """Numbers in columns between square brackets."""
+    columns = list(zip(*matrix.rows, strict=True))
+    widths = [max(width(cell, size) for cell in column) for column in columns]
+    rights: list[float] = []
+    x = _BRACKET
+    for one in widths:
+        x += one + (_CELL_GAP if rights else 0)
+        rights.append(x)
+    wide, high = x + _BRACKET, len(matrix.rows) * _LEADING + 2
+    cells = [
+        _line(right, 1 + (place + 0.5) * _LEADING, cell, size, color, "end")
+        for place, row in enumerate(matrix.rows)
+        for cell, right in zip(row, rights, strict=True)
+    ]
+    brackets = [
+        polyline([(end, 0.5), (side, 0.5), (side, high - 0.5), (end, high - 0.5)])
+        for side, end in ((0.5, 4.0), (wide - 0.5, wide - 4.0))
+    ]
+    lines = [Shape(bracket, stroke=color, width=1.0) for bracket in brackets]
+    return Block(wide, high, (*cells, *lines))
+
+
+def _line(
+    x: float,
+    middle: float,
+    text: str,
+    size: float,
+    color: str,
+    anchor: Anchor = "start",
+    *,
+    bold: bool = False,
+    italic: bool = False,
+) -> Text:
+    """A line of text around the height ``middle``."""
+    y = middle + _BASELINE * size
+    return Text(x, y, text, size, color, anchor, bold=bold, italic=italic)
