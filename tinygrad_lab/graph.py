@@ -18,8 +18,9 @@ import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.backends import Array, namespaces
-from tinygrad_lab.backward import ancestors
+from tinygrad_lab.backward import ancestors, sweep
 from tinygrad_lab.errors import ArgumentTypeError
+from tinygrad_lab.history import inputs_with_history, run_composite
 from tinygrad_lab.node import Node
 from tinygrad_lab.ops.declaration import Op
 from tinygrad_lab.site import Line, is_library
@@ -235,18 +236,66 @@ class Graph:
         [('x', 0), ('x', 1)]
     """
 
-    def __init__(self, outputs: list[Node], names: Mapping[Node, str] | None = None) -> None:
-        names = names or {}
+    def __init__(
+        self,
+        outputs: list[Node],
+        names: Mapping[Node, str] | None = None,
+        opened: Mapping[Node, Node] | None = None,
+    ) -> None:
+        self._names = dict(names or {})
+        self._opened = dict(opened or {})
         nodes: dict[Node, GraphNode] = {}
-        for node in ancestors(outputs):
+        for node in self._in_order(outputs):
             inputs = tuple(
-                (position, nodes[input_node])
+                (position, nodes[self._opened.get(input_node, input_node)])
                 for position, input_node in enumerate(node.inputs)
                 if input_node is not None
             )
-            nodes[node] = GraphNode(len(nodes), node, node.name or names.get(node), inputs)
+            name = node.name or self._names.get(node)
+            nodes[node] = GraphNode(len(nodes), node, name, inputs)
         self.nodes = tuple(nodes.values())
-        self.outputs = tuple(nodes[node] for node in outputs)
+        self.outputs = tuple(nodes[self._opened.get(node, node)] for node in outputs)
+
+    def _in_order(self, outputs: list[Node]) -> list[Node]:
+        """The nodes, inputs first. Creation tells the order, but not of what was opened later."""
+        if not self._opened:
+            return ancestors(outputs)
+        placed: dict[Node, None] = {}
+        waiting = [self._opened.get(node, node) for node in outputs]
+        while waiting:
+            node = waiting[-1]
+            sources = [self._opened.get(one, one) for one in node.inputs if one is not None]
+            missing = [one for one in sources if one not in placed]
+            if node in placed or not missing:
+                placed[waiting.pop()] = None
+            else:
+                waiting.extend(reversed(missing))
+        return list(placed)
+
+    def opened(self) -> Graph:
+        """This graph with every fused op replaced by the small ops it is composed of.
+
+        They are run again on the inputs that the fused op kept. Where its gradient was kept, the
+        small ops get theirs. A fused op whose inputs were dropped stays as it is.
+
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> loss = tg.cross_entropy(
+            ...     tg.tensor([[1.0, 2.0]], requires_grad=True), tg.tensor([1]))
+            >>> len(tg.graph(loss)), len(tg.graph(loss).opened()) > 10
+            (3, True)
+        """
+        opened = dict(self._opened)
+        for one in self.nodes:
+            node: Any = one.node
+            if one.op is None or one.op.composite is None or not node.kept:
+                continue
+            inputs = inputs_with_history(node)
+            for position, source in enumerate(node.inputs):
+                if source in opened:
+                    inputs[position]._node = opened[source]
+            opened[node] = _opened_node(node, run_composite(node, inputs).node, inputs)
+        return Graph([one.node for one in self.outputs], self._names, opened)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -293,6 +342,18 @@ class Graph:
     def __repr__(self) -> str:
         outputs = ", ".join(node.label for node in self.outputs)
         return f"<Graph of {outputs}: {len(self.nodes)} nodes, {len(self.edges)} edges>"
+
+
+def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:
+    """The output of the small ops, with the fused op's name, line and gradient."""
+    ends = [x.node for x in inputs if isinstance(x, Tensor)]
+    made = set(ancestors([output], stop=ends)) - set(ends)
+    for node in made:
+        node.code, node.offset = fused.code, fused.offset
+    output.name = fused.name
+    if fused.gradient is not None:
+        sweep({output: fused.gradient}, within=made)
+    return output
 
 
 def _arrays_in(kept: Any) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from tinygrad_lab.backends import PYTHON, namespaces
 from tinygrad_lab.backward import ancestors, hooks, run_hooks, sweep
 from tinygrad_lab.context import changed, current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError
+from tinygrad_lab.history import inputs_with_history, run_composite, with_history
 from tinygrad_lab.node import Leaf, Node, unbroadcast
 from tinygrad_lab.tensor import Tensor, tensor
 
@@ -149,7 +150,7 @@ def pull_back_with_history(node: Node, g: Any) -> Iterator[tuple[Node, Tensor]]:
     named_nodes = op.named_arrays(node.inputs)
     needs = getattr(node, "plan").needs  # noqa: B009 - every op's node has one
     for rule, positions in getattr(node, "plan").steps:  # noqa: B009
-        asked = [_with_history(name, kept[name], named_nodes, node) for name in rule.asks]
+        asked = [with_history(name, kept[name], named_nodes, node) for name in rule.asks]
         gradients = rule.function(xp, g, *asked)
         for position, gradient in zip(
             positions, gradients if rule.joint else (gradients,), strict=True
@@ -162,43 +163,17 @@ def pull_back_with_history(node: Node, g: Any) -> Iterator[tuple[Node, Tensor]]:
             yield target, gradient
 
 
-def _with_history(name: str, value: Any, named_nodes: dict[str, Any], node: Node) -> Any:
-    """Something that was kept, as the Tensor it was: an input or the output of its node."""
-    source = node if name == "out" else named_nodes.get(name)
-    if isinstance(source, tuple):
-        return tuple(map(_rejoined, value, source))
-    return _rejoined(value, source)
-
-
-def _rejoined(value: Any, source: Node | None) -> Any:
-    if value.__class__ not in namespaces or isinstance(value, bool | int):
-        return value
-    joined = Tensor()
-    joined._data = value
-    joined._node = None
-    if source is not None:
-        if source.requires_grad:
-            joined._node = source
-        else:
-            joined._origin = source
-    return joined
-
-
 def _pull_back_through_composite(node: Any, g: Tensor) -> Iterator[tuple[Node, Tensor]]:
     """The gradient of a fused op, through the small ops it is composed of."""
-    kept, plan = node.kept, node.plan
-    named = plan.op.named_arrays(node.inputs)
-    arguments: list[Any] = []
-    for name in plan.op.inputs:
-        argument = _with_history(name, kept[name], named, node)
-        arguments += argument if isinstance(argument, tuple) else (argument,)
+    plan = node.plan
+    arguments = inputs_with_history(node)
     # One input may have been computed from another: each gets a node of its own to stop at.
     for position, needed in enumerate(plan.needs):
         if needed:
             arguments[position] = ops.alias(arguments[position])
     stops = [position for position, needed in enumerate(plan.needs) if needed]
+    out = run_composite(node, arguments)
     with changed(grad_enabled=True, composing=True):
-        out = plan.op.composite(*arguments, **node.attributes)
         variables = [arguments[position] for position in stops]
         gradients = gradients_of(out, variables, [g], create_graph=True)
     for position, gradient in zip(stops, gradients, strict=True):

@@ -102,7 +102,9 @@ def _power_by_exponent(xp: Any, g: Any, x: Any, out: Any) -> Any:
 
 def _negative_power(x: Any, y: Any) -> str | None:
     """Why integers to the power of integers failed."""
-    if any(isinstance(one, float) or getattr(one, "dtype", np.dtype(int)).kind == "f" for one in (x, y)):
+    if any(
+        isinstance(one, float) or getattr(one, "dtype", np.dtype(int)).kind == "f" for one in (x, y)
+    ):
         return None
     return (
         "expected exponents of 0 or more for integers, got a negative one: "

@@ -19,7 +19,7 @@ from tinygrad_lab.site import line_of, user_site
 if TYPE_CHECKING:
     from tinygrad_lab.ops.declaration import Op
 
-__all__ = ["describe", "explained", "missing_axis", "shape_of"]
+__all__ = ["describe", "explained", "in_full", "missing_axis", "shape_of"]
 
 
 def describe(x: Any) -> str:
@@ -44,18 +44,24 @@ def explained(
 ) -> TinygradLabError:
     """The error to raise where a forward failed with ``error``."""
     reason, kind = _reason(op, arrays, attributes, error)
-    parts = [f"{op.name}: {reason}"]
     names = op.inputs[:-1] if op.variadic else op.inputs
-    for position, x in enumerate(inputs):
-        rest = position - len(names)
-        label = names[position] if rest < 0 else f"{op.inputs[-1]}[{rest}]"
-        parts.append(f"  {label}: {describe(x)}")
+    rest = [f"{op.inputs[-1]}[{position}]" for position in range(len(inputs) - len(names))]
+    labelled = dict(zip([*names, *rest], inputs, strict=False))
+    return kind(in_full(op.name, reason, labelled, attributes))
+
+
+def in_full(
+    name: str, reason: str, inputs: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> str:
+    """A message that says what is wrong, in which op, with which tensors, on which line."""
+    parts = [f"{name}: {reason}"]
+    parts += [f"  {label}: {describe(x)}" for label, x in inputs.items()]
     if attributes:
         parts.append("  " + ", ".join(f"{k}={v!r:.60}" for k, v in attributes.items()))
     line = line_of(*user_site())
     if line is not None:
         parts.append(f"  at {line}")
-    return kind("\n".join(parts))
+    return "\n".join(parts)
 
 
 def _reason(

@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_lab.backward import Cotangents
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.declaration import op
-from tinygrad_lab.ops.explain import explained, missing_axis, shape_of
+from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
 
 
 def _other_size(x: Any, *, shape: Any) -> str | None:
@@ -130,8 +130,8 @@ def concat(tensors: Sequence[Any], axis: int | None = 0) -> Any:
     """Tensors joined along an axis that they have (None: flattened first)."""
     tensors = tuple(tensors)
     if not tensors:
-        none = ShapeError("expected at least one tensor, got none.")
-        raise explained(_concat.op, (), (), {"axis": axis}, none)
+        reason = "expected at least one tensor, got none."
+        raise ShapeError(in_full("concat", reason, {}, {"axis": axis}))
     if axis is None:
         return _concat(*map(flatten, tensors), axis=0)
     return _concat(*tensors, axis=axis)

@@ -1,0 +1,55 @@
+"""What nodes keep, as the Tensors it was: raw arrays joined to the nodes they belong to.
+
+Nodes hold raw arrays. To run a rule so that its own work is recorded, or to run a fused op again
+as the small ops it is composed of, the arrays get their history back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.context import changed
+from tinygrad_lab.node import Node
+from tinygrad_lab.tensor import Tensor
+
+__all__ = ["inputs_with_history", "run_composite", "with_history"]
+
+
+def with_history(name: str, value: Any, named_nodes: dict[str, Any], node: Node) -> Any:
+    """Something that a node kept, as the Tensor it was: one of its inputs, or its output."""
+    source = node if name == "out" else named_nodes.get(name)
+    if isinstance(source, tuple):
+        return tuple(map(_rejoined, value, source))
+    return _rejoined(value, source)
+
+
+def _rejoined(value: Any, source: Node | None) -> Any:
+    if value.__class__ not in namespaces or isinstance(value, bool | int):
+        return value
+    joined = Tensor()
+    joined._data = value
+    joined._node = None
+    if source is not None:
+        if source.requires_grad:
+            joined._node = source
+        else:
+            joined._origin = source
+    return joined
+
+
+def inputs_with_history(node: Any) -> list[Any]:
+    """The inputs of a node of a fused op, as Tensors; it keeps them all."""
+    op = node.plan.op
+    named = op.named_arrays(node.inputs)
+    inputs: list[Any] = []
+    for name in op.inputs:
+        value = with_history(name, node.kept[name], named, node)
+        inputs += value if isinstance(value, tuple) else (value,)
+    return inputs
+
+
+def run_composite(node: Any, inputs: list[Any]) -> Tensor:
+    """A fused op again, as the small ops it is composed of."""
+    with changed(grad_enabled=True, composing=True, scope=node.scope):
+        return node.plan.op.composite(*inputs, **node.attributes)
