@@ -73,8 +73,26 @@ def describe() -> dict[str, str]:
             facts[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             facts[package] = "from source" if installed(package) else "not installed"
+    facts["BLAS"] = _blas()
     facts["threads"] = "1 (BLAS, PyTorch)"
     return facts
+
+
+def _blas() -> str:
+    """NumPy's BLAS and, where threadpoolctl can tell, the kernels it has chosen.
+
+    OpenBLAS takes slower ones on processors that are newer than itself.
+    """
+    import numpy as np
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    name = f"{blas['name']} {blas['version']}"
+    if not installed("threadpoolctl"):
+        return name
+    from threadpoolctl import threadpool_info
+
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return ", ".join([name, *(f"{pool.get('architecture', '?')} kernels" for pool in pools)])
 
 
 def _processor() -> str:

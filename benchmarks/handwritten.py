@@ -104,7 +104,7 @@ def gru(x: Array, p: Parameters, suffix: str) -> tuple[Array, list[tuple[Array, 
     batch, steps = x.shape[:2]
     h = np.zeros((batch, HIDDEN), x.dtype)
     outputs = np.empty((batch, steps, HIDDEN), x.dtype)
-    kept = []
+    kept: list[tuple[Array, ...]] = []
     for t in _order(steps, suffix):
         from_state = h @ weight.T + bias
         r = sigmoid(from_input[:, t, R] + from_state[:, R])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,16 +42,16 @@ class Training:
 class Chain:
     """``length`` elementwise operations, alternately a product and a sum: h = h·w, h = h + b.
 
-    With gradients for ``w`` and ``b`` every product must keep its h; with ``constants`` (w and b
-    are two Python floats) nothing needs to be kept.
+    Where ``w`` and ``b`` are arrays that want gradients, every product must keep its h. With
+    ``constants`` they are two Python floats, and nothing needs to be kept.
     """
 
     size: int
     length: int
     constants: bool
     x: Array
-    w: Array | float
-    b: Array | float
+    w: Any
+    b: Any
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class Section:
 
     title: str
     header: Cells
-    lines: list[Cells]
+    lines: Sequence[Cells]
     notes: list[str] = field(default_factory=list)
 
 

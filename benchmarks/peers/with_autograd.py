@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import autograd.numpy as np
 from autograd import value_and_grad
@@ -116,8 +117,8 @@ class Autograd(Participant):
     """A function of a dictionary, differentiated."""
 
     name = "HIPS autograd"
-    arguments: dict[str, object]
-    value_and_gradients: Callable[[dict[str, object]], tuple[float, dict[str, Array]]]
+    arguments: dict[str, Any]
+    value_and_gradients: Callable[[dict[str, Any]], tuple[float, dict[str, Array]]]
 
     def reset(self) -> None:
         """Nothing to reset unless there are weights."""
@@ -175,7 +176,7 @@ class ScalarChainsStep(Autograd):
     """Chains of Python floats."""
 
     def __init__(self, problem: ScalarChains) -> None:
-        def loss(p: dict[str, list[float]]) -> float:
+        def loss(p: dict[str, Any]) -> Any:
             ends = []
             for h, w, b in zip(p["x"], p["w"], p["b"], strict=True):
                 for _ in range(problem.links):

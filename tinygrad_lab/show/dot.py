@@ -22,7 +22,11 @@ def to_dot(picture: Picture) -> str:
     clusters: dict[str, Any] = {"": graph}
     for frame in picture.frames:
         clusters[frame.path] = Digraph(name=f"cluster {frame.path}")
-        look = {"style": "rounded,filled", "color": style.FRAME_BORDER, "fillcolor": style.FRAMES[0]}
+        look = {
+            "style": "rounded,filled",
+            "color": style.FRAME_BORDER,
+            "fillcolor": style.FRAMES[0],
+        }
         clusters[frame.path].attr(label=escape(frame.title), labeljust="l", **look)
     for box in picture.boxes:
         label = "\n".join(map(escape, _box_lines(box)))

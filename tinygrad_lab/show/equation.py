@@ -127,15 +127,14 @@ def attribute_text(value: Any) -> str:
 
 
 def _slice_text(value: slice) -> str:
-    start, stop, step = ("" if one is None else number(one) for one in
-                         (value.start, value.stop, value.step))
+    start, stop, step = (
+        "" if one is None else number(one) for one in (value.start, value.stop, value.step)
+    )
     return f"{start}:{stop}" + (f":{step}" if step else "")
 
 
 def key_text(key: tuple[Any, ...], arrays: list[str]) -> str:
     """An index as it was written: ``[0, 1:, i]``, the arrays in it by their names."""
     waiting = iter(arrays)
-    parts = [
-        "None" if part is None else attribute_text(part) or next(waiting, "…") for part in key
-    ]
+    parts = ["None" if part is None else attribute_text(part) or next(waiting, "…") for part in key]
     return f"[{', '.join(parts)}]"

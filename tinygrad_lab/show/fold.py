@@ -94,7 +94,9 @@ def _fits(units: list[Unit], most: int) -> bool:
         return True
     unit_of = _unit_of(units)
     pairs = Counter(
-        (unit_of[source.index], unit_of[node.index]) for node in members for _, source in node.inputs
+        (unit_of[source.index], unit_of[node.index])
+        for node in members
+        for _, source in node.inputs
     )
     lines = sum(min(count, _PARALLEL_EDGES) for pair, count in pairs.items() if pair[0] != pair[1])
     return lines <= _EDGES_PER_UNIT * most

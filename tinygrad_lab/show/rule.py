@@ -246,7 +246,10 @@ class _Writer:
             return "01"[function == "ones_like"], _ATOM
         if function == "put_at":
             return self._special(function, node)
-        return f"{function}({', '.join([*map(self.text, arguments), *self._keywords(node)])})", _ATOM
+        return (
+            f"{function}({', '.join([*map(self.text, arguments), *self._keywords(node)])})",
+            _ATOM,
+        )
 
     def _keywords(self, node: ast.Call) -> list[str]:
         said = [(one.arg, self.text(one.value)) for one in node.keywords]

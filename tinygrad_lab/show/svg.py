@@ -55,7 +55,9 @@ def _text_mark(mark: Text) -> str:
     attributes.append(f'fill="{mark.color}" xml:space="preserve"')
     rest = ""
     if mark.rest:
-        rest = f'<tspan font-weight="{"normal" if mark.bold else "bold"}">{_text(mark.rest)}</tspan>'
+        rest = (
+            f'<tspan font-weight="{"normal" if mark.bold else "bold"}">{_text(mark.rest)}</tspan>'
+        )
     return f"<text {' '.join(attributes)}>{_text(mark.text)}{rest}</text>"
 
 

