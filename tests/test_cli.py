@@ -161,6 +161,8 @@ class TestErrors:
             ("draw", 2, "FORMULA"),
             ("draw 'x +' x=1", 1, "x +"),
             ("draw 'x + y' x=1", 1, "y"),
+            ("draw x x=1 y=2", 1, "y"),
+            ("draw x^2 x=3", 1, "A power is written **"),
             ("draw x x", 2, "'x' is not of the form name=number"),
             ("draw x x=two", 2, "'two' is not a number"),
             ("draw x x=1 x=2", 2, "'x' is given twice"),
@@ -342,6 +344,14 @@ class TestDraw:
         result = succeed("draw", formula, "x=2", "y=3", "-o", "f.svg")
         expected = eval(formula, {"x": 2, "y": 3})
         assert result.stdout.startswith(f"f = {expected}\n")
+
+    def test_a_formula_may_name_its_result(self) -> None:
+        result = succeed("draw", "loss = (w - 1) ** 2", "w=3", "-o", "f.svg")
+        assert result.stdout.splitlines()[:2] == ["loss = 4", "dloss/dw = 4"]
+
+    def test_a_formula_of_numbers_alone_has_a_value_and_no_derivatives(self) -> None:
+        result = succeed("draw", "2 + 3 * 4", "-o", "f.svg")
+        assert result.stdout.splitlines() == ["f = 14", "picture: f.svg"]
 
     def test_values_may_be_any_python_float(self) -> None:
         result = succeed("draw", "x * y", "x=1e3", "y=-.5")

@@ -333,7 +333,7 @@ class TestFirstDerivatives:
 class TestSecondDerivatives:
     @all_fused
     def test_agree_with_central_differences_of_the_first(self, op: str) -> None:
-        @few
+        @settings(few, max_examples=4 if op == "gru" else 12)
         @given(cases(op, small=True))
         def check(case: Case) -> None:
             tensors = [tg.tensor(x, requires_grad=True) for x in case.inputs]
@@ -409,7 +409,7 @@ class TestSecondDerivatives:
         check()
 
     def test_an_input_that_is_computed_from_another_counts_both_ways(self) -> None:
-        w = tg.tensor(np.random.default_rng(0).normal(size=(3, 3)), requires_grad=True)
+        w = tg.tensor(np.random.default_rng(0).normal(size=(3, 3)))
 
         def loss(w: tg.Tensor) -> tg.Tensor:
             out = tg.linear(w * w, w)

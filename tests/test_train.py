@@ -510,5 +510,6 @@ class TestRun:
     def test_a_run_that_diverges_at_once_still_leaves_metrics_and_pictures(
         self, digits: tg.data.MNIST1D, tmp_path: Path
     ) -> None:
+        (tmp_path / "checkpoint.safetensors").write_text("of an earlier run")
         run(replace(self.experiment, settings=DIVERGING), digits, tmp_path)
         assert {file.name for file in tmp_path.iterdir()} == RUN_FILES - {"checkpoint.safetensors"}

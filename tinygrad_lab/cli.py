@@ -37,7 +37,7 @@ class _Failure(click.ClickException):
     """What could not be done, in one line; click shows it and ends with the exit code."""
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"error: {' '.join(self.format_message().split())}", file=file, err=True)
+        click.echo(f"error: {_in_one_line(self.format_message())}", file=file, err=True)
 
 
 class _Misuse(_Failure):
@@ -76,6 +76,18 @@ class _OneLineErrors(click.Group):
 def _misuse(error: click.UsageError) -> _Misuse:
     hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
     return _Misuse(error.format_message().rstrip(".") + hint)
+
+
+def _in_one_line(message: str) -> str:
+    """Join lines by what separates them: ``a:`` and ``b`` and ``c`` become ``a: b; c``."""
+    lines = (line.strip() for line in message.splitlines())
+    joined = ""
+    for line in lines:
+        # A caret that points into the line above it points nowhere in a single line.
+        if line.strip("^"):
+            separator = " " if joined.endswith((":", ".", ",", ";")) else "; "
+            joined += (separator if joined else "") + line
+    return joined
 
 
 def _describe(error: OSError) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "ShapeError",
     "StateDictError",
     "TinygradLabError",
+    "UnknownNameError",
 ]
 
 
@@ -48,6 +49,13 @@ class ArgumentTypeError(TinygradLabError, TypeError):
 
 class IndexingError(TinygradLabError, IndexError):
     """An index out of bounds, or of a form that cannot index."""
+
+
+class UnknownNameError(TinygradLabError, KeyError):
+    """A name that nothing here has."""
+
+    # KeyError shows its message as a quoted string.
+    __str__ = Exception.__str__
 
 
 class DeviceError(TinygradLabError, RuntimeError):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import CO_OPTIMIZED
 from types import FrameType
 from typing import Any
 
@@ -19,9 +20,9 @@ import numpy as np
 from tinygrad_lab import trees
 from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.backward import ancestors, sweep
-from tinygrad_lab.errors import ArgumentTypeError
+from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
 from tinygrad_lab.history import inputs_with_history, run_composite
-from tinygrad_lab.node import Node
+from tinygrad_lab.node import Node, unbroadcast
 from tinygrad_lab.ops.declaration import Op
 from tinygrad_lab.site import Line, is_library
 from tinygrad_lab.tensor import Tensor
@@ -99,13 +100,17 @@ class Edge:
         node: Any = self.target.node
         if not self.needs_gradient or (node.plan.keeps and not node.kept):
             return None
-        plan = node.plan
-        flowing = [p for _, positions in plan.steps for p in positions if plan.needs[p]]
-        contributions = dict(zip(flowing, node.pull_back(g), strict=False))
-        if self.position not in contributions:
-            return None
-        gradient = contributions[self.position][1]
-        return gradient.total() if hasattr(gradient, "total") else gradient
+        xp = namespaces[type(g)]
+        for rule, positions in node.plan.steps:
+            if self.position not in positions:
+                continue
+            gradient = rule.function(xp, g, *(node.kept[name] for name in rule.asks))
+            if rule.joint:
+                gradient = gradient[positions.index(self.position)]
+            if gradient is not None:
+                gradient = unbroadcast(xp, gradient, self.source.node)
+            return gradient.total() if hasattr(gradient, "total") else gradient
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,12 +181,14 @@ class GraphNode:
     @property
     def module(self) -> str:
         """The path of the module whose forward made it: ``"encoder.linear1"``; ``""`` outside."""
-        return self.node.scope.path if self.node.scope else ""
+        scope = getattr(self.node, "scope", None)
+        return scope.path if scope else ""
 
     @property
     def module_class(self) -> str:
         """The class of that module: ``"Linear"``."""
-        return self.node.scope.kind if self.node.scope else ""
+        scope = getattr(self.node, "scope", None)
+        return scope.kind if scope else ""
 
     @property
     def line(self) -> Line | None:
@@ -305,12 +312,14 @@ class Graph:
 
     def __getitem__(self, key: int | str) -> GraphNode:
         if isinstance(key, int):
-            return self.nodes[key]
+            if -len(self) <= key < len(self):
+                return self.nodes[key]
+            raise IndexingError(f"expected the number of one of {len(self)} nodes, got {key}.")
         for node in self.nodes:
             if node.name == key:
                 return node
         known = ", ".join(sorted({node.name for node in self.nodes if node.name}))
-        raise KeyError(f"no node is called {key!r}; the named ones are: {known or 'none'}")
+        raise UnknownNameError(f"no node is called {key!r}; the named ones are: {known or 'none'}.")
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
@@ -348,7 +357,7 @@ def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:
     """The output of the small ops, with the fused op's name, line and gradient."""
     ends = [x.node for x in inputs if isinstance(x, Tensor)]
     made = set(ancestors([output], stop=ends)) - set(ends)
-    for node in made:
+    for node in (one for one in made if one.op is not None):
         node.code, node.offset = fused.code, fused.offset
     output.name = fused.name
     if fused.gradient is not None:
@@ -418,9 +427,15 @@ def variable_names(frame: FrameType | None) -> dict[Node, str]:
     names: dict[Node, str] = {}
     if frame is None:
         return names
-    for name, value in [*frame.f_locals.items(), *frame.f_globals.items()]:
+    variables = frame.f_locals
+    for name, value in [*variables.items(), *frame.f_globals.items()]:
         if isinstance(value, Tensor) and not name.startswith("_"):
             names.setdefault(value.node, name)
+    if isinstance(variables, dict) and frame.f_code.co_flags & CO_OPTIMIZED:
+        # Before Python 3.13 these are a copy, which the frame keeps: in there, a graph would
+        # outlive the variable that held it.
+        for name in [name for name, value in variables.items() if isinstance(value, Tensor)]:
+            del variables[name]
     return names
 
 

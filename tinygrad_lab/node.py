@@ -107,6 +107,7 @@ class Leaf(Node):
 
     __slots__ = ("requires_grad", "tensor")
     tensor: ref[Any] | None
+    line = None
 
     def __init__(
         self,
@@ -118,9 +119,8 @@ class Leaf(Node):
     ) -> None:
         self.requires_grad = requires_grad
         self.order = next_order()
-        self.scope = self.code = None
-        self.offset = 0
-        self.name = name
+        if name is not None:
+            self._name = name
         self.tensor = None if tensor is None else ref(tensor)
         self.show(data)
 
@@ -170,7 +170,8 @@ class Application(Node):
         return getattr(self, "_kept", {})
 
     def pull_back(self, g: Array) -> Iterable[tuple[Node, Any]]:
-        one = g if self.plan.op.outputs is None else next(part for part in g if part is not None)
+        several = self.plan.op.several_outputs
+        one = next(part for part in g if part is not None) if several else g
         xp = namespaces[one.__class__]
         for rule, positions in self.plan.steps:
             asked = [self._kept[name] for name in rule.asks]

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.errors import ArgumentError
+
 __all__ = ["Generator", "default_generator", "seed"]
 
 
@@ -25,7 +27,7 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self._seed = seed
+        self._seed = _checked(seed)
         self._numpy: Any = None
 
     @property
@@ -37,8 +39,12 @@ class Generator:
         return self._numpy
 
     def seed(self, seed: int) -> None:
-        """Start over from a seed."""
-        self._seed, self._numpy = seed, None
+        """Start over from a seed.
+
+        Raises:
+            ArgumentError: for a seed that is no integer of 0 or more.
+        """
+        self._seed, self._numpy = _checked(seed), None
 
     def get_state(self) -> dict[str, Any]:
         """All there is to know to go on from here."""
@@ -63,6 +69,15 @@ class Generator:
     def keep_mask(self, shape: tuple[int, ...], drop: float) -> np.ndarray[Any, Any]:
         """Booleans that are False with a chance of ``drop``."""
         return self.numpy.random(shape, dtype=np.float32) >= drop
+
+
+def _checked(seed: Any) -> int | None:
+    """A seed that NumPy will take when the first number is drawn, which may be far from here."""
+    if seed is None:
+        return None
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ArgumentError(f"expected an integer of 0 or more as a seed, got {seed!r:.60}.")
+    return int(seed)
 
 
 default_generator = Generator()

@@ -20,7 +20,7 @@ from tinygrad_lab.errors import (
     ShapeError,
 )
 from tinygrad_lab.node import Leaf, Node
-from tinygrad_lab.ops.declaration import bind
+from tinygrad_lab.ops.apply import bind
 
 if TYPE_CHECKING:
     from types import NotImplementedType
@@ -228,7 +228,7 @@ class Tensor:
         gradients = sweep(
             {self._node: self._seed(gradient)},
             free=free,
-            keep=sys.maxsize if context.recording else SMALL,
+            keep=sys.maxsize - 1 if context.recording else SMALL,
             observe=run_hooks if len(hooks) else None,
             pull_back=context.debugger.pull_back if context.debugger else None,
         )

@@ -7,16 +7,17 @@ again, the sweep hands the rules Tensors instead of arrays: what they compute is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from tinygrad_lab import ops, trees
 from tinygrad_lab.backends import PYTHON, namespaces
 from tinygrad_lab.backward import ancestors, hooks, run_hooks, sweep
 from tinygrad_lab.context import changed, current
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tinygrad_lab.history import inputs_with_history, run_composite, with_history
 from tinygrad_lab.node import Leaf, Node, unbroadcast
-from tinygrad_lab.tensor import Tensor, tensor
+from tinygrad_lab.tensor import Tensor, scalar, tensor
 
 __all__ = [
     "grad",
@@ -67,8 +68,10 @@ def gradients_of(
     """
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    given = [None] * len(outputs) if grad_outputs is None else grad_outputs
-    given = [given] if isinstance(given, Tensor | float | int) else list(given)
+    if grad_outputs is None:
+        given = [None] * len(outputs)
+    else:
+        given = list(grad_outputs) if isinstance(grad_outputs, list | tuple) else [grad_outputs]
     if len(given) != len(outputs):
         raise ArgumentError(f"got {len(given)} grad_outputs for {len(outputs)} outputs.")
     for label, tensors in (("outputs", outputs), ("inputs", inputs)):
@@ -84,20 +87,18 @@ def gradients_of(
         seed = _seed_with_history(out, g) if create_graph else out._seed(g)
         seeds[out.node] = seeds[out.node] + seed if out.node in seeds else seed
     found = _sweep_to(targets, seeds, create_graph=create_graph)
-    return tuple(_as_tensor(found.get(target)) for target in targets)
+    gradients = [found.get(target) for target in targets]
+    return tuple(g if g is None or isinstance(g, Tensor) else _plain(g) for g in gradients)
 
 
 def _seed_with_history(out: Tensor, g: Any) -> Tensor:
-    if isinstance(g, Tensor):
-        return g
-    return _as_tensor(out._seed(g))  # type: ignore[return-value]
+    plain = _plain(out._seed(g))
+    return g.astype(out.dtype) if isinstance(g, Tensor) and g.requires_grad else plain
 
 
-def _as_tensor(g: Any) -> Tensor | None:
-    if g is None or isinstance(g, Tensor):
-        return g
+def _plain(data: Any) -> Tensor:
     plain = Tensor()
-    plain._data, plain._node = g, None
+    plain._data, plain._node = data, None
     return plain
 
 
@@ -184,18 +185,25 @@ def _pull_back_through_composite(node: Any, g: Tensor) -> Iterator[tuple[Node, T
 # --- functions into functions -------------------------------------------------------------------
 
 
+_asked_for: ContextVar[frozenset[Node]] = ContextVar("tinygrad_lab.asked_for", default=frozenset())
+"""The variables of the runs that are under way, around this one."""
+
+
 class _Run:
     """One run of a function on variables in place of its arguments."""
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any], chosen: Sequence[int]) -> None:
+    def __init__(
+        self, transform: str, f: Callable[..., Any], args: Sequence[Any], chosen: Sequence[int]
+    ) -> None:
         for position in chosen:
             if not -len(args) <= position < len(args):
                 raise ArgumentError(
-                    f"argnums names argument {position}, but the call has {len(args)} arguments."
+                    f"tg.{transform}: expected the number of one of the {len(args)} arguments of "
+                    f"the call, got {position}."
                 )
         arguments = list(args)
         self.variables: list[list[Tensor]] = []
-        self.rebuild: list[Callable[[list[Any]], Any]] = []
+        self._rebuild: list[Callable[[list[Any]], Any]] = []
         with changed(grad_enabled=True):
             for position in chosen:
                 leaves, rebuild = trees.flatten(args[position])
@@ -205,39 +213,73 @@ class _Run:
                     variables = [_variable(leaf) for leaf in leaves]
                     arguments[position] = rebuild(variables)
                 self.variables.append(variables)
-                self.rebuild.append(rebuild)
-            self.out = f(*arguments)
+                self._rebuild.append(rebuild)
+            own = {variable.node for variable in self.all_variables()}
+            token = _asked_for.set(_asked_for.get() | own)
+            try:
+                self.out = f(*arguments)
+            finally:
+                _asked_for.reset(token)
+        self.outs, self.rebuild_out = trees.flatten(self.out)
+        for one in self.outs:
+            if not isinstance(one, Tensor):
+                raise ArgumentTypeError(
+                    f"tg.{transform}: the function must return Tensors, got {type(one).__name__}."
+                )
 
     def all_variables(self) -> list[Tensor]:
         return [variable for group in self.variables for variable in group]
 
-    def gradients(self, out: Tensor, g: Any = None) -> list[Tensor]:
-        """Gradients of an output; with a history if somebody else could ask for theirs."""
-        variables = self.all_variables()
-        if out._node is None:
-            return [_zeros_for(variable) for variable in variables]
-        create_graph = current().grad_enabled and self._matters_elsewhere(out, g)
-        found = _gradients_or_zeros(out, variables, g, create_graph=create_graph)
-        return found if create_graph else [one.detach() for one in found]
+    def value(self, outer: bool) -> Any:
+        """What the function returned; without a history if nobody else could ask for it."""
+        return self.rebuild_out([out if outer else out.detach() for out in self.outs])
 
-    def _matters_elsewhere(self, out: Tensor, g: Any) -> bool:
+    def matters_elsewhere(self, gs: Sequence[Any] = ()) -> bool:
         """Whether a gradient could depend on a tensor that is not of this run's making."""
+        if not current().grad_enabled:
+            return False
+        # A module's parameters are what they are, also in the function that an outer run runs.
         own = {v.node for v in self.all_variables() if isinstance(v.node, Leaf)}
-        if isinstance(g, Tensor) and g.requires_grad:
+        own -= _asked_for.get()
+        if any(isinstance(g, Tensor) and g.requires_grad for g in gs):
             return True
         return any(
             isinstance(node, Leaf) and node.requires_grad and node not in own
-            for node in ancestors([out.node])
+            for node in ancestors([out.node for out in self.outs])
         )
 
-    def grouped(self, gradients: list[Tensor]) -> list[Any]:
+    def gradients(self, outs: Sequence[Tensor], gs: Sequence[Any]) -> list[Tensor]:
+        """Gradients of outputs by all variables, zero by those that they do not depend on."""
+        outer = self.matters_elsewhere(gs)
+        found = _gradients_or_none(outs, self.all_variables(), gs, create_graph=outer)
+        return [
+            _zeros_like(variable) if one is None else one if outer else one.detach()
+            for variable, one in zip(self.all_variables(), found, strict=True)
+        ]
+
+    def grouped(self, gradients: Sequence[Tensor]) -> list[Any]:
         """Gradients in the containers that the arguments had."""
-        rest = list(gradients)
-        groups = []
-        for variables, rebuild in zip(self.variables, self.rebuild, strict=True):
-            groups.append(rebuild(rest[: len(variables)]))
-            rest = rest[len(variables) :]
+        groups, start = [], 0
+        for variables, rebuild in zip(self.variables, self._rebuild, strict=True):
+            groups.append(rebuild(list(gradients[start : start + len(variables)])))
+            start += len(variables)
         return groups
+
+
+def _gradients_or_none(
+    outs: Sequence[Tensor], variables: Sequence[Tensor], gs: Sequence[Any], *, create_graph: bool
+) -> list[Tensor | None]:
+    """What ``gradients_of`` gives, and None where no gradient flows."""
+    flowing = [(out, g) for out, g in zip(outs, gs, strict=True) if out.requires_grad]
+    wanted = [position for position, one in enumerate(variables) if one.requires_grad]
+    found: list[Tensor | None] = [None] * len(variables)
+    if flowing and wanted:
+        sources, seeds = zip(*flowing, strict=True)
+        inputs = [variables[position] for position in wanted]
+        gradients = gradients_of(sources, inputs, seeds, create_graph=create_graph)
+        for position, gradient in zip(wanted, gradients, strict=True):
+            found[position] = gradient
+    return found
 
 
 def _variable(value: Any) -> Tensor:
@@ -245,48 +287,23 @@ def _variable(value: Any) -> Tensor:
     if isinstance(value, Tensor) and value.requires_grad:
         return ops.alias(value)
     if isinstance(value, float | int):
-        from tinygrad_lab.tensor import scalar
-
         return scalar(value)
     plain = value.detach() if isinstance(value, Tensor) else tensor(value)
     plain.name = getattr(value, "name", None)
     return plain.requires_grad_()
 
 
-def _zeros_for(variable: Tensor) -> Tensor:
-    return ops.zeros_like(variable.detach())
-
-
-def _gradients_or_zeros(
-    out: Tensor, variables: list[Tensor], g: Any, *, create_graph: bool
-) -> list[Tensor]:
-    found = gradients_of(out, variables, None if g is None else [g], create_graph=create_graph)
-    return [
-        _zeros_for(variable) if one is None else one
-        for variable, one in zip(variables, found, strict=True)
-    ]
+def _zeros_like(one: Tensor) -> Tensor:
+    return ops.zeros_like(one.detach())
 
 
 def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
     return (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
 
-def _scalar_output(out: Any, transform: str) -> Tensor:
-    if not isinstance(out, Tensor):
-        raise ArgumentTypeError(
-            f"tg.{transform}: the function must return a Tensor, got {type(out).__name__}."
-        )
-    if out.size != 1:
-        raise GradientError(
-            f"tg.{transform}: the function must return a scalar, got shape {out.shape}. "
-            "Reduce it (sum, mean), or use tg.jacobian or tg.vjp."
-        )
-    return out
-
-
 def value_and_grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0
-) -> Callable[..., tuple[Tensor, Any]]:
+) -> Callable[..., tuple[Any, Any]]:
     """A function that returns the value of ``f`` and its gradient.
 
     Args:
@@ -307,13 +324,17 @@ def value_and_grad(
     """
 
     def value_and_gradient(*args: Any) -> tuple[Tensor, Any]:
-        run = _Run(f, args, _positions(argnums))
-        out = _scalar_output(run.out, "value_and_grad")
-        groups = run.grouped(run.gradients(out))
-        outer = current().grad_enabled and run._matters_elsewhere(out, None)
-        return out if outer else out.detach(), (
-            groups[0] if isinstance(argnums, int) else tuple(groups)
-        )
+        run = _Run("grad", f, args, _positions(argnums))
+        shapes = [out.shape for out in run.outs]
+        if len(shapes) != 1 or run.outs[0].size != 1:
+            raise GradientError(
+                "tg.grad: the function must return a scalar, got shape "
+                f"{' and '.join(map(str, shapes))}. Reduce it (sum, mean), or use tg.jacobian or "
+                "tg.vjp."
+            )
+        groups = run.grouped(run.gradients(run.outs, [None]))
+        gradient = groups[0] if isinstance(argnums, int) else tuple(groups)
+        return run.value(run.matters_elsewhere()), gradient
 
     return value_and_gradient
 
@@ -335,8 +356,11 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..
     return gradient
 
 
-def vjp(f: Callable[..., Any], *args: Any) -> tuple[Tensor, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """The value of ``f`` and a function that pulls a gradient of it back to the arguments.
+
+    Arguments and value may be containers of tensors; so is then what the function takes and
+    returns.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -344,17 +368,16 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Tensor, Callable[[Any], tupl
         >>> pull_back(tg.tensor([1.0, 10.0]))
         (tensor([ 2., 40.]),)
     """
-    run = _Run(f, args, range(len(args)))
+    run = _Run("vjp", f, args, range(len(args)))
 
     def pull_back(g: Any) -> tuple[Any, ...]:
-        return tuple(run.grouped(run.gradients(run.out, g)))
+        gs = _parts(g, run.out, "gradients")
+        return tuple(run.grouped(run.gradients(run.outs, gs)))
 
-    return run.out.detach(), pull_back
+    return run.value(outer=False), pull_back
 
 
-def jvp(
-    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
-) -> tuple[Tensor, Tensor]:
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """The value of ``f`` and its derivative along tangents: the Jacobian times a vector.
 
     The pull-back u -> Jᵀu is linear in u; its own pull-back, of the tangents, is J times them
@@ -368,41 +391,60 @@ def jvp(
         (9.0, 6.0)
     """
     if len(primals) != len(tangents):
-        raise ArgumentError(f"got {len(tangents)} tangents for {len(primals)} primals.")
-    run = _Run(f, primals, range(len(primals)))
-    out = run.out
-    directions = [leaf for tangent in tangents for leaf in trees.flatten(tangent)[0]]
-    if out._node is None:
-        return out, _zeros_for(out)
+        raise ArgumentError(f"tg.jvp: expected {len(primals)} tangents, got {len(tangents)}.")
+    run = _Run("jvp", f, primals, range(len(primals)))
+    variables = run.all_variables()
+    parts = [
+        part
+        for primal, tangent in zip(primals, tangents, strict=True)
+        for part in _parts(tangent, primal, "tangents")
+    ]
+    directions = list(map(_like, parts, variables))
+    outer = run.matters_elsewhere(directions)
     with changed(grad_enabled=True):
-        u = ops.zeros_like(out.detach()).requires_grad_()
-        pulled = gradients_of(out, run.all_variables(), [u], create_graph=True)
-        pairs = [
-            (one, _like(direction, one))
-            for one, direction in zip(pulled, directions, strict=True)
-            if one is not None and one.requires_grad
-        ]
-    if not pairs:
-        return out.detach(), _zeros_for(out)
-    outer = current().grad_enabled and run._matters_elsewhere(out, None)
-    (slope,) = gradients_of(
-        [one for one, _ in pairs], u, [direction for _, direction in pairs], create_graph=outer
-    )
-    assert slope is not None
-    return (out, slope) if outer else (out.detach(), slope.detach())
+        us = [_zeros_like(out).requires_grad_() for out in run.outs]
+        pulled = _gradients_or_none(run.outs, variables, us, create_graph=True)
+    moving = [
+        (one, direction)
+        for one, direction in zip(pulled, directions, strict=True)
+        if one is not None
+    ]
+    sources, seeds = [one for one, _ in moving], [direction for _, direction in moving]
+    slopes = [
+        _zeros_like(u) if slope is None else slope if outer else slope.detach()
+        for u, slope in zip(
+            us, _gradients_or_none(sources, us, seeds, create_graph=outer), strict=True
+        )
+    ]
+    return run.value(outer), run.rebuild_out(slopes)
 
 
-def _like(value: Any, reference: Tensor) -> Tensor:
-    """A tangent as a tensor of the kind, dtype and shape of what it is a direction for."""
-    if isinstance(value, Tensor):
-        return value
-    return _as_tensor(reference._seed(value))  # type: ignore[return-value]
+def _parts(value: Any, container: Any, what: str) -> list[Any]:
+    """The parts of a value that has the form of a container (of one tensor: the value itself)."""
+    count = len(trees.flatten(container)[0])
+    parts = trees.flatten(value)[0] if trees.is_container(container) else [value]
+    if len(parts) != count:
+        raise ArgumentError(f"expected {count} {what}, in the container's form; got {len(parts)}.")
+    return parts
 
 
-def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
+def _like(direction: Any, variable: Tensor) -> Tensor:
+    """A tangent as a tensor of the kind and shape of what it is a direction for."""
+    if not isinstance(direction, Tensor):
+        return _plain(variable._seed(direction))
+    if direction.shape != variable.shape:
+        raise ShapeError(
+            f"tg.jvp: expected a tangent of the shape of its primal, {variable.shape}; got "
+            f"{direction.shape}."
+        )
+    return direction
+
+
+def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     """A function that returns all derivatives of the elements of ``f`` by those of an argument.
 
-    Its result has the shape of the output followed by that of the argument.
+    Its result has the shape of the output followed by that of the argument. Where the argument
+    is a container, it is a container of such results; so it is where the output is one.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -411,27 +453,38 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
                 [0., 4.]])
     """
 
-    def full(*args: Any) -> Tensor:
-        run = _Run(f, args, (argnum,))
-        out, (variable,) = run.out, run.all_variables()
-        if namespaces[type(out._data)] is PYTHON:
-            return run.gradients(out)[0]
-        rows = []
-        for position in range(out.size):
-            basis = namespaces[type(out._data)].zeros((out.size,), dtype=out.dtype)
-            basis[position] = 1
-            rows.append(run.gradients(out, basis.reshape(out.shape))[0])
-        if not rows:
-            return ops.zeros_like(variable.detach()).reshape((0, *variable.shape))
-        return ops.stack(rows).reshape((*out.shape, *variable.shape))
+    def full(*args: Any) -> Any:
+        run = _Run("jacobian", f, args, (argnum,))
+        return run.rebuild_out([run.grouped(_derivatives(run, out))[0] for out in run.outs])
 
     return full
 
 
-def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
+def _derivatives(run: _Run, out: Tensor) -> list[Tensor]:
+    """All derivatives of the elements of one output, by each variable."""
+    variables = run.all_variables()
+    xp = namespaces[type(out._data)]
+    if xp is PYTHON:
+        return run.gradients([out], [None])
+    rows = []
+    for position in range(out.size):
+        basis = xp.zeros((out.size,), dtype=out.dtype)
+        basis[position] = 1
+        rows.append(run.gradients([out], [xp.reshape(basis, out.shape)]))
+    if not rows:
+        return [tensor(xp.zeros((*out.shape, *v.shape), dtype=v.dtype)) for v in variables]
+    columns = zip(*rows, strict=True)
+    return [
+        ops.stack(column).reshape((*out.shape, *variable.shape))
+        for column, variable in zip(columns, variables, strict=True)
+    ]
+
+
+def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     """A function that returns the second derivatives of a scalar function.
 
-    Its result has the shape of the argument twice.
+    Its result has the shape of the argument twice; of a container, it is a container of
+    containers: ``hessian["x"]["y"]``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -444,6 +497,8 @@ def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
 
 def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     """The Hessian of a scalar function times a vector, without the Hessian.
+
+    ``x`` may be a container of tensors, and ``v`` one like it.
 
     Example:
         >>> import tinygrad_lab as tg

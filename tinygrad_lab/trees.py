@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["flatten", "is_module"]
+__all__ = ["flatten", "is_container", "is_module"]
 
 
 def is_module(value: Any) -> bool:
     """Whether a value stands for its parameters."""
     return hasattr(value, "named_parameters")
+
+
+def is_container(value: Any) -> bool:
+    """Whether a value holds tensors, and is none itself."""
+    return isinstance(value, dict | list | tuple) or is_module(value)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, namespaces
 
@@ -22,12 +25,14 @@ class Form:
 
     __slots__ = ("device", "dtype", "namespace", "shape", "size", "small")
 
-    def __init__(self, namespace: Any, dtype: Any, shape: tuple[int, ...], device: str) -> None:
+    def __init__(
+        self, namespace: Any, dtype: Any, shape: tuple[int, ...] | None, device: str
+    ) -> None:
         self.namespace = namespace
         self.dtype = dtype
-        self.shape = shape
+        self.shape: Any = shape
         self.device = device
-        self.size = prod(shape)
+        self.size = sys.maxsize if shape is None else prod(shape)
         self.small = self.size <= SMALL
 
     def __repr__(self) -> str:
@@ -47,7 +52,10 @@ def form_of(array: Array) -> Form:
     kind = array.__class__
     if kind in _numbers:
         return _numbers[kind]
-    key = (kind, array.dtype, array.shape, getattr(array, "device", None))
+    if kind is np.ndarray:
+        key: tuple[Any, ...] = (array.dtype, array.shape)
+    else:
+        key = (kind, array.dtype, array.shape, getattr(array, "device", None))
     form = _forms.get(key)
     return _new_form(key, array) if form is None else form
 

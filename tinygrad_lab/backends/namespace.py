@@ -130,11 +130,15 @@ class _ArrayAPINamespace(Namespace):
 def namespace_of(arrays: Iterable[Array]) -> Any:
     """The namespace of arrays that meet in one op; Python numbers go with any other.
 
+    None stands for an input that was left out.
+
     Raises:
         DeviceError: if the arrays live on different devices.
     """
     found = None
     for array in arrays:
+        if array is None:
+            continue
         namespace = namespaces.get(array.__class__) or _discover(array)
         if found is None or found.name == "python":
             found = namespace

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from tinygrad_lab.ops.declaration import apply, op, table
+from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.elementwise import (
     abs,
     add,
@@ -99,7 +99,6 @@ __all__ = [
     "alias",
     "all",
     "any",
-    "apply",
     "argmax",
     "argmin",
     "astype",
@@ -171,7 +170,6 @@ __all__ = [
     "std",
     "subtract",
     "sum",
-    "table",
     "tanh",
     "transfer",
     "unstack",

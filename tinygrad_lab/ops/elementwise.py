@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import backend_for_device, namespaces
-from tinygrad_lab.ops.declaration import op
+from tinygrad_lab.ops.op import op
 
 # --- arithmetic ------------------------------------------------------------------------------
 

@@ -21,7 +21,9 @@ from typing import Any
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import current
 from tinygrad_lab.node import Node, next_order
-from tinygrad_lab.ops.declaration import Op, Rule, apply
+from tinygrad_lab.ops import apply as apply_module
+from tinygrad_lab.ops.apply import apply, entry_points
+from tinygrad_lab.ops.declaration import Op, Rule
 from tinygrad_lab.site import is_library, user_site
 
 __all__ = ["entry_point"]
@@ -32,6 +34,7 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     environment: dict[str, Any] = {
         "op": op,
         "apply": apply,
+        "Tensor": apply_module.Tensor,
         "current": current,
         "namespaces": namespaces,
         "Node": Node,
@@ -59,6 +62,7 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     function.__doc__ = op.doc or None
     function.__module__ = "tinygrad_lab"
     function.op = op  # type: ignore[attr-defined]
+    entry_points.append(function)
     if short:
         environment["application"].plan = op.plan((True,) * len(op.inputs))
     return function

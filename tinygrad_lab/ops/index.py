@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lab.backends.scatter import ARRAY, filled
 from tinygrad_lab.errors import IndexingError
-from tinygrad_lab.ops.declaration import op
+from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.explain import in_full, shape_of
 
 
@@ -70,10 +70,17 @@ _put = op(
     doc="Zeros of a shape, to which values are added at an index.",
 )
 
+
+def _take(xp: Any, x: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
+    if xp.name == "python":
+        raise IndexingError("a single number has no elements that could be indexed.")
+    return x[filled(key, arrays)]
+
+
 _index = op(
     "index",
     "[ ]",
-    forward=lambda xp, x, *arrays, key: x[filled(key, arrays)],
+    forward=_take,
     vjp={"x": lambda xp, g, arrays, x_shape, key: xp.put_at(g, arrays, key=key, shape=x_shape)},
     check=_misfit,
 )

@@ -16,7 +16,7 @@ from tinygrad_lab.errors import (
     IndexingError,
     ShapeError,
 )
-from tinygrad_lab.ops.declaration import op
+from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.elementwise import (
     add,
     exp,

@@ -8,7 +8,7 @@ from typing import Any
 
 from tinygrad_lab.backward import Cotangents
 from tinygrad_lab.errors import ShapeError
-from tinygrad_lab.ops.declaration import op
+from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
 
 
@@ -160,7 +160,7 @@ unstack: Callable[..., Any] = op(
     "unstack",
     forward=lambda xp, x, *, axis=0: tuple(xp.unstack(x, axis=axis)),
     vjp={"x": _restack},
-    outputs=0,
+    several_outputs=True,
     check=lambda x, *, axis: missing_axis(shape_of(x), axis),
     doc="A tuple of the slices of x along an axis.",
 )

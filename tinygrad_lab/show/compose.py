@@ -157,7 +157,7 @@ def _curve(points: tuple[Point, ...], color: str, *, dashed: bool) -> Shape:
     return Shape(steps, stroke=color, width=1.3, dashed=dashed)
 
 
-# --- below the graph -------------------------------------------------------------------------------
+# --- below the graph ------------------------------------------------------------------------------
 
 
 def _foot(picture: Picture) -> Iterator[Mark]:

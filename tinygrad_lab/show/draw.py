@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import Any
 
 from tinygrad_lab.errors import ArgumentError
@@ -57,9 +56,9 @@ def draw(
         raise ArgumentError(f'direction must be "LR" or "TB", got {direction!r}.')
     if most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
-    taken = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], Graph) else None
+    given = len(outputs) == 1 and isinstance(outputs[0], Graph)
     picture = picture_of(
-        taken or graph(*outputs),
+        outputs[0] if given else graph(*outputs),
         direction=direction,
         values=values,
         gradients=gradients,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.graph import GraphNode
-from tinygrad_lab.show.measure import number, superscript
+from tinygrad_lab.show.measure import MINUS, number, superscript
 
 __all__ = ["Namer", "attribute_text", "equation", "key_text"]
 
@@ -30,8 +30,8 @@ def equation(node: GraphNode, name: Namer) -> str:
         >>> import tinygrad_lab as tg
         >>> x, y = tg.scalar(1.0, name="x"), tg.scalar(2.0, name="y")
         >>> [equation(tg.graph(f).outputs[0], lambda node: node.label)
-        ...  for f in (x + y, x**2.0, -x, abs(x), tg.tanh(x), tg.maximum(x, y))]
-        ['x + y', 'x²', '−x', '|x|', 'tanh(x)', 'max(x, y)']
+        ...  for f in (x + y, x**2.0, abs(x), tg.tanh(x), tg.maximum(x, y))]
+        ['x + y', 'x²', '|x|', 'tanh(x)', 'max(x, y)']
     """
     if node.op is None:
         return ""
@@ -49,19 +49,20 @@ def equation(node: GraphNode, name: Namer) -> str:
 
 
 def _operand(name: str) -> str:
-    return f"({name})" if name.startswith("−") else name
+    return f"({name})" if name.startswith(MINUS) else name
 
 
 def _infix(symbol: str, left: str, right: str) -> str:
-    if symbol == "^" and re.fullmatch(r"\(?−?\d+\)?", right):
-        return left + superscript(right.strip("()").replace("−", "-"))
-    return f"{left} {symbol.replace('-', '−')} {right}"
+    exponent = right.strip("()").replace(MINUS, "-")
+    if symbol == "^" and re.fullmatch(r"-?\d+", exponent):
+        return left + superscript(exponent)
+    return f"{left} {symbol.replace('-', MINUS)} {right}"
 
 
 def _around(symbol: str, x: str) -> str:
     """One operand with a symbol around, before or after it; ``""`` if it is written as a call."""
     if symbol in ("-", "√", "¬"):
-        return symbol.replace("-", "−") + x
+        return symbol.replace("-", MINUS) + x
     if symbol == "Σ":
         return f"Σ {x}"
     if symbol == "=":
@@ -70,7 +71,7 @@ def _around(symbol: str, x: str) -> str:
         return f"{x}ᵀ"
     if symbol in ("⌊⌋", "⌈⌉"):
         return symbol[0] + x + symbol[1]
-    if "x" in symbol and not symbol.isalpha() and " " not in symbol:
+    if [one for one in symbol if one.isalpha()] == ["x"]:
         return symbol.replace("x", x)  # |x|, x²
     return ""
 
@@ -88,7 +89,7 @@ def _call(node: GraphNode, names: list[str]) -> str:
     assert node.op is not None
     symbol = node.op.symbol
     function = symbol if symbol.replace("_", "").isalnum() and not symbol[0].isdigit() else ""
-    names = [one.strip("()") if one.startswith("(−") else one for one in names]
+    names = [one.strip("()") if one.startswith(f"({MINUS}") else one for one in names]
     if len(names) > _MOST_INPUTS:
         names = [*names[:2], f"… {len(names)} inputs"]
     return f"{function or node.op.name}({', '.join(names)}{_attributes(node, ', {}')})"

@@ -11,7 +11,7 @@ import math
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from tinygrad_lab import ops
 from tinygrad_lab.context import record
@@ -128,9 +128,9 @@ class _Reader:
     def _check_characters(self) -> None:
         for place, character in enumerate(self._text):
             if character == "^":
-                self._refuse("^ is not understood", place, "A power is written **.")
+                raise self._refusal("^ is not understood", place, "A power is written **.")
             if not (f"a{character}".isidentifier() or character in "+-*/()., ="):
-                self._refuse(f"{character!r} is not understood", place)
+                raise self._refusal(f"{character!r} is not understood", place)
 
     def _parsed(self) -> tuple[str | None, ast.expr]:
         """The name of the result, if it has one, and the expression."""
@@ -141,7 +141,9 @@ class _Reader:
         except SyntaxError as error:
             if "nested" in (error.msg or ""):
                 raise ExpressionError("the formula is nested too deeply.") from None
-            self._refuse("this is not understood", (error.offset or 1) - 1, _hint(error))
+            raise self._refusal(
+                "this is not understood", (error.offset or 1) - 1, _hint(error)
+            ) from None
         except (RecursionError, MemoryError):
             raise ExpressionError("the formula is nested too deeply.") from None
         match tree.body:
@@ -149,9 +151,10 @@ class _Reader:
                 return None, expression
             case [ast.Assign(targets=[ast.Name(id=name)], value=expression)]:
                 if name in FUNCTIONS:
-                    self._refuse(f"{name} is a function and cannot name the result", 0)
+                    raise self._refusal(f"{name} is a function and cannot name the result", 0)
                 return name, expression
-        self._refuse("expected an expression, or name = expression", 0)
+            case _:
+                raise self._refusal("expected an expression, or name = expression", 0)
 
     # --- steps -------------------------------------------------------------------------------
 
@@ -177,9 +180,11 @@ class _Reader:
                 return []
             case ast.Name(id=name):
                 if name in FUNCTIONS:
-                    self._refuse(f"{name} is a function", node, f"It is written {name}(...).")
+                    raise self._refusal(
+                        f"{name} is a function", node, f"It is written {name}(...)."
+                    )
                 if name == self.output:
-                    self._refuse(f"{name} is what the result is called", node)
+                    raise self._refusal(f"{name} is what the result is called", node)
                 return []
             case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
                 return [operand]
@@ -188,27 +193,29 @@ class _Reader:
             case ast.Call():
                 self._check_call(node)
                 return node.args
-        place: ast.expr | int = node
-        if isinstance(node, ast.Attribute):
-            place = self._characters(node.value.end_col_offset or 0)
-        self._refuse(f"{_words_for(node)} is not understood", place)
+            case ast.Attribute(value=value):
+                dot = self._characters(value.end_col_offset or 0)
+                raise self._refusal("an attribute is not understood", dot)
+            case _:
+                raise self._refusal(f"{_words_for(node)} is not understood", node)
 
     def _check_number(self, node: ast.Constant) -> None:
-        if type(node.value) not in (int, float):
-            self._refuse(f"{node.value!r:.20} is not a number", node)
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+            raise self._refusal(f"{node.value!r:.20} is not a number", node)
         if not _is_finite(node.value):
-            self._refuse("the number is too large for a float", node)
+            raise self._refusal("the number is too large for a float", node)
 
     def _check_call(self, node: ast.Call) -> None:
         if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
             what = node.func.id if isinstance(node.func, ast.Name) else "this"
             hint = f"A product is written with *. Functions are {', '.join(FUNCTIONS)}."
-            self._refuse(f"{what} is not a function", node.func, hint)
+            raise self._refusal(f"{what} is not a function", node.func, hint)
         name, wanted = node.func.id, FUNCTIONS[node.func.id][1]
-        if len(node.args) != wanted or node.keywords:
-            count = len(node.args) + len(node.keywords)
+        if node.keywords:
+            raise self._refusal("arguments have no names", node.keywords[0].value)
+        if len(node.args) != wanted:
             arguments = "argument" + "s" * (wanted > 1)
-            self._refuse(f"{name} takes {wanted} {arguments}, got {count}", node)
+            raise self._refusal(f"{name} takes {wanted} {arguments}, got {len(node.args)}", node)
 
     def computed(self, steps: list[ast.expr], leaves: Mapping[str, Tensor]) -> Tensor:
         """The value of the last step."""
@@ -231,12 +238,12 @@ class _Reader:
         """How many characters a number of UTF-8 bytes are, in which Python's parser counts."""
         return len(self._text.encode()[:bytes_before].decode(errors="ignore"))
 
-    def _refuse(self, what: str, place: ast.expr | int, hint: str = _LANGUAGE) -> NoReturn:
-        """Raise the error that says what is wrong, points at it, and helps."""
+    def _refusal(self, what: str, place: ast.expr | int, hint: str = _LANGUAGE) -> ExpressionError:
+        """The error that says what is wrong, points at it, and helps."""
         if isinstance(place, ast.expr):
             place = self._characters(place.col_offset)
         place = min(max(place, 0), len(self._text))
-        raise ExpressionError(f"{what}:\n    {self._text}\n    {' ' * place}^\n{hint}")
+        return ExpressionError(f"{what}:\n    {self._text}\n    {' ' * place}^\n{hint}")
 
 
 def _function_of(node: ast.expr) -> tuple[Callable[..., Tensor], int]:
@@ -264,10 +271,6 @@ def _hint(error: SyntaxError) -> str:
 
 def _words_for(node: ast.expr) -> str:
     words = {
-        ast.Attribute: "an attribute",
-        ast.Subscript: "an index",
-        ast.Lambda: "a lambda",
-        ast.Compare: "a comparison",
         ast.BoolOp: "and, or",
         ast.IfExp: "if",
         ast.Tuple: "a list with commas",

@@ -77,7 +77,7 @@ def arrange(
     return _parsed(json.loads(_run(source)), [one.key for one in rectangles], len(links))
 
 
-# --- the question ----------------------------------------------------------------------------------
+# --- the question ---------------------------------------------------------------------------------
 
 
 def _source(
@@ -118,7 +118,7 @@ def _inches(points: float) -> str:
     return f"{points / _POINTS:.4f}"
 
 
-# --- the answer ------------------------------------------------------------------------------------
+# --- the answer -----------------------------------------------------------------------------------
 
 
 def _parsed(answer: Mapping[str, Any], keys: list[str], links: int) -> Layout:
@@ -148,7 +148,7 @@ def _numbers(text: str) -> tuple[float, ...]:
     return tuple(map(float, text.split(",")))
 
 
-# --- Graphviz itself -------------------------------------------------------------------------------
+# --- Graphviz itself ------------------------------------------------------------------------------
 
 _one_at_a_time = Lock()  # a WebAssembly instance serves one thread
 

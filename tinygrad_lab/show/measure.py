@@ -13,7 +13,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Matrix", "as_matrix", "number", "printable", "subscript", "superscript", "width"]
+__all__ = [
+    "MINUS",
+    "Matrix",
+    "as_matrix",
+    "number",
+    "printable",
+    "subscript",
+    "superscript",
+    "width",
+]
 
 # Hundredths of the font size, for the characters from space to tilde.
 _ASCII = (
@@ -28,6 +37,7 @@ _BOLD = 1.14
 _MATRIX_SIDE = 6
 _MATRIX_SIZE = 12
 
+MINUS = "\N{MINUS SIGN}"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -81,21 +91,21 @@ def number(value: Any, digits: int = 4) -> str:
     """A number as a picture writes it, with a real minus sign.
 
     Example:
-        >>> number(-0.5), number(1e-7), number(float("inf")), number(True)
-        ('−0.5', '1e−7', '∞', 'True')
+        >>> number(2 / 3), number(3), number(float("inf")), number(True)
+        ('0.6667', '3', '∞', 'True')
     """
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, int | np.integer):
-        return str(int(value)).replace("-", "−")
+        return str(int(value)).replace("-", MINUS)
     one = float(value)
     if np.isnan(one):
         return "NaN"
     if np.isinf(one):
-        return "∞" if one > 0 else "−∞"
+        return "∞" if one > 0 else f"{MINUS}∞"
     mantissa, e, exponent = f"{one:.{digits}g}".partition("e")
     text = f"{mantissa}e{int(exponent)}" if e else mantissa
-    return text.replace("-", "−")
+    return text.replace("-", MINUS)
 
 
 @dataclass(frozen=True)

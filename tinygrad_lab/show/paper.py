@@ -12,8 +12,9 @@ __all__ = ["to_paper"]
 
 _FONT = "DejaVu Sans"
 _POINTS = 72
-_DOTS = 192
+_DOTS = 192.0
 """Dots per inch of a PNG: sharp on a projector."""
+_MOST_PIXELS, _LONGEST_SIDE = 80e6, 60e3
 
 
 def to_paper(scene: Scene, path: Path) -> None:
@@ -31,8 +32,27 @@ def to_paper(scene: Scene, path: Path) -> None:
             f"{path.suffix} files are written by matplotlib: pip install matplotlib. "
             ".svg needs nothing."
         ) from error
-    figure = Figure(figsize=(scene.width / _POINTS, scene.height / _POINTS), facecolor="white")
-    FigureCanvasAgg(figure)
+    # Whatever style the user has set for plots: the same picture is the same bytes.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["pdf.fonttype"] = 42  # TrueType: text stays text
+        figure = Figure(figsize=(scene.width / _POINTS, scene.height / _POINTS))
+        FigureCanvasAgg(figure)
+        _fill(figure, scene)
+        pdf = path.suffix.lower() == ".pdf"
+        # Nor a date or a version in the file.
+        nothing = {"CreationDate": None, "Producer": None, "Creator": None}
+        metadata = nothing if pdf else {"Software": None}
+        figure.savefig(path, dpi=_resolution(scene), metadata=metadata)
+
+
+def _resolution(scene: Scene) -> float:
+    """Dots per inch: fewer where the picture would get too large for an image."""
+    by_area = _POINTS * (_MOST_PIXELS / (scene.width * scene.height)) ** 0.5
+    return min(_DOTS, by_area, _POINTS * _LONGEST_SIDE / max(scene.width, scene.height))
+
+
+def _fill(figure: Any, scene: Scene) -> None:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, scene.width)
@@ -42,11 +62,6 @@ def to_paper(scene: Scene, path: Path) -> None:
             _add_text(axes, mark, layer)
         else:
             _add_shape(axes, mark, layer)
-    # No date and no version in the file: the same picture is the same bytes.
-    nothing = {"CreationDate": None, "Producer": None, "Creator": None}
-    metadata = nothing if path.suffix.lower() == ".pdf" else {"Software": None}
-    with matplotlib.rc_context({"pdf.fonttype": 42}):  # TrueType: text stays text
-        figure.savefig(path, dpi=_DOTS, metadata=metadata)
 
 
 def _add_text(axes: Any, mark: Text, layer: int) -> None:

@@ -31,7 +31,7 @@ _FEW = 12
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a box: ``value −3``."""
+    """A line of a box: ``value 3``."""
 
     label: Literal["value", "gradient", ""]
     content: Content
@@ -208,7 +208,7 @@ class _Words:
 
     def _rows(self, node: GraphNode) -> Iterator[Row]:
         """What is known of a node's value and gradient."""
-        if self._values and node.op is not None and node.op.outputs is not None:
+        if self._values and node.op is not None and node.op.several_outputs:
             yield Row("", ("several outputs",), known=False)
             return
         if self._values:
@@ -274,7 +274,7 @@ def _by_element(edge: Edge) -> bool:
 
 def _small_derivative(edge: Edge) -> Content | None:
     """The local derivative or the Jacobian as numbers, if they are few."""
-    if edge.target.op is None or edge.target.op.outputs is not None:
+    if edge.target.op is None or edge.target.op.several_outputs:
         return None
     source, target = _size(edge.source), _size(edge.target)
     if _by_element(edge):

@@ -19,16 +19,22 @@ from typing import Any
 from tinygrad_lab.graph import Edge, GraphNode
 from tinygrad_lab.ops.declaration import Rule
 from tinygrad_lab.show.equation import Namer, attribute_text, key_text
+from tinygrad_lab.show.measure import MINUS
 
 __all__ = ["rule_text"]
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
+    "pow": {"x": "g × {y} × {x} ^ ({y} - 1)", "y": "g × {out} × log({x})"},
+    "relu": {"x": "g where {x} > 0"},
+    "maximum": {"x": "g where {x} > {y}, half at ties", "y": "g where {y} > {x}, half at ties"},
+    "minimum": {"x": "g where {x} < {y}, half at ties", "y": "g where {y} < {x}, half at ties"},
     "sum": {"x": "g for each summand"},
     "max": {"x": "g to the largest"},
     "min": {"x": "g to the smallest"},
     "linear": {"x": "g @ {weight}", "weight": "gᵀ @ {x}", "bias": "Σ g over the rows"},
-    "cross_entropy": {"logits": "g × (softmax({logits}) − onehot({labels})) / N"},
-    "dropout": {"x": "g where kept, × 1 / (1 − p)"},
+    "conv1d": {"x": "conv1dᵀ(g, {weight})", "weight": "conv1d({x}, g)", "bias": "Σ g by channel"},
+    "cross_entropy": {"logits": "g × (softmax({logits}) - onehot({labels})) / N"},
+    "dropout": {"x": "g where kept, × 1 / (1 - p)"},
     "permute_dims": {"x": "g with its axes back in order"},
     "concat": {"xs": "its part of g"},
     "unstack": {"x": "g, stacked again"},
@@ -57,7 +63,9 @@ def rule_text(edge: Edge, name: Namer) -> str:
         return ""
     words = _named(edge.target, name)
     text = _WORDS.get(op.name, {}).get(served)
-    text = text.format_map(words) if text else _from_source(rule, words)
+    if op.name == "linear" and served == "weight" and len(edge.target.shape) != 2:
+        text = "Σ gᵢ {x}ᵢᵀ over the rows i"
+    text = text.replace("-", MINUS).format_map(words) if text else _from_source(rule, words)
     text = text or f"the rule of {op.name}"
     axes = _summed_axes(edge)
     return f"Σ {_bracketed(text)} over {_axes_text(axes)}" if axes else text
@@ -86,7 +94,7 @@ def _summed_axes(edge: Edge) -> tuple[int, ...]:
     )
 
 
-# --- what the names in a rule stand for ------------------------------------------------------------
+# --- what the names in a rule stand for -----------------------------------------------------------
 
 
 def _named(node: GraphNode, name: Namer) -> dict[str, str]:
@@ -108,7 +116,7 @@ def _named(node: GraphNode, name: Namer) -> dict[str, str]:
     return words
 
 
-# --- from source to text -------------------------------------------------------------------------
+# --- from source to text --------------------------------------------------------------------------
 
 
 def _from_source(rule: Rule, words: Mapping[str, str]) -> str:
@@ -172,7 +180,7 @@ class _NotPlainError(Exception):
 
 _SIGNS: Mapping[type[ast.AST], tuple[str, int]] = {
     ast.Add: ("+", 3),
-    ast.Sub: ("−", 3),
+    ast.Sub: (MINUS, 3),
     ast.Mult: ("×", 4),
     ast.Div: ("/", 4),
     ast.MatMult: ("@", 5),
@@ -208,7 +216,7 @@ class _Writer:
         if isinstance(node, ast.Constant):
             return attribute_text(node.value), _ATOM
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            return f"−{self.text(node.operand, 5)}", 4
+            return f"{MINUS}{self.text(node.operand, 5)}", 4
         if isinstance(node, ast.BinOp):
             return self._operator(type(node.op), node.left, node.right)
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
@@ -222,7 +230,7 @@ class _Writer:
             return "π" if node.attr == "pi" else node.attr
         if not (word := self._words.get(node.id)):
             raise _NotPlainError
-        return f"({word})" if word.startswith("−") else word
+        return f"({word})" if word.startswith(MINUS) else word
 
     def _operator(self, kind: type[ast.AST], left: ast.expr, right: ast.expr) -> tuple[str, int]:
         if kind not in _SIGNS:
@@ -232,7 +240,7 @@ class _Writer:
         return f"{self.text(left, own)} {sign} {self.text(right, loose)}", own
 
     def _call(self, node: ast.Call) -> tuple[str, int]:
-        function = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+        function = str(getattr(node.func, "attr", getattr(node.func, "id", "")))
         arguments = node.args
         if function in _INFIX_CALLS and len(arguments) == 2:
             return self._operator(_INFIX_CALLS[function], arguments[0], arguments[1])

@@ -36,7 +36,7 @@ class Block:
         return tuple(mark.moved(x, y) for mark in self.marks)
 
 
-# --- boxes -----------------------------------------------------------------------------------------
+# --- boxes ----------------------------------------------------------------------------------------
 
 
 def typeset_box(box: Box) -> Block:
@@ -101,7 +101,7 @@ def _row_content(row: Row) -> Block:
     return _content(row.content, style.TEXT_SIZE, color, italic=not row.known)
 
 
-# --- labels of arrows ------------------------------------------------------------------------------
+# --- labels of arrows -----------------------------------------------------------------------------
 
 
 def typeset_arrow(arrow: Arrow, direction: Direction) -> Block | None:
@@ -145,7 +145,7 @@ def _on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
     return Block(wide, high, tuple(marks))
 
 
-# --- contents --------------------------------------------------------------------------------------
+# --- contents -------------------------------------------------------------------------------------
 
 
 def _content(content: Content, size: float, color: str, *, italic: bool = False) -> Block:

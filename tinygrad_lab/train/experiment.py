@@ -18,6 +18,8 @@ from tinygrad_lab.train.settings import Settings
 
 __all__ = ["Experiment", "run"]
 
+METRICS, TABLE, CHECKPOINT = "metrics.json", "metrics.csv", "checkpoint.safetensors"
+CURVES, GRAPH = "curves.png", "graph.svg"
 SAMPLES_DRAWN = 2
 
 
@@ -48,20 +50,24 @@ def run(
 
     ``metrics.json``, ``metrics.csv`` and ``checkpoint.safetensors`` are written at every
     measurement, so that little is lost when the process is killed; ``curves.png`` and
-    ``graph.svg`` at the end. A training that diverges keeps the checkpoint from before.
+    ``graph.svg`` at the end. Files of these names that an earlier run left are removed first, so
+    that all of them tell of this one. A training that diverges keeps its last checkpoint with
+    finite numbers, if there is one.
 
     The callbacks are those of ``fit``. Raises ``DeviceError`` for a device that is not there,
     ``ArgumentError`` for settings that the data does not allow, ``OSError`` where the folder
     cannot be written to.
     """
+    for name in (METRICS, TABLE, CHECKPOINT, CURVES, GRAPH):
+        (folder / name).unlink(missing_ok=True)
     set_seed(experiment.seed)
     model = make_model(experiment.model).to(experiment.device)
     started = perf_counter()
 
     def save(history: list[Measurement], state: Status) -> Metrics:
         metrics = _metrics(experiment, model, history, state, perf_counter() - started)
-        write_metrics(folder / "metrics.json", metrics)
-        write_csv(folder / "metrics.csv", history)
+        write_metrics(folder / METRICS, metrics)
+        write_csv(folder / TABLE, history)
         if history[-1].is_finite:
             _save_checkpoint(folder, experiment, model, history[-1].step)
         return metrics
@@ -81,8 +87,8 @@ def run(
         should_stop=should_stop,
     )
     metrics = save(history, status(history, experiment.settings))
-    write_curves(folder / "curves.png", metrics)
-    write_graph(folder / "graph.svg", model, data.x[:SAMPLES_DRAWN], data.y[:SAMPLES_DRAWN])
+    write_curves(folder / CURVES, metrics)
+    write_graph(folder / GRAPH, model, data.x[:SAMPLES_DRAWN], data.y[:SAMPLES_DRAWN])
     return metrics
 
 
@@ -114,4 +120,4 @@ def _save_checkpoint(folder: Path, experiment: Experiment, model: Module, step: 
         shuffle_seq=experiment.shuffle_seq,
         settings=experiment.settings,
     )
-    save_checkpoint(folder / "checkpoint.safetensors", model, about)
+    save_checkpoint(folder / CHECKPOINT, model, about)
