@@ -43,7 +43,7 @@ class Node:
     _name: str | None
     form: Form
     """Shape, dtype and device of the value."""
-    order: int
+    order: float
     """Counts down from node to node: a node always sorts before the nodes it was made from."""
     scope: Scope | None
     """The module whose forward was running."""

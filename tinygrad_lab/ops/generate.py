@@ -1,11 +1,11 @@
 """From a declaration to the function that applies it, by writing that function's source.
 
 Every op gets a function with its name, its parameters and its docstring, which calls ``apply``.
-Where an elementwise op meets the ordinary case (all inputs are Tensors of one kind, shape and
-dtype and want a gradient; nothing is recorded or checked), the function first tries a short
-path: the same work with the loops over inputs and rules written out, the formulas of the lambdas
-put in their places, and a node class with one slot for each thing to remember. It is the
-difference between 2 µs and 6 µs an op, and ``test_generate.py`` holds it against ``apply``.
+For elementwise ops of one or two inputs the function first tries a short path, for the ordinary
+cases: nothing is recorded or checked, and the inputs are Tensors of one form that want a
+gradient, or one such Tensor and a Python number. It does the same work with the loops over inputs
+and rules written out, the formulas of the lambdas put in their places, and a node class with a
+slot for each thing to remember. ``test_declaration.py`` holds it against ``apply``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import current
-from tinygrad_lab.node import Node, next_order
+from tinygrad_lab.node import Leaf, Node, next_order
 from tinygrad_lab.ops import apply as apply_module
 from tinygrad_lab.ops.apply import apply, entry_points
-from tinygrad_lab.ops.declaration import Op, Rule
+from tinygrad_lab.ops.declaration import Op, Plan, Rule
 from tinygrad_lab.site import is_library, user_site
 
 __all__ = ["entry_point"]
@@ -43,15 +43,15 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
         "is_library": is_library,
         "user_site": user_site,
         "remaining": _remaining,
+        "constant": _constant,
     }
     parameters, values = _parameters(op, defaults, environment)
     lines = []
-    short = op.elementwise and len(op.inputs) <= 2 and not op.attributes and bool(op.rules)
-    if short:
-        lines += _node_class(op, environment)
+    for wanting in _patterns(op):
+        lines += _node_class(op, wanting, environment)
     lines += [f"def {op.name}({parameters}):"]
-    if short:
-        lines += _short_path(op, environment)
+    if _patterns(op):
+        lines += _short_paths(op, environment)
     lines += [f"    return apply(op, {values})"]
     filename = f"<tinygrad_lab op {op.name}>"
     source = "\n".join(lines) + "\n"
@@ -63,8 +63,6 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     function.__module__ = "tinygrad_lab"
     function.op = op  # type: ignore[attr-defined]
     entry_points.append(function)
-    if short:
-        environment["application"].plan = op.plan((True,) * len(op.inputs))
     return function
 
 
@@ -91,82 +89,133 @@ def _parameters(op: Op, defaults: dict[str, Any], environment: dict[str, Any]) -
     return ", ".join(parameters), f"({inputs}), {{{attributes}}}"
 
 
-def _remaining(node: Node, asked: list[str]) -> dict[str, Any]:
-    """What a node of the short path keeps, as long as it was not released."""
-    return {name: getattr(node, slot) for name in asked if hasattr(node, slot := f"kept_{name}")}
+# --- the short path ------------------------------------------------------------------------------
 
 
-def _asked(op: Op) -> list[str]:
-    """What the rules of an op ask for, each name once."""
-    return list(dict.fromkeys(name for rule in op.rules for name in rule.asks))
+def _patterns(op: Op) -> list[tuple[str, ...]]:
+    """The inputs that want a gradient in each case that has a short path; the rest are numbers."""
+    if not op.elementwise or op.attributes or not op.rules or len(op.inputs) > 2:
+        return []
+    return [op.inputs] if len(op.inputs) == 1 else [op.inputs, op.inputs[:1], op.inputs[1:]]
 
 
-def _node_class(op: Op, environment: dict[str, Any]) -> list[str]:
-    """The node of the short path: slots instead of a tuple of inputs and a dictionary."""
-    asked = _asked(op)
-    slots = [f"from_{x}" for x in op.inputs] + [f"kept_{name}" for name in asked]
-    inputs = "".join(f"self.from_{x}, " for x in op.inputs)
-    in_their_place = {name: f"node.kept_{name}" for name in asked}
-    links = []
-    uses_namespace = False
-    for rule in op.rules:
-        formula = _written_out(rule, in_their_place, environment)
-        uses_namespace = uses_namespace or "xp" in formula
-        links.append(f"(node.from_{rule.inputs[0]}, {formula}), ")
+def _node_class(op: Op, wanting: tuple[str, ...], environment: dict[str, Any]) -> list[str]:
+    """The node of a short path: slots instead of a tuple of inputs and a dictionary."""
+    name = _class_name(wanting)
+    plan = op.plan(tuple(x in wanting for x in op.inputs))
+    environment[f"plan_of_{name}"] = plan
+    in_their_place = {asked: f"node.kept_{asked}" for asked in plan.keeps}
+    links = [
+        f"(node.from_{rule.inputs[0]}, {_written_out(rule, in_their_place, environment)}), "
+        for rule, _ in plan.steps
+    ]
+    inputs = "".join(
+        f"node.from_{x}, " if x in wanting else f"constant(node, {x!r}), " for x in op.inputs
+    )
     return [
-        "class application(Node):",
-        f"    __slots__ = {tuple(slots)!r}",
+        f"class {name}(Node):",
+        f"    __slots__ = {tuple([f'from_{x}' for x in op.inputs] + _slots(plan))!r}",
+        f"    plan = plan_of_{name}",
         "    op = op",
         "    attributes = {}",
-        f"    inputs = property(lambda self: ({inputs}))",
-        f"    kept = property(lambda self: remaining(self, {asked!r}))",
+        f"    inputs = property(lambda node: ({inputs}))",
+        "    kept = property(remaining)",
         "    def pull_back(node, g):",
-        *(["        xp = namespaces[g.__class__]"] if uses_namespace else []),
+        *(["        xp = namespaces[g.__class__]"] if "xp" in "".join(links) else []),
         f"        return ({''.join(links)})",
-        "    def release(self):",
-        *([f"        del self.kept_{name}" for name in asked] or ["        pass"]),
+        "    def release(node):",
+        *([f"        del node.{slot}" for slot in _slots(plan)] or ["        pass"]),
     ]
 
 
-def _short_path(op: Op, environment: dict[str, Any]) -> list[str]:
-    """The body of the function for the ordinary case."""
-    asked, inputs = _asked(op), op.inputs
-    formula = _written_out(
-        Rule((), op.forward, inputs, joint=False), {x: f"{x}_data" for x in inputs}, environment
-    )
-    nodes = [f"{x}_node" for x in inputs]
-    tensors = " and ".join(f"{x}.__class__ is Tensor" for x in inputs)
-    differentiable = " and ".join(f"{node} is not None" for node in nodes)
-    alike = "".join(f" and {node}.form is {nodes[0]}.form" for node in nodes[1:])
-    return [
-        f"    if {tensors}:",
-        *[f"        {x}_node = {x}._node" for x in inputs],
-        "        context = current()",
-        f"        if context.ordinary and {differentiable}{alike}:",
-        f"            form = {nodes[0]}.form",
-        *[f"            {x}_data = {x}._data" for x in inputs],
-        *(["            xp = form.namespace"] if "xp" in formula else []),
-        f"            out = {formula}",
-        "            node = application()",
-        *[f"            node.from_{x} = {x}_node" for x in inputs],
-        *[f"            node.kept_{n} = {'out' if n == 'out' else n + '_data'}" for n in asked],
-        "            node.form = form",
-        "            if form.small:",
-        "                node._result = out",
-        "            node.order = next_order()",
-        "            node.scope = context.scope",
-        "            frame = getframe(1)",
-        "            code = frame.f_code",
-        "            if is_library[code.co_filename]:",
-        "                node.code, node.offset = user_site(frame)",
-        "            else:",
-        "                node.code = code",
-        "                node.offset = frame.f_lasti",
-        "            tensor = Tensor()",
-        "            tensor._data = out",
-        "            tensor._node = node",
-        "            return tensor",
+def _class_name(wanting: tuple[str, ...]) -> str:
+    return f"node_for_{'_and_'.join(wanting)}"
+
+
+def _slots(plan: Plan) -> list[str]:
+    return [f"kept_{name}" for name in plan.keeps]
+
+
+def _remaining(node: Any) -> dict[str, Any]:
+    """What a node of a short path keeps, as long as it was not released."""
+    return {
+        name: getattr(node, slot)
+        for name, slot in zip(node.plan.keeps, _slots(node.plan), strict=True)
+        if hasattr(node, slot)
+    }
+
+
+def _constant(node: Any, name: str) -> Node:
+    """The node of an input that is a number, made when somebody reads the graph."""
+    number = getattr(node, f"from_{name}")
+    if not isinstance(number, Node):
+        leaf = Leaf(number)
+        # As old as it would be had it been made when it was used.
+        leaf.order = node.order + 0.5
+        setattr(node, f"from_{name}", leaf)
+        return leaf
+    return number
+
+
+def _short_path(op: Op, wanting: tuple[str, ...], environment: dict[str, Any]) -> list[str]:
+    """What the function does where the inputs in ``wanting`` want a gradient."""
+    name = _class_name(wanting)
+    numbers = [x for x in op.inputs if x not in wanting]
+    places = {x: x if x in numbers else f"{x}._data" for x in op.inputs}
+    if len(wanting) == len(op.inputs):
+        places = {x: f"{x}_data" for x in op.inputs}
+    plan = op.plan(tuple(x in wanting for x in op.inputs))
+    formula = _written_out(Rule((), op.forward, op.inputs, joint=False), places, environment)
+    first, *others = [f"{x}_node" for x in wanting]
+    conditions = [f"{node} is not None" for node in (first, *others)]
+    conditions += [f"{first}.form is {node}.form" for node in others]
+    conditions += [f"({x}.__class__ is float or {x}.__class__ is int)" for x in numbers]
+    work = [
+        *[f"{place} = {x}._data" for x, place in places.items() if place == f"{x}_data"],
+        f"form = {first}.form",
+        *(["xp = form.namespace"] if "xp" in formula else []),
+        f"out = {formula}",
+        f"node = {name}()",
+        *[f"node.from_{x} = {x if x in numbers else f'{x}_node'}" for x in op.inputs],
+        *[f"node.kept_{asked} = {places.get(asked, asked)}" for asked in plan.keeps],
     ]
+    return [f"if {' and '.join(conditions)}:", *[f"    {line}" for line in work]]
+
+
+_RECORD = """
+        if node is not None:
+            node.form = form
+            if form.small:
+                node._result = out
+            node.order = next_order()
+            node.scope = context.scope
+            frame = getframe(1)
+            code = frame.f_code
+            if is_library[code.co_filename]:
+                node.code, node.offset = user_site(frame)
+            else:
+                node.code = code
+                node.offset = frame.f_lasti
+            tensor = Tensor()
+            tensor._data = out
+            tensor._node = node
+            return tensor
+""".strip("\n").splitlines()
+
+
+def _short_paths(op: Op, environment: dict[str, Any]) -> list[str]:
+    """The body of the function up to the call of ``apply``."""
+    lines = [
+        "    context = current()",
+        "    if context.ordinary:",
+        "        node = None",
+        *[f"        {x}_node = {x}._node if {x}.__class__ is Tensor else None" for x in op.inputs],
+    ]
+    for position, wanting in enumerate(_patterns(op)):
+        branch = _short_path(op, wanting, environment)
+        branch[0] = branch[0] if position == 0 else f"el{branch[0]}"
+        lines += [f"        {line}" for line in branch]
+    return lines + _RECORD
 
 
 def _written_out(rule: Rule, places: dict[str, str], environment: dict[str, Any]) -> str:

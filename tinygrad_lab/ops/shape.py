@@ -111,11 +111,11 @@ def _split(xp: Any, g: Any, xs_shape: tuple[tuple[int, ...], ...], axis: int) ->
 def _unlike(*xs: Any, axis: int) -> str | None:
     """Why tensors cannot be joined."""
     shapes = [shape_of(x) for x in xs]
+    got = f"got shapes {' and '.join(map(str, shapes))}."
     if len(set(map(len, shapes))) > 1:
-        return f"expected tensors with the same number of axes, got shapes {' and '.join(map(str, shapes))}."
-    return missing_axis(shapes[0], axis) or (
-        f"expected tensors that differ in axis {axis} alone, got shapes {' and '.join(map(str, shapes))}."
-    )
+        return f"expected tensors with the same number of axes, {got}"
+    reason = missing_axis(shapes[0], axis)
+    return reason or f"expected tensors that differ in axis {axis} alone, {got}"
 
 
 _concat = op(

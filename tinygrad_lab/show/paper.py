@@ -65,26 +65,25 @@ def _fill(figure: Any, scene: Scene) -> None:
 
 
 def _add_text(axes: Any, mark: Text, layer: int) -> None:
-    runs = [(mark.text, "bold" if mark.bold else "normal")]
-    if mark.rest:
-        runs.append((mark.rest, "normal" if mark.bold else "bold"))
-    widths = [_width(text, mark.size, weight) for text, weight in runs]
-    x = mark.x - sum(widths) * {"start": 0.0, "middle": 0.5, "end": 1.0}[mark.anchor]
-    for (text, weight), width in zip(runs, widths, strict=True):
-        axes.text(
-            x,
-            mark.y,
-            text,
-            fontsize=mark.size,
-            fontfamily=_FONT,
-            weight=weight,
-            style="italic" if mark.italic else "normal",
-            color=mark.color,
-            va="baseline",
-            zorder=layer,
-            parse_math=False,
-        )
-        x += width
+    style = {
+        "fontsize": mark.size,
+        "fontfamily": _FONT,
+        "style": "italic" if mark.italic else "normal",
+        "color": mark.color,
+        "va": "baseline",
+        "zorder": layer,
+        "parse_math": False,
+    }
+    weight, other = ("bold", "normal") if mark.bold else ("normal", "bold")
+    if not mark.rest:
+        side = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
+        axes.text(mark.x, mark.y, mark.text, ha=side, weight=weight, **style)
+        return
+    before = _width(mark.text, mark.size, weight)
+    whole = before + _width(mark.rest, mark.size, other)
+    x = mark.x - whole * {"start": 0.0, "middle": 0.5, "end": 1.0}[mark.anchor]
+    axes.text(x, mark.y, mark.text, weight=weight, **style)
+    axes.text(x + before, mark.y, mark.rest, weight=other, **style)
 
 
 def _width(text: str, size: float, weight: str) -> float:
