@@ -50,35 +50,37 @@ def sweep(
     Raises:
         GraphFreedError: if an earlier sweep dropped what this one needs.
     """
-    gradients: dict[Node, Any] = dict(outputs)
-    queue = [(node.order, node) for node in gradients if node.__class__ is not Leaf]
+    # Nodes go by their order, a number: comparing numbers is what the queue does most.
+    nodes = {node.order: node for node in outputs}
+    gradients: dict[float, Any] = {node.order: g for node, g in outputs.items()}
+    queue = [order for order, node in nodes.items() if node.__class__ is not Leaf]
     heapify(queue)
     while queue:
-        node = heappop(queue)[1]
-        g: Any = gradients.pop(node)
-        kind = g.__class__
-        if kind is not float and kind in _PENDING:
+        order = heappop(queue)
+        node, g = nodes.pop(order), gradients.pop(order)
+        if g.__class__ in _PENDING:
             g = g.total()
-            kind = g.__class__
         if observe is not None:
             g = observe(node, g)
-        if kind is float or node.form.size <= keep:
+        if node.form.size <= keep:
             node._gradient = g
         try:
             for input_node, contribution in (
                 node.pull_back(g) if pull_back is None else pull_back(node, g)
             ):
-                if input_node in gradients:
-                    gradients[input_node] = gradients[input_node] + contribution
+                order = input_node.order
+                if order in gradients:
+                    gradients[order] = gradients[order] + contribution
                 elif within is None or input_node in within:
-                    gradients[input_node] = contribution
+                    nodes[order], gradients[order] = input_node, contribution
                     if input_node.__class__ is not Leaf:
-                        heappush(queue, (input_node.order, input_node))
+                        heappush(queue, order)
         except AttributeError as error:
             raise _freed(node) or error from None
         if free:
             node.release()
-    return {leaf: _complete(leaf, g, observe) for leaf, g in gradients.items()}
+    # All others were visited: what is left are the leaves.
+    return {leaf: _complete(leaf, gradients[order], observe) for order, leaf in nodes.items()}
 
 
 def _complete(leaf: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Array:

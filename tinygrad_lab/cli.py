@@ -229,6 +229,9 @@ def train(
     Metrics and checkpoint are also written some 60 times on the way. Ctrl-C ends the training
     after the step it is at, keeps and reports what was trained so far, and exits with 130; a
     second Ctrl-C ends at once.
+
+    On a machine that is busy with other things, the environment variable OPENBLAS_NUM_THREADS=1
+    can make it several times faster: nets of this size leave little for a second core to do.
     """
     experiments = _experiments(model, seed, device, shuffle_seq, changes)
     _check_device(device)

@@ -43,11 +43,18 @@ class Unit:
 
     @property
     def summary(self) -> str:
-        """What was folded: ``"12 nodes: 4 ×, 4 +, 2 tanh …"``."""
-        counts = Counter(node.symbol or node.op_name for node in self.members)
-        common = ", ".join(f"{count:,} {what}" for what, count in counts.most_common(4))
+        """What was folded: ``"12 nodes: 4 ×, 4 +, 2 tanh, relu …"``."""
+        counts = Counter(map(_short_name, self.members))
+        common = ", ".join(
+            f"{count:,} {'leaves' if what == 'leaf' else what}" if count > 1 else what
+            for what, count in counts.most_common(4)
+        )
         more = " …" if len(counts) > 4 else ""
         return f"{len(self.members):,} nodes: {common}{more}"
+
+
+def _short_name(node: GraphNode) -> str:
+    return node.symbol if node.symbol and " " not in node.symbol else node.op_name
 
 
 @dataclass(frozen=True, eq=False)

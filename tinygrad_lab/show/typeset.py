@@ -98,7 +98,8 @@ def _row_content(row: Row) -> Block:
     color = style.GRADIENT if row.label == "gradient" else style.VALUE
     if not row.known:
         color = style.QUIET
-    return _content(row.content, style.TEXT_SIZE, color, italic=not row.known)
+    anchor: Anchor = "end" if row.label else "middle"
+    return _content(row.content, style.TEXT_SIZE, color, anchor, italic=not row.known)
 
 
 # --- labels of arrows -----------------------------------------------------------------------------
@@ -148,12 +149,15 @@ def _on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
 # --- contents -------------------------------------------------------------------------------------
 
 
-def _content(content: Content, size: float, color: str, *, italic: bool = False) -> Block:
+def _content(
+    content: Content, size: float, color: str, anchor: Anchor, *, italic: bool = False
+) -> Block:
     if isinstance(content, Matrix):
         return _matrix(content, size, color)
     wide = max((width(line, size) for line in content), default=0.0)
+    x = wide if anchor == "end" else wide / 2
     lines = tuple(
-        _line(wide, (place + 0.5) * _LEADING, line, size, color, "end", italic=italic)
+        _line(x, (place + 0.5) * _LEADING, line, size, color, anchor, italic=italic)
         for place, line in enumerate(content)
     )
     return Block(wide, len(content) * _LEADING, lines)
