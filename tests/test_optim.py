@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pickle
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from tinygrad_lab import nn, optim
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
+    DTypeError,
     StateDictError,
     TinygradLabError,
 )
@@ -283,24 +285,26 @@ class TestUpdates:
 
 
 class TestGroups:
-    def test_have_settings_of_their_own(self, torch: Any) -> None:
-        shapes = [(2, 3), (3,), (4,)]
-        groups = [{}, {"lr": 0.3, "momentum": 0.5, "nesterov": True}, {"weight_decay": 0.2}]
-        parameters = start(shapes=shapes)
-        theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in parameters]
-        ours, expected = (
-            library.SGD(
-                [{"params": [p], **own} for p, own in zip(tensors, groups, strict=True)], lr=0.1
-            )
-            for library, tensors in ((optim, parameters), (torch.optim, theirs))
+    def test_have_settings_of_their_own(self) -> None:
+        own: list[dict[str, Any]] = [
+            {},
+            {"lr": 0.3, "momentum": 0.5, "nesterov": True},
+            {"weight_decay": 0.2},
+        ]
+        parameters = start(shapes=[(2, 3), (3,), (4,)])
+        stepping = optim.SGD(
+            [{"params": [p], **its} for p, its in zip(parameters, own, strict=True)], lr=0.1
         )
-        assert [group["lr"] for group in ours.param_groups] == [0.1, 0.3, 0.1]
+        assert [group["lr"] for group in stepping.param_groups] == [0.1, 0.3, 0.1]
+        rules = [PlainSGD(**({"lr": 0.1} | its)) for its in own]
+        expected = values(parameters)
         for step in range(20):
-            advance(ours, parameters, step)
-            for parameter, slope in zip(theirs, slopes(step, parameters), strict=True):
-                parameter.grad = torch.tensor(slope)
-            expected.step()
-        assert_close(values(parameters), [p.detach().numpy() for p in theirs])
+            advance(stepping, parameters, step)
+            expected = [
+                rule(p, g)
+                for rule, p, g in zip(rules, expected, slopes(step, parameters), strict=True)
+            ]
+            assert_close(values(parameters), expected)
 
     def test_are_each_updated_as_by_an_optimiser_of_their_own(self) -> None:
         together, apart = start(), start()
@@ -360,25 +364,23 @@ class TestGroups:
 
 class TestParameters:
     @every_optimiser
-    def test_without_a_gradient_are_skipped_and_keep_their_state(
-        self, torch: Any, optimiser: str
-    ) -> None:
+    def test_without_a_gradient_are_skipped_and_keep_their_state(self, optimiser: str) -> None:
+        name, arguments = OPTIMISERS[optimiser]
         parameters = start()
-        theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in parameters]
-        pair = make(optimiser, parameters), make(optimiser, theirs, library=torch.optim)
+        rules = [PLAIN[name](**arguments) for _ in parameters]
+        expected = values(parameters)
+        stepping = make(optimiser, parameters)
         skipped: list[list[int]] = [[], [0], [0, 1, 2, 3, 4], [1, 3], [], [2], [2], []]
         for step in range(24):
             without = skipped[step % len(skipped)]
             before = values(parameters)
-            advance(pair[0], parameters, step, without=without)
-            for number, (parameter, slope) in enumerate(
-                zip(theirs, slopes(step, parameters), strict=True)
-            ):
-                parameter.grad = None if number in without else torch.tensor(slope)
-            pair[1].step()
-            for number in without:
-                np.testing.assert_array_equal(parameters[number].data, before[number])
-            assert_close(values(parameters), [p.detach().numpy() for p in theirs])
+            advance(stepping, parameters, step, without=without)
+            for number, slope in enumerate(slopes(step, parameters)):
+                if number in without:
+                    np.testing.assert_array_equal(parameters[number].data, before[number])
+                else:
+                    expected[number] = np.asarray(rules[number](expected[number], slope))
+            assert_close(values(parameters), expected)
 
     @some_optimisers
     def test_that_are_frozen_stay(self, optimiser: str) -> None:
@@ -507,6 +509,12 @@ class TestParameters:
             arrays = [*grads, *(p.data for p in net.parameters())]
             for number, one in enumerate(arrays):
                 assert not any(np.shares_memory(one, other) for other in arrays[:number])
+
+    def test_keep_their_dtype_whatever_gradient_somebody_sets(self) -> None:
+        # NumPy's float64 numbers widen: p.grad * (1 / np.linalg.norm(...)) is float64.
+        parameter = nn.Parameter(np.ones(2, "float32"))
+        with pytest.raises(DTypeError, match=r"float32.*float64"):
+            parameter.grad = tg.tensor(np.ones(2, "float64"))
 
     def test_forget_their_gradients(self) -> None:
         parameters = start()
@@ -655,6 +663,17 @@ class TestState:
         advance(stepping, parameters, 1)
         advance(reference, others, 1)
         assert_equal(values(parameters), values(others))
+
+    @pytest.mark.parametrize("copier", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+    def test_an_optimiser_and_its_net_are_copied_together(self, copier: Any) -> None:
+        net = nn.Linear(2, 2)
+        stepping = optim.Adam(net.parameters(), lr=0.1)
+        advance(stepping, list(net.parameters()), 0)
+        other_net, other = copier((net, stepping))
+        for step in range(1, 4):
+            advance(stepping, list(net.parameters()), step)
+            advance(other, list(other_net.parameters()), step)
+        assert_equal(values(list(net.parameters())), values(list(other_net.parameters())))
 
     def test_of_another_optimiser_is_refused(self) -> None:
         parameters = start()

@@ -232,6 +232,8 @@ def train(
 
     On a machine that is busy with other things, the environment variable OPENBLAS_NUM_THREADS=1
     can make it several times faster: nets of this size leave little for a second core to do.
+    With another number of threads sums are rounded otherwise: numbers repeat bit for bit on one
+    machine with one such setting.
     """
     experiments = _experiments(model, seed, device, shuffle_seq, changes)
     _check_device(device)
@@ -292,13 +294,14 @@ def _values(
 def draw(formula: str, values: dict[str, float], output: Path) -> None:
     """Draw the graph of a formula, with values, gradients and local derivatives.
 
-    Every name in FORMULA gets its number behind it. The value and the derivatives are printed,
-    too.
+    FORMULA has numbers, names, + - * / **, brackets, and functions such as exp, log, sin, tanh,
+    sigmoid and relu; "loss = ..." names its result. A number for each name follows it. The value
+    and the derivatives are printed, too.
 
     \b
     Examples:
       tinygrad-lab draw "(x + y) * z" x=-2 y=5 z=-4 -o f.svg
-      tinygrad-lab draw "sigmoid(w * x + b)" w=2 x=-1 b=-3 -o neuron.png
+      tinygrad-lab draw "sigmoid(w * x + b)" w=2 x=-1 b=-3 -o neuron.svg
     """
     from tinygrad_lab import graph, show
     from tinygrad_lab.show.expression import parse

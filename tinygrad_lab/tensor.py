@@ -244,7 +244,7 @@ class Tensor:
                     "Reduce it first (loss.sum(), loss.mean()), or say which combination of its "
                     "elements is meant: backward(gradient=...)."
                 )
-            return xp.ones_like(self._data)
+            return 1.0 if xp is PYTHON else xp.ones(self.shape, dtype=self.dtype)
         data = gradient._data if isinstance(gradient, Tensor) else gradient
         if xp is PYTHON:
             return float(data)
@@ -609,11 +609,11 @@ def _deliver(gradients: dict[Node, Array]) -> None:
     """Add the gradients of leaves to what their tensors have collected."""
     while gradients:
         leaf, *holder = gradients.popitem()
-        if len(getattr(holder[0], "shape", ())) == 0 or holder[0].size <= SMALL:
-            leaf._gradient = holder[0]
         reference = getattr(leaf, "tensor", None)
         tensor = reference() if reference is not None else None
         if tensor is None:
+            # Only pictures can still show it.
+            leaf._gradient = holder[0] if leaf.form.small else None
             continue
         collected = tensor.grad
         if collected is None:

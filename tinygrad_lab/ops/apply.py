@@ -128,15 +128,17 @@ def _others(
     plan: Plan, arrays: Sequence[Any], out: Any, residual: Any, attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the rules of a plan ask for beyond single inputs, by name."""
-    named = plan.op.named_arrays(arrays)
-    given = {"out": out, "residual": residual, "needs": plan.needs, **attributes, **named}
+    given = {"out": out, "residual": residual, "needs": plan.needs}
     others: dict[str, Any] = {}
     for name in plan.keeps_others:
         if name in given:
             others[name] = given[name]
+        elif name in attributes:
+            others[name] = attributes[name]
         else:
+            named = plan.op.named_arrays(arrays)
             owner, _, what = name.rpartition("_")
-            others[name] = _fact(named[owner], what)
+            others[name] = named[name] if name in named else _fact(named[owner], what)
     return others
 
 

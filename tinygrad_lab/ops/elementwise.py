@@ -97,7 +97,9 @@ def _power_by_base(xp: Any, g: Any, x: Any, y: Any) -> Any:
 
 def _power_by_exponent(xp: Any, g: Any, x: Any, out: Any) -> Any:
     # 0 ** y is flat in y for y > 0, where log(0) would make it NaN.
-    return g * xp.where(x == 0, xp.zeros_like(out), out * xp.log(xp.where(x == 0, 1.0, x)))
+    of_x = namespaces[x.__class__]
+    log = of_x.log(of_x.where(x == 0, of_x.ones_like(x), x))
+    return g * xp.where(x == 0, xp.zeros_like(out), out * log)
 
 
 def _negative_power(x: Any, y: Any) -> str | None:

@@ -16,7 +16,6 @@ from tinygrad_lab.errors import (
     IndexingError,
     ShapeError,
 )
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.elementwise import (
     add,
     exp,
@@ -35,6 +34,7 @@ from tinygrad_lab.ops.kernels import cross_entropy as cross_entropy_kernel
 from tinygrad_lab.ops.kernels import gru as gru_kernel
 from tinygrad_lab.ops.kernels import linear as linear_kernel
 from tinygrad_lab.ops.linalg import matmul
+from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import max, mean, sum
 from tinygrad_lab.ops.shape import (
     broadcast_to,

@@ -52,6 +52,8 @@ class StepLR(LambdaLR):
 class CosineAnnealingLR(LambdaLR):
     """The learning rate along half a cosine, down to ``eta_min`` after ``T_max`` steps.
 
+    From there on it stays at ``eta_min``, where PyTorch's goes up the cosine again.
+
     Source: Loshchilov & Hutter, "SGDR", 2017, equation 5, without restarts.
     """
 

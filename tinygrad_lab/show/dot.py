@@ -13,10 +13,10 @@ __all__ = ["to_dot"]
 
 def to_dot(picture: Picture) -> str:
     """A directed graph with a node for each box, an edge for each arrow, a cluster a module."""
-    from graphviz import Digraph, escape
+    from graphviz import Digraph
 
-    graph = Digraph(graph_attr={"rankdir": picture.direction, "label": escape(picture.note)})
-    graph.attr(tooltip=escape(picture.title), fontname="Helvetica,Arial,sans-serif")
+    graph = Digraph(graph_attr={"rankdir": picture.direction, "label": _plain(picture.note)})
+    graph.attr(tooltip=_plain(picture.title), fontname="Helvetica,Arial,sans-serif")
     graph.attr("node", shape="box", style="rounded,filled", fontname="Helvetica,Arial,sans-serif")
     graph.attr("edge", fontname="Helvetica,Arial,sans-serif", fontsize="12")
     clusters: dict[str, Any] = {"": graph}
@@ -27,9 +27,9 @@ def to_dot(picture: Picture) -> str:
             "color": style.FRAME_BORDER,
             "fillcolor": style.FRAMES[0],
         }
-        clusters[frame.path].attr(label=escape(frame.title), labeljust="l", **look)
+        clusters[frame.path].attr(label=_plain(frame.title), labeljust="l", **look)
     for box in picture.boxes:
-        label = "\n".join(map(escape, _box_lines(box)))
+        label = "\n".join(map(_plain, _box_lines(box)))
         clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **_look(box))
     for frame in reversed(picture.frames):
         clusters[frame.parent].subgraph(clusters[frame.path])
@@ -38,7 +38,7 @@ def to_dot(picture: Picture) -> str:
         graph.edge(
             arrow.source,
             arrow.target,
-            label=escape(_arrow_text(arrow)),
+            label=_plain(_arrow_text(arrow)),
             fontcolor=style.DERIVATIVE,
             color=color,
             style="solid" if arrow.flows else "dashed",
@@ -47,11 +47,16 @@ def to_dot(picture: Picture) -> str:
     return str(graph.source)
 
 
-def _tip(tooltip: str) -> str:
+def _plain(text: str) -> str:
+    """A text in which Graphviz finds nothing to interpret: no escapes, entities, markup."""
     from graphviz import escape
 
+    return str(escape(text.replace("&", "&amp;")))
+
+
+def _tip(tooltip: str) -> str:
     # A space where there is none: otherwise Graphviz would show the label instead.
-    return str(escape(tooltip or " "))
+    return _plain(tooltip or " ")
 
 
 def _look(box: Box) -> dict[str, str]:
