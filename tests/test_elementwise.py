@@ -27,12 +27,27 @@ BINARY: dict[str, Op] = {
         "less less_equal greater greater_equal logical_and logical_or"
     ).split()
 }
+WANT_AXES: dict[str, Op] = {
+    "matmul": lambda x: x @ x,
+    "matrix_transpose": lambda x: x.mT,
+    "index": lambda x: x[0],
+    "argmax": lambda x: tg.argmax(x, axis=0),
+    "sum": lambda x: tg.sum(x, axis=0),
+    "expand_dims": lambda x: tg.expand_dims(x, axis=0),
+    "stack": lambda x: tg.stack([x, x]),
+    "concat": lambda x: tg.concat([x, x]),
+    "unstack": tg.unstack,
+    "flip": lambda x: tg.flip(x, axis=0),
+    "squeeze": lambda x: tg.squeeze(x, axis=0),
+    "permute_dims": lambda x: tg.permute_dims(x, axes=(0,)),
+    "reshape": lambda x: x.reshape(1),
+    "broadcast_to": lambda x: tg.broadcast_to(x, shape=(2,)),
+}
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 1000.0, -1000.0, 1e308, math.inf, -math.inf, math.nan]
 any_float = st.floats(width=64) | st.sampled_from(SPECIAL)
 
 every_unary = pytest.mark.parametrize("name", UNARY)
 every_binary = pytest.mark.parametrize("name", BINARY)
-ieee = np.errstate(all="ignore")
 
 
 def run(op: Op, make: Callable[[float], tg.Tensor], *numbers: float) -> list[float]:
@@ -52,7 +67,7 @@ class TestPythonFloats:
     @every_unary
     @given(x=any_float)
     def test_give_what_numpy_gives_through_ops_of_one_input(self, name: str, x: float) -> None:
-        with ieee:
+        with np.errstate(all="ignore"):
             expected = run(UNARY[name], array, x)
         np.testing.assert_allclose(run(UNARY[name], tg.scalar, x), expected, rtol=1e-12, atol=1e-300)
 
@@ -61,7 +76,7 @@ class TestPythonFloats:
     def test_give_what_numpy_gives_through_ops_of_two_inputs(
         self, name: str, x: float, y: float
     ) -> None:
-        with ieee:
+        with np.errstate(all="ignore"):
             expected = run(BINARY[name], array, x, y)
         found = run(BINARY[name], tg.scalar, x, y)
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-300)
@@ -115,26 +130,10 @@ class TestPythonFloats:
         assert tg.var(x).item() == tg.std(x).item() == 0.0
         assert x.any().item() is x.all().item() is True
 
-    @pytest.mark.parametrize(
-        "op",
-        [
-            lambda x: x @ x,
-            lambda x: x.mT,
-            lambda x: x[0],
-            lambda x: tg.argmax(x, axis=0),
-            lambda x: tg.sum(x, axis=0),
-            lambda x: tg.expand_dims(x, axis=0),
-            lambda x: tg.stack([x, x]),
-            lambda x: tg.concat([x, x]),
-            lambda x: tg.flip(x, axis=0),
-            lambda x: tg.squeeze(x, axis=0),
-            lambda x: tg.permute_dims(x, axes=(0,)),
-            lambda x: x.reshape(1),
-        ],
-    )
-    def test_have_no_axes_and_say_so(self, op: Op) -> None:
+    @pytest.mark.parametrize("name", WANT_AXES)
+    def test_have_no_axes_and_say_so(self, name: str) -> None:
         with pytest.raises((tg.errors.ShapeError, tg.errors.IndexingError), match=r"number|\(\)"):
-            op(tg.scalar(3.0))
+            WANT_AXES[name](tg.scalar(3.0))
 
 
 class TestLargeNumbers:
@@ -144,7 +143,7 @@ class TestLargeNumbers:
         ("op", "values", "slopes"),
         [
             (tg.tanh, (1.0, -1.0), (0.0, 0.0)),
-            (tg.sigmoid, (1.0, 0.0), (1.0 * 0, 0.0)),
+            (tg.sigmoid, (1.0, 0.0), (0.0, 0.0)),
             (tg.softplus, (1000.0, 0.0), (1.0, 0.0)),
             (tg.relu, (1000.0, 0.0), (1.0, 0.0)),
             (tg.elu, (1000.0, -1.0), (1.0, 0.0)),
@@ -192,9 +191,11 @@ class TestLargeNumbers:
         assert x.grad.tolist() == [-1.0, 0.0, 1.0]
 
     def test_logsumexp_takes_infinities(self) -> None:
-        assert tg.logsumexp(tg.tensor([-math.inf, -math.inf])).item() == -math.inf
         assert tg.logsumexp(tg.tensor([-math.inf, 3.0])).item() == 3.0
-        assert tg.logsumexp(tg.tensor([math.inf, 3.0])).item() == math.inf
+        with np.errstate(divide="ignore"):
+            assert tg.logsumexp(tg.tensor([-math.inf, -math.inf])).item() == -math.inf
+        with np.errstate(over="ignore"):
+            assert tg.logsumexp(tg.tensor([math.inf, 3.0])).item() == math.inf
 
     @given(x=st.floats(-700, 700))
     @example(x=40.0)

@@ -128,6 +128,11 @@ class TestSettings:
         assert rates == sorted(rates, reverse=True)
         assert 0 < rates[-1] < 0.001 * 0.3
 
+    def test_steps_fall_to_a_tenth_after_half_and_to_a_hundredth_after_four_fifths(self) -> None:
+        settings = Settings(steps=10, lr=1.0, schedule="steps")
+        rates = [settings.learning_rate(step) for step in range(1, 11)]
+        assert rates == [1.0] * 5 + [0.1] * 3 + [0.01] * 2
+
     def test_every_model_has_settings_and_published_results(self) -> None:
         assert list(MODELS) == list(DEFAULTS) == list(PUBLISHED) == list(PUBLISHED_SHUFFLED)
 

@@ -164,12 +164,13 @@ def _device(context: click.Context, parameter: click.Parameter, value: str) -> s
     "--weight-decay",
     type=click.FloatRange(min=0),
     callback=_finite,
-    help="How strongly parameters are pulled to 0, apart from the gradient (AdamW).",
+    help="How strongly weights are pulled to 0, apart from the gradient (AdamW).",
 )
 @click.option(
     "--schedule",
-    type=click.Choice(["constant", "cosine"]),
-    help="Whether the learning rate stays, or falls to 0 along a cosine.",
+    type=click.Choice(["constant", "cosine", "steps"]),
+    help="Whether the learning rate stays, falls to 0 along a cosine, or falls to a tenth after "
+    "half of the steps and to a hundredth after four fifths.",
 )
 @click.option(
     "--seed",
@@ -230,17 +231,17 @@ def train(
     after the step it is at, keeps and reports what was trained so far, and exits with 130; a
     second Ctrl-C ends at once.
 
-    On a machine that is busy with other things, the environment variable OPENBLAS_NUM_THREADS=1
-    can make it several times faster: nets of this size leave little for a second core to do.
-    With another number of threads sums are rounded otherwise: numbers repeat bit for bit on one
-    machine with one such setting.
+    Matrix products run on one thread: nets of this size leave little for a second one to do,
+    and numbers then repeat bit for bit on one machine, however busy it is.
     """
     experiments = _experiments(model, seed, device, shuffle_seq, changes)
     _check_device(device)
     name = f"{model or 'all'}{'-shuffled' if shuffle_seq else ''}-seed{seed}"
     folder = _run_folder(out, name, overwrite)
     click.echo(f"run folder: {folder}", err=True)
-    with _Interruption() as interruption:
+    from threadpoolctl import threadpool_limits
+
+    with _Interruption() as interruption, threadpool_limits(1):
         try:
             results = _train_all(experiments, folder, interruption)
         except KeyboardInterrupt:
@@ -322,7 +323,7 @@ def draw(formula: str, values: dict[str, float], output: Path) -> None:
 
 @main.command()
 def info() -> None:
-    """Show versions, devices, and what renders pictures."""
+    """Show versions, devices, what multiplies matrices, and what renders pictures."""
     import platform
 
     import numpy
@@ -336,6 +337,7 @@ def info() -> None:
         "numpy": numpy.__version__,
         "scipy": scipy.__version__,
         "devices": _devices(),
+        "blas": _blas(),
         "renderer": renderer(),
     }
     for name, text in rows.items():
@@ -452,6 +454,19 @@ def _report(results: "Sequence[Metrics]", folder: Path) -> None:
     click.echo(results_table(results))
     names = sorted(f"{file.name}{'/' if file.is_dir() else ''}" for file in folder.iterdir())
     click.echo(f"in {folder}: {', '.join(names)}")
+
+
+def _blas() -> str:
+    """The library that multiplies matrices for NumPy, its kernels and threads."""
+    from threadpoolctl import threadpool_info
+
+    libraries = {
+        f"{one['internal_api']} {one.get('version') or ''} with {one.get('architecture', 'its own')}"
+        f" kernels on {one['num_threads']} threads"
+        for one in threadpool_info()
+        if one["user_api"] == "blas"
+    }
+    return ", ".join(sorted(libraries)) or "unknown"
 
 
 def _devices() -> str:

@@ -26,7 +26,8 @@ def draw(
     A box is a value: what it is called, how it is computed, what it is, and its gradient, or
     "not computed" where no sweep has come by. On each edge along which a gradient flows stands
     the local derivative; between larger arrays the rule by which a gradient ``g`` goes back.
-    ``x * x`` has two edges, each with its own. Parts of modules stand in frames.
+    ``x * x`` has two edges, each with its own. Parts of modules stand in frames. Fused ops are
+    one box; ``draw(tg.graph(loss).opened())`` shows the small ops that they are composed of.
 
     Args:
         outputs: tensors, containers of tensors, or one ``Graph``. Tensors without a name are

@@ -9,12 +9,12 @@ the middle of the graph. Leaves go into the unit that alone uses them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tinygrad_lab.graph import Edge, Graph, GraphNode
 
-__all__ = ["Bundle", "Unit", "bundles", "fold"]
+__all__ = ["Bundle", "Unit", "bundles", "fold", "modules_of"]
 
 _LEAVES_SIDE_BY_SIDE = 6
 _PARALLEL_EDGES = 6
@@ -66,30 +66,69 @@ class Bundle:
     edges: tuple[Edge, ...]
 
 
-def fold(graph: Graph, most: int) -> list[Unit]:
+def modules_of(graph: Graph) -> Mapping[int, str]:
+    """The path of the module that each node belongs to, by the node's index.
+
+    Parameters and unnamed numbers are made outside of a module's forward; they stand with those
+    who use them, if these are all of one module.
+    """
+    places = {node.index: node.module for node in graph if node.module}
+    users: dict[int, set[str]] = {}
+    for node in graph:
+        for _, source in node.inputs:
+            if source.is_leaf:
+                users.setdefault(source.index, set()).add(node.module)
+    for leaf in graph.leaves:
+        path = _common_path(users.get(leaf.index, {""}))
+        number = leaf.name is None and leaf.shape == ()
+        parameter = leaf.requires_grad and (leaf.name is None or f"{path}." in leaf.name)
+        if path and (number or parameter):
+            places[leaf.index] = path
+    return places
+
+
+def _common_path(paths: set[str]) -> str:
+    """The innermost module that all paths lead into."""
+    first, *others = (path.split(".") for path in sorted(paths))
+    common = 0
+    for parts in zip(first, *others, strict=False):
+        if len(set(parts)) > 1:
+            break
+        common += 1
+    return ".".join(first[:common])
+
+
+def fold(graph: Graph, most: int, homes: Mapping[int, str]) -> list[Unit]:
     """The units of a picture with at most ``most`` boxes, in the order of the graph.
+
+    Args:
+        graph: what to fold.
+        most: how many units to aim at.
+        homes: the module of each node, from ``modules_of``.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> x = tg.scalar(0.5)
         >>> for _ in range(1000):
         ...     x = tg.sin(x)
-        >>> units = fold(tg.graph(x), most=20)
+        >>> units = fold(tg.graph(x), most=20, homes={})
         >>> len(units) <= 20, [unit.summary for unit in units if not unit.node]
         (True, ['996 nodes: 996 sin'])
     """
     ops = [node for node in graph if not node.is_leaf]
     whole = [Unit((node,)) for node in ops]
-    if _fits(units := _with_leaves(graph, whole, group=False), most):
+    if _fits(units := _each_leaf_apart(graph, whole), most):
         return units
     deepest = max((node.module.count(".") + 1 for node in ops if node.module), default=0)
     for depth in range(deepest, 0, -1):
         whole = _calls_folded(ops, depth)
-        if _fits(units := _with_leaves(graph, whole), most):
+        if _fits(units := _with_leaves(graph, whole, homes), most):
             return units
     ends = max(most // _ENDS, 1)
-    while not _fits(units := _with_leaves(graph, _middle_folded(whole, ends)), most) and ends > 1:
+    units = _with_leaves(graph, _middle_folded(whole, ends), homes)
+    while ends > 1 and not _fits(units, most):
         ends = ends * 2 // 3
+        units = _with_leaves(graph, _middle_folded(whole, ends), homes)
     return units
 
 
@@ -135,15 +174,20 @@ def _middle_folded(units: list[Unit], ends: int) -> list[Unit]:
     return [*units[:ends], Unit(middle), *units[-ends:]]
 
 
-def _with_leaves(graph: Graph, units: list[Unit], *, group: bool = True) -> list[Unit]:
+def _each_leaf_apart(graph: Graph, units: list[Unit]) -> list[Unit]:
+    return _in_order([*(Unit((leaf,)) for leaf in graph.leaves), *units])
+
+
+def _in_order(units: list[Unit]) -> list[Unit]:
+    return sorted(units, key=lambda unit: unit.members[0].index)
+
+
+def _with_leaves(graph: Graph, units: list[Unit], homes: Mapping[int, str]) -> list[Unit]:
     """The units together with the graph's leaves, those that belong together folded.
 
-    A leaf that only one folded unit uses goes into it; many leaves with the same users become
-    one unit.
+    A leaf that only one folded unit uses goes into it, but of a module only what is its own;
+    many leaves with the same users become one unit.
     """
-    if not group:
-        leaves = [Unit((leaf,)) for leaf in graph.leaves]
-        return sorted([*leaves, *units], key=lambda unit: unit.members[0].index)
     users: dict[int, dict[Unit, None]] = {leaf.index: {} for leaf in graph.leaves}
     for unit in units:
         for node in unit.members:
@@ -155,7 +199,8 @@ def _with_leaves(graph: Graph, units: list[Unit], *, group: bool = True) -> list
     outputs = {node.index for node in graph.outputs}
     for leaf in graph.leaves:
         used_by = list(users[leaf.index])
-        if len(used_by) == 1 and not used_by[0].node and leaf.index not in outputs:
+        own = len(used_by) == 1 and leaf.index not in outputs
+        if own and _belongs(homes.get(leaf.index, ""), used_by[0]):
             inside.setdefault(used_by[0], []).append(leaf)
         else:
             alike.setdefault((leaf.requires_grad, *used_by), []).append(leaf)
@@ -164,7 +209,14 @@ def _with_leaves(graph: Graph, units: list[Unit], *, group: bool = True) -> list
         for unit in units
     ]
     groups = (part for leaves in alike.values() for part in _grouped(leaves))
-    return sorted([*groups, *grown], key=lambda unit: unit.members[0].index)
+    return _in_order([*groups, *grown])
+
+
+def _belongs(home: str, unit: Unit) -> bool:
+    """Whether a leaf with this home goes into a unit."""
+    if unit.node:
+        return False
+    return not unit.module or f"{home}.".startswith(f"{unit.module}.")
 
 
 def _grouped(leaves: list[GraphNode]) -> Iterator[Unit]:

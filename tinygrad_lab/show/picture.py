@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.graph import Edge, Graph, GraphNode, bytes_text
 from tinygrad_lab.show.equation import equation
-from tinygrad_lab.show.fold import Bundle, Unit, bundles, fold
+from tinygrad_lab.show.fold import Bundle, Unit, bundles, fold, modules_of
 from tinygrad_lab.show.measure import Matrix, as_matrix, number, printable, subscript
 from tinygrad_lab.show.rule import rule_text
 
@@ -109,8 +109,9 @@ def picture_of(
     most: int = 150,
 ) -> Picture:
     """Put a graph into words; see ``draw`` for the arguments."""
-    words = _Words(graph, values=values, gradients=gradients)
-    units = fold(graph, most)
+    homes = modules_of(graph)
+    words = _Words(graph, homes, values=values, gradients=gradients)
+    units = fold(graph, most, homes)
     boxes = tuple(map(words.box, units))
     lines = bundles(graph, units)
     outputs = ", ".join(words.name(node) for node in graph.outputs[:4])
@@ -150,11 +151,13 @@ def _frames(graph: Graph, boxes: tuple[Box, ...]) -> Iterator[Frame]:
 class _Words:
     """Puts the nodes and edges of one graph into words."""
 
-    def __init__(self, graph: Graph, *, values: bool, gradients: bool) -> None:
+    def __init__(
+        self, graph: Graph, homes: Mapping[int, str], *, values: bool, gradients: bool
+    ) -> None:
         self._values, self._gradients = values, gradients
         self._outputs = {node.index for node in graph.outputs}
         self._swept = any(node.gradient is not None for node in graph)
-        self._frame_of = _places(graph)
+        self._frame_of = homes
 
     def name(self, node: GraphNode) -> str:
         """What a node is called: its name, a constant's number, or ``v₃``, 3 being its index."""
@@ -162,7 +165,7 @@ class _Words:
             path = self._frame_of.get(node.index, "") if node.is_leaf else ""
             return printable(node.name.rpartition(f"{path}.")[2] if path else node.name)
         if _is_plain_number(node):
-            return number(_numpy(node.value))
+            return number(_numpy(node.value)[()])
         return f"v{subscript(node.index)}"
 
     # --- boxes -------------------------------------------------------------------------------
@@ -321,7 +324,7 @@ def _range_text(array: np.ndarray[Any, Any]) -> str:
 
 def _node_tooltip(node: GraphNode, title: str) -> str:
     """What there is to know besides: where it was made, what the way back keeps of it."""
-    lines = [title or node.label]
+    lines = [title or printable(node.label)]
     shape = "number" if node.shape == () else f"shape {node.shape}"
     if node.shape is not None:
         lines.append(f"{node.op_name}, {shape}, {node.dtype}, {node.device}")
@@ -331,35 +334,3 @@ def _node_tooltip(node: GraphNode, title: str) -> str:
         kept = ", ".join(f"{one.name} {bytes_text(one.nbytes)}" for one in node.keeps)
         lines.append(f"kept for backward: {kept or 'nothing'}")
     return "\n".join(lines)
-
-
-def _places(graph: Graph) -> Mapping[int, str]:
-    """The module in whose frame each node stands.
-
-    Parameters and unnamed numbers are made outside of a module's forward; they stand with those
-    who use them, if these are all of one module.
-    """
-    places = {node.index: node.module for node in graph if node.module}
-    users: dict[int, set[str]] = {}
-    for node in graph:
-        for _, source in node.inputs:
-            if source.is_leaf:
-                users.setdefault(source.index, set()).add(node.module)
-    for leaf in graph.leaves:
-        path = _common_path(users.get(leaf.index, {""}))
-        number = leaf.name is None and leaf.shape == ()
-        parameter = leaf.requires_grad and (leaf.name is None or f"{path}." in leaf.name)
-        if path and (number or parameter):
-            places[leaf.index] = path
-    return places
-
-
-def _common_path(paths: set[str]) -> str:
-    """The innermost module that all paths lead into."""
-    first, *others = (path.split(".") for path in sorted(paths))
-    common = 0
-    for parts in zip(first, *others, strict=False):
-        if len(set(parts)) > 1:
-            break
-        common += 1
-    return ".".join(first[:common])

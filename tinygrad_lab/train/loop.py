@@ -100,7 +100,7 @@ def train_steps(
     loader = DataLoader(
         data.x, data.y, batch_size=settings.batch_size, shuffle=True, drop_last=True, seed=seed
     )
-    optimizer = optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer = optim.AdamW(_groups(model, settings), lr=settings.lr, weight_decay=0.0)
     model.train()
     for number, (x, y) in zip(range(1, settings.steps + 1), _endless(loader), strict=False):
         for group in optimizer.param_groups:
@@ -113,6 +113,20 @@ def train_steps(
         yield Step(number, loss, accuracy)
         if not math.isfinite(loss):
             return
+
+
+def _groups(model: Module, settings: Settings) -> list[Any]:
+    """The parameters; where weights decay, those apart from the biases, which do not."""
+    parameters = list(model.parameters())
+    if not settings.weight_decay:
+        return parameters
+    return [
+        {
+            "params": [parameter for parameter in parameters if parameter.ndim > 1],
+            "weight_decay": settings.weight_decay,
+        },
+        {"params": [parameter for parameter in parameters if parameter.ndim <= 1]},
+    ]
 
 
 def fit(
@@ -129,7 +143,7 @@ def fit(
     """Train a model and return what was measured, every ``measure_every`` steps and at the end.
 
     The same seeds (this one, and ``tg.seed`` before the model was made) give the same numbers,
-    bit for bit, on the same machine with as many threads of BLAS. ``on_step`` is told of each
+    bit for bit, on the same machine with as many threads of BLAS (the command uses one). ``on_step`` is told of each
     step, ``on_measurement`` of each measurement, with all those before it; after each step
     ``should_stop`` may end the training. Left to itself, ``measure_every`` gives about 60
     measurements, and more where they would be more than 500 steps apart.
