@@ -168,7 +168,7 @@ class TestGradientsOfLeaves:
         "function",
         [
             lambda x, y: x + y,
-            lambda x, y: (x - y) * 1.0,
+            lambda x, y: (x + y) * 1.0,
             lambda x, y: tg.concat([x, y]),
             lambda x, y: tg.stack([x, y]),
             lambda x, y: x.reshape(3, 1) + y.reshape(3, 1),
@@ -191,7 +191,7 @@ class TestGradientsOfLeaves:
             x.grad.data[...] += 100.0
             y.grad.data[...] += 10.0
         assert grad_of(x) == [202.0] * 3
-        assert grad_of(y) == [(22.0 if grad_of(y)[0] > 0 else 18.0)] * 3
+        assert grad_of(y) == [22.0] * 3
 
     def test_are_none_where_none_was_computed(self) -> None:
         x, unused, frozen = tg.scalar(1.0), tg.scalar(2.0), tg.tensor(3.0)
@@ -393,11 +393,7 @@ import numpy as np
 import tinygrad_lab as tg
 rng = np.random.default_rng(0)
 leaves = [tg.tensor(rng.normal(size=17).astype("float32"), requires_grad=True) for _ in range(9)]
-names = {name: leaf for name, leaf in zip("qwertyuio", leaves)}
 total = tg.tensor(np.zeros(17, np.float32))
-for a in set(names):
-    for b in names:
-        pass
 for i, a in enumerate(leaves):
     for b in leaves[i:]:
         total = total + (a * b).tanh() / (a * a + 1)

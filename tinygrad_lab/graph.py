@@ -416,6 +416,10 @@ def _nodes_of(outputs: Any) -> list[Node]:
     return list(dict.fromkeys(one.node for one in tensors))
 
 
+_HELD_BY_FRAME_ALONE = 3
+"""The references to an object that a frame, a variable here and a call of getrefcount hold."""
+
+
 def variable_names(frame: FrameType | None) -> dict[Node, str]:
     """What the caller's variables call the nodes of the tensors they hold.
 
@@ -431,11 +435,11 @@ def variable_names(frame: FrameType | None) -> dict[Node, str]:
     for name, value in [*variables.items(), *frame.f_globals.items()]:
         if isinstance(value, Tensor) and not name.startswith("_"):
             names.setdefault(value.node, name)
-    if isinstance(variables, dict) and frame.f_code.co_flags & CO_OPTIMIZED:
-        # Before Python 3.13 these are a copy, which the frame keeps: in there, a graph would
-        # outlive the variable that held it.
-        for name in [name for name, value in variables.items() if isinstance(value, Tensor)]:
-            del variables[name]
+    copied = isinstance(variables, dict) and frame.f_code.co_flags & CO_OPTIMIZED
+    if copied and sys.getrefcount(variables) == _HELD_BY_FRAME_ALONE:
+        # Before Python 3.13 a function's variables are shown as a copy, which its frame keeps: in
+        # there a graph would outlive the variable that held it.
+        variables.clear()
     return names
 
 

@@ -68,12 +68,13 @@ class Tensor:
     def data(self, value: Tensor | Array | float) -> None:
         value = value._data if isinstance(value, Tensor) else value
         old = self._data
-        if isinstance(old, float | int):
+        if old.__class__ in _NUMBERS:
             new = namespaces[np.ndarray if isinstance(value, list) else type(value)]
             value = type(old)(new.to_numpy(value).item())
         else:
             backend = namespaces[type(old)]
-            value = backend.asarray(value) if isinstance(value, float | int) else value
+            value = _from_python(value)[0] if isinstance(value, list | tuple) else value
+            value = backend.asarray(value) if value.__class__ in _NUMBERS else value
             if value.shape != old.shape:
                 raise ShapeError(
                     f"{self._label()} has shape {tuple(old.shape)}; .data cannot be set to a "
@@ -194,6 +195,11 @@ class Tensor:
         if value is not None and value.shape != self.shape:
             raise ShapeError(
                 f"{self._label()} has shape {self.shape}, its .grad cannot have {value.shape}."
+            )
+        if value is not None and (value.dtype, value.device) != (self.dtype, self.device):
+            raise DTypeError(
+                f"{self._label()} is {self.dtype} on {self.device}, its .grad cannot be "
+                f"{value.dtype} on {value.device}: value.astype(x.dtype), value.to(x.device)."
             )
         self._grad = value
 
@@ -479,7 +485,7 @@ class Tensor:
         return f"tensor {self.name!r}" if self.name else "the tensor"
 
     def __repr__(self) -> str:
-        if isinstance(self._data, float | int):
+        if self._data.__class__ in _NUMBERS:
             parts = [f"scalar({self._data!r}"]
         else:
             data = namespaces[type(self._data)].to_numpy(self._data)
@@ -572,6 +578,10 @@ def _rebuilt(
     tensor.requires_grad_(requires_grad)
     tensor._grad = grad
     return tensor
+
+
+_NUMBERS = frozenset({float, int, bool})
+"""The kinds of Python's numbers; NumPy's float64 is a subclass of float, and none of them."""
 
 
 def _is_floating(data: Array) -> bool:

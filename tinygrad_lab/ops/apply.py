@@ -150,6 +150,6 @@ def _fact(array: Any, what: str) -> Any:
         return getattr(array, "shape", ())
     if what == "dtype":
         return getattr(array, "dtype", type(array))
-    if isinstance(array, float | int):
+    if array.__class__ in (float, int, bool):
         return "python"
     return namespaces[array.__class__].device_of(array)

@@ -169,5 +169,7 @@ unstack: Callable[..., Any] = op(
 def flatten(x: Any, start_dim: int = 0) -> Any:
     """x with all axes from ``start_dim`` on joined into one."""
     shape = shape_of(x)
+    if shape and not -len(shape) <= start_dim < len(shape):
+        raise ShapeError(f"flatten: a tensor of shape {shape} has no axis {start_dim}.")
     # Not -1, which leaves open how long rows are where there are none.
     return reshape(x, shape=(*shape[:start_dim], prod(shape[start_dim:])))

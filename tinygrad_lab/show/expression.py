@@ -194,7 +194,7 @@ class _Reader:
                 self._check_call(node)
                 return node.args
             case ast.Attribute(value=value):
-                dot = self._characters(value.end_col_offset or 0)
+                dot = self._text.find(".", self._characters(value.end_col_offset or 0))
                 raise self._refusal("an attribute is not understood", dot)
             case _:
                 raise self._refusal(f"{_words_for(node)} is not understood", node)

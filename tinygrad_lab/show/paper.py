@@ -14,7 +14,7 @@ _FONT = "DejaVu Sans"
 _POINTS = 72
 _DOTS = 192.0
 """Dots per inch of a PNG: sharp on a projector."""
-_MOST_PIXELS, _LONGEST_SIDE = 80e6, 60e3
+_MOST_PIXELS, _LONGEST_SIDE = 40e6, 60e3
 
 
 def to_paper(scene: Scene, path: Path) -> None:

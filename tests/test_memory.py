@@ -1,0 +1,345 @@
+"""Lifetimes: what a graph keeps, that nothing else is kept, and that all of it goes at once."""
+
+import gc
+import subprocess
+import sys
+import tracemalloc
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tg
+from tinygrad_lab.backends import NUMPY, SMALL
+
+from .op_cases import CASES, Case, weights_of
+
+LARGE = SMALL + 1
+
+
+@pytest.fixture(autouse=True)
+def _without_the_garbage_collector() -> Iterator[None]:
+    """Whatever goes here goes by reference counting alone."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def large(requires_grad: bool = False) -> tg.Tensor:
+    return tg.tensor(np.ones(LARGE), requires_grad=requires_grad)
+
+
+def watch(x: tg.Tensor) -> "weakref.ref[Any]":
+    """Whether the array of a tensor is still there."""
+    return weakref.ref(x.data)
+
+
+class TestAGraphLivesAsLongAsItsOutput:
+    @pytest.mark.parametrize("case", CASES, ids=str)
+    def test_and_goes_at_once(self, case: Case) -> None:
+        tensors = case.tensors()
+        out = case.function(*tensors)
+        nodes = [weakref.ref(node.node) for node in tg.graph(out) if not node.is_leaf]
+        assert nodes
+        out.backward(gradient=weights_of(out.shape))
+        del out
+        assert [node() for node in nodes] == [None] * len(nodes)
+
+    @pytest.mark.parametrize("case", CASES, ids=str)
+    def test_also_one_of_gradients_of_gradients(self, case: Case) -> None:
+        tensors = case.tensors()
+        out = case.function(*tensors)
+        seed = tg.tensor(weights_of(out.shape), requires_grad=True)
+        first = tg.autograd.grad(out, tensors, [seed], create_graph=True)
+        nodes = [weakref.ref(node.node) for node in tg.graph(out, first) if not node.is_leaf]
+        assert nodes
+        del out, first
+        assert [node() for node in nodes] == [None] * len(nodes)
+
+    def test_rebinding_loss_in_a_loop_frees_the_graph_before(self) -> None:
+        x = tg.scalar(1.0)
+        alive: list[weakref.ref[Any]] = []
+        for _ in range(5):
+            loss = (x * x).exp()
+            alive = [one for one in alive if one() is not None]
+            alive.append(weakref.ref(loss.node))
+            assert len(alive) == 1, "the old graph went when loss was rebound"
+            loss.backward()
+
+    def test_a_hook_that_uses_its_own_tensor_does_not_keep_it(self) -> None:
+        x = tg.scalar(1.0)
+        y = x * x
+        node = weakref.ref(y.node)
+        y.register_hook(lambda g: g * y.detach())
+        y.backward()
+        del y
+        gc.collect()
+        assert node() is None
+
+    def test_looking_at_a_graph_does_not_keep_it(self) -> None:
+        x = tg.scalar(1.0)
+        y = x * x
+        outputs = [y, y * 2]
+        nodes = [weakref.ref(one.node) for one in outputs]
+        text, graph = str(tg.graph(y)), tg.graph(outputs)
+        del graph, y, outputs
+        assert "×" in text
+        assert [node() for node in nodes] == [None, None]
+
+    def test_inputs_are_not_kept_as_tensors(self) -> None:
+        x = tg.scalar(2.0)
+        tensor = weakref.ref(x)
+        y = x * x
+        del x
+        assert tensor() is None
+        y.backward()
+
+    def test_transforms_leave_nothing(self) -> None:
+        before = len(gc.get_objects())
+        for _ in range(3):
+            tg.hessian(lambda x: (x * x * x).sum())(tg.tensor([1.0, 2.0]))
+            tg.jvp(lambda x: x * x, (3.0,), (1.0,))
+        after = len(gc.get_objects())
+        assert gc.collect() == 0, "there were reference cycles"
+        assert after - before < 50
+
+    def test_an_error_in_an_op_leaves_no_cycle(self) -> None:
+        x = large(requires_grad=True)
+        y = x * x
+        array = watch(y)
+        with pytest.raises(tg.errors.ShapeError):
+            y + tg.tensor([1.0, 2.0])
+        del y
+        gc.collect()  # the traceback that pytest.raises holds
+        assert array() is None
+
+
+class TestWhatNodesKeep:
+    @pytest.mark.parametrize(
+        ("function", "kept"),
+        [
+            (lambda x, y: x + y, set()),
+            (lambda x, y: x - y, set()),
+            (lambda x, y: x * y, {"x", "y"}),
+            (lambda x, y: x.exp(), {"out"}),
+            (lambda x, y: x.tanh(), {"out"}),
+            (lambda x, y: tg.relu(x), {"out"}),
+            (lambda x, y: x.log(), {"x"}),
+            (lambda x, y: x.sum(), set()),
+            (lambda x, y: x.reshape(-1), set()),
+            (lambda x, y: -x, set()),
+            (lambda x, y: tg.concat([x, y]), set()),
+            (lambda x, y: x[1:], set()),
+            (lambda x, y: x * y.detach(), {"y"}),
+            (lambda x, y: x.detach() * y, {"x"}),
+            (lambda x, y: x / y.detach(), {"y"}),
+        ],
+    )
+    def test_is_what_the_rules_of_their_needy_inputs_name(
+        self, function: Callable[[tg.Tensor, tg.Tensor], tg.Tensor], kept: set[str]
+    ) -> None:
+        x, y = large(requires_grad=True), large(requires_grad=True)
+        node = tg.graph(function(x, y)).outputs[0]
+        assert {one.name for one in node.keeps} == kept
+        assert node.nbytes_kept == 8 * LARGE * len(kept)
+
+    def test_counts_an_array_that_several_nodes_keep_once(self) -> None:
+        x = large(requires_grad=True)
+        graph = tg.graph((x * x).sum() + (x * x).sum())
+        assert graph.nbytes_kept == 8 * LARGE
+
+    def test_of_a_chain_of_sums_is_nothing(self) -> None:
+        x = large(requires_grad=True)
+        arrays = []
+        y = x
+        for _ in range(5):
+            y = y + 1.0
+            arrays.append(watch(y))
+        out = y.sum()
+        del y
+        assert [array() for array in arrays] == [None] * 5
+        out.backward()
+        assert x.grad is not None
+
+    def test_includes_small_values_so_that_pictures_have_numbers(self) -> None:
+        x = tg.tensor(np.ones(SMALL), requires_grad=True)
+        out = ((x + 1.0) * 2.0).sum()
+        out.backward()
+        values = [node.value for node in tg.graph(out) if node.requires_grad]
+        gradients = [node.gradient for node in tg.graph(out) if node.requires_grad]
+        assert all(value is not None for value in values)
+        assert all(gradient is not None for gradient in gradients)
+
+    def test_includes_large_ones_where_recording_asks_for_them(self) -> None:
+        x = large(requires_grad=True)
+        with tg.record():
+            out = ((x + 1.0) + 2.0).sum()
+            out.backward()
+        for node in tg.graph(out):
+            if node.requires_grad:
+                assert node.value is not None
+                assert node.gradient is not None
+
+    def test_of_a_graph_that_needs_no_gradient_is_nothing(self) -> None:
+        x = large()
+        y = x * x
+        array = watch(y)
+        z = y.sum()
+        del y
+        assert array() is None
+        assert not z.requires_grad
+
+    def test_goes_as_a_sweep_that_frees_passes(self) -> None:
+        seen: list[bool] = []
+
+        def rule(xp: Any, g: Any, x: Any) -> Any:
+            seen.append(above() is None)
+            return g
+
+        step = tg.op("watched_of_tests", forward=lambda xp, x: x + 0.0, vjp={"x": rule})
+        for free in (False, True):
+            x = large(requires_grad=True)
+            y = step(x).exp()
+            above = watch(y)
+            z = y.sum()
+            del y
+            z.backward(free=free)
+        assert seen == [False, True]
+
+
+class TestTheSweep:
+    def test_drops_each_gradient_as_soon_as_it_was_used(self) -> None:
+        alive: list[int] = []
+        made: list[weakref.ref[Any]] = []
+
+        def rule(xp: Any, g: Any) -> Any:
+            fresh = g * 1.0
+            made.append(weakref.ref(fresh))
+            alive.append(sum(one() is not None for one in made))
+            return fresh
+
+        step = tg.op("fresh_of_tests", forward=lambda xp, x: x + 0.0, vjp={"x": rule})
+        x = large(requires_grad=True)
+        y = x
+        for _ in range(50):
+            y = step(y)
+        y.sum().backward()
+        assert len(made) == 50
+        assert max(alive) <= 3
+
+    def test_of_many_elements_picked_one_by_one_makes_one_buffer(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        count = 20_000
+        buffers = []
+
+        def zeros(shape: Any, dtype: Any = None) -> Any:
+            buffers.append(shape)
+            return np.zeros(shape, dtype=dtype)
+
+        monkeypatch.setattr(NUMPY, "zeros", zeros, raising=False)
+        x = tg.tensor(np.ones(count), requires_grad=True)
+        total = x[0]
+        for position in range(1, count):
+            total = total + x[position]
+        total.backward()
+        assert buffers == [(count,)]
+        assert x.grad is not None
+        assert x.grad.numpy().tolist() == [1.0] * count
+
+    def test_hands_out_the_gradients_of_leaves_without_a_copy_where_it_can(self) -> None:
+        made: list[int] = []
+
+        def rule(xp: Any, g: Any) -> Any:
+            fresh = g * 1.0
+            made.append(fresh.ctypes.data)
+            return fresh
+
+        step = tg.op("address_of_tests", forward=lambda xp, x: x + 0.0, vjp={"x": rule})
+        x = large(requires_grad=True)
+        step(x).sum().backward()
+        assert x.grad is not None
+        assert x.grad.data.ctypes.data == made[0]
+
+
+def bytes_of_chain(length: int, step: Callable[[tg.Tensor, tg.Tensor], tg.Tensor]) -> int:
+    """What a chain of scalar ops takes, from the first node to after its backward pass."""
+    x = tg.scalar(1.0)
+    tracemalloc.start()
+    try:
+        y = x
+        for _ in range(length):
+            y = step(y, x)
+        y.backward()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+class TestDepth:
+    @pytest.mark.parametrize(
+        "step", [lambda y, x: y * x, lambda y, x: y * 0.5], ids=["of tensors", "with constants"]
+    )
+    def test_costs_memory_in_proportion(
+        self, step: Callable[[tg.Tensor, tg.Tensor], tg.Tensor]
+    ) -> None:
+        bytes_of_chain(10, step)
+        short, long = bytes_of_chain(2_000, step), bytes_of_chain(8_000, step)
+        assert 3.5 < long / short < 4.5
+        assert long / 8_000 < 2_000, "bytes a node"
+
+    @pytest.mark.parametrize("build", ["y = y * x", "y = y * 0.5", "y = (y + x)[0:1]"])
+    def test_of_a_hundred_thousand_nodes_is_gone_back_through_and_freed(self, build: str) -> None:
+        script = f"""
+import tinygrad_lab as tg
+x = tg.tensor([1.0], requires_grad=True)
+y = x
+for _ in range(100_000):
+    {build}
+y.backward()
+assert x.grad is not None
+del y
+print("done")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+        assert done.stdout == "done\n", done.stderr
+
+    def test_of_a_million_scalar_nodes_builds_goes_back_and_is_freed(self) -> None:
+        script = """
+import gc, resource, weakref
+import tinygrad_lab as tg
+gc.disable()
+x = tg.scalar(1.0)
+y = x
+for position in range(1_000_000):
+    y = y * x
+    if position == 0:
+        first = weakref.ref(y.node)
+y.backward()
+print(x.grad.item(), first() is None)
+del y
+print(first() is None, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        gradient, gone_before, gone_after, peak = done.stdout.split()
+        assert float(gradient) == 1_000_001.0
+        assert (gone_before, gone_after) == ("False", "True")
+        unit = 1 if sys.platform == "darwin" else 1024
+        assert int(peak) * unit < 1_000_000_000, "bytes"
+
+    def test_does_not_matter_to_readers_of_the_graph(self) -> None:
+        x = tg.scalar(1.0)
+        y = x
+        for _ in range(5_000):
+            y = y + x
+        graph = tg.graph(y)
+        assert len(graph) == 5_001
+        assert len(graph.edges) == 10_000
