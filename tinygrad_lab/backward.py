@@ -75,7 +75,7 @@ def sweep(
                     nodes[order], gradients[order] = input_node, contribution
                     if input_node.__class__ is not Leaf:
                         heappush(queue, order)
-        except AttributeError as error:
+        except (AttributeError, KeyError) as error:
             raise _freed(node) or error from None
         if free:
             node.release()

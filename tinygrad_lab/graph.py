@@ -302,7 +302,8 @@ class Graph:
                 if source in opened:
                     inputs[position]._node = opened[source]
             opened[node] = _opened_node(node, run_composite(node, inputs).node, inputs)
-        return Graph([one.node for one in self.outputs], self._names, opened)
+        names = {opened.get(node, node): name for node, name in self._names.items()}
+        return Graph([one.node for one in self.outputs], names, opened)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -473,12 +474,17 @@ def _row(node: GraphNode) -> tuple[str, ...]:
         node.label,
         node.symbol or node.op_name,
         " ".join(str(source.index) for _, source in node.inputs),
-        str(node.shape),
+        _shape_text(node),
         number_text(node.value),
         gradient,
         keeps,
         str(node.line or ""),
     )
+
+
+def _shape_text(node: GraphNode) -> str:
+    several = node.op is not None and node.op.several_outputs
+    return "several" if several else str(node.shape)
 
 
 def number_text(value: Array | None, most: int = 4) -> str:
@@ -488,10 +494,12 @@ def number_text(value: Array | None, most: int = 4) -> str:
     data = namespaces[type(value)].to_numpy(value)
     if data.ndim == 0:
         return f"{data.item():.4g}" if data.dtype.kind == "f" else str(data.item())
-    if data.size <= most:
-        return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
     if data.size == 0:
         return "empty"
+    if data.size <= most:
+        return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
+    if data.dtype.kind == "b":
+        return f"{data.min()} … {data.max()}"
     finite = data[np.isfinite(data)] if data.dtype.kind == "f" else data
     if finite.size == 0:
         return "nothing finite"

@@ -252,9 +252,15 @@ class Tensor:
                 )
             return 1.0 if xp is PYTHON else xp.ones(self.shape, dtype=self.dtype)
         data = gradient._data if isinstance(gradient, Tensor) else gradient
-        if xp is PYTHON:
-            return float(data)
-        data = xp.asarray(data, dtype=self.dtype, device=self.device)
+        try:
+            if xp is PYTHON:
+                return float(data)
+            data = xp.asarray(data, dtype=self.dtype, device=self.device)
+        except (ValueError, TypeError):
+            raise ArgumentError(
+                f"gradient must be numbers in the shape of {self._label()}, {self.shape}; got "
+                f"{data!r:.60}."
+            ) from None
         if data.shape != self.shape:
             raise ShapeError(
                 f"gradient must have the shape of {self._label()}, {self.shape}; got {data.shape}."
@@ -313,9 +319,20 @@ class Tensor:
 
         def on_arrays(g: Any) -> Any:
             replaced = hook(g if isinstance(g, Tensor) else _plain(g))
-            if replaced is None or isinstance(g, Tensor):
-                return replaced
-            return replaced._data
+            if replaced is None:
+                return None
+            if not isinstance(replaced, Tensor):
+                raise ArgumentTypeError(
+                    "a hook returns None, or a Tensor to go on with; this one returned "
+                    f"{type(replaced).__name__}."
+                )
+            shape = getattr(g, "shape", ())
+            if replaced.shape != tuple(shape):
+                raise ShapeError(
+                    f"a hook must keep the gradient's shape, {tuple(shape)}; this one returned "
+                    f"{replaced.shape}."
+                )
+            return replaced if isinstance(g, Tensor) else replaced._data
 
         registered[key] = on_arrays
 
@@ -552,7 +569,15 @@ class Tensor:
         return self.numpy() if self.device == "cpu" else self._data
 
 
-_UFUNC_NAMES = {"power": "pow", "true_divide": "divide", "absolute": "abs"}
+_UFUNC_NAMES = {
+    "power": "pow",
+    "true_divide": "divide",
+    "absolute": "abs",
+    "bitwise_and": "logical_and",
+    "bitwise_or": "logical_or",
+    "invert": "logical_not",
+}
+"""NumPy's names of functions that are called otherwise here."""
 
 bind(Tensor)
 # For Tensors every function of the table is the op itself: rules that get Tensors build a graph.

@@ -475,9 +475,16 @@ def _derivatives(run: _Run, out: Tensor) -> list[Tensor]:
         return [tensor(xp.zeros((*out.shape, *v.shape), dtype=v.dtype)) for v in variables]
     columns = zip(*rows, strict=True)
     return [
-        ops.stack(column).reshape((*out.shape, *variable.shape))
+        ops.stack([_as_array(one, out.device) for one in column]).reshape(
+            (*out.shape, *variable.shape)
+        )
         for column, variable in zip(columns, variables, strict=True)
     ]
+
+
+def _as_array(one: Tensor, device: str) -> Tensor:
+    """A derivative by a Python number as an array, which can be put beside others."""
+    return ops.transfer(one, device=device) if isinstance(one._data, float) else one
 
 
 def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from tinygrad_lab.backends.namespace import (
     namespace_of,
     namespaces,
 )
+
 from tinygrad_lab.backends.numpy import NUMPY  # isort: skip
 from tinygrad_lab.backends.python import PYTHON  # isort: skip
 from tinygrad_lab.backends.form import SMALL, Form, form_of  # isort: skip

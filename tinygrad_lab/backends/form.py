@@ -23,7 +23,7 @@ class Form:
     need neither broadcasting, nor casting, nor moving.
     """
 
-    __slots__ = ("device", "dtype", "namespace", "shape", "size", "small")
+    __slots__ = ("device", "dtype", "floating", "namespace", "shape", "size", "small")
 
     def __init__(
         self, namespace: Any, dtype: Any, shape: tuple[int, ...] | None, device: str
@@ -32,6 +32,7 @@ class Form:
         self.dtype = dtype
         self.shape: Any = shape
         self.device = device
+        self.floating = dtype is float or getattr(dtype, "kind", "f") == "f"
         self.size = sys.maxsize if shape is None else prod(shape)
         self.small = self.size <= SMALL
 

@@ -39,14 +39,19 @@ class Namespace:
         found = getattr(self.library, name, None)
         if found is None:
             forward = forwards.get(name)
-            if forward is None:
-                raise AttributeError(f"the {self.name} namespace has no function {name!r}")
+            if forward is None or name in forward.__code__.co_names:
+                # A forward that calls the library's function of that name cannot stand in for it.
+                raise self._missing(name)
 
             def found(*arrays: Array, **attributes: Any) -> Array:
                 return forward(self, *arrays, **attributes)
 
         setattr(self, name, found)
         return found
+
+    def _missing(self, name: str) -> Exception:
+        """The error to raise for a function that there is not."""
+        return AttributeError(f"the {self.name} namespace has no function {name!r}")
 
     def __repr__(self) -> str:
         return f"<namespace {self.name}>"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
+from tinygrad_lab.backends.namespace import Array, Namespace, forwards, namespaces
 from tinygrad_lab.errors import ShapeError
 
 __all__ = ["PYTHON"]
@@ -75,6 +75,14 @@ class _Python(Namespace):
     ceil = staticmethod(_ieee(lambda x: float(math.ceil(x)), np.ceil))
     isnan = staticmethod(cmath.isnan)
     isfinite = staticmethod(cmath.isfinite)
+
+    def _missing(self, name: str) -> Exception:
+        if name in forwards:
+            return ShapeError(
+                f"a Python number has shape () and no axes, {name} takes arrays: tg.tensor(number) "
+                "makes one."
+            )
+        return super()._missing(name)
 
     def logical_and(self, x: Any, y: Any) -> Any:
         return bool(x) and bool(y)

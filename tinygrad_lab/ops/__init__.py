@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.elementwise import (
     abs,
     add,
@@ -66,6 +65,7 @@ from tinygrad_lab.ops.nn import (
     logsumexp,
     softmax,
 )
+from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import (
     all,
     any,

@@ -21,6 +21,10 @@ entry_points: list[Any] = []
 """The functions that apply the ops, generated with globals of their own."""
 
 
+_SEVERAL = Form(None, None, None, "cpu")
+"""The form of a node that has several outputs: the forms are those of its parts."""
+
+
 def bind(tensor_class: type) -> None:
     """Tell the ops which class their results are of.
 
@@ -54,6 +58,10 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         needs = tuple([isinstance(x, Tensor) and x._node is not None for x in inputs])
     else:
         needs = (False,) * len(inputs)
+    form = _SEVERAL if op.several_outputs else form_of(out)
+    if not form.floating:
+        # Integers and booleans do not vary smoothly with anything.
+        needs = (False,) * len(inputs)
     plan = op.plans.get(needs) or op.plan(needs)
     if not (plan.steps or context.recording or context.debugger):
         return tuple(map(_plain, out)) if op.several_outputs else _plain(out)
@@ -70,7 +78,7 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     if op.several_outputs:
         result = _outputs(node, out, context.recording)
     else:
-        result = _output(node, out, context.recording)
+        result = _output(node, form, out, context.recording)
     if context.debugger is not None:
         context.debugger.check_forward(node, arrays, out)
     return result
@@ -89,9 +97,9 @@ def _plain(data: Any) -> Any:
     return tensor
 
 
-def _output(node: Application, out: Any, recording: bool) -> Any:
+def _output(node: Application, form: Form, out: Any, recording: bool) -> Any:
     """The Tensor that a node belongs to."""
-    form = node.form = form_of(out)
+    node.form = form
     if form.small or recording:
         node._result = out
     tensor = Tensor()
@@ -105,10 +113,6 @@ def _output(node: Application, out: Any, recording: bool) -> Any:
     return tensor
 
 
-_SEVERAL = Form(None, None, None, "cpu")
-"""The form of a node that has several outputs: the forms are those of its parts."""
-
-
 def _outputs(node: Application, outs: Sequence[Any], recording: bool) -> tuple[Any, ...]:
     """One Tensor for each output of an op that has several."""
     node.form = _SEVERAL
@@ -120,7 +124,7 @@ def _outputs(node: Application, outs: Sequence[Any], recording: bool) -> tuple[A
         part.attributes = part._kept = {"position": position, "count": len(outs)}
         part.order = next_order()
         part.scope, part.code, part.offset = node.scope, node.code, node.offset
-        tensors.append(_output(part, out, recording))
+        tensors.append(_output(part, form_of(out), out, recording))
     return tuple(tensors)
 
 

@@ -23,7 +23,7 @@ from tinygrad_lab.backends import forwards
 from tinygrad_lab.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from tinygrad_lab.tensor import Tensor
+    pass
 
 __all__ = ["Op", "Plan", "Rule", "declare", "table"]
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from tinygrad_lab.backends.scatter import ARRAY, filled
 from tinygrad_lab.errors import IndexingError
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.explain import in_full, shape_of
+from tinygrad_lab.ops.op import op
 
 
 def _misfit(x: Any, *arrays: Any, key: tuple[Any, ...]) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_lab.errors import ShapeError
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.explain import in_full, shape_of
+from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.shape import expand_dims, squeeze
 
 

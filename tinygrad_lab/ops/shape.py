@@ -8,8 +8,8 @@ from typing import Any
 
 from tinygrad_lab.backward import Cotangents
 from tinygrad_lab.errors import ShapeError
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
+from tinygrad_lab.ops.op import op
 
 
 def _other_size(x: Any, *, shape: Any) -> str | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.graph import Graph, graph
-from tinygrad_lab.show.drawing import Drawing
-from tinygrad_lab.show.picture import Direction, picture_of
+
+if TYPE_CHECKING:
+    from tinygrad_lab.show.drawing import Drawing
+    from tinygrad_lab.show.picture import Direction
 
 __all__ = ["draw"]
 
@@ -53,6 +55,9 @@ def draw(
         >>> draw(f)
         <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
     """
+    from tinygrad_lab.show.drawing import Drawing
+    from tinygrad_lab.show.picture import picture_of
+
     if direction not in ("LR", "TB"):
         raise ArgumentError(f'direction must be "LR" or "TB", got {direction!r}.')
     if most < 1:

