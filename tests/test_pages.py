@@ -37,7 +37,7 @@ def test_the_picture_in_the_readme_is_what_the_command_draws(tmp_path: Path) -> 
     picture = tmp_path / "f.svg"
     subprocess.run(
         [
-            *(sys.executable, "-m", "tinygrad_lab.cli", "draw", "f = (x + y) * z"),
+            *(sys.executable, "-m", "tinygrad_lab", "draw", "f = (x + y) * z"),
             *("x=-2", "y=5", "z=-4", "-o", str(picture)),
         ],
         check=True,

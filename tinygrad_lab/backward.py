@@ -57,9 +57,10 @@ def sweep(
     heapify(queue)
     while queue:
         order = heappop(queue)
-        node, g = nodes.pop(order), gradients.pop(order)
+        node = nodes.pop(order)
+        g: Any = gradients.pop(order)
         if g.__class__ in _PENDING:
-            g = g.total()
+            g = g.total()  # type: ignore[attr-defined]
         if observe is not None:
             g = observe(node, g)
         if node.form.size <= keep:

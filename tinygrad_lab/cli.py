@@ -461,12 +461,12 @@ def _blas() -> str:
     from threadpoolctl import threadpool_info
 
     libraries = {
-        f"{one['internal_api']} {one.get('version') or ''} with {one.get('architecture', 'its own')}"
-        f" kernels on {one['num_threads']} threads"
+        f"{one['internal_api']} {one.get('version') or ''}, kernels: "
+        f"{one.get('architecture', 'not told')}, threads: {one['num_threads']}"
         for one in threadpool_info()
         if one["user_api"] == "blas"
     }
-    return ", ".join(sorted(libraries)) or "unknown"
+    return "; ".join(sorted(libraries)) or "unknown"
 
 
 def _devices() -> str:

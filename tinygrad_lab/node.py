@@ -170,9 +170,8 @@ class Application(Node):
         return getattr(self, "_kept", {})
 
     def pull_back(self, g: Array) -> Iterable[tuple[Node, Any]]:
-        several = self.plan.op.several_outputs
-        one = next(part for part in g if part is not None) if several else g
-        xp = namespaces[one.__class__]
+        parts = g if self.plan.op.several_outputs else (g,)
+        xp = next(namespaces[part.__class__] for part in parts if part is not None)
         for rule, positions in self.plan.steps:
             asked = [self._kept[name] for name in rule.asks]
             gradients = rule.function(xp, g, *asked)

@@ -66,30 +66,29 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor | Array | float) -> None:
-        value = value._data if isinstance(value, Tensor) else value
+        new: Any = value._data if isinstance(value, Tensor) else value
         old = self._data
-        if old.__class__ in _NUMBERS:
-            new = namespaces[np.ndarray if isinstance(value, list) else type(value)]
-            value = type(old)(new.to_numpy(value).item())
+        new = _from_python(new)[0] if isinstance(new, list | tuple) else new
+        backend = namespaces[type(old)]
+        if backend is PYTHON:
+            new = type(old)(namespaces[type(new)].to_numpy(new).item())
         else:
-            backend = namespaces[type(old)]
-            value = _from_python(value)[0] if isinstance(value, list | tuple) else value
-            value = backend.asarray(value) if value.__class__ in _NUMBERS else value
-            if value.shape != old.shape:
+            new = backend.asarray(new) if new.__class__ in _NUMBERS else new
+            if new.shape != old.shape:
                 raise ShapeError(
                     f"{self._label()} has shape {tuple(old.shape)}; .data cannot be set to a "
-                    f"value of shape {tuple(value.shape)}."
+                    f"value of shape {tuple(new.shape)}."
                 )
-            if value.dtype != old.dtype or type(value) is not type(old):
-                value = backend.asarray(value, dtype=old.dtype, device=backend.device_of(old))
-        self._rebind(value)
+            if new.dtype != old.dtype or type(new) is not type(old):
+                new = backend.asarray(new, dtype=old.dtype, device=backend.device_of(old))
+        self._rebind(new)
 
     def _rebind(self, data: Array) -> None:
         """Take on new data; a leaf's node shows them from then on."""
         self._data = data
         node = self._node or getattr(self, "_origin", None)
-        if node.__class__ is Leaf:
-            node.show(data)  # type: ignore[union-attr]
+        if isinstance(node, Leaf):
+            node.show(data)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -104,16 +104,16 @@ class Op:
         if self.composite is not None and steps:
             # A derivative of the derivative goes through the composite: it wants every input.
             keeps.update(dict.fromkeys(self.inputs))
-        positions = {name: position for position, name in enumerate(self.inputs)}
+        single = {name: position for position, name in enumerate(self.inputs)}
         if self.variadic:
-            del positions[self.inputs[-1]]
+            del single[self.inputs[-1]]
         return Plan(
             self,
             needs,
             tuple(steps),
             tuple(keeps),
-            tuple((name, positions[name]) for name in keeps if name in positions),
-            tuple(name for name in keeps if name not in positions),
+            tuple((name, single[name]) for name in keeps if name in single),
+            tuple(name for name in keeps if name not in single),
         )
 
     def _positions(self, rule: Rule, count: int) -> tuple[int, ...]:

@@ -1,0 +1,626 @@
+"""An op is one declaration; what is generated from it does what the declaration says."""
+
+import importlib
+import inspect
+import itertools
+import os
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tg
+from tinygrad_lab.backends import NUMPY
+from tinygrad_lab.errors import DeclarationError
+from tinygrad_lab.ops.declaration import table
+
+from .op_cases import CASES, ELEMENTWISE, Array, Case, numbers, weights_of
+
+fresh = itertools.count()
+
+
+def declare(**declaration: Any) -> Callable[..., tg.Tensor]:
+    """An op with a name of its own."""
+    return tg.op(f"op_{next(fresh)}_of_tests", **declaration)
+
+
+def leaf(*values: float, dtype: Any = np.float32) -> tg.Tensor:
+    return tg.tensor(np.array(values, dtype), requires_grad=True)
+
+
+def gradients(out: tg.Tensor, *leaves: tg.Tensor) -> list[Any]:
+    out.backward(gradient=np.ones(out.shape))
+    return [None if one.grad is None else one.grad.tolist() for one in leaves]
+
+
+class TestAnOpOfOnesOwn:
+    def test_is_ten_lines_and_differentiable_any_number_of_times(self) -> None:
+        cube = declare(
+            symbol="x³",
+            forward=lambda xp, x: x * x * x,
+            vjp={"x": lambda xp, g, x: g * (x * x + x * x + x * x)},
+            latex="{x}^3",
+            elementwise=True,
+        )
+        for kind in (float, np.float64, lambda v: np.array([v])):
+            order = lambda x: cube(x).sum()  # noqa: E731
+            for expected in (12.0, 12.0, 6.0, 0.0):
+                order = tg.grad(lambda x, f=order: f(x).sum())
+                assert order(kind(2.0)).item() == expected
+
+    def test_is_in_the_table_with_all_that_readers_want(self) -> None:
+        named = tg.op("named_of_tests", "N", forward=lambda xp, x: x + 0, latex="N({x})", doc="Doc.")
+        op = table["named_of_tests"]
+        assert (op.name, op.symbol, op.latex, op.inputs) == ("named_of_tests", "N", "N({x})", ("x",))
+        assert named.__name__ == "named_of_tests"
+        assert named.__doc__ == "Doc."
+        assert "named_of_tests" in inspect.getsource(named)
+
+    def test_has_its_name_for_a_symbol_if_none_is_given(self) -> None:
+        tg.op("plain_of_tests", forward=lambda xp, x: x + 0)
+        assert table["plain_of_tests"].symbol == "plain_of_tests"
+
+    def test_without_a_rule_passes_no_gradient(self) -> None:
+        flat = declare(forward=lambda xp, x: xp.floor(x))
+        assert not flat(leaf(1.5)).requires_grad
+
+    def test_passes_a_gradient_to_the_inputs_that_have_a_rule_alone(self) -> None:
+        for elementwise in (False, True):
+            half = declare(
+                forward=lambda xp, x, y: x * y,
+                vjp={"x": lambda xp, g, y: g * y},
+                elementwise=elementwise,
+            )
+            x, y = leaf(2.0), leaf(3.0)
+            assert gradients(half(x, y), x, y) == [[3.0], None]
+            assert not half(x.detach(), y).requires_grad
+
+    def test_takes_attributes_with_and_without_defaults(self) -> None:
+        scale = declare(
+            forward=lambda xp, x, *, by, plus=1: x * by + plus,
+            vjp={"x": lambda xp, g, by: g * by},
+        )
+        x = leaf(2.0)
+        assert scale(x, by=3).tolist() == [7.0]
+        assert scale(x, 3, plus=0).tolist() == [6.0]
+        assert gradients(scale(x, by=3), x) == [[3.0]]
+        with pytest.raises(TypeError, match="by"):
+            scale(x)
+
+    def test_may_leave_out_inputs(self) -> None:
+        affine = declare(
+            forward=lambda xp, x, y=None: x if y is None else x + y,
+            vjp={"x": lambda xp, g: g, "y": lambda xp, g: g},
+        )
+        x, y = leaf(2.0), leaf(3.0)
+        assert gradients(affine(x), x) == [[1.0]]
+        assert gradients(affine(x, y), x, y) == [[2.0], [1.0]]
+
+    def test_takes_any_number_of_inputs(self) -> None:
+        total = declare(
+            forward=lambda xp, scale, *xs: scale * sum(xs),
+            vjp={
+                "xs": lambda xp, g, scale, xs: [g * scale for _ in xs],
+                "scale": lambda xp, g, xs: g * sum(xs),
+            },
+        )
+        scale, x, y = leaf(2.0), leaf(3.0), leaf(4.0)
+        assert gradients(total(scale, x, y, x), scale, x, y) == [[10.0], [4.0], [2.0]]
+        assert gradients(total(scale.detach(), y), y) == [[4.0]]
+
+    def test_may_have_one_joint_rule_that_skips_what_is_not_needed(self) -> None:
+        asked = []
+
+        def joint(xp: Any, g: Any, x: Any, y: Any, needs: Any) -> Any:
+            asked.append(needs)
+            return (g * y if needs[0] else None, g * x if needs[1] else None)
+
+        product = declare(forward=lambda xp, x, y: x * y, vjp=joint)
+        x, y = leaf(2.0), leaf(3.0)
+        assert gradients(product(x, y), x, y) == [[3.0], [2.0]]
+        assert gradients(product(x, y.detach()), x) == [[6.0]]
+        assert asked == [(True, True), (True, False)]
+
+    def test_may_ask_for_shapes_dtypes_and_attributes_without_keeping_an_array(self) -> None:
+        seen: list[Any] = []
+
+        def rule(xp: Any, g: Any, x_shape: Any, x_dtype: Any, x_device: Any, factor: Any) -> Any:
+            seen.append((x_shape, x_dtype, x_device, factor))
+            return g * factor
+
+        scale = declare(forward=lambda xp, x, *, factor: x * factor, vjp={"x": rule})
+        x = leaf(1.0, 2.0)
+        out = scale(x, factor=2.0)
+        assert tg.graph(out).nbytes_kept == 0
+        assert gradients(out, x) == [[2.0, 2.0]]
+        assert seen == [((2,), np.float32, "cpu", 2.0)]
+
+    def test_may_hand_its_rule_a_residual(self) -> None:
+        mask = declare(
+            forward=lambda xp, x: (xp.where(x > 0, x, 0 * x), x > 0),
+            vjp={"x": lambda xp, g, residual: xp.where(residual, g, 0 * g)},
+            residual=True,
+        )
+        x = leaf(-1.0, 2.0)
+        out = mask(x)
+        assert [(kept.name, kept.dtype) for kept in tg.graph(out).outputs[0].keeps] == [
+            ("residual", np.bool_)
+        ]
+        assert gradients(out, x) == [[0.0, 1.0]]
+
+    def test_works_on_raw_arrays_and_numbers(self) -> None:
+        double = declare(forward=lambda xp, x: x + x, vjp={"x": lambda xp, g: g + g})
+        assert double(2.0).item() == 4.0
+        assert double(np.array([1.0])).tolist() == [2.0]
+
+    def test_can_be_called_by_rules_and_forwards_of_others(self) -> None:
+        tg.op("inner_of_tests", forward=lambda xp, x: x * x, vjp={"x": lambda xp, g, x: g * 2 * x})
+        outer = declare(
+            forward=lambda xp, x: xp.inner_of_tests(x) * x,
+            vjp={"x": lambda xp, g, x: g * 3 * xp.inner_of_tests(x)},
+        )
+        assert [tg.grad(outer)(2.0).item(), tg.grad(tg.grad(outer))(2.0).item()] == [12.0, 12.0]
+
+    def test_that_fails_is_explained_with_its_own_check(self) -> None:
+        def check(x: Any, y: Any) -> str | None:
+            return "expected two elements." if x.shape != (2,) else None
+
+        picky = declare(forward=lambda xp, x, y: xp.reshape(x, (2,)) + y, check=check)
+        with pytest.raises(tg.errors.ShapeError, match="expected two elements.") as caught:
+            picky(leaf(1.0, 2.0, 3.0), leaf(1.0))
+        assert "x: (3,) float32" in str(caught.value)
+
+    @pytest.mark.parametrize("elementwise", [False, True])
+    def test_that_fails_says_where_also_on_the_short_path(self, elementwise: bool) -> None:
+        def forward(xp: Any, x: Any) -> Any:
+            raise ValueError("out of luck")
+
+        unlucky = tg.op(
+            f"unlucky_{elementwise}_of_tests",
+            forward=forward,
+            vjp={"x": lambda xp, g: g},
+            elementwise=elementwise,
+        )
+        for x in (leaf(1.0), tg.scalar(1.0)):
+            with pytest.raises(tg.errors.TinygradLabError) as caught:
+                unlucky(x)  # the line that is meant
+            assert "unlucky" in str(caught.value)
+            assert "out of luck" in str(caught.value)
+            assert "unlucky(x)  # the line that is meant" in str(caught.value)
+
+
+class TestElementwiseOpsOfOnesOwn:
+    """The short path is for the ordinary case; whatever is not ordinary must still be right."""
+
+    def check(self, op: Callable[..., tg.Tensor], expected: list[list[float]]) -> None:
+        """Gradients at (2, 3) and (5, 7), on the short path and on that of recording."""
+        for record in (False, True):
+            inputs = [leaf(2.0, 3.0), leaf(5.0, 7.0)][: len(expected)]
+            if record:
+                with tg.record():
+                    out = op(*inputs)
+            else:
+                out = op(*inputs)
+            assert gradients(out, *inputs) == expected
+            for one in inputs:
+                assert one.grad is not None
+                assert one.grad.dtype == one.dtype
+
+    def test_with_a_joint_rule(self) -> None:
+        product = declare(
+            elementwise=True,
+            forward=lambda xp, x, y: x * y,
+            vjp=lambda xp, g, x, y: (g * y, g * x),
+        )
+        self.check(product, [[5.0, 7.0], [2.0, 3.0]])
+
+    def test_with_a_joint_rule_of_one_input(self) -> None:
+        square = declare(
+            elementwise=True, forward=lambda xp, x: x * x, vjp=lambda xp, g, x: (g * 2 * x,)
+        )
+        self.check(square, [[4.0, 6.0]])
+
+    def test_with_a_rule_that_asks_for_shape_and_dtype(self) -> None:
+        double = declare(
+            elementwise=True,
+            forward=lambda xp, x: x + x,
+            vjp={"x": lambda xp, g, x_shape, x_dtype: xp.astype(2 * xp.reshape(g, x_shape), x_dtype)},
+        )
+        self.check(double, [[2.0, 2.0]])
+
+    def test_with_a_rule_that_asks_which_inputs_need_it(self) -> None:
+        double = declare(
+            elementwise=True,
+            forward=lambda xp, x: x + x,
+            vjp={"x": lambda xp, g, needs: g * (2 if needs == (True,) else 0)},
+        )
+        self.check(double, [[2.0, 2.0]])
+
+    def test_with_a_residual(self) -> None:
+        step = declare(
+            elementwise=True,
+            forward=lambda xp, x: (xp.where(x > 2, x, 0 * x), x > 2),
+            vjp={"x": lambda xp, g, residual: xp.where(residual, g, 0 * g)},
+            residual=True,
+        )
+        self.check(step, [[0.0, 1.0]])
+
+    def test_with_a_rule_that_gives_none(self) -> None:
+        stop = declare(
+            elementwise=True,
+            forward=lambda xp, x, y: x + y,
+            vjp={"x": lambda xp, g: None, "y": lambda xp, g: g},
+        )
+        for _ in range(2):
+            x, y = leaf(1.0), leaf(2.0)
+            assert gradients(stop(x, y), x, y) == [None, [1.0]]
+
+    def test_with_a_rule_that_widens(self) -> None:
+        double = declare(
+            elementwise=True,
+            forward=lambda xp, x: x + x,
+            vjp={"x": lambda xp, g: g * np.float64(2.0)},
+        )
+        self.check(double, [[2.0, 2.0]])
+
+    def test_with_a_forward_that_gives_another_dtype(self) -> None:
+        wide = declare(
+            elementwise=True,
+            forward=lambda xp, x: xp.astype(x, np.float64),
+            vjp={"x": lambda xp, g: g},
+        )
+        x = leaf(2.0, 3.0)
+        out = wide(x)
+        assert out.dtype == tg.graph(out).outputs[0].dtype == np.float64
+        self.check(wide, [[1.0, 1.0]])
+
+    def test_with_a_composite(self) -> None:
+        fused = declare(
+            elementwise=True,
+            forward=lambda xp, x, y: x * x * y,
+            vjp={"x": lambda xp, g, x, y: g * 2 * x * y, "y": lambda xp, g, x: g * x * x},
+            composite=lambda x, y: x * x * y,
+        )
+        self.check(fused, [[20.0, 42.0], [4.0, 9.0]])
+        assert tg.grad(tg.grad(lambda x: fused(x, tg.scalar(5.0))))(2.0).item() == 10.0
+
+    def test_with_lambdas_inside_lambdas(self) -> None:
+        shadow = declare(
+            elementwise=True,
+            forward=lambda xp, x: (lambda x: x * 2)(x + 1),
+            vjp={"x": lambda xp, g: (lambda g: g * 2)(g)},
+        )
+        x = leaf(2.0, 3.0)
+        assert shadow(x).tolist() == shadow(x.detach()).tolist() == [6.0, 8.0]
+        self.check(shadow, [[2.0, 2.0]])
+
+    def test_with_lambdas_that_use_names_around_them(self) -> None:
+        factor = 3.0
+        scale = declare(
+            elementwise=True,
+            forward=lambda xp, x: x * factor,
+            vjp={"x": lambda xp, g: g * factor},
+        )
+        self.check(scale, [[3.0, 3.0]])
+
+    def test_with_several_lambdas_on_one_line(self) -> None:
+        # fmt: off
+        double, triple = (declare(elementwise=True, forward=lambda xp, x: x * 2, vjp={"x": lambda xp, g: g * 2}), declare(elementwise=True, forward=lambda xp, x: x * 3, vjp={"x": lambda xp, g: g * 3}))  # noqa: E501
+        # fmt: on
+        self.check(double, [[2.0, 2.0]])
+        self.check(triple, [[3.0, 3.0]])
+
+    def test_with_functions_that_are_no_lambdas(self) -> None:
+        def forward(xp: Any, x: Any, y: Any) -> Any:
+            return x * y
+
+        def by_x(xp: Any, g: Any, y: Any) -> Any:
+            return g * y
+
+        product = declare(
+            elementwise=True, forward=forward, vjp={"x": by_x, "y": lambda xp, g, x: g * x}
+        )
+        self.check(product, [[5.0, 7.0], [2.0, 3.0]])
+
+    def test_without_source(self) -> None:
+        product = declare(
+            elementwise=True,
+            forward=eval("lambda xp, x: x * x"),
+            vjp={"x": eval("lambda xp, g, x: g * 2 * x")},
+        )
+        self.check(product, [[4.0, 6.0]])
+
+    @pytest.mark.parametrize(
+        "name",
+        "x op apply Tensor context current form out node frame code kind g tensor namespaces Node "
+        "next_order getframe is_library user_site remaining application self".split(),
+    )
+    @pytest.mark.parametrize("attribute", [False, True])
+    def test_whatever_their_inputs_are_called(self, name: str, attribute: bool) -> None:
+        more = ", *, plus=0" if attribute else ""
+        declaration = {
+            "forward": eval(f"lambda xp, {name}{more}: {name} * {name}"),
+            "vjp": {name: eval(f"lambda xp, g_, {name}: g_ * 2 * {name}".replace("g_", "g"))}
+            if name != "g"
+            else {name: lambda xp, g, out: 2 * g * out**0.5},
+        }
+        square = declare(elementwise=True, **declaration)
+        for x in (leaf(2.0, 3.0), tg.scalar(2.0), tg.tensor([2.0]), 2.0, np.array([2.0])):
+            value = np.asarray(x.detach() if isinstance(x, tg.Tensor) else x)
+            np.testing.assert_allclose(np.asarray(square(x).detach()), value**2)
+        self.check(square, [[4.0, 6.0]])
+
+    @pytest.mark.parametrize("name", ["op", "apply", "current", "Node", "Tensor", "application"])
+    def test_whatever_they_are_called(self, name: str) -> None:
+        square = tg.op(
+            name, elementwise=True, forward=lambda xp, x: x * x, vjp={"x": lambda xp, g, x: g * 2 * x}
+        )
+        assert square(2.0).item() == 4.0
+        self.check(square, [[4.0, 6.0]])
+
+    def test_from_a_file_that_was_changed_and_loaded_again_follow_the_change(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = """
+            import tinygrad_lab as tg
+            power = tg.op("power_of_tests", elementwise=True,
+                          forward=lambda xp, x: {value},
+                          vjp={{"x": lambda xp, g, x: {slope}}})
+        """
+        file = tmp_path / "my_own_op_of_tests.py"
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        file.write_text(textwrap.dedent(source.format(value="x * x", slope="g * (x + x)")))
+        module = importlib.import_module(file.stem)
+        self.check(module.power, [[4.0, 6.0]])
+        file.write_text(textwrap.dedent(source.format(value="x * x * x", slope="g * 3 * x * x")))
+        os.utime(file, (2e9, 2e9))
+        module = importlib.reload(module)
+        self.check(module.power, [[12.0, 27.0]])
+
+    def test_declared_after_their_file_was_changed_do_what_was_loaded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "my_late_op_of_tests.py"
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        file.write_text("forward = lambda xp, x: x * x\nrule = lambda xp, g, x: g * (x + x)\n")
+        module = importlib.import_module(file.stem)
+        file.write_text("forward = lambda xp, x: x * 0\nrule = lambda xp, g, x: g * (x * 0)\n")
+        late = declare(elementwise=True, forward=module.forward, vjp={"x": module.rule})
+        self.check(late, [[4.0, 6.0]])
+
+
+class TestWrongDeclarations:
+    @pytest.mark.parametrize(
+        ("declaration", "message"),
+        [
+            ({"forward": lambda x: x}, r"expected forward\(xp"),
+            ({"forward": lambda: 1}, r"expected forward\(xp"),
+            ({"forward": None}, "forward"),
+            ({"forward": lambda xp, x: x, "vjp": {"x": lambda xp, g, z: g}}, "may ask for"),
+            ({"forward": lambda xp, x: x, "vjp": {"x": lambda xp, g, residual: g}}, "may ask for"),
+            ({"forward": lambda xp, x: x, "vjp": {"x": lambda xp, g, y_shape: g}}, "may ask for"),
+            ({"forward": lambda xp, x: x, "vjp": {"x": lambda g, xp: g}}, r"rule\(xp, g"),
+            ({"forward": lambda xp, x: x, "vjp": {"x": lambda xp: xp}}, r"rule\(xp, g"),
+            ({"forward": lambda xp, x: x, "vjp": {"x": lambda: 1}}, r"rule\(xp, g"),
+            ({"forward": lambda xp, x: x, "vjp": {"z": lambda xp, g: g}}, "z"),
+            ({"forward": lambda xp, x: x, "vjp": {"x": 3}}, "x"),
+            (
+                {
+                    "forward": lambda xp, x, y: x,
+                    "vjp": {("x", "y"): lambda xp, g: (g, g), "x": lambda xp, g: g},
+                },
+                "x",
+            ),
+            ({"forward": lambda xp, x, **rest: x}, "rest"),
+            ({"forward": lambda xp, x, out: x}, "out"),
+            ({"forward": lambda xp: 1.0, "vjp": lambda xp, g: ()}, "input"),
+        ],
+        ids=[
+            "forward without xp",
+            "forward without anything",
+            "no forward",
+            "asks for what is not there",
+            "asks for a residual that is none",
+            "asks for the shape of what is not there",
+            "g and xp swapped",
+            "no g",
+            "nothing",
+            "rule for no input",
+            "rule that is no function",
+            "two rules for one input",
+            "forward that takes anything",
+            "input called like the output",
+            "no input",
+        ],
+    )
+    def test_fail_at_once_and_say_what_was_expected(
+        self, declaration: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(DeclarationError, match=message) as caught:
+            tg.op("wrong_of_tests", **declaration)
+        assert "'wrong_of_tests'" in str(caught.value)
+        assert isinstance(caught.value, TypeError)
+        assert "wrong_of_tests" not in table
+
+    @pytest.mark.parametrize("name", ["my op", "lambda", "1x", ""])
+    def test_of_names_that_python_cannot_call_fail(self, name: str) -> None:
+        with pytest.raises(DeclarationError, match="name"):
+            tg.op(name, forward=lambda xp, x: x)
+
+    @pytest.mark.parametrize("name", ["add", "output", "matmul"])
+    def test_do_not_replace_the_ops_of_the_library_behind_its_back(self, name: str) -> None:
+        try:
+            tg.op(name, forward=lambda xp, x: x * 0, vjp={"x": lambda xp, g: g * 0})
+        except DeclarationError:
+            return
+        x = tg.tensor(numbers(2, 3), requires_grad=True)
+        one, other = tg.unstack(x)
+        ((one + other) @ one).backward()
+        assert x.grad is not None
+        assert x.grad.numpy().all()
+
+    def test_can_be_corrected(self) -> None:
+        for factor in (2.0, 3.0):
+            scale = tg.op(
+                "again_of_tests",
+                forward=lambda xp, x, factor=factor: x * 1.0,
+                vjp={"x": lambda xp, g: g},
+            )
+        assert scale(1.0).item() == 1.0
+
+
+def summed_to(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """A gradient, summed over the axes along which a value of that shape was repeated."""
+    while gradient.ndim > len(shape):
+        gradient = gradient.sum(axis=0)
+    for axis, size in enumerate(shape):
+        if gradient.shape[axis] != size:
+            gradient = gradient.sum(axis=axis, keepdims=True)
+    return gradient
+
+
+def plain_loop(case: Case, g: Array) -> tuple[Array, list[Array | None], dict[str, Any]]:
+    """Value, gradients and what is kept of a case of one op, straight from its declaration."""
+    with tg.record():
+        node: Any = tg.graph(case.function(*case.tensors())).outputs[0].node
+    op, attributes = node.op, node.attributes
+    arrays = [None if source is None else source.value for source in node.inputs]
+    needs = tuple(source is not None and source.requires_grad for source in node.inputs)
+    out = op.forward(NUMPY, *arrays, **attributes)
+    out, residual = out if op.residual else (out, None)
+    known = {**op.named_arrays(arrays), **attributes}
+    known |= {"out": out, "residual": residual, "needs": needs}
+    for name, value in op.named_arrays(arrays).items():
+        several = isinstance(value, tuple)
+        known[f"{name}_shape"] = tuple(v.shape for v in value) if several else np.shape(value)
+        known[f"{name}_dtype"] = getattr(value, "dtype", None)
+        known[f"{name}_device"] = "cpu"
+    found: list[Array | None] = [None] * len(arrays)
+    kept = {}
+    for rule in op.rules:
+        places = [p for p in range(len(arrays)) if op.inputs[min(p, len(op.inputs) - 1)] in rule.inputs]
+        if not any(needs[place] for place in places):
+            continue
+        asked = {name: known[name] for name in rule.asks}
+        kept |= asked
+        result = rule.function(NUMPY, g, *asked.values())
+        for place, gradient in zip(places, result if rule.joint else [result], strict=True):
+            if needs[place] and gradient is not None:
+                total = gradient.total() if hasattr(gradient, "total") else gradient
+                found[place] = summed_to(total, arrays[place].shape)
+    if op.composite is not None:
+        kept |= op.named_arrays(arrays)
+    return out, [found[p] for p, needed in enumerate(needs) if needed], kept
+
+
+one_op = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.name not in ("output", "dropout")], ids=str
+)
+
+
+class TestWhatIsGenerated:
+    @one_op
+    def test_does_what_a_plain_loop_over_the_rules_does(self, case: Case) -> None:
+        tensors = case.tensors()
+        out = case.function(*tensors)
+        g = weights_of(out.shape)
+        node = tg.graph(out).outputs[0].node
+        value, expected, kept = plain_loop(case, g)
+        np.testing.assert_array_equal(out.detach().numpy(), value)
+        assert set(node.kept) == set(kept)
+        for name, array in kept.items():
+            if isinstance(array, np.ndarray):
+                np.testing.assert_array_equal(node.kept[name], array)
+        out.backward(gradient=g)
+        for tensor, gradient in zip(tensors, expected, strict=True):
+            assert tensor.grad is not None
+            np.testing.assert_array_equal(tensor.grad.numpy(), gradient)
+
+    @one_op
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_does_what_applying_with_everything_recorded_does(self, case: Case, dtype: Any) -> None:
+        def run() -> tuple[bytes, list[bytes], dict[str, Any], list[Any]]:
+            tensors = case.tensors(dtype)
+            out = case.function(*tensors)
+            node = tg.graph(out).outputs[0]
+            out.backward(gradient=np.ones(out.shape))
+            return (
+                out.detach().numpy().tobytes(),
+                [t.grad.numpy().tobytes() for t in tensors if t.grad is not None],
+                {kept.name: kept for kept in node.keeps},
+                [node.op_name, node.shape, node.dtype, dict(node.attributes), len(node.inputs)],
+            )
+
+        ordinary = run()
+        with tg.record():
+            recorded = run()
+        assert ordinary == recorded
+
+    @pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
+    @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 2)])
+    def test_takes_equal_shapes_as_it_takes_any(self, case: Case, shape: tuple[int, ...]) -> None:
+        if case.name == "where":
+            shape = (2, 3)
+        arrays = [np.abs(numbers(*shape, seed=i)) for i in range(len(case.arrays))]
+        found = []
+        for record in (False, True):
+            tensors = [tg.tensor(array, requires_grad=True) for array in arrays]
+            if record:
+                with tg.record():
+                    out = case.function(*tensors)
+            else:
+                out = case.function(*tensors)
+            g = weights_of(out.shape)
+            out.backward(gradient=g)
+            found.append([out.detach(), *(t.grad for t in tensors)])
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+    @pytest.mark.parametrize("needed", [(True, False), (False, True)])
+    @pytest.mark.parametrize("case", [c for c in ELEMENTWISE if len(c.arrays) == 2], ids=str)
+    def test_gives_each_input_the_same_gradient_whether_or_not_the_other_needs_one(
+        self, case: Case, needed: tuple[bool, bool]
+    ) -> None:
+        both = case.tensors()
+        case.function(*both).backward(gradient=weights_of(case.function(*both).shape))
+        one = [
+            tg.tensor(array, requires_grad=wanted)
+            for array, wanted in zip(case.arrays, needed, strict=True)
+        ]
+        out = case.function(*one)
+        out.backward(gradient=weights_of(out.shape))
+        for wanted, alone, together in zip(needed, one, both, strict=True):
+            if wanted:
+                assert alone.grad is not None
+                assert together.grad is not None
+                np.testing.assert_array_equal(alone.grad.numpy(), together.grad.numpy())
+            else:
+                assert alone.grad is None
+
+    def test_knows_the_line_and_scope_that_applying_knows(self) -> None:
+        class Net(tg.nn.Module):
+            def forward(self, x: tg.Tensor) -> tg.Tensor:
+                return x * x
+
+        class Outer(tg.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.inner = Net()
+
+            def forward(self, x: tg.Tensor) -> tg.Tensor:
+                return self.inner(x)
+
+        net = Outer()
+        ordinary = tg.graph(net(tg.scalar(2.0))).outputs[0]
+        with tg.record():
+            recorded = tg.graph(net(tg.scalar(2.0))).outputs[0]
+        for node in (ordinary, recorded):
+            assert node.line is not None
+            assert node.line.text == "return x * x"
+            assert (node.module, node.module_class) == ("inner", "Net")
