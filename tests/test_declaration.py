@@ -336,19 +336,17 @@ class TestElementwiseOpsOfOnesOwn:
 
     @pytest.mark.parametrize(
         "name",
-        "x op apply Tensor context current form out node frame code kind g tensor namespaces Node "
+        "x op apply Tensor context current form node frame code kind tensor namespaces Node "
         "next_order getframe is_library user_site remaining application self".split(),
     )
     @pytest.mark.parametrize("attribute", [False, True])
     def test_whatever_their_inputs_are_called(self, name: str, attribute: bool) -> None:
         more = ", *, plus=0" if attribute else ""
-        declaration = {
-            "forward": eval(f"lambda xp, {name}{more}: {name} * {name}"),
-            "vjp": {name: eval(f"lambda xp, g_, {name}: g_ * 2 * {name}".replace("g_", "g"))}
-            if name != "g"
-            else {name: lambda xp, g, out: 2 * g * out**0.5},
-        }
-        square = declare(elementwise=True, **declaration)
+        square = declare(
+            elementwise=True,
+            forward=eval(f"lambda xp, {name}{more}: {name} * {name}"),
+            vjp={name: eval(f"lambda xp, g, {name}: g * 2 * {name}")},
+        )
         for x in (leaf(2.0, 3.0), tg.scalar(2.0), tg.tensor([2.0]), 2.0, np.array([2.0])):
             value = np.asarray(x.detach() if isinstance(x, tg.Tensor) else x)
             np.testing.assert_allclose(np.asarray(square(x).detach()), value**2)
@@ -466,13 +464,10 @@ class TestWrongDeclarations:
         assert x.grad.numpy().all()
 
     def test_can_be_corrected(self) -> None:
-        for factor in (2.0, 3.0):
-            scale = tg.op(
-                "again_of_tests",
-                forward=lambda xp, x, factor=factor: x * 1.0,
-                vjp={"x": lambda xp, g: g},
-            )
-        assert scale(1.0).item() == 1.0
+        tg.op("again_of_tests", forward=lambda xp, x: x * 2, vjp={"x": lambda xp, g: g})
+        double = tg.op("again_of_tests", forward=lambda xp, x: x * 2, vjp={"x": lambda xp, g: g * 2})
+        assert tg.grad(double)(1.0).item() == 2.0
+        assert table["again_of_tests"] is double.op  # type: ignore[attr-defined]
 
 
 def summed_to(gradient: Array, shape: tuple[int, ...]) -> Array:
@@ -532,7 +527,7 @@ class TestWhatIsGenerated:
         g = weights_of(out.shape)
         node = tg.graph(out).outputs[0].node
         value, expected, kept = plain_loop(case, g)
-        np.testing.assert_array_equal(out.detach().numpy(), value)
+        np.testing.assert_allclose(out.detach().numpy(), value, rtol=1e-14)
         assert set(node.kept) == set(kept)
         for name, array in kept.items():
             if isinstance(array, np.ndarray):
@@ -540,7 +535,7 @@ class TestWhatIsGenerated:
         out.backward(gradient=g)
         for tensor, gradient in zip(tensors, expected, strict=True):
             assert tensor.grad is not None
-            np.testing.assert_array_equal(tensor.grad.numpy(), gradient)
+            np.testing.assert_allclose(tensor.grad.numpy(), gradient, rtol=1e-14, atol=1e-15)
 
     @one_op
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])

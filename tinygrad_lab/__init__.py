@@ -88,12 +88,14 @@ from tinygrad_lab.ops import (
     zeros_like,
 )
 from tinygrad_lab.random import Generator, seed
+from tinygrad_lab.show import Drawing, draw
 from tinygrad_lab.tensor import Tensor, get_default_dtype, scalar, set_default_dtype, tensor
 from tinygrad_lab.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Drawing",
     "Generator",
     "Graph",
     "Tensor",
@@ -116,6 +118,7 @@ __all__ = [
     "data",
     "debug",
     "divide",
+    "draw",
     "dropout",
     "elu",
     "equal",

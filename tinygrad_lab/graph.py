@@ -198,7 +198,7 @@ class GraphNode:
     @cached_property
     def keeps(self) -> tuple[Kept, ...]:
         """What the way back needs of it, and how big that is."""
-        return tuple(_kept_arrays(self.node.kept))
+        return tuple(_kept_arrays(_kept_values(self.node)))
 
     @property
     def nbytes_kept(self) -> int:
@@ -215,12 +215,18 @@ class GraphNode:
         return f"{self.op_name}_{self.index}"
 
 
+def _kept_values(node: Node) -> dict[str, Any]:
+    """What a node keeps of what was computed: its attributes are there anyway."""
+    attributes = getattr(node, "attributes", {})
+    return {name: value for name, value in node.kept.items() if name not in attributes}
+
+
 def _kept_arrays(kept: Mapping[str, Any]) -> Iterator[Kept]:
     for name, value in kept.items():
         if isinstance(value, tuple | list):
             yield from _kept_arrays({f"{name}[{i}]": part for i, part in enumerate(value)})
         elif isinstance(value, bool | int) or type(value) not in namespaces:
-            continue  # shapes and attributes hold no array
+            continue  # a shape holds no array
         elif isinstance(value, float):
             yield Kept(name, (), np.dtype(float), 8)
         else:
@@ -342,7 +348,7 @@ class Graph:
         memory = {
             id(value): kept.nbytes
             for node in self.nodes
-            for value, kept in zip(_arrays_in(node.node.kept), node.keeps, strict=True)
+            for value, kept in zip(_arrays_in(_kept_values(node.node)), node.keeps, strict=True)
         }
         return sum(memory.values())
 

@@ -646,14 +646,14 @@ def _deliver(gradients: dict[Node, Array]) -> None:
         reference = getattr(leaf, "tensor", None)
         tensor = reference() if reference is not None else None
         if tensor is None:
-            # Only pictures can still show it.
-            leaf._gradient = holder[0] if leaf.form.small else None
-            continue
-        collected = tensor.grad
-        if collected is None:
-            tensor._grad = _plain(_owned(holder))
+            collected = _plain(holder[0])
+        elif tensor.grad is None:
+            collected = tensor._grad = _plain(_owned(holder))
         else:
+            collected = tensor.grad
             collected._data = _owned([collected._data + holder[0]])
+        # For pictures, should the tensor itself be gone by then.
+        leaf._gradient = collected._data if leaf.form.small else None
 
 
 # --- making tensors -----------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def write_graph(path: Path, model: Module, x: Any, y: Any) -> None:
 
     ``x`` and ``y`` are arrays of shape (N, 40) and (N,).
 
-    Raises ``DrawingError`` where pictures cannot be made here.
+    Raises ``MissingDependencyError`` where no renderer of pictures is installed.
     """
     from tinygrad_lab.show import draw
 
