@@ -41,9 +41,7 @@ class Dual:
         return Dual(self.value - other.value, self.slopes - other.slopes)
 
     def __mul__(self, other: "Dual") -> "Dual":
-        return Dual(
-            self.value * other.value, self.value * other.slopes + other.value * self.slopes
-        )
+        return Dual(self.value * other.value, self.value * other.slopes + other.value * self.slopes)
 
 
 STEPS: list[Callable[[Any, Any], Any]] = [

@@ -53,9 +53,16 @@ class TestAnOpOfOnesOwn:
                 assert order(kind(2.0)).item() == expected
 
     def test_is_in_the_table_with_all_that_readers_want(self) -> None:
-        named = tg.op("named_of_tests", "N", forward=lambda xp, x: x + 0, latex="N({x})", doc="Doc.")
+        named = tg.op(
+            "named_of_tests", "N", forward=lambda xp, x: x + 0, latex="N({x})", doc="Doc."
+        )
         op = table["named_of_tests"]
-        assert (op.name, op.symbol, op.latex, op.inputs) == ("named_of_tests", "N", "N({x})", ("x",))
+        assert (op.name, op.symbol, op.latex, op.inputs) == (
+            "named_of_tests",
+            "N",
+            "N({x})",
+            ("x",),
+        )
         assert named.__name__ == "named_of_tests"
         assert named.__doc__ == "Doc."
         assert "named_of_tests" in inspect.getsource(named)
@@ -170,7 +177,7 @@ class TestAnOpOfOnesOwn:
             return "expected two elements." if x.shape != (2,) else None
 
         picky = declare(forward=lambda xp, x, y: xp.reshape(x, (2,)) + y, check=check)
-        with pytest.raises(tg.errors.ShapeError, match="expected two elements.") as caught:
+        with pytest.raises(tg.errors.ShapeError, match="expected two elements") as caught:
             picky(leaf(1.0, 2.0, 3.0), leaf(1.0))
         assert "x: (3,) float32" in str(caught.value)
 
@@ -228,7 +235,9 @@ class TestElementwiseOpsOfOnesOwn:
         double = declare(
             elementwise=True,
             forward=lambda xp, x: x + x,
-            vjp={"x": lambda xp, g, x_shape, x_dtype: xp.astype(2 * xp.reshape(g, x_shape), x_dtype)},
+            vjp={
+                "x": lambda xp, g, x_shape, x_dtype: xp.astype(2 * xp.reshape(g, x_shape), x_dtype)
+            },
         )
         self.check(double, [[2.0, 2.0]])
 
@@ -336,8 +345,29 @@ class TestElementwiseOpsOfOnesOwn:
 
     @pytest.mark.parametrize(
         "name",
-        "x op apply Tensor context current form node frame code kind tensor namespaces Node "
-        "next_order getframe is_library user_site remaining application self".split(),
+        [
+            "x",
+            "op",
+            "apply",
+            "Tensor",
+            "context",
+            "current",
+            "form",
+            "node",
+            "frame",
+            "code",
+            "kind",
+            "tensor",
+            "namespaces",
+            "Node",
+            "next_order",
+            "getframe",
+            "is_library",
+            "user_site",
+            "remaining",
+            "application",
+            "self",
+        ],
     )
     @pytest.mark.parametrize("attribute", [False, True])
     def test_whatever_their_inputs_are_called(self, name: str, attribute: bool) -> None:
@@ -355,7 +385,10 @@ class TestElementwiseOpsOfOnesOwn:
     @pytest.mark.parametrize("name", ["op", "apply", "current", "Node", "Tensor", "application"])
     def test_whatever_they_are_called(self, name: str) -> None:
         square = tg.op(
-            name, elementwise=True, forward=lambda xp, x: x * x, vjp={"x": lambda xp, g, x: g * 2 * x}
+            name,
+            elementwise=True,
+            forward=lambda xp, x: x * x,
+            vjp={"x": lambda xp, g, x: g * 2 * x},
         )
         assert square(2.0).item() == 4.0
         self.check(square, [[4.0, 6.0]])
@@ -465,7 +498,9 @@ class TestWrongDeclarations:
 
     def test_can_be_corrected(self) -> None:
         tg.op("again_of_tests", forward=lambda xp, x: x * 2, vjp={"x": lambda xp, g: g})
-        double = tg.op("again_of_tests", forward=lambda xp, x: x * 2, vjp={"x": lambda xp, g: g * 2})
+        double = tg.op(
+            "again_of_tests", forward=lambda xp, x: x * 2, vjp={"x": lambda xp, g: g * 2}
+        )
         assert tg.grad(double)(1.0).item() == 2.0
         assert table["again_of_tests"] is double.op  # type: ignore[attr-defined]
 
@@ -499,7 +534,9 @@ def plain_loop(case: Case, g: Array) -> tuple[Array, list[Array | None], dict[st
     found: list[Array | None] = [None] * len(arrays)
     kept = {}
     for rule in op.rules:
-        places = [p for p in range(len(arrays)) if op.inputs[min(p, len(op.inputs) - 1)] in rule.inputs]
+        places = [
+            p for p in range(len(arrays)) if op.inputs[min(p, len(op.inputs) - 1)] in rule.inputs
+        ]
         if not any(needs[place] for place in places):
             continue
         asked = {name: known[name] for name in rule.asks}

@@ -32,6 +32,17 @@ class TestNodes:
             assert all(source.index < node.index for _, source in node.inputs)
 
     @pytest.mark.parametrize("case", CASES, ids=str)
+    def test_have_arrays_as_inputs_and_never_as_attributes(self, case: Case) -> None:
+        with tg.record():
+            graph = tg.graph(case.function(*case.tensors()))
+        for node in graph:
+            waiting = list(node.attributes.values())
+            while waiting:
+                value = waiting.pop()
+                assert not isinstance(value, np.ndarray | tg.Tensor)
+                waiting.extend(value if isinstance(value, tuple | list) else [])
+
+    @pytest.mark.parametrize("case", CASES, ids=str)
     def test_are_the_same_each_time_for_every_op(self, case: Case) -> None:
         def shape_of_graph() -> list[Any]:
             graph = tg.graph(case.function(*case.tensors()))
@@ -120,7 +131,7 @@ class TestNodes:
         graph = tg.graph(f)
         assert graph["q"].index == 3
         assert graph[-1].name == "f"
-        with pytest.raises(KeyError, match="no node is called 'w'.*f, q, x, y, z") as caught:
+        with pytest.raises(KeyError, match=r"no node is called 'w'.*f, q, x, y, z") as caught:
             graph["w"]
         assert isinstance(caught.value, tg.errors.TinygradLabError)
         with pytest.raises(IndexError, match="one of 5 nodes, got 5") as missed:
@@ -130,7 +141,12 @@ class TestNodes:
     def test_of_several_outputs_are_listed_once(self) -> None:
         x = tg.scalar(2.0)
         a, b = x * 2, x * 3
-        for graph in (tg.graph(a, b), tg.graph([a, b]), tg.graph({"a": a, "b": b}), tg.graph(a, b, a)):
+        for graph in (
+            tg.graph(a, b),
+            tg.graph([a, b]),
+            tg.graph({"a": a, "b": b}),
+            tg.graph(a, b, a),
+        ):
             assert [node.name for node in graph.outputs] == ["a", "b"]
             assert sum(node.name == "x" for node in graph) == 1
 
@@ -182,7 +198,11 @@ class TestEdges:
         f.backward()
         graph = tg.graph(f)
         for edge in graph.edges:
-            slope, above, below = edge.local_derivative(), edge.target.gradient, edge.source.gradient
+            slope, above, below = (
+                edge.local_derivative(),
+                edge.target.gradient,
+                edge.source.gradient,
+            )
             assert slope is not None
             assert above is not None
             assert below == slope * above
@@ -304,6 +324,14 @@ class TestValuesAndGradients:
         assert node.value is None
         assert (node.shape, node.dtype, node.device) == ((SMALL + 1,), np.float64, "cpu")
         assert "not kept" in str(tg.graph(y))
+
+    def test_that_were_computed_and_not_kept_are_not_called_not_computed(self) -> None:
+        x = tg.tensor(np.ones(SMALL + 1), requires_grad=True)
+        y = x * 2.0
+        z = y.sum()
+        z.backward()
+        (row,) = [line for line in str(tg.graph(z)).splitlines() if line.split()[1] == "y"]
+        assert "not computed" not in row
 
     def test_of_a_transform_leave_the_pictures_gradients_alone(self) -> None:
         for x in (tg.scalar(2.0), tg.tensor([2.0], requires_grad=True)):

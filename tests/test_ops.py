@@ -245,27 +245,21 @@ class TestReductions:
 
 
 class TestIndexing:
-    @given(
-        shape=npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4), data=st.data()
-    )
+    @given(shape=npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4), data=st.data())
     def test_by_integers_slices_ellipsis_and_newaxis_is_that_of_numpy(
         self, shape: tuple[int, ...], data: st.DataObject
     ) -> None:
         index = data.draw(npst.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True))
         self.check(shape, index)
 
-    @given(
-        shape=npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4), data=st.data()
-    )
+    @given(shape=npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4), data=st.data())
     def test_by_integer_arrays_is_that_of_numpy(
         self, shape: tuple[int, ...], data: st.DataObject
     ) -> None:
         index = data.draw(npst.integer_array_indices(shape, result_shape=npst.array_shapes()))
         self.check(shape, index)
 
-    @given(
-        shape=npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4), data=st.data()
-    )
+    @given(shape=npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4), data=st.data())
     def test_by_masks_is_that_of_numpy(self, shape: tuple[int, ...], data: st.DataObject) -> None:
         axes = data.draw(st.integers(1, len(shape)))
         self.check(shape, data.draw(npst.arrays(bool, shape[:axes])))

@@ -30,7 +30,9 @@ def jacobian_of(function: Callable[[tg.Tensor], tg.Tensor], x: np.ndarray[Any, A
     """By finite differences."""
     size = function(tg.tensor(x)).size
     rows = [
-        finite_differences(lambda a, i=i: float(function(tg.tensor(a[0])).reshape(-1)[i].item()), [x])
+        finite_differences(
+            lambda a, i=i: float(function(tg.tensor(a[0])).reshape(-1)[i].item()), [x]
+        )
         for i in range(size)
     ]
     return np.stack([row[0] for row in rows]).reshape(*function(tg.tensor(x)).shape, *x.shape)
@@ -215,7 +217,9 @@ class TestJacobian:
         assert tg.jacobian(lambda x, y: x * y, 1)(tg.tensor([2.0, 3.0]), 5.0).tolist() == [2.0, 3.0]
 
     def test_of_a_constant_is_zero(self) -> None:
-        assert tg.jacobian(lambda x: tg.tensor([1.0, 2.0]))(tg.tensor(X)).tolist() == [[0.0] * 3] * 2
+        assert (
+            tg.jacobian(lambda x: tg.tensor([1.0, 2.0]))(tg.tensor(X)).tolist() == [[0.0] * 3] * 2
+        )
 
 
 class TestHessian:
@@ -313,7 +317,9 @@ class TestProducts:
         assert tg.jvp(lambda x: 3 * x, (2.0,), (1.0,))[1].item() == 3.0
         assert tg.jvp(lambda x: tg.tensor(1.0), (2.0,), (1.0,))[1].item() == 0.0
         assert tg.hvp(lambda x: 3 * x, 2.0, 1.0).item() == 0.0
-        assert tg.hessian(lambda x: (3 * x).sum())(tg.tensor([1.0, 2.0])).tolist() == [[0.0] * 2] * 2
+        assert (
+            tg.hessian(lambda x: (3 * x).sum())(tg.tensor([1.0, 2.0])).tolist() == [[0.0] * 2] * 2
+        )
 
     def test_can_be_differentiated(self) -> None:
         slope = tg.grad(lambda x: tg.jvp(lambda y: y * y * y, (x,), (1.0,))[1])
@@ -353,6 +359,9 @@ class TestAutogradGrad:
         assert by_x is not None
         assert (by_y.item(), by_x.item()) == (8.0, 32.0)
         assert tg.autograd.grad(z, z)[0].item() == 1.0  # type: ignore[union-attr]
+        (slope,) = tg.autograd.grad([x, x * x], x)
+        assert slope is not None
+        assert slope.item() == 1.0 + 4.0
 
     def test_of_several_outputs_adds_up(self) -> None:
         x = tg.scalar(2.0)

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import DTypeError, MutationError, NonFiniteError, ShapeError
-from tinygrad_lab.node import Node
+from tinygrad_lab.node import Node, unbroadcast
 from tinygrad_lab.site import Line, line_of, user_site
 
 __all__ = ["Debugger", "debug"]
@@ -50,7 +50,7 @@ class Debugger:
 
     def check_forward(self, node: Any, arrays: Sequence[Any], out: Any) -> None:
         """Called with every new node: looks for the first non-finite value, takes checksums."""
-        outs = out if isinstance(out, tuple) else (out,)
+        outs = _parts(out)
         if not all(map(_is_finite, outs)) and all(map(_is_finite, _not_none(arrays))):
             found = next(filter(None, map(_first_non_finite, outs)))
             raise NonFiniteError(
@@ -58,45 +58,92 @@ class Debugger:
             )
         self._checksums[node] = dict(_checksums(node.kept))
 
-    def pull_back(self, node: Node, g: Any) -> Iterator[tuple[Node, Any]]:
+    def pull_back(self, node: Any, g: Any) -> Iterator[tuple[Node, Any]]:
         """``node.pull_back`` with its arrays and its results checked."""
-        self._check_memory(node)
-        for input_node, gradient in node.pull_back(g):
-            total = gradient.total() if hasattr(gradient, "total") else gradient
-            if not isinstance(total, tuple):
-                self._check_gradient(node, input_node, g, total)
-            yield input_node, gradient
+        self.check_memory(node)
+        xp = next(namespaces[type(part)] for part in _parts(g) if part is not None)
+        for rule, positions in node.plan.steps:
+            gradients = rule.function(xp, g, *(node.kept[name] for name in rule.asks))
+            for position, gradient in zip(
+                positions, gradients if rule.joint else (gradients,), strict=True
+            ):
+                target = node.inputs[position]
+                if gradient is None or target is None or not node.plan.needs[position]:
+                    continue
+                self._check_form(node, target, g, gradient)
+                gradient = unbroadcast(xp, gradient, target)
+                self._check_finite(node, g, gradient)
+                yield target, gradient
 
-    def _check_memory(self, node: Node) -> None:
+    def check_memory(self, node: Node) -> None:
+        """Raise where an array that a node keeps was written to since."""
         before = self._checksums.get(node, {})
         for name, checksum in _checksums(node.kept):
             if before.get(name, checksum) != checksum:
-                assert node.op is not None, "leaves keep nothing"
                 raise MutationError(
-                    f"{node.op.name} kept its {name}{_named(node, name)} for the way back, and "
+                    f"{_op_name(node)} kept its {name}{_named(node, name)} for the way back, and "
                     "the array was written to since. Make a new one instead of writing into "
                     f".data[...], or call backward() before.\n  kept at {node.line}\n"
                     f"  backward at {_here()}"
                 )
 
-    def _check_gradient(self, node: Node, input_node: Node, g: Any, gradient: Any) -> None:
-        rule = f"the rule of {node.op.name if node.op else 'leaf'}"
-        shape = tuple(getattr(gradient, "shape", ()))
-        if shape != tuple(input_node.shape):
+    def _check_form(self, node: Node, target: Any, g: Any, gradient: Any) -> None:
+        """Raise where a gradient does not fit, before it is summed and cast until it does.
+
+        It has the shape of its input, or that to which broadcasting stretched it; and the dtype
+        of its input or of the output.
+        """
+        rule = f"the rule of {_op_name(node)}"
+        shape, expected = tuple(getattr(gradient, "shape", None) or ()), target.shape
+        if expected is None:
+            return  # one of several outputs: it is put together with the others
+        if not (_stretches(expected, shape) and _reaches(node, shape, g, expected)):
             raise ShapeError(
-                f"{rule} gave a gradient of shape {shape} to an input of shape "
-                f"{tuple(input_node.shape)}.\n  at {node.line}"
+                f"{rule} gave a gradient of shape {shape} to an input of shape {expected}.\n"
+                f"  at {node.line}"
             )
-        if np.dtype(getattr(gradient, "dtype", float)) != np.dtype(input_node.dtype):
+        dtype = np.dtype(getattr(gradient, "dtype", float))
+        allowed = {np.dtype(getattr(one, "dtype", float)) for one in (target, *_parts(g))}
+        if dtype not in allowed:
             raise DTypeError(
-                f"{rule} gave a gradient of {gradient.dtype} to an input of "
-                f"{input_node.dtype}.\n  at {node.line}"
+                f"{rule} gave a gradient of {dtype} to an input of {np.dtype(target.dtype)}.\n"
+                f"  at {node.line}"
             )
-        if _is_finite(g) and not _is_finite(gradient):
+
+    def _check_finite(self, node: Node, g: Any, gradient: Any) -> None:
+        total = gradient.total() if hasattr(gradient, "total") else gradient
+        if _is_finite(g) and not _is_finite(total):
             raise NonFiniteError(
-                f"{rule} made {_first_non_finite(gradient)} of a finite gradient"
-                f"{_named(node)}.\n  at {node.line}"
+                f"the rule of {_op_name(node)} made {_first_non_finite(total)} of a finite "
+                f"gradient{_named(node)}.\n  at {node.line}"
             )
+
+
+def _op_name(node: Node) -> str:
+    return node.op.name if node.op else "a leaf"
+
+
+def _parts(g: Any) -> tuple[Any, ...]:
+    return g if isinstance(g, tuple) else (g,)
+
+
+def _stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether broadcasting can make an array of a shape one of another."""
+    if len(shape) > len(to):
+        return False
+    return all(a in (b, 1) for a, b in zip(reversed(shape), reversed(to), strict=False))
+
+
+def _reaches(node: Node, shape: tuple[int, ...], g: Any, expected: tuple[int, ...]) -> bool:
+    """Whether the input can have been stretched to a shape: by an elementwise op up to its output,
+    by others to as many axes as that has.
+    """
+    out = tuple(getattr(g, "shape", ()))
+    if shape == expected:
+        return True
+    if node.op is not None and node.op.elementwise:
+        return _stretches(shape, out)
+    return len(shape) <= len(out)
 
 
 def _not_none(arrays: Sequence[Any]) -> list[Any]:

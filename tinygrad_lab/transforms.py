@@ -117,14 +117,20 @@ def _sweep_to(
         return g
 
     debugger = current().debugger
+
+    def pull_back(node: Node, g: Any) -> Iterable[tuple[Node, Any]]:
+        if debugger is not None and not create_graph:
+            return debugger.pull_back(node, g)
+        if debugger is not None:
+            debugger.check_memory(node)
+        return pull_back_with_history(node, g) if create_graph else node.pull_back(g)
+
     with changed(grad_enabled=create_graph):
         sweep(
             seeds,
             within=_between(targets, seeds),
             observe=observe,
-            pull_back=pull_back_with_history
-            if create_graph
-            else (debugger.pull_back if debugger else None),
+            pull_back=pull_back if create_graph or debugger is not None else None,
             keep=-1,
         )
     return found

@@ -37,8 +37,10 @@ def _misfit(x: Any, *arrays: Any, key: tuple[Any, ...]) -> str | None:
         elif count and not isinstance(part, slice) and (reason := _out_of(sizes[0], part, axis)):
             return reason
         axis += count
-    shapes = [shape_of(array) for array in arrays if not _is_mask(array)]
-    return f"the arrays of the index, of shapes {' and '.join(map(str, shapes))}, do not broadcast."
+    shapes = [str(shape_of(array)) for array in arrays if not _is_mask(array)]
+    if len(shapes) < 2:
+        return None
+    return f"the arrays of the index, of shapes {' and '.join(shapes)}, do not broadcast."
 
 
 def _axes_used(part: Any) -> int:

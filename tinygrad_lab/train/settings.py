@@ -83,7 +83,7 @@ DEFAULTS: Mapping[str, Settings] = {
     "logistic": Settings(schedule="steps"),
     "mlp": Settings(steps=10_000, batch_size=50, weight_decay=0.3, schedule="steps"),
     "cnn": REFERENCE,
-    "gru": REFERENCE,
+    "gru": Settings(schedule="steps"),
 }
 """What ``tinygrad-lab train`` uses for each model.
 
