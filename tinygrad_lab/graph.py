@@ -179,6 +179,11 @@ class GraphNode:
         return self.node.gradient
 
     @property
+    def gradient_was_computed(self) -> bool:
+        """Whether a sweep came by, be the gradient kept or not."""
+        return self.node.gradient_was_computed
+
+    @property
     def module(self) -> str:
         """The path of the module whose forward made it: ``"encoder.linear1"``; ``""`` outside."""
         scope = getattr(self.node, "scope", None)
@@ -473,7 +478,7 @@ def _as_table(graph: Graph) -> str:
 def _row(node: GraphNode) -> tuple[str, ...]:
     gradient = ""
     if node.requires_grad:
-        gradient = "not computed" if node.gradient is None else number_text(node.gradient)
+        gradient = number_text(node.gradient) if node.gradient_was_computed else "not computed"
     keeps = ", ".join(f"{kept.name} {bytes_text(kept.nbytes)}" for kept in node.keeps)
     return (
         str(node.index),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_lab.backends import namespaces
-from tinygrad_lab.context import changed
+from tinygrad_lab.backends import form_of, namespaces
+from tinygrad_lab.context import changed, within
+from tinygrad_lab.errors import GradientError
 from tinygrad_lab.node import Node
 from tinygrad_lab.tensor import Tensor
 
@@ -19,9 +20,21 @@ __all__ = ["inputs_with_history", "run_composite", "with_history"]
 def with_history(name: str, value: Any, named_nodes: dict[str, Any], node: Node) -> Any:
     """Something that a node kept, as the Tensor it was: one of its inputs, or its output."""
     source = node if name == "out" else named_nodes.get(name)
+    if name == "residual" and _holds_floats(value):
+        op: Any = node.op
+        raise GradientError(
+            f"{op.name} kept floating-point by-products, whose part in a derivative of the "
+            "derivative would be lost: declare the op with a composite of small ops."
+        )
     if isinstance(source, tuple):
         return tuple(map(_rejoined, value, source))
     return _rejoined(value, source)
+
+
+def _holds_floats(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(map(_holds_floats, value))
+    return type(value) in namespaces and form_of(value).floating
 
 
 def _rejoined(value: Any, source: Node | None) -> Any:
@@ -51,5 +64,5 @@ def inputs_with_history(node: Any) -> list[Any]:
 
 def run_composite(node: Any, inputs: list[Any]) -> Tensor:
     """A fused op again, as the small ops it is composed of."""
-    with changed(grad_enabled=True, composing=True, scope=node.scope):
+    with within(node.scope), changed(grad_enabled=True, composing=True):
         return node.plan.op.composite(*inputs, **node.attributes)

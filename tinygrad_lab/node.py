@@ -30,6 +30,7 @@ class Node:
     __slots__ = (
         "__weakref__",
         "_gradient",
+        "_hooks",
         "_name",
         "_result",
         "code",
@@ -40,6 +41,8 @@ class Node:
     )
     _result: Any
     _gradient: Any
+    _hooks: dict[int, Any]
+    """Functions that see, and may replace, the gradient: what ``register_hook`` was given."""
     _name: str | None
     form: Form
     """Shape, dtype and device of the value."""
@@ -75,6 +78,11 @@ class Node:
     def gradient(self) -> Array | None:
         """The gradient of the last sweep, if it was computed and is small enough to keep."""
         return getattr(self, "_gradient", None)
+
+    @property
+    def gradient_was_computed(self) -> bool:
+        """Whether a sweep came by, be the gradient kept or not."""
+        return hasattr(self, "_gradient")
 
     @property
     def name(self) -> str | None:
@@ -145,6 +153,11 @@ class Leaf(Node):
         if tensor is None:
             return super().gradient
         return None if tensor.grad is None else tensor.grad.data
+
+    @property
+    def gradient_was_computed(self) -> bool:
+        tensor = self._tensor()
+        return super().gradient_was_computed if tensor is None else tensor.grad is not None
 
 
 class Application(Node):

@@ -10,12 +10,12 @@ import linecache
 import sys
 from dataclasses import dataclass
 from itertools import islice
-from os.path import basename, dirname
+from os.path import basename, dirname, join
 from types import CodeType, FrameType
 
 __all__ = ["Line", "is_library", "line_of", "user_site"]
 
-_PACKAGE = dirname(__file__)
+_PACKAGE = join(dirname(__file__), "")
 
 
 class _IsLibrary(dict[str, bool]):

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import ops
-from tinygrad_lab.backends import NUMPY, PYTHON, SMALL, Array, backend_for_device, namespaces
-from tinygrad_lab.backward import hooks, run_hooks, sweep
+from tinygrad_lab.backends import (
+    NUMPY,
+    PYTHON,
+    SMALL,
+    Array,
+    backend_for_device,
+    form_of,
+    namespaces,
+)
+from tinygrad_lab.backward import hooked, run_hooks, sweep
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import (
     ArgumentError,
@@ -200,7 +208,7 @@ class Tensor:
                 f"{self._label()} is {self.dtype} on {self.device}, its .grad cannot be "
                 f"{value.dtype} on {value.device}: value.astype(x.dtype), value.to(x.device)."
             )
-        self._grad = value
+        self._grad = None if value is None else value.detach() if value.requires_grad else value
 
     def backward(
         self, gradient: Tensor | Array | float | None = None, *, free: bool = False
@@ -234,7 +242,7 @@ class Tensor:
             {self._node: self._seed(gradient)},
             free=free,
             keep=sys.maxsize - 1 if context.recording else SMALL,
-            observe=run_hooks if len(hooks) else None,
+            observe=run_hooks if len(hooked) else None,
             pull_back=context.debugger.pull_back if context.debugger else None,
         )
         _deliver(gradients)
@@ -313,7 +321,10 @@ class Tensor:
         """
         if self._node is None:
             raise GradientError(f"{self._label()} gets no gradient that a hook could see.")
-        registered = hooks.setdefault(self._node, {})
+        if self._node not in hooked:
+            hooked.add(self._node)
+            self._node._hooks = {}
+        registered = self._node._hooks
         key = max(registered, default=0) + 1
 
         def on_arrays(g: Any) -> Any:
@@ -325,11 +336,16 @@ class Tensor:
                     "a hook returns None, or a Tensor to go on with; this one returned "
                     f"{type(replaced).__name__}."
                 )
-            shape = getattr(g, "shape", ())
-            if replaced.shape != tuple(shape):
+            came, expected = form_of(replaced._data), form_of(getattr(g, "_data", g))
+            if came.shape != expected.shape:
                 raise ShapeError(
-                    f"a hook must keep the gradient's shape, {tuple(shape)}; this one returned "
-                    f"{replaced.shape}."
+                    f"a hook must keep the gradient's shape, {expected.shape}; this one returned "
+                    f"{came.shape}."
+                )
+            if came is not expected:
+                raise DTypeError(
+                    f"a hook must keep the gradient's dtype, device and kind, {expected}; this one "
+                    f"returned {came}."
                 )
             return replaced if isinstance(g, Tensor) else replaced._data
 
@@ -389,9 +405,6 @@ class Tensor:
     __le__ = ops.less_equal
     __gt__ = ops.greater
     __ge__ = ops.greater_equal
-    __and__ = ops.logical_and
-    __or__ = ops.logical_or
-    __invert__ = ops.logical_not
     __hash__ = object.__hash__
 
     def __pos__(self) -> Tensor:
@@ -421,11 +434,17 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Tensor:
         return ops.matmul(other, self)
 
-    def __rand__(self, other: Any) -> Tensor:
-        return ops.logical_and(other, self)
+    def __and__(self, other: Any) -> Tensor:
+        return ops.logical_and(*_booleans("&", self, other))
 
-    def __ror__(self, other: Any) -> Tensor:
-        return ops.logical_or(other, self)
+    def __or__(self, other: Any) -> Tensor:
+        return ops.logical_or(*_booleans("|", self, other))
+
+    def __invert__(self) -> Tensor:
+        return ops.logical_not(*_booleans("~", self))
+
+    __rand__ = __and__
+    __ror__ = __or__
 
     __getitem__ = ops.getitem
 
@@ -553,6 +572,8 @@ class Tensor:
             return NotImplemented
         if out is None:
             return function(*inputs)
+        if any(isinstance(x, Tensor) for x in out):
+            return NotImplemented
         arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
         return ufunc(*arrays, out=out)
 
@@ -581,6 +602,18 @@ _UFUNC_NAMES = {
 bind(Tensor)
 # For Tensors every function of the table is the op itself: rules that get Tensors build a graph.
 namespaces[Tensor] = ops.tensor_namespace
+
+
+def _booleans(operator: str, *operands: Any) -> tuple[Any, ...]:
+    """The operands of a logical operator, which is not for the bits of integers."""
+    for x in operands:
+        dtype = np.dtype(getattr(x, "dtype", type(x)))
+        if dtype.kind != "b":
+            raise DTypeError(
+                f"{operator} of tensors is for booleans, got {dtype}: compare first, as in "
+                "(x > 0) & (y > 0)."
+            )
+    return operands
 
 
 def _plain(data: Array) -> Tensor:
@@ -650,8 +683,8 @@ def _deliver(gradients: dict[Node, Array]) -> None:
         elif tensor.grad is None:
             collected = tensor._grad = _plain(_owned(holder))
         else:
-            collected = tensor.grad
-            collected._data = _owned([collected._data + holder[0]])
+            # A new Tensor: the user may have set one gradient for several leaves.
+            collected = tensor._grad = _plain(_owned([tensor.grad._data + holder[0]]))
         # For pictures, should the tensor itself be gone by then.
         leaf._gradient = collected._data if leaf.form.small else None
 

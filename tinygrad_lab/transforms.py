@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygrad_lab import ops, trees
 from tinygrad_lab.backends import PYTHON, namespaces
-from tinygrad_lab.backward import ancestors, hooks, run_hooks, sweep
+from tinygrad_lab.backward import ancestors, hooked, run_hooks, sweep
 from tinygrad_lab.context import changed, current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tinygrad_lab.history import inputs_with_history, run_composite, with_history
@@ -108,10 +108,10 @@ def _sweep_to(
     """The gradients of some nodes, visiting only what lies between them and the outputs."""
     targets = set(targets)
     found: dict[Node, Any] = {}
-    hooked = len(hooks) > 0
+    has_hooks = len(hooked) > 0
 
     def observe(node: Node, g: Any) -> Any:
-        g = run_hooks(node, g) if hooked else g
+        g = run_hooks(node, g) if has_hooks else g
         if node in targets:
             found[node] = g
         return g

@@ -246,12 +246,9 @@ class Module:
             raise StateDictError(
                 f"the state dict does not fit {type(self).__name__}:\n  " + "\n  ".join(problems)
             )
-        for name, value in state_dict.items():
-            target = own[name]
-            backend = namespaces[type(target._data)]
-            target.data = backend.asarray(
-                _data(value), dtype=target.dtype, device=backend.device_of(target._data)
-            )
+        loaded = {name: _converted(name, value, own[name]) for name, value in state_dict.items()}
+        for name, array in loaded.items():
+            own[name].data = array
 
     # --- text --------------------------------------------------------------------------------
 
@@ -279,6 +276,16 @@ def _each_once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         if id(value) not in seen:
             seen.add(id(value))
             yield name, value
+
+
+def _converted(name: str, value: Any, target: Tensor) -> Any:
+    """A value as an array of the kind, dtype and device of the tensor it is for."""
+    backend = namespaces[type(target._data)]
+    device = backend.device_of(target._data)
+    try:
+        return backend.asarray(_data(value), dtype=target.dtype, device=device)
+    except (ValueError, TypeError) as error:
+        raise StateDictError(f"{name}: expected {target.dtype} numbers; {error}.") from None
 
 
 def _data(value: Any) -> Any:

@@ -1,7 +1,9 @@
 """The table of ops: one file a family; each op is one declaration."""
 
 from types import SimpleNamespace
+from typing import Any
 
+from tinygrad_lab.errors import GradientError
 from tinygrad_lab.ops.elementwise import (
     abs,
     add,
@@ -178,11 +180,19 @@ __all__ = [
     "zeros_like",
 ]
 
-tensor_namespace = SimpleNamespace(
+
+class _TensorNamespace(SimpleNamespace):
+    def __getattr__(self, name: str) -> Any:
+        raise GradientError(
+            f"a rule calls xp.{name}, which is no op of the table, so what it computes cannot be "
+            "differentiated again: declare one with tg.op, or compose it of ops there are."
+        )
+
+
+tensor_namespace = _TensorNamespace(
     name="tensor",
     index=_index,
     where_positive=lambda condition, x: where(condition > 0, x, zeros_like(x)),
     put_at=lambda values, arrays, *, key, shape: _put(values, *arrays, key=key, shape=shape),
     **{name: globals()[name] for name in __all__},
 )
-"""What rules find in ``xp`` when they are run on Tensors: the ops themselves."""

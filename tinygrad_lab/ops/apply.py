@@ -47,8 +47,8 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     if context.composing and op.composite is not None:
         return op.composite(*inputs, **attributes)
     arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-    xp = namespace_of(arrays)
     try:
+        xp = namespace_of(arrays)
         out = op.forward(xp, *arrays, **attributes)
     except (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError) as error:
         # None of them is lost: explained() words the same failure in the user's terms.
@@ -68,6 +68,8 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     node = Application()
     node.plan = plan
     node.inputs = tuple([x.node if isinstance(x, Tensor) else _constant(x) for x in inputs])
+    if context.recording:
+        _keep_leaves(node, arrays)
     node.attributes = attributes
     node._kept = {name: arrays[position] for name, position in plan.keeps_inputs}
     if plan.keeps_others:
@@ -87,6 +89,13 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
 def _constant(x: Any) -> Node | None:
     """The node of an input that is no Tensor; None for one that was left out."""
     return None if x is None else Leaf(x)
+
+
+def _keep_leaves(node: Application, arrays: Sequence[Any]) -> None:
+    """Recording keeps large inputs, too."""
+    for source, array in zip(node.inputs, arrays, strict=True):
+        if isinstance(source, Leaf):
+            source._result = array
 
 
 def _plain(data: Any) -> Any:
@@ -118,13 +127,15 @@ def _outputs(node: Application, outs: Sequence[Any], recording: bool) -> tuple[A
     node.form = _SEVERAL
     tensors = []
     for position, out in enumerate(outs):
+        form = form_of(out)
         part = Application()
-        part.plan = table["output"].plan((node.requires_grad,))
+        # Integers and booleans among the outputs, such as positions, are constants.
+        part.plan = table["output"].plan((node.requires_grad and form.floating,))
         part.inputs = (node,)
         part.attributes = part._kept = {"position": position, "count": len(outs)}
         part.order = next_order()
         part.scope, part.code, part.offset = node.scope, node.code, node.offset
-        tensors.append(_output(part, form_of(out), out, recording))
+        tensors.append(_output(part, form, out, recording))
     return tuple(tensors)
 
 

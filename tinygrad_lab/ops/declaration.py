@@ -17,13 +17,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from keyword import iskeyword
+from typing import Any
 
-from tinygrad_lab.backends import forwards
+from tinygrad_lab.backends import forwards, namespaces
 from tinygrad_lab.errors import DeclarationError
-
-if TYPE_CHECKING:
-    pass
+from tinygrad_lab.site import is_library
 
 __all__ = ["Op", "Plan", "Rule", "declare", "table"]
 
@@ -146,15 +145,31 @@ def declare(
 
     ``op()`` in ``ops/op.py`` says what the arguments mean.
     """
+    _check_name(name, forward)
     inputs, variadic, attributes = _signature(name, forward)
+    # Where there are several outputs, a rule that kept them could not be differentiated again.
+    extras = {"needs"} if settings.get("several_outputs") else {"needs", "out"}
     residual = settings.get("residual", False)
-    rules = _rules(name, vjp, inputs, tuple(attributes), variadic=variadic, residual=residual)
+    extras |= {"residual"} if residual else set()
+    rules = _rules(name, vjp, inputs, {*attributes, *extras}, variadic=variadic)
     declared = Op(
         name, symbol or name, forward, rules, inputs, variadic, tuple(attributes), **settings
     )
     table[name] = declared
     forwards[name] = _value_of(forward) if residual else forward
+    for namespace in namespaces.values():
+        vars(namespace).pop(name, None)  # what it remembers of an op that is declared anew
     return declared, attributes
+
+
+def _check_name(name: str, forward: Callable[..., Any]) -> None:
+    if not name.isidentifier() or iskeyword(name):
+        raise DeclarationError(f"op {name!r}: an op's name must be one that Python can call.")
+    if not callable(forward):
+        raise DeclarationError(f"op {name!r}: forward must be a function, got {forward!r}.")
+    known = table.get(name)
+    if known is not None and is_library[known.forward.__code__.co_filename]:
+        raise DeclarationError(f"op {name!r}: there is one already, which rules rely on.")
 
 
 def _value_of(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,10 +180,21 @@ def _signature(
     name: str, forward: Callable[..., Any]
 ) -> tuple[tuple[str, ...], bool, dict[str, Any]]:
     """The inputs of a forward, whether the last stands for several, its attributes' defaults."""
-    first, *parameters = inspect.signature(forward).parameters.values()
-    if first.name != "xp":
-        raise DeclarationError(f"op {name!r}: expected forward(xp, ...), got {first.name!r} first.")
-    inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+    parameters = list(inspect.signature(forward).parameters.values())
+    if not parameters or parameters[0].name != "xp":
+        raise DeclarationError(
+            f"op {name!r}: expected forward(xp, ...), got "
+            f"forward({', '.join(p.name for p in parameters)})."
+        )
+    for p in parameters:
+        if p.kind is p.VAR_KEYWORD or p.name in ("out", "g", "needs", "residual"):
+            raise DeclarationError(
+                f"op {name!r}: forward cannot have a parameter {p}, for rules give that name a "
+                "meaning, or could not ask for it."
+            )
+    inputs = tuple(p.name for p in parameters[1:] if p.kind is not p.KEYWORD_ONLY)
+    if not inputs:
+        raise DeclarationError(f"op {name!r}: forward needs at least one input beside xp.")
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     attributes = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     return inputs, variadic, attributes
@@ -178,10 +204,9 @@ def _rules(
     name: str,
     vjp: Mapping[Any, Callable[..., Any]] | Callable[..., Any] | None,
     inputs: tuple[str, ...],
-    attributes: tuple[str, ...],
+    extras: set[str],
     *,
     variadic: bool,
-    residual: bool,
 ) -> tuple[Rule, ...]:
     """The rules of a declaration, each with what it asks for."""
     if vjp is None:
@@ -189,18 +214,26 @@ def _rules(
     if not isinstance(vjp, Mapping):
         vjp = {inputs: vjp}
     facts = {f"{x}_{what}" for x in inputs for what in ("shape", "dtype", "device")}
-    known = {*inputs, *attributes, *facts, "out", "needs"} | ({"residual"} if residual else set())
+    known = {*inputs, *facts, *extras}
     rules = []
+    without_rule = list(inputs)
     for served, function in vjp.items():
         joint = isinstance(served, tuple)
         names = served if joint else (served,)
-        first, second, *asks = inspect.signature(function).parameters
-        unknown = [ask for ask in asks if ask not in known] + [n for n in names if n not in inputs]
-        if (first, second) != ("xp", "g") or unknown:
+        parameters = list(inspect.signature(function).parameters) if callable(function) else []
+        asks = parameters[2:]
+        if parameters[:2] != ["xp", "g"] or not known.issuperset(asks):
             raise DeclarationError(
                 f"op {name!r}: the rule for {', '.join(names)} must be rule(xp, g, ...) and may "
-                f"ask for {', '.join(sorted(known))}; got ({', '.join([first, second, *asks])})."
+                f"ask for {', '.join(sorted(known))}; got ({', '.join(parameters)})."
             )
+        for one in names:
+            if one not in without_rule:
+                raise DeclarationError(
+                    f"op {name!r}: expected one rule for each of {', '.join(inputs)}; {one} is "
+                    "none of them, or has two."
+                )
+            without_rule.remove(one)
         several = joint or (variadic and names[0] == inputs[-1])
         rules.append(Rule(tuple(names), function, tuple(asks), several))
     return tuple(rules)

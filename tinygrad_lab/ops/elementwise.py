@@ -261,6 +261,7 @@ softplus = op(
 relu = op(
     "relu",
     forward=lambda xp, x: xp.relu(x),
+    # g * (out > 0), in the fastest way each backend has.
     vjp={"x": lambda xp, g, out: xp.where_positive(out, g)},
     latex=r"\mathrm{{relu}}({x})",
     elementwise=True,
@@ -322,6 +323,8 @@ greater = op("greater", ">", forward=lambda xp, x, y: x > y, elementwise=True, d
 greater_equal = op(
     "greater_equal", "≥", forward=lambda xp, x, y: x >= y, elementwise=True, doc="x >= y."
 )
+
+
 logical_and = op(
     "logical_and",
     "∧",

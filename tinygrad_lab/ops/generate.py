@@ -1,9 +1,9 @@
 """From a declaration to the function that applies it, by writing that function's source.
 
 Every op gets a function with its name, its parameters and its docstring, which calls ``apply``.
-For elementwise ops of one or two inputs the function first tries a short path, for the ordinary
-cases: nothing is recorded or checked, and the inputs are Tensors of one form that want a
-gradient, or one such Tensor and a Python number. It does the same work with the loops over inputs
+For the package's own elementwise ops of one or two inputs the function first tries a short path,
+for the ordinary cases: nothing is recorded or checked, and the inputs are Tensors of one form that
+want a gradient, or one such Tensor and a Python number. It does the same work with the loops over inputs
 and rules written out, the formulas of the lambdas put in their places, and a node class with a
 slot for each thing to remember. ``test_declaration.py`` holds it against ``apply``.
 """
@@ -32,8 +32,8 @@ __all__ = ["entry_point"]
 def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     """The function ``op.name(*inputs, *attributes)``."""
     environment: dict[str, Any] = {
-        "op": op,
-        "apply": apply,
+        "_op": op,
+        "_apply": apply,
         "Tensor": apply_module.Tensor,
         "current": current,
         "namespaces": namespaces,
@@ -52,7 +52,7 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     lines += [f"def {op.name}({parameters}):"]
     if _patterns(op):
         lines += _short_paths(op, environment)
-    lines += [f"    return apply(op, {values})"]
+    lines += [f"    return _apply(_op, {values})"]
     filename = f"<tinygrad_lab op {op.name}>"
     source = "\n".join(lines) + "\n"
     exec(compile(source, filename, "exec"), environment)
@@ -79,9 +79,9 @@ def _parameters(op: Op, defaults: dict[str, Any], environment: dict[str, Any]) -
         else:
             parameters.append(f"{name}=None")
     for name, default in defaults.items():
-        environment[f"default_{name}"] = default
+        environment[f"_default_{name}"] = default
         required = default is inspect.Parameter.empty
-        parameters.append(name if required else f"{name}=default_{name}")
+        parameters.append(name if required else f"{name}=_default_{name}")
     inputs = "".join(
         f"*{name}, " if op.variadic and name == op.inputs[-1] else f"{name}, " for name in op.inputs
     )
@@ -95,6 +95,9 @@ def _parameters(op: Op, defaults: dict[str, Any], environment: dict[str, Any]) -
 def _patterns(op: Op) -> list[tuple[str, ...]]:
     """The inputs that want a gradient in each case that has a short path; the rest are numbers."""
     if not op.elementwise or op.attributes or not op.rules or len(op.inputs) > 2:
+        return []
+    if not is_library[op.forward.__code__.co_filename]:
+        # A user's rules may widen a dtype; only ``apply`` sees to that.
         return []
     return [op.inputs] if len(op.inputs) == 1 else [op.inputs, op.inputs[:1], op.inputs[1:]]
 
@@ -116,7 +119,7 @@ def _node_class(op: Op, wanting: tuple[str, ...], environment: dict[str, Any]) -
         f"class {name}(Node):",
         f"    __slots__ = {tuple([f'from_{x}' for x in op.inputs] + _slots(plan))!r}",
         f"    plan = plan_of_{name}",
-        "    op = op",
+        "    op = _op",
         "    attributes = {}",
         f"    inputs = property(lambda node: ({inputs}))",
         "    kept = property(remaining)",
@@ -252,8 +255,8 @@ def _formula(function: Callable[..., Any]) -> ast.expr | None:
         for node in _lambdas(code.co_filename).get(code.co_firstlineno, [])
         if tuple(a.arg for a in node.args.args) == parameters
     ]
-    if len(fitting) > 1:
-        fitting = [node for node in fitting if _identity(_compiled(node)) == _identity(code)]
+    # The file may have changed since the lambda was compiled: what it compiles to now must be it.
+    fitting = [node for node in fitting if _identity(_compiled(node)) == _identity(code)]
     bodies = {ast.unparse(node.body): node.body for node in fitting}
     if len(bodies) != 1:
         return None

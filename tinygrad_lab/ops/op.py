@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.ops import apply
 from tinygrad_lab.ops.declaration import declare
 from tinygrad_lab.ops.generate import entry_point
 
@@ -72,4 +74,9 @@ def op(
         check=check,
         doc=doc,
     )
-    return entry_point(declared, defaults)
+    function = entry_point(declared, defaults)
+    # Rules may call it, on Tensors, too.
+    namespace = namespaces.get(apply.Tensor)
+    if namespace is not None:
+        setattr(namespace, name, function)
+    return function

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -78,7 +77,7 @@ class Adam(Optimizer):
         mean = mean + (gradient - mean) * (1 - beta1)
         square = square + (gradient * gradient - square) * (1 - beta2)
         # √v̂ + ε = (√v + ε √(1 - β₂ᵗ)) / √(1 - β₂ᵗ): the corrections go into two numbers.
-        correction = math.sqrt(1 - beta2**step)
+        correction = (1 - beta2**step) ** 0.5
         size = lr * correction / (1 - beta1**step)
         return (
             parameter - mean / (xp.sqrt(square) + settings["eps"] * correction) * size,
