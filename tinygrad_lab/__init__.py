@@ -4,7 +4,9 @@ from numpy import bool, float32, float64, int32, int64
 
 from tinygrad_lab import autograd, data, errors, nn, optim
 from tinygrad_lab.context import no_grad, record
+from tinygrad_lab.creation import from_dlpack, scalar, tensor
 from tinygrad_lab.debug import debug
+from tinygrad_lab.dtypes import get_default_dtype, set_default_dtype
 from tinygrad_lab.graph import Graph, graph
 from tinygrad_lab.ops import (
     abs,
@@ -89,7 +91,7 @@ from tinygrad_lab.ops import (
 )
 from tinygrad_lab.random import Generator, seed
 from tinygrad_lab.show import Drawing, draw
-from tinygrad_lab.tensor import Tensor, get_default_dtype, scalar, set_default_dtype, tensor
+from tinygrad_lab.tensor import Tensor
 from tinygrad_lab.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -133,6 +135,7 @@ __all__ = [
     "float64",
     "floor",
     "floor_divide",
+    "from_dlpack",
     "gelu",
     "get_default_dtype",
     "grad",

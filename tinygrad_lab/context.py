@@ -126,7 +126,7 @@ class changed(ContextDecorator):  # noqa: N801 - used like a function
                         generator.close()
                     raise
                 except BaseException as error:
-                    advance, given = generator.throw, error  # type: ignore[assignment]
+                    advance, given = generator.throw, error
 
         return run
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.backends import (
-    NUMPY,
     PYTHON,
     SMALL,
     Array,
@@ -20,6 +19,7 @@ from tinygrad_lab.backends import (
 )
 from tinygrad_lab.backward import hooked, run_hooks, sweep
 from tinygrad_lab.context import current
+from tinygrad_lab.dtypes import array_of, get_default_dtype
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -29,11 +29,12 @@ from tinygrad_lab.errors import (
 )
 from tinygrad_lab.node import Leaf, Node
 from tinygrad_lab.ops.apply import bind
+from tinygrad_lab.ownership import owned
 
 if TYPE_CHECKING:
     from types import NotImplementedType
 
-__all__ = ["Tensor", "get_default_dtype", "scalar", "set_default_dtype", "tensor"]
+__all__ = ["Tensor"]
 
 
 class Tensor:
@@ -76,9 +77,19 @@ class Tensor:
     def data(self, value: Tensor | Array | float) -> None:
         new: Any = value._data if isinstance(value, Tensor) else value
         old = self._data
-        new = _from_python(new)[0] if isinstance(new, list | tuple) else new
+        new = array_of(new)[0] if isinstance(new, list | tuple) else new
         backend = namespaces[type(old)]
+        if type(new) not in namespaces:
+            raise ArgumentTypeError(
+                f".data of {self._label()} takes an array, a number or a Tensor, got "
+                f"{type(new).__name__}: {new!r:.60}."
+            )
         if backend is PYTHON:
+            if getattr(new, "size", 1) != 1:
+                raise ShapeError(
+                    f"{self._label()} is a single number; .data cannot be set to a value of shape "
+                    f"{tuple(new.shape)}."
+                )
             new = type(old)(namespaces[type(new)].to_numpy(new).item())
         else:
             new = backend.asarray(new) if new.__class__ in _NUMBERS else new
@@ -321,6 +332,11 @@ class Tensor:
         """
         if self._node is None:
             raise GradientError(f"{self._label()} gets no gradient that a hook could see.")
+        if not callable(hook):
+            raise ArgumentTypeError(
+                f"a hook of {self._label()} is a function of its gradient, got "
+                f"{type(hook).__name__}."
+            )
         if self._node not in hooked:
             hooked.add(self._node)
             self._node._hooks = {}
@@ -528,7 +544,7 @@ class Tensor:
             parts = [f"tensor({numbers}"]
             if self.size == 0:
                 parts.append(f"shape={self.shape}")
-            if self.dtype != _default_dtype and self.dtype != np.dtype(bool):
+            if self.dtype != get_default_dtype() and self.dtype != np.dtype(bool):
                 parts.append(f"dtype={self.dtype}")
             if self.device != "cpu":
                 parts.append(f"device={self.device!r}")
@@ -645,33 +661,6 @@ def _is_floating(data: Array) -> bool:
     return isinstance(data, float) or getattr(data, "dtype", np.dtype(int)).kind == "f"
 
 
-def _references(holder: list[Any]) -> int:
-    return sys.getrefcount(holder[0])
-
-
-_HELD_BY_ONE = _references([object()])
-
-
-def _owned(holder: list[Array]) -> Array:
-    """The one array in ``holder``, as writable memory that nobody else has.
-
-    An array that only ``holder`` refers to is handed on as it is. All others are copied: rules
-    pass arrays through (that of a sum gives one gradient to both its inputs).
-    """
-    array = holder[0]
-    if array.__class__ is float:
-        return array
-    xp = namespaces[array.__class__]
-    del array
-    alone = (
-        _references(holder) == _HELD_BY_ONE
-        and not isinstance(holder[0], np.generic)
-        and holder[0].base is None
-        and holder[0].flags.owndata
-    )
-    return holder[0] if alone else xp.asarray(holder[0])
-
-
 def _deliver(gradients: dict[Node, Array]) -> None:
     """Add the gradients of leaves to what their tensors have collected."""
     while gradients:
@@ -681,114 +670,9 @@ def _deliver(gradients: dict[Node, Array]) -> None:
         if tensor is None:
             collected = _plain(holder[0])
         elif tensor.grad is None:
-            collected = tensor._grad = _plain(_owned(holder))
+            collected = tensor._grad = _plain(owned(holder))
         else:
             # A new Tensor: the user may have set one gradient for several leaves.
-            collected = tensor._grad = _plain(_owned([tensor.grad._data + holder[0]]))
+            collected = tensor._grad = _plain(owned([tensor.grad._data + holder[0]]))
         # For pictures, should the tensor itself be gone by then.
         leaf._gradient = collected._data if leaf.form.small else None
-
-
-# --- making tensors -----------------------------------------------------------------------------
-
-_default_dtype = np.dtype(np.float32)
-
-
-def get_default_dtype() -> Any:
-    """The dtype that Python floats become in ``tg.tensor``."""
-    return _default_dtype
-
-
-def set_default_dtype(dtype: Any) -> None:
-    """Set the dtype that Python floats become in ``tg.tensor``: ``tg.float32`` at the start."""
-    global _default_dtype
-    if np.dtype(dtype).kind != "f":
-        raise DTypeError(f"the default dtype must be a floating one, got {np.dtype(dtype)}.")
-    _default_dtype = np.dtype(dtype)
-
-
-def scalar(value: float, *, name: str | None = None, requires_grad: bool = True) -> Tensor:
-    """A single number, held as a plain Python float.
-
-    Args:
-        value: a number, or anything that ``float()`` takes.
-        name: what pictures call it.
-        requires_grad: whether a gradient is wanted.
-
-    Example:
-        >>> import tinygrad_lab as tg
-        >>> tg.scalar(3, name="x") * 2
-        scalar(6.0, op=multiply)
-    """
-    if not isinstance(value, float | int | np.number | np.ndarray | Tensor):
-        raise ArgumentTypeError(f"tg.scalar takes a number, got {type(value).__name__}.")
-    result = _plain(float(value))
-    if name is not None:
-        result.name = name
-    return result.requires_grad_(requires_grad)
-
-
-def tensor(
-    data: Any,
-    *,
-    dtype: Any = None,
-    device: str | None = None,
-    requires_grad: bool = False,
-    name: str | None = None,
-) -> Tensor:
-    """A tensor with a copy of the data.
-
-    Args:
-        data: a number, (nested) lists of numbers or Tensors' values, an array, a Tensor.
-        dtype: the type of the elements. Python floats become ``tg.float32`` if it is not given
-            (see ``tg.set_default_dtype``), Python integers int64; arrays keep theirs.
-        device: ``"cpu"`` or ``"cuda"``; where the data are, if not given.
-        requires_grad: whether a gradient is wanted.
-        name: what pictures call it.
-
-    Raises:
-        ArgumentError: for lists that make no rectangular array of numbers.
-        DeviceError: for a device that is not there.
-
-    Example:
-        >>> import tinygrad_lab as tg
-        >>> tg.tensor([[1, 2], [3, 4]], dtype=tg.float32).sum(axis=0)
-        tensor([4., 6.])
-    """
-    if isinstance(data, Tensor):
-        data = data._data
-    if dtype is None and not hasattr(data, "dtype"):
-        data, dtype = _from_python(data)
-    if device is not None:
-        backend = backend_for_device(device)
-    elif hasattr(data, "dtype") and type(data) in namespaces:
-        backend = namespaces[type(data)]
-    else:
-        backend = NUMPY
-    try:
-        array = backend.asarray(data, dtype=dtype, device=device)
-    except (ValueError, TypeError) as error:
-        raise ArgumentError(f"tg.tensor: expected rectangular data of numbers; {error}.") from None
-    if backend is NUMPY and array.dtype.kind not in "fiub":
-        raise DTypeError(f"tg.tensor: expected numbers or booleans, got dtype {array.dtype}.")
-    result = _plain(array)
-    if name is not None:
-        result.name = name
-    return result.requires_grad_() if requires_grad else result
-
-
-def _from_python(data: Any) -> tuple[Any, Any]:
-    """Lists as an array, and the dtype it shall have; lists may hold Tensors and arrays."""
-    if isinstance(data, list | tuple):
-        data = [_from_python(item)[0] if _is_nested(item) else item for item in data]
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise ArgumentError(
-            "tg.tensor: the lists are ragged: all rows must have the same length."
-        ) from None
-    return array, _default_dtype if array.dtype == np.float64 else array.dtype
-
-
-def _is_nested(item: Any) -> bool:
-    return isinstance(item, list | tuple | Tensor)

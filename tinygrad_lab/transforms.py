@@ -14,10 +14,11 @@ from tinygrad_lab import ops, trees
 from tinygrad_lab.backends import PYTHON, namespaces
 from tinygrad_lab.backward import ancestors, hooked, run_hooks, sweep
 from tinygrad_lab.context import changed, current
+from tinygrad_lab.creation import scalar, tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tinygrad_lab.history import inputs_with_history, run_composite, with_history
 from tinygrad_lab.node import Leaf, Node, unbroadcast
-from tinygrad_lab.tensor import Tensor, scalar, tensor
+from tinygrad_lab.tensor import Tensor
 
 __all__ = [
     "grad",

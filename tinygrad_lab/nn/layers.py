@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from tinygrad_lab import ops
+from tinygrad_lab.dtypes import get_default_dtype
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.module import Module, Parameter
-from tinygrad_lab.tensor import Tensor, get_default_dtype
+from tinygrad_lab.tensor import Tensor
 
 __all__ = ["Conv1d", "CrossEntropyLoss", "Dropout", "Flatten", "Linear", "MSELoss"]
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import Context, Scope, current, enter, leave
+from tinygrad_lab.creation import tensor
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
-from tinygrad_lab.tensor import Tensor, tensor
+from tinygrad_lab.tensor import Tensor
 
 __all__ = ["Module", "ModuleList", "Parameter", "Sequential"]
 

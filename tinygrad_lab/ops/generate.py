@@ -3,9 +3,9 @@
 Every op gets a function with its name, its parameters and its docstring, which calls ``apply``.
 For the package's own elementwise ops of one or two inputs the function first tries a short path,
 for the ordinary cases: nothing is recorded or checked, and the inputs are Tensors of one form that
-want a gradient, or one such Tensor and a Python number. It does the same work with the loops over inputs
-and rules written out, the formulas of the lambdas put in their places, and a node class with a
-slot for each thing to remember. ``test_declaration.py`` holds it against ``apply``.
+want a gradient, or one such Tensor and a Python number. It does the same work with the loops over
+inputs and rules written out, the formulas of the lambdas put in their places, and a node class
+with a slot for each thing to remember. ``test_declaration.py`` holds it against ``apply``.
 """
 
 from __future__ import annotations

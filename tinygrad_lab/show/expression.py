@@ -15,8 +15,9 @@ from typing import Any
 
 from tinygrad_lab import ops
 from tinygrad_lab.context import record
+from tinygrad_lab.creation import scalar
 from tinygrad_lab.errors import ExpressionError
-from tinygrad_lab.tensor import Tensor, scalar
+from tinygrad_lab.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "parse"]
 

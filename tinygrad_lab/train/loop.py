@@ -9,11 +9,12 @@ import numpy as np
 
 from tinygrad_lab import optim
 from tinygrad_lab.context import no_grad
+from tinygrad_lab.creation import tensor
 from tinygrad_lab.data import MNIST1D, DataLoader
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn import Module
 from tinygrad_lab.nn.functional import cross_entropy
-from tinygrad_lab.tensor import Tensor, tensor
+from tinygrad_lab.tensor import Tensor
 from tinygrad_lab.train.settings import Settings
 
 __all__ = ["Measurement", "Status", "Step", "evaluate", "fit", "status", "train_steps", "update"]
@@ -146,7 +147,8 @@ def fit(
     bit for bit, on the same machine with as many threads of BLAS (the command uses one).
     ``on_step`` is told of each step, ``on_measurement`` of each measurement, with all those
     before it; after each step ``should_stop`` may end the training. Left to itself,
-    ``measure_every`` gives about 60 measurements, and more where they would be more than 500 steps apart.
+    ``measure_every`` gives about 60 measurements, and more where they would be more than 500
+    steps apart.
 
     Raises ``ArgumentError`` where ``measure_every`` is less than 1, or a batch would be larger
     than the training set.
