@@ -90,14 +90,13 @@ from tinygrad_lab.ops import (
     zeros_like,
 )
 from tinygrad_lab.random import Generator, seed
-from tinygrad_lab.show import Drawing, draw
+from tinygrad_lab.show import draw
 from tinygrad_lab.tensor import Tensor
 from tinygrad_lab.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Drawing",
     "Generator",
     "Graph",
     "Tensor",
