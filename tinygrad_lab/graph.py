@@ -22,7 +22,7 @@ from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.backward import ancestors, sweep
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
 from tinygrad_lab.history import inputs_with_history, run_composite
-from tinygrad_lab.node import Node, unbroadcast
+from tinygrad_lab.node import Leaf, Node, unbroadcast
 from tinygrad_lab.ops.declaration import Op
 from tinygrad_lab.site import Line, is_library
 from tinygrad_lab.tensor import Tensor
@@ -269,7 +269,7 @@ class Graph:
                 for position, input_node in enumerate(node.inputs)
                 if input_node is not None
             )
-            name = node.name or self._names.get(node)
+            name = node.name or self._names.get(_current_leaf(node))
             nodes[node] = GraphNode(len(nodes), node, name, inputs)
         self.nodes = tuple(nodes.values())
         self.outputs = tuple(nodes[self._opened.get(node, node)] for node in outputs)
@@ -363,6 +363,12 @@ class Graph:
     def __repr__(self) -> str:
         outputs = ", ".join(node.label for node in self.outputs)
         return f"<Graph of {outputs}: {len(self.nodes)} nodes, {len(self.edges)} edges>"
+
+
+def _current_leaf(node: Node) -> Node:
+    """The node that stands for a leaf's tensor now, which the caller's variable leads to."""
+    owner = node.owner() if isinstance(node, Leaf) else None
+    return node if owner is None else owner.node
 
 
 def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:

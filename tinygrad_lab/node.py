@@ -113,8 +113,10 @@ class Node:
 class Leaf(Node):
     """Where a computation starts: a user's tensor, which is held weakly, or a constant."""
 
-    __slots__ = ("requires_grad", "tensor")
+    __slots__ = ("generation", "requires_grad", "tensor")
     tensor: ref[Any] | None
+    generation: int
+    """How often the tensor's data had been set anew."""
     line = None
 
     def __init__(
@@ -130,6 +132,7 @@ class Leaf(Node):
         if name is not None:
             self._name = name
         self.tensor = None if tensor is None else ref(tensor)
+        self.generation = 0
         self.show(data)
 
     def show(self, data: Array) -> None:
@@ -137,26 +140,40 @@ class Leaf(Node):
         self.form = form_of(data)
         self._result = data if self.form.small else None
 
-    @property
-    def value(self) -> Array | None:
-        tensor = self._tensor()
-        return super().value if tensor is None else tensor.data
+    def renewed(self, data: Array) -> Leaf:
+        """A leaf for the same tensor with new data; graphs of the old data keep the old leaf."""
+        leaf = Leaf(data, requires_grad=self.requires_grad, name=self.name)
+        leaf.tensor = self.tensor
+        leaf.generation = self.generation + 1
+        if hasattr(self, "_hooks"):
+            leaf._hooks = self._hooks
+        return leaf
 
-    def _tensor(self) -> Any:
+    def owner(self) -> Any:
         """The user's tensor, as long as it lives."""
         return None if self.tensor is None else self.tensor()
 
+    def _current(self) -> Any:
+        """The user's tensor, as long as it lives and has the data that this leaf stands for."""
+        tensor = self.owner()
+        return tensor if tensor is not None and tensor.node is self else None
+
+    @property
+    def value(self) -> Array | None:
+        tensor = self._current()
+        return super().value if tensor is None else tensor.data
+
     @property
     def gradient(self) -> Array | None:
-        # While the user's tensor lives it says what was collected, and whether it was zeroed.
-        tensor = self._tensor()
+        # The user's tensor says what was collected, and whether it was zeroed.
+        tensor = self._current()
         if tensor is None:
             return super().gradient
         return None if tensor.grad is None else tensor.grad.data
 
     @property
     def gradient_was_computed(self) -> bool:
-        tensor = self._tensor()
+        tensor = self._current()
         return super().gradient_was_computed if tensor is None else tensor.grad is not None
 
 

@@ -103,11 +103,18 @@ class Tensor:
         self._rebind(new)
 
     def _rebind(self, data: Array) -> None:
-        """Take on new data; a leaf's node shows them from then on."""
+        """Take on new data, as a new leaf: pictures of older graphs still show the old ones."""
         self._data = data
         node = self._node or getattr(self, "_origin", None)
-        if isinstance(node, Leaf):
-            node.show(data)
+        if not isinstance(node, Leaf):
+            return
+        leaf = node.renewed(data)
+        if node in hooked:
+            hooked.add(leaf)
+        if self._node is None:
+            self._origin = leaf
+        else:
+            self._node = leaf
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ again, the sweep hands the rules Tensors instead of arrays: what they compute is
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -82,14 +84,29 @@ def gradients_of(
                     f"{label}[{position}] requires no gradient: {one!r:.60}. Only tensors that "
                     "require one, or were computed from such, can be differentiated."
                 )
-    targets = [one.node for one in inputs]
+    targets = [_standing_for(one, outputs) for one in inputs]
     seeds: dict[Node, Any] = {}
     for out, g in zip(outputs, given, strict=True):
         seed = _seed_with_history(out, g) if create_graph else out._seed(g)
         seeds[out.node] = seeds[out.node] + seed if out.node in seeds else seed
-    found = _sweep_to(targets, seeds, create_graph=create_graph)
-    gradients = [found.get(target) for target in targets]
+    every = [node for nodes in targets for node in nodes]
+    found = _sweep_to(every, seeds, create_graph=create_graph)
+    gradients = [_total([found[node] for node in nodes if node in found]) for nodes in targets]
     return tuple(g if g is None or isinstance(g, Tensor) else _plain(g) for g in gradients)
+
+
+def _standing_for(one: Tensor, outputs: Iterable[Tensor]) -> list[Node]:
+    """The nodes of a graph that stand for a tensor: several if its data were set in between."""
+    node = one.node
+    if not isinstance(node, Leaf) or node.generation == 0:
+        return [node]
+    graph = ancestors(out.node for out in outputs)
+    older = [leaf for leaf in graph if isinstance(leaf, Leaf) and leaf.owner() is one]
+    return older if node in older else [node, *older]
+
+
+def _total(gradients: list[Any]) -> Any:
+    return functools.reduce(operator.add, gradients) if gradients else None
 
 
 def _seed_with_history(out: Tensor, g: Any) -> Tensor:
