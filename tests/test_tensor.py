@@ -506,3 +506,19 @@ class TestRepr:
             "tensor([[1., 2.],",
             "        [3., 4.]])",
         ]
+
+
+class TestText:
+    def test_of_one_element_is_formatted_like_a_number(self) -> None:
+        assert f"{tg.scalar(2.0):.3f}" == f"{tg.tensor([2.0]):.3f}" == "2.000"
+        assert f"{tg.tensor([1.0, 2.0])}" == "tensor([1., 2.])"
+
+    def test_of_several_elements_has_no_number_format(self) -> None:
+        with pytest.raises(tg.errors.ShapeError, match="2 elements"):
+            f"{tg.tensor([1.0, 2.0]):.3f}"
+
+
+def test_tensors_are_not_written_into_and_say_what_to_do_instead() -> None:
+    x = tg.tensor([1.0, 2.0], name="x")
+    with pytest.raises(tg.errors.GradientError, match=r"'x'.*where"):
+        x[0] = 3.0

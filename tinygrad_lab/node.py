@@ -142,11 +142,16 @@ class Leaf(Node):
 
     def renewed(self, data: Array) -> Leaf:
         """A leaf for the same tensor with new data; graphs of the old data keep the old leaf."""
-        leaf = Leaf(data, requires_grad=self.requires_grad, name=self.name)
+        # An optimiser's step does it for every parameter: hence not through __init__.
+        leaf = Leaf.__new__(Leaf)
+        leaf.requires_grad = self.requires_grad
+        leaf.order = next_order()
         leaf.tensor = self.tensor
         leaf.generation = self.generation + 1
-        if hasattr(self, "_hooks"):
-            leaf._hooks = self._hooks
+        for slot in ("_name", "_hooks"):
+            if hasattr(self, slot):
+                setattr(leaf, slot, getattr(self, slot))
+        leaf.show(data)
         return leaf
 
     def owner(self) -> Any:

@@ -535,6 +535,15 @@ class Tensor:
             raise ArgumentTypeError(f"{self._label()} is {self.dtype} and cannot be an index.")
         return int(value)
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise GradientError(
+            f"{self._label()} is not written into, for a graph may need what it holds: compute a "
+            "new one (tg.where(condition, value, x)), or before it is used, set x.data[index]."
+        )
+
     def __contains__(self, value: Any) -> bool:
         return bool(ops.any(ops.equal(self, value)))
 

@@ -74,15 +74,22 @@ class Adam(Optimizer):
         elif decay:
             gradient = gradient + parameter * decay
         mean, square = state
-        mean = mean + (gradient - mean) * (1 - beta1)
-        square = square + (gradient * gradient - square) * (1 - beta2)
+        # Augmented assignments work in the memory of what was just computed, never of an input:
+        # they save half of the allocations.
+        new_mean = gradient - mean
+        new_mean *= 1 - beta1
+        new_mean += mean
+        new_square = gradient * gradient
+        new_square -= square
+        new_square *= 1 - beta2
+        new_square += square
         # √v̂ + ε = (√v + ε √(1 - β₂ᵗ)) / √(1 - β₂ᵗ): the corrections go into two numbers.
         correction = (1 - beta2**step) ** 0.5
-        size = lr * correction / (1 - beta1**step)
-        return (
-            parameter - mean / (xp.sqrt(square) + settings["eps"] * correction) * size,
-            (mean, square),
-        )
+        scale = xp.sqrt(new_square)
+        scale += settings["eps"] * correction
+        move = new_mean / scale
+        move *= lr * correction / (1 - beta1**step)
+        return parameter - move, (new_mean, new_square)
 
 
 class AdamW(Adam):
