@@ -101,7 +101,7 @@ def _standing_for(one: Tensor, outputs: Iterable[Tensor]) -> list[Node]:
     if not isinstance(node, Leaf) or node.generation == 0:
         return [node]
     graph = ancestors(out.node for out in outputs)
-    older = [leaf for leaf in graph if isinstance(leaf, Leaf) and leaf.owner() is one]
+    older: list[Node] = [n for n in graph if isinstance(n, Leaf) and n.owner() is one]
     return older if node in older else [node, *older]
 
 
