@@ -183,6 +183,8 @@ __all__ = [
 
 class _TensorNamespace(SimpleNamespace):
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         raise GradientError(
             f"a rule calls xp.{name}, which is no op of the table, so what it computes cannot be "
             "differentiated again: declare one with tg.op, or compose it of ops there are."
