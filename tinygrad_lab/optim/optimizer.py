@@ -65,7 +65,7 @@ class Optimizer:
             if not isinstance(parameter, Tensor):
                 raise ArgumentTypeError(
                     f"an optimiser takes tensors, got {type(parameter).__name__}: "
-                    f"{parameter!r:.60}."
+                    f"{parameter!r:.60}. A module's are module.parameters()."
                 )
             if not parameter.is_leaf:
                 raise ArgumentError("an optimiser takes leaves, not tensors computed from others.")
