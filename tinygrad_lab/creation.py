@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_lab.backends import NUMPY, backend_for_device, namespaces
 from tinygrad_lab.dtypes import array_of
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError
+from tinygrad_lab.ops.apply import plain
 from tinygrad_lab.tensor import Tensor
 
 __all__ = ["from_dlpack", "scalar", "tensor"]
@@ -36,7 +37,7 @@ def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -
         raise ArgumentTypeError(
             f"tg.scalar takes a number, got {described}; tg.tensor takes arrays and lists."
         )
-    result = _plain(float(np.asarray(getattr(value, "_data", value)).item()))
+    result = plain(float(np.asarray(getattr(value, "_data", value)).item()))
     if name is not None:
         result.name = name
     return result.requires_grad_(requires_grad)
@@ -81,7 +82,7 @@ def tensor(
         backend = backend_for_device(device)
     else:
         backend = namespaces[type(data)] if hasattr(data, "dtype") else NUMPY
-    result = _plain(_array(backend, data, _known(dtype), device))
+    result = plain(_array(backend, data, _known(dtype), device))
     if name is not None:
         result.name = name
     return result.requires_grad_() if requires_grad else result
@@ -120,11 +121,4 @@ def from_dlpack(x: Any) -> Tensor:
         raise ArgumentTypeError(
             f"tg.from_dlpack takes an array that has __dlpack__, got {type(x).__name__}."
         )
-    return _plain(np.from_dlpack(x))
-
-
-def _plain(data: Any) -> Tensor:
-    result = Tensor()
-    result._data = data
-    result._node = None
-    return result
+    return plain(np.from_dlpack(x))

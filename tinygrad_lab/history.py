@@ -12,6 +12,7 @@ from tinygrad_lab.backends import form_of, namespaces
 from tinygrad_lab.context import changed, within
 from tinygrad_lab.errors import GradientError
 from tinygrad_lab.node import Node
+from tinygrad_lab.ops.apply import at_node, plain
 from tinygrad_lab.tensor import Tensor
 
 __all__ = ["inputs_with_history", "run_composite", "with_history"]
@@ -40,15 +41,7 @@ def _holds_floats(value: Any) -> bool:
 def _rejoined(value: Any, source: Node | None) -> Any:
     if value.__class__ not in namespaces or isinstance(value, bool | int):
         return value
-    joined = Tensor()
-    joined._data = value
-    joined._node = None
-    if source is not None:
-        if source.requires_grad:
-            joined._node = source
-        else:
-            joined._origin = source
-    return joined
+    return plain(value) if source is None else at_node(value, source)
 
 
 def inputs_with_history(node: Any) -> list[Any]:

@@ -28,7 +28,7 @@ from tinygrad_lab.errors import (
     ShapeError,
 )
 from tinygrad_lab.node import Leaf, Node
-from tinygrad_lab.ops.apply import bind
+from tinygrad_lab.ops.apply import bind, plain
 from tinygrad_lab.ownership import owned
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same value, in the same memory, without a history."""
-        return _plain(self._data)
+        return plain(self._data)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Let this leaf require a gradient, or no longer; returns the tensor itself.
@@ -351,7 +351,7 @@ class Tensor:
         key = max(registered, default=0) + 1
 
         def on_arrays(g: Any) -> Any:
-            replaced = hook(g if isinstance(g, Tensor) else _plain(g))
+            replaced = hook(g if isinstance(g, Tensor) else plain(g))
             if replaced is None:
                 return None
             if not isinstance(replaced, Tensor):
@@ -648,14 +648,6 @@ def _booleans(operator: str, *operands: Any) -> tuple[Any, ...]:
     return operands
 
 
-def _plain(data: Array) -> Tensor:
-    """A Tensor without a history, on the very same data."""
-    tensor = Tensor()
-    tensor._data = data
-    tensor._node = None
-    return tensor
-
-
 def _rebuilt(
     kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Tensor | None
 ) -> Tensor:
@@ -684,11 +676,11 @@ def _deliver(gradients: dict[Node, Array]) -> None:
         reference = getattr(leaf, "tensor", None)
         tensor = reference() if reference is not None else None
         if tensor is None:
-            collected = _plain(holder[0])
+            collected = plain(holder[0])
         elif tensor.grad is None:
-            collected = tensor._grad = _plain(owned(holder))
+            collected = tensor._grad = plain(owned(holder))
         else:
             # A new Tensor: the user may have set one gradient for several leaves.
-            collected = tensor._grad = _plain(owned([tensor.grad._data + holder[0]]))
+            collected = tensor._grad = plain(owned([tensor.grad._data + holder[0]]))
         # For pictures, should the tensor itself be gone by then.
         leaf._gradient = collected._data if leaf.form.small else None

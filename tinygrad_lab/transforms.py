@@ -20,6 +20,7 @@ from tinygrad_lab.creation import scalar, tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tinygrad_lab.history import inputs_with_history, run_composite, with_history
 from tinygrad_lab.node import Leaf, Node, unbroadcast
+from tinygrad_lab.ops.apply import plain
 from tinygrad_lab.tensor import Tensor
 
 __all__ = [
@@ -92,7 +93,7 @@ def gradients_of(
     every = [node for nodes in targets for node in nodes]
     found = _sweep_to(every, seeds, create_graph=create_graph)
     gradients = [_total([found[node] for node in nodes if node in found]) for nodes in targets]
-    return tuple(g if g is None or isinstance(g, Tensor) else _plain(g) for g in gradients)
+    return tuple(g if g is None or isinstance(g, Tensor) else plain(g) for g in gradients)
 
 
 def _standing_for(one: Tensor, outputs: Iterable[Tensor]) -> list[Node]:
@@ -110,14 +111,8 @@ def _total(gradients: list[Any]) -> Any:
 
 
 def _seed_with_history(out: Tensor, g: Any) -> Tensor:
-    plain = _plain(out._seed(g))
-    return g.astype(out.dtype) if isinstance(g, Tensor) and g.requires_grad else plain
-
-
-def _plain(data: Any) -> Tensor:
-    plain = Tensor()
-    plain._data, plain._node = data, None
-    return plain
+    seed = plain(out._seed(g))
+    return g.astype(out.dtype) if isinstance(g, Tensor) and g.requires_grad else seed
 
 
 def _sweep_to(
@@ -312,9 +307,9 @@ def _variable(value: Any) -> Tensor:
         return ops.alias(value)
     if isinstance(value, float | int):
         return scalar(value)
-    plain = value.detach() if isinstance(value, Tensor) else tensor(value)
-    plain.name = getattr(value, "name", None)
-    return plain.requires_grad_()
+    fresh = value.detach() if isinstance(value, Tensor) else tensor(value)
+    fresh.name = getattr(value, "name", None)
+    return fresh.requires_grad_()
 
 
 def _zeros_like(one: Tensor) -> Tensor:
@@ -455,7 +450,7 @@ def _parts(value: Any, container: Any, what: str) -> list[Any]:
 def _like(direction: Any, variable: Tensor) -> Tensor:
     """A tangent as a tensor of the kind and shape of what it is a direction for."""
     if not isinstance(direction, Tensor):
-        return _plain(variable._seed(direction))
+        return plain(variable._seed(direction))
     if direction.shape != variable.shape:
         raise ShapeError(
             f"tg.jvp: expected a tangent of the shape of its primal, {variable.shape}; got "

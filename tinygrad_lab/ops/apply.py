@@ -14,7 +14,7 @@ from tinygrad_lab.ops.declaration import Op, Plan, table
 from tinygrad_lab.ops.explain import explained
 from tinygrad_lab.site import user_site
 
-__all__ = ["apply", "bind", "entry_points"]
+__all__ = ["apply", "at_node", "bind", "entry_points", "plain"]
 
 Tensor: Any = None
 entry_points: list[Any] = []
@@ -64,7 +64,7 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         needs = (False,) * len(inputs)
     plan = op.plans.get(needs) or op.plan(needs)
     if not (plan.steps or context.recording or context.debugger):
-        return tuple(map(_plain, out)) if op.several_outputs else _plain(out)
+        return tuple(map(plain, out)) if op.several_outputs else plain(out)
     node = Application()
     node.plan = plan
     node.inputs = tuple([x.node if isinstance(x, Tensor) else _constant(x) for x in inputs])
@@ -98,11 +98,22 @@ def _keep_leaves(node: Application, arrays: Sequence[Any]) -> None:
             source._result = array
 
 
-def _plain(data: Any) -> Any:
-    """A Tensor without a history."""
+def plain(data: Any) -> Any:
+    """A Tensor without a history, on the very same data."""
     tensor = Tensor()
     tensor._data = data
     tensor._node = None
+    return tensor
+
+
+def at_node(data: Any, node: Node) -> Any:
+    """A Tensor whose history is a node."""
+    tensor = plain(data)
+    if node.requires_grad:
+        tensor._node = node
+    else:
+        # No gradient flows through it: how it came to be is kept out of the gradients' way.
+        tensor._origin = node
     return tensor
 
 
@@ -111,15 +122,7 @@ def _output(node: Application, form: Form, out: Any, recording: bool) -> Any:
     node.form = form
     if form.small or recording:
         node._result = out
-    tensor = Tensor()
-    tensor._data = out
-    if node.plan.steps:
-        tensor._node = node
-    else:
-        # No gradient flows through it: how it came to be is kept out of the gradients' way.
-        tensor._node = None
-        tensor._origin = node
-    return tensor
+    return at_node(out, node)
 
 
 def _outputs(node: Application, outs: Sequence[Any], recording: bool) -> tuple[Any, ...]:
