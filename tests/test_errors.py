@@ -249,7 +249,7 @@ def test_a_file_beside_the_library_with_a_name_like_it_is_the_users() -> None:
 
     package = tg.__file__.removesuffix("/__init__.py")
     assert is_library[f"{package}/tensor.py"]
-    assert is_library[f"{package}/ops/elementwise.py"]
+    assert is_library[f"{package}/ops/arithmetic.py"]
     assert not is_library[f"{package}_lessons/first.py"]
     assert not is_library[f"{package}.py"]
     assert not is_library["/somewhere/else.py"]

@@ -422,6 +422,12 @@ class Tensor:
     __matmul__ = ops.matmul
     __neg__ = ops.negative
     __abs__ = ops.abs
+    __and__ = ops.bitwise_and
+    __or__ = ops.bitwise_or
+    __xor__ = ops.bitwise_xor
+    __invert__ = ops.bitwise_invert
+    __lshift__ = ops.bitwise_left_shift
+    __rshift__ = ops.bitwise_right_shift
     __eq__ = ops.equal  # type: ignore[assignment]
     __ne__ = ops.not_equal  # type: ignore[assignment]
     __lt__ = ops.less
@@ -457,17 +463,20 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Tensor:
         return ops.matmul(other, self)
 
-    def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(*_booleans("&", self, other))
+    def __rand__(self, other: Any) -> Tensor:
+        return ops.bitwise_and(other, self)
 
-    def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(*_booleans("|", self, other))
+    def __ror__(self, other: Any) -> Tensor:
+        return ops.bitwise_or(other, self)
 
-    def __invert__(self) -> Tensor:
-        return ops.logical_not(*_booleans("~", self))
+    def __rxor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(other, self)
 
-    __rand__ = __and__
-    __ror__ = __or__
+    def __rlshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(other, self)
 
     __getitem__ = ops.getitem
 
@@ -625,27 +634,24 @@ _UFUNC_NAMES = {
     "power": "pow",
     "true_divide": "divide",
     "absolute": "abs",
-    "bitwise_and": "logical_and",
-    "bitwise_or": "logical_or",
-    "invert": "logical_not",
+    "rint": "round",
+    "conjugate": "conj",
+    "invert": "bitwise_invert",
+    "left_shift": "bitwise_left_shift",
+    "right_shift": "bitwise_right_shift",
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
 }
 """NumPy's names of functions that are called otherwise here."""
 
 bind(Tensor)
 # For Tensors every function of the table is the op itself: rules that get Tensors build a graph.
 namespaces[Tensor] = ops.tensor_namespace
-
-
-def _booleans(operator: str, *operands: Any) -> tuple[Any, ...]:
-    """The operands of a logical operator, which is not for the bits of integers."""
-    for x in operands:
-        dtype = np.dtype(getattr(x, "dtype", type(x)))
-        if dtype.kind != "b":
-            raise DTypeError(
-                f"{operator} of tensors is for booleans, got {dtype}: compare first, as in "
-                "(x > 0) & (y > 0)."
-            )
-    return operands
 
 
 def _rebuilt(

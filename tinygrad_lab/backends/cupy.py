@@ -40,6 +40,11 @@ class _CuPy(Namespace):
 
         return erf(x)
 
+    def erfc(self, x: Array) -> Array:
+        from cupyx.scipy.special import erfc
+
+        return erfc(x)
+
 
 @cache
 def _load() -> _CuPy:

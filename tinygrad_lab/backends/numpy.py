@@ -56,6 +56,11 @@ class _NumPy(Namespace):
 
         return erf(x)
 
+    def erfc(self, x: Array) -> Array:
+        from scipy.special import erfc
+
+        return erfc(x)
+
 
 NUMPY = _NumPy(np)
 

@@ -28,16 +28,30 @@ def _ieee(function: Callable[..., Any], reference: Any) -> Callable[..., Any]:
         try:
             return function(*numbers)
         except (ArithmeticError, ValueError):
-            with np.errstate(all="ignore"):
-                return reference(*map(np.float64, numbers)).item()
+            return _by_numpy(reference)(*numbers)
 
     return ieee
+
+
+def _by_numpy(function: Any) -> Callable[..., Any]:
+    """A function of NumPy's for Python numbers."""
+
+    def of_numbers(*numbers: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*numbers).item()
+
+    return of_numbers
 
 
 def _real_power(x: Any, y: Any) -> Any:
     power = x**y
     # A negative base with a broken exponent turns complex in Python; NumPy says NaN.
     return math.nan if isinstance(power, complex) else power
+
+
+def _rounded(function: Callable[..., int]) -> Callable[..., Any]:
+    """A function that rounds floats to integers, giving floats as NumPy does, with their sign."""
+    return lambda x: math.copysign(function(x), x) if isinstance(x, float) else x
 
 
 class _Python(Namespace):
@@ -62,18 +76,12 @@ class _Python(Namespace):
     less_equal = staticmethod(operator.le)
     greater = staticmethod(operator.gt)
     greater_equal = staticmethod(operator.ge)
-    exp = staticmethod(_ieee(math.exp, np.exp))
-    expm1 = staticmethod(_ieee(math.expm1, np.expm1))
-    log = staticmethod(_ieee(math.log, np.log))
-    log1p = staticmethod(_ieee(math.log1p, np.log1p))
-    sqrt = staticmethod(_ieee(math.sqrt, np.sqrt))
-    sin = staticmethod(_ieee(math.sin, np.sin))
-    cos = staticmethod(_ieee(math.cos, np.cos))
-    tanh = staticmethod(math.tanh)
-    erf = staticmethod(math.erf)
-    floor = staticmethod(_ieee(lambda x: float(math.floor(x)), np.floor))
-    ceil = staticmethod(_ieee(lambda x: float(math.ceil(x)), np.ceil))
+    floor = staticmethod(_ieee(_rounded(math.floor), np.floor))
+    ceil = staticmethod(_ieee(_rounded(math.ceil), np.ceil))
+    trunc = staticmethod(_ieee(_rounded(math.trunc), np.trunc))
+    round = staticmethod(_ieee(_rounded(round), np.round))
     isnan = staticmethod(cmath.isnan)
+    isinf = staticmethod(cmath.isinf)
     isfinite = staticmethod(cmath.isfinite)
 
     def _missing(self, name: str) -> Exception:
@@ -90,6 +98,9 @@ class _Python(Namespace):
     def logical_or(self, x: Any, y: Any) -> Any:
         return bool(x) or bool(y)
 
+    def logical_xor(self, x: Any, y: Any) -> Any:
+        return bool(x) is not bool(y)
+
     def logical_not(self, x: Any) -> Any:
         return not x
 
@@ -97,13 +108,17 @@ class _Python(Namespace):
         return x * x
 
     def sign(self, x: Any) -> Any:
-        return x if x != x else float((x > 0) - (x < 0))
+        return x if x != x else type(x)((x > 0) - (x < 0))
 
     def maximum(self, x: Any, y: Any) -> Any:
-        return x if x >= y or x != x else y
+        return _chosen(x, y) if x >= y or x != x else _chosen(y, x)
 
     def minimum(self, x: Any, y: Any) -> Any:
-        return x if x <= y or x != x else y
+        return _chosen(x, y) if x <= y or x != x else _chosen(y, x)
+
+    def clip(self, x: Any, min: Any = None, max: Any = None) -> Any:
+        x = x if min is None else self.maximum(x, min)
+        return x if max is None else self.minimum(x, max)
 
     def relu(self, x: Any) -> Any:
         return 0.0 if x <= 0.0 else x
@@ -112,7 +127,7 @@ class _Python(Namespace):
         return x if condition > 0.0 else 0.0
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
-        return x if condition else y
+        return _chosen(x, y) if condition else _chosen(y, x)
 
     def astype(self, x: Any, dtype: Any, copy: bool = True) -> Any:
         return np.dtype(dtype).type(x).item()
@@ -154,11 +169,29 @@ class _Python(Namespace):
         return np.asarray(array)
 
 
+def _chosen(number: Any, other: Any) -> Any:
+    """One of two numbers: a float if one of them is, as in an array that holds both."""
+    return float(number) if other.__class__ is float else number
+
+
 def _without_axes(x: Any, axis: Any) -> Any:
     if axis not in (None, ()):
         raise ShapeError(f"a Python number has no axis {axis}.")
     return x
 
+
+# What Python's functions never refuse (tanh, atan2, hypot, erf, ...) is found in math itself.
+for _name in (
+    *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "asin", "acos"),
+    *("sinh", "cosh", "acosh", "atanh"),
+):
+    setattr(_Python, _name, staticmethod(_ieee(getattr(math, _name), getattr(np, _name))))
+
+for _name in (
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert"),
+    *("bitwise_left_shift", "bitwise_right_shift", "logaddexp", "signbit"),
+):
+    setattr(_Python, _name, staticmethod(_by_numpy(getattr(np, _name))))
 
 PYTHON = _Python(math)
 

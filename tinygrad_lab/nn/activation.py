@@ -56,10 +56,17 @@ class ELU(Module):
 
 
 class GELU(Module):
-    """x times the chance that a standard normal is below it."""
+    """x times the chance that a standard normal is below it; see ``tg.gelu``."""
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        self.approximate = approximate
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.gelu(x)
+        return ops.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
 
 
 class SiLU(Module):

@@ -8,10 +8,10 @@ from typing import Any
 
 from tinygrad_lab.backends import Form, form_of, namespace_of, namespaces
 from tinygrad_lab.context import current
-from tinygrad_lab.errors import TinygradLabError
+from tinygrad_lab.errors import DTypeError, TinygradLabError
 from tinygrad_lab.node import Application, Leaf, Node, next_order
 from tinygrad_lab.ops.declaration import Op, Plan, table
-from tinygrad_lab.ops.explain import explained
+from tinygrad_lab.ops.explain import explained, in_full
 from tinygrad_lab.site import user_site
 
 __all__ = ["apply", "at_node", "bind", "entry_points", "plain"]
@@ -60,6 +60,8 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         needs = (False,) * len(inputs)
     form = _SEVERAL if op.several_outputs else form_of(out)
     if not form.floating:
+        if any(needs):
+            _refuse_complex(op, inputs, form, attributes)
         # Integers and booleans do not vary smoothly with anything.
         needs = (False,) * len(inputs)
     plan = op.plans.get(needs) or op.plan(needs)
@@ -84,6 +86,18 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     if context.debugger is not None:
         context.debugger.check_forward(node, arrays, out)
     return result
+
+
+def _refuse_complex(
+    op: Op, inputs: Sequence[Any], form: Form, attributes: Mapping[str, Any]
+) -> None:
+    """Raise if a gradient would have to flow through complex numbers."""
+    if getattr(form.dtype, "kind", "") == "c":
+        reason = (
+            "no gradient flows through complex numbers, and an input requires one: compute with "
+            "the real and the imaginary part as two real tensors, or with x.detach()."
+        )
+        raise DTypeError(in_full(op.name, reason, op.named_arrays(inputs), attributes))
 
 
 def _constant(x: Any) -> Node | None:

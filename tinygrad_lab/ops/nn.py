@@ -16,25 +16,19 @@ from tinygrad_lab.errors import (
     IndexingError,
     ShapeError,
 )
-from tinygrad_lab.ops.elementwise import (
-    add,
-    exp,
-    isfinite,
-    log,
-    negative,
-    sigmoid,
-    subtract,
-    tanh,
-    where,
-    zeros_like,
-)
+from tinygrad_lab.ops.activation import sigmoid
+from tinygrad_lab.ops.arithmetic import add, negative, subtract
+from tinygrad_lab.ops.conversion import zeros_like
+from tinygrad_lab.ops.exponential import exp, log
 from tinygrad_lab.ops.index import getitem
 from tinygrad_lab.ops.kernels import conv1d as conv1d_kernel
 from tinygrad_lab.ops.kernels import cross_entropy as cross_entropy_kernel
 from tinygrad_lab.ops.kernels import gru as gru_kernel
 from tinygrad_lab.ops.kernels import linear as linear_kernel
 from tinygrad_lab.ops.linalg import matmul
+from tinygrad_lab.ops.logic import isfinite
 from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.reduce import max, mean, sum
 from tinygrad_lab.ops.shape import (
     broadcast_to,
@@ -44,6 +38,7 @@ from tinygrad_lab.ops.shape import (
     reshape,
     stack,
 )
+from tinygrad_lab.ops.trigonometric import tanh
 from tinygrad_lab.random import Generator, default_generator
 
 

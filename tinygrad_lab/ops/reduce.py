@@ -6,9 +6,11 @@ from math import prod as product_of
 from typing import Any
 
 from tinygrad_lab.errors import ShapeError
-from tinygrad_lab.ops.elementwise import equal, sqrt, subtract, where
+from tinygrad_lab.ops.arithmetic import sqrt, subtract
 from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
+from tinygrad_lab.ops.logic import equal
 from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.shape import concat, permute_dims, reshape
 
 Axis = int | tuple[int, ...] | None

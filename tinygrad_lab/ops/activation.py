@@ -1,0 +1,108 @@
+"""Activations of neural nets. None of them overflows, nor do their derivatives."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.ops.exponential import erfc, expm1
+from tinygrad_lab.ops.logic import greater
+from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.piecewise import where
+
+
+def _sigmoid(xp: Any, x: Any) -> Any:
+    # exp of a negative number cannot overflow, whichever sign x has.
+    e = xp.exp(-xp.abs(x))
+    return xp.divide(xp.where(x >= 0, xp.ones_like(e), e), 1 + e)
+
+
+sigmoid = op(
+    "sigmoid",
+    "σ",
+    forward=_sigmoid,
+    vjp={"x": lambda xp, g, out: g * (out - out * out)},
+    latex=r"\sigma({x})",
+    elementwise=True,
+    doc="1 / (1 + exp(-x)), without overflow.",
+)
+
+softplus = op(
+    "softplus",
+    forward=lambda xp, x: xp.log1p(xp.exp(-xp.abs(x))) + xp.relu(x),
+    vjp={"x": lambda xp, g, x: g * xp.sigmoid(x)},
+    latex=r"\log(1 + e^{{{x}}})",
+    elementwise=True,
+    doc="log(1 + exp(x)), without overflow.",
+)
+
+
+def log_sigmoid(x: Any) -> Any:
+    """log(sigmoid(x)), exact also where the sigmoid is tiny: ``-softplus(-x)``."""
+    return -softplus(-x)
+
+
+relu = op(
+    "relu",
+    forward=lambda xp, x: xp.relu(x),
+    # g * (out > 0), in the fastest way each backend has.
+    vjp={"x": lambda xp, g, out: xp.where_positive(out, g)},
+    latex=r"\mathrm{{relu}}({x})",
+    elementwise=True,
+    doc="max(x, 0). Its derivative at 0 counts as 0.",
+)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """x where it is positive, ``negative_slope * x`` elsewhere.
+
+    Its derivative at 0 counts as ``negative_slope``. Source: Maas et al., "Rectifier
+    nonlinearities improve neural network acoustic models", 2013.
+    """
+    return where(greater(x, 0), x, x * negative_slope)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
+
+    Its derivative at 0 counts as ``alpha``. Source: Clevert et al., "Fast and accurate deep
+    network learning by exponential linear units", 2016.
+    """
+    positive = greater(x, 0)
+    return where(positive, x, alpha * expm1(where(positive, 0.0, x)))
+
+
+def silu(x: Any) -> Any:
+    """``x * sigmoid(x)``; NaN at -inf, as in PyTorch.
+
+    Source: Elfwing et al., "Sigmoid-weighted linear units for neural network function
+    approximation in reinforcement learning", 2018.
+    """
+    return x * sigmoid(x)
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """x times the chance that a standard normal is below it; NaN at -inf, as in PyTorch.
+
+    Args:
+        x: real numbers.
+        approximate: ``"tanh"`` takes ``(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`` for that chance.
+
+    Raises:
+        ArgumentError: for an approximation that there is not.
+
+    Source: Hendrycks & Gimpel, "Gaussian error linear units", 2016.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.gelu(tg.scalar(1.0)), tg.gelu(tg.scalar(1.0), approximate="tanh")
+        (scalar(0.8413447460685429, op=multiply), scalar(0.8411919906082768, op=multiply))
+    """
+    if approximate == "none":
+        # erfc rather than 1 + erf: exact also where the chance is tiny.
+        return 0.5 * x * erfc(x * -math.sqrt(0.5))
+    if approximate == "tanh":
+        # (1 + tanh(u)) / 2 is sigmoid(2 u), which is exact also where it is tiny.
+        return x * sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x * x * x))
+    raise ArgumentError(f'gelu: expected approximate="none" or "tanh", got {approximate!r}.')

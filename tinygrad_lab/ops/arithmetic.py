@@ -1,0 +1,188 @@
+"""Arithmetic, element by element: sums, products, powers and roots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.ops.op import op
+
+add = op(
+    "add",
+    "+",
+    forward=lambda xp, x, y: x + y,
+    vjp={"x": lambda xp, g: g, "y": lambda xp, g: g},
+    latex="{x} + {y}",
+    elementwise=True,
+    doc="x + y.",
+)
+
+subtract = op(
+    "subtract",
+    "-",
+    forward=lambda xp, x, y: x - y,
+    vjp={"x": lambda xp, g: g, "y": lambda xp, g: -g},
+    latex="{x} - {y}",
+    elementwise=True,
+    doc="x - y.",
+)
+
+multiply = op(
+    "multiply",
+    "×",
+    forward=lambda xp, x, y: x * y,
+    vjp={"x": lambda xp, g, y: g * y, "y": lambda xp, g, x: g * x},
+    latex=r"{x} \, {y}",
+    elementwise=True,
+    doc="x * y.",
+)
+
+divide = op(
+    "divide",
+    "÷",
+    forward=lambda xp, x, y: xp.divide(x, y),
+    vjp={
+        "x": lambda xp, g, y: xp.divide(g, y),
+        "y": lambda xp, g, y, out: -xp.divide(g * out, y),
+    },
+    latex=r"\frac{{{x}}}{{{y}}}",
+    elementwise=True,
+    doc="x / y, as IEEE 754 has it: 1 / 0 is inf. Integers give floats.",
+)
+
+
+def reciprocal(x: Any) -> Any:
+    """1 / x; inf at 0, with the sign of the zero."""
+    return divide(1, x)
+
+
+positive = op(
+    "positive",
+    "+",
+    forward=lambda xp, x: +x,
+    vjp={"x": lambda xp, g: g},
+    latex="+{x}",
+    elementwise=True,
+    doc="+x: the numbers of x, in memory of their own.",
+)
+
+negative = op(
+    "negative",
+    "-",
+    forward=lambda xp, x: -x,
+    vjp={"x": lambda xp, g: -g},
+    latex="-{x}",
+    elementwise=True,
+    doc="-x.",
+)
+
+floor_divide = op(
+    "floor_divide",
+    "//",
+    forward=lambda xp, x, y: xp.floor_divide(x, y),
+    latex=r"\lfloor {x} / {y} \rfloor",
+    elementwise=True,
+    doc="x // y, rounded down; by 0 it is as NumPy has it: inf or NaN for floats, 0 for integers. "
+    "A step function: no gradient flows.",
+)
+
+remainder = op(
+    "remainder",
+    "%",
+    forward=lambda xp, x, y: xp.remainder(x, y),
+    vjp={
+        "x": lambda xp, g: g,
+        "y": lambda xp, g, x, y: -g * xp.floor_divide(x, y),
+    },
+    latex=r"{x} \bmod {y}",
+    elementwise=True,
+    doc="x % y, with the sign of y; by 0 it is as NumPy has it: NaN for floats, 0 for integers. "
+    "The jumps count as flat.",
+)
+
+square = op(
+    "square",
+    "x²",
+    forward=lambda xp, x: x * x,
+    vjp={"x": lambda xp, g, x: g * (x + x)},
+    latex="{{{x}}}^2",
+    elementwise=True,
+    doc="x * x.",
+)
+
+sqrt = op(
+    "sqrt",
+    "√",
+    forward=lambda xp, x: xp.sqrt(x),
+    vjp={"x": lambda xp, g, out: xp.divide(g, out + out)},
+    latex=r"\sqrt{{{x}}}",
+    elementwise=True,
+    doc="The square root; NaN below 0. Its derivative at 0 is inf, as calculus has it.",
+)
+
+
+def _power_by_base(xp: Any, g: Any, x: Any, y: Any) -> Any:
+    # x ** 0 is flat, also at 0, where 0 * 0 ** -1 would make it NaN: 0 stays 0, less nothing.
+    of_y = namespaces[y.__class__]
+    one_less = y - of_y.where(y == 0, of_y.zeros_like(y), of_y.ones_like(y))
+    return g * (y * xp.pow(x, one_less))
+
+
+def _power_by_exponent(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    # 0 ** y is flat in y for y > 0, where log(0) would make it NaN.
+    of_x = namespaces[x.__class__]
+    log = of_x.log(of_x.where(x == 0, of_x.ones_like(x), x))
+    return g * xp.where(x == 0, xp.zeros_like(out), out * log)
+
+
+def _negative_power(x: Any, y: Any) -> str | None:
+    """Why integers to the power of integers failed."""
+    if any(
+        isinstance(one, float) or getattr(one, "dtype", np.dtype(int)).kind == "f" for one in (x, y)
+    ):
+        return None
+    return (
+        "expected exponents of 0 or more for integers, got a negative one: "
+        "x.astype(tg.float32) ** y."
+    )
+
+
+pow = op(
+    "pow",
+    "^",
+    forward=lambda xp, x, y: xp.pow(x, y),
+    vjp={"x": _power_by_base, "y": _power_by_exponent},
+    latex="{{{x}}}^{{{y}}}",
+    elementwise=True,
+    check=_negative_power,
+    doc="""x ** y; NaN for a negative base with a broken exponent.
+
+    At a base of 0 the derivative by the base is that of the polynomial (0 for x², 1 for x¹, 0 for
+    x⁰), and the one by the exponent counts as 0. By the exponent of a negative base it is NaN.
+    """,
+)
+
+
+def _part_of_length(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    """What goes to x of the gradient of the length of (x, y): g x / length, and 0 at the origin."""
+    at_origin = out == 0
+    length = xp.where(at_origin, xp.ones_like(out), out)
+    return g * xp.where(at_origin, xp.zeros_like(out), xp.divide(x, length))
+
+
+hypot = op(
+    "hypot",
+    forward=lambda xp, x, y: xp.hypot(x, y),
+    vjp={
+        "x": _part_of_length,
+        "y": lambda xp, g, y, out: _part_of_length(xp, g, y, out),
+    },
+    latex=r"\sqrt{{{x}^2 + {y}^2}}",
+    elementwise=True,
+    doc="""The length of the vector (x, y), without overflow on the way to it.
+
+    At the origin, where it has no derivative, it counts as flat: all its derivatives are 0 there.
+    """,
+)

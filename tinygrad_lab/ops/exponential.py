@@ -1,0 +1,104 @@
+"""Exponentials, logarithms and the error function.
+
+Derivatives: DLMF (dlmf.nist.gov), sections 4.7 and 7.2. Logarithms are -inf at 0 and NaN below.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinygrad_lab.ops.op import op
+
+exp = op(
+    "exp",
+    forward=lambda xp, x: xp.exp(x),
+    vjp={"x": lambda xp, g, out: g * out},
+    latex="e^{{{x}}}",
+    elementwise=True,
+    doc="e to the power x.",
+)
+
+expm1 = op(
+    "expm1",
+    forward=lambda xp, x: xp.expm1(x),
+    vjp={"x": lambda xp, g, out: g * out + g},
+    latex="e^{{{x}}} - 1",
+    elementwise=True,
+    doc="exp(x) - 1, exact also where x is small.",
+)
+
+log = op(
+    "log",
+    forward=lambda xp, x: xp.log(x),
+    vjp={"x": lambda xp, g, x: xp.divide(g, x)},
+    latex=r"\log {x}",
+    elementwise=True,
+    doc="The natural logarithm. Its derivative at 0 is inf.",
+)
+
+log1p = op(
+    "log1p",
+    forward=lambda xp, x: xp.log1p(x),
+    vjp={"x": lambda xp, g, x: xp.divide(g, x + 1)},
+    latex=r"\log(1 + {x})",
+    elementwise=True,
+    doc="log(1 + x), exact also where x is small. Its derivative at -1 is inf.",
+)
+
+log2 = op(
+    "log2",
+    forward=lambda xp, x: xp.log2(x),
+    vjp={"x": lambda xp, g, x: xp.divide(g, x * math.log(2))},
+    latex=r"\log_2 {x}",
+    elementwise=True,
+    doc="The logarithm to base 2, exact for powers of 2. Its derivative at 0 is inf.",
+)
+
+log10 = op(
+    "log10",
+    forward=lambda xp, x: xp.log10(x),
+    vjp={"x": lambda xp, g, x: xp.divide(g, x * math.log(10))},
+    latex=r"\log_{{10}} {x}",
+    elementwise=True,
+    doc="The logarithm to base 10. Its derivative at 0 is inf.",
+)
+
+
+def _share_of_sum(xp: Any, g: Any, x: Any, y: Any, out: Any) -> Any:
+    """What goes to x of the gradient of log(exp(x) + exp(y)): the share of exp(x) in that sum."""
+    # Equal infinities have no difference: each has half.
+    tied = xp.logical_and(xp.isinf(out), x == y)
+    difference = x - xp.where(tied, xp.zeros_like(out), y)
+    return xp.where(tied, 0.5 * g, g * xp.sigmoid(difference))
+
+
+logaddexp = op(
+    "logaddexp",
+    forward=lambda xp, x, y: xp.logaddexp(x, y),
+    vjp={
+        "x": _share_of_sum,
+        "y": lambda xp, g, x, y, out: _share_of_sum(xp, g, y, x, out),
+    },
+    latex=r"\log(e^{{{x}}} + e^{{{y}}})",
+    elementwise=True,
+    doc="log(exp(x) + exp(y)), without overflow. Equal infinities get half of the gradient each.",
+)
+
+erf = op(
+    "erf",
+    forward=lambda xp, x: xp.erf(x),
+    vjp={"x": lambda xp, g, x: g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x)},
+    latex=r"\mathrm{{erf}}({x})",
+    elementwise=True,
+    doc="The error function: twice the integral of exp(-t²) / √π for t from 0 to x.",
+)
+
+erfc = op(
+    "erfc",
+    forward=lambda xp, x: xp.erfc(x),
+    vjp={"x": lambda xp, g, x: -g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x)},
+    latex=r"\mathrm{{erfc}}({x})",
+    elementwise=True,
+    doc="1 - erf(x), exact also where x is large and that is tiny.",
+)

@@ -1,0 +1,150 @@
+"""Trigonometric and hyperbolic functions and their inverses; angles are in radians.
+
+Derivatives: DLMF (dlmf.nist.gov), sections 4.20, 4.24, 4.34 and 4.38. The inverses are NaN outside
+of their domains, and have infinite slopes at those ends of a domain where calculus says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_lab.ops.op import op
+
+sin = op(
+    "sin",
+    forward=lambda xp, x: xp.sin(x),
+    vjp={"x": lambda xp, g, x: g * xp.cos(x)},
+    latex=r"\sin {x}",
+    elementwise=True,
+    doc="The sine of an angle in radians.",
+)
+
+cos = op(
+    "cos",
+    forward=lambda xp, x: xp.cos(x),
+    vjp={"x": lambda xp, g, x: -g * xp.sin(x)},
+    latex=r"\cos {x}",
+    elementwise=True,
+    doc="The cosine of an angle in radians.",
+)
+
+tan = op(
+    "tan",
+    forward=lambda xp, x: xp.tan(x),
+    vjp={"x": lambda xp, g, out: g + g * out * out},
+    latex=r"\tan {x}",
+    elementwise=True,
+    doc="The tangent of an angle in radians.",
+)
+
+asin = op(
+    "asin",
+    forward=lambda xp, x: xp.asin(x),
+    # (1 - x) (1 + x) rather than 1 - x²: exact also where x is close to 1.
+    vjp={"x": lambda xp, g, x: xp.divide(g, xp.sqrt((1 - x) * (1 + x)))},
+    latex=r"\arcsin {x}",
+    elementwise=True,
+    doc="The angle from -π/2 to π/2 that has the sine x. Its derivative at -1 and 1 is inf.",
+)
+
+acos = op(
+    "acos",
+    forward=lambda xp, x: xp.acos(x),
+    vjp={"x": lambda xp, g, x: -xp.divide(g, xp.sqrt((1 - x) * (1 + x)))},
+    latex=r"\arccos {x}",
+    elementwise=True,
+    doc="The angle from 0 to π that has the cosine x. Its derivative at -1 and 1 is -inf.",
+)
+
+atan = op(
+    "atan",
+    forward=lambda xp, x: xp.atan(x),
+    vjp={"x": lambda xp, g, x: xp.divide(g, 1 + x * x)},
+    latex=r"\arctan {x}",
+    elementwise=True,
+    doc="The angle from -π/2 to π/2 that has the tangent x.",
+)
+
+
+def _over_squared_length(xp: Any, part: Any, y: Any, x: Any) -> Any:
+    """part / (x² + y²), without overflow on the way to it, and 0 at the origin."""
+    length = xp.hypot(x, y)
+    at_origin = length == 0
+    divisor = xp.where(at_origin, xp.ones_like(length), length)
+    quotient = xp.divide(xp.divide(part, divisor), divisor)
+    return xp.where(at_origin, xp.zeros_like(length), quotient)
+
+
+atan2 = op(
+    "atan2",
+    forward=lambda xp, y, x: xp.atan2(y, x),
+    vjp={
+        "y": lambda xp, g, y, x: g * _over_squared_length(xp, x, y, x),
+        "x": lambda xp, g, y, x: -g * _over_squared_length(xp, y, y, x),
+    },
+    latex=r"\mathrm{{atan2}}({y}, {x})",
+    elementwise=True,
+    doc="""The angle from -π to π between the first axis and the direction of the point (x, y).
+
+    Note the order: ``tg.atan2(y, x)``. On the negative first axis the zero of y decides, by its
+    sign, between π and -π; the jump counts as none. At the origin, where the angle has no
+    derivative, it counts as flat: all its derivatives are 0 there.
+    """,
+)
+
+sinh = op(
+    "sinh",
+    forward=lambda xp, x: xp.sinh(x),
+    vjp={"x": lambda xp, g, x: g * xp.cosh(x)},
+    latex=r"\sinh {x}",
+    elementwise=True,
+    doc="The hyperbolic sine.",
+)
+
+cosh = op(
+    "cosh",
+    forward=lambda xp, x: xp.cosh(x),
+    vjp={"x": lambda xp, g, x: g * xp.sinh(x)},
+    latex=r"\cosh {x}",
+    elementwise=True,
+    doc="The hyperbolic cosine.",
+)
+
+tanh = op(
+    "tanh",
+    forward=lambda xp, x: xp.tanh(x),
+    # g - g out² rather than g (1 - out²): a Python number makes NumPy calls slower.
+    vjp={"x": lambda xp, g, out: g - g * out * out},
+    latex=r"\tanh {x}",
+    elementwise=True,
+    doc="The hyperbolic tangent.",
+)
+
+asinh = op(
+    "asinh",
+    forward=lambda xp, x: xp.asinh(x),
+    # √(x² + 1) without overflow.
+    vjp={"x": lambda xp, g, x: xp.divide(g, xp.hypot(x, 1))},
+    latex=r"\mathrm{{arsinh}} \, {x}",
+    elementwise=True,
+    doc="The number that has the hyperbolic sine x.",
+)
+
+acosh = op(
+    "acosh",
+    forward=lambda xp, x: xp.acosh(x),
+    # √(x² - 1) without overflow.
+    vjp={"x": lambda xp, g, x: xp.divide(g, xp.sqrt(x - 1) * xp.sqrt(x + 1))},
+    latex=r"\mathrm{{arcosh}} \, {x}",
+    elementwise=True,
+    doc="The number from 0 up that has the hyperbolic cosine x. Its derivative at 1 is inf.",
+)
+
+atanh = op(
+    "atanh",
+    forward=lambda xp, x: xp.atanh(x),
+    vjp={"x": lambda xp, g, x: xp.divide(g, (1 - x) * (1 + x))},
+    latex=r"\mathrm{{artanh}} \, {x}",
+    elementwise=True,
+    doc="The number that has the hyperbolic tangent x. Its derivative at -1 and 1 is inf.",
+)
