@@ -116,10 +116,6 @@ class _Python(Namespace):
     def minimum(self, x: Any, y: Any) -> Any:
         return _chosen(x, y) if x <= y or x != x else _chosen(y, x)
 
-    def clip(self, x: Any, min: Any = None, max: Any = None) -> Any:
-        x = x if min is None else self.maximum(x, min)
-        return x if max is None else self.minimum(x, max)
-
     def relu(self, x: Any) -> Any:
         return 0.0 if x <= 0.0 else x
 

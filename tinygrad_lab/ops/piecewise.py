@@ -59,30 +59,33 @@ abs = op(
 )
 
 
-def _where_signs_differ_reversed(xp: Any, g: Any, x: Any, out: Any) -> Any:
-    # A Python number stays one: made an array by xp, it would widen a float32 gradient.
+def _turned_where_signs_differ(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    # The sign of a Python number is one: an array of it would widen a float32 gradient.
     return g * xp.sign(out) * namespaces[x.__class__].sign(x)
 
 
 copysign = op(
     "copysign",
     forward=lambda xp, x, y: xp.copysign(x, y),
-    vjp={"x": _where_signs_differ_reversed},
+    vjp={"x": _turned_where_signs_differ, "y": lambda xp, g: xp.zeros_like(g)},
     latex=r"\mathrm{{copysign}}({x}, {y})",
     elementwise=True,
     doc="""|x| with the sign of y, which a zero and a NaN have, too.
 
-    The derivative by x at 0 counts as 0; no gradient flows to y, whose sign is a step function.
+    The derivative by x at 0 counts as 0. The one by y, whose sign is a step function, is 0.
     """,
 )
 
 nextafter = op(
     "nextafter",
     forward=lambda xp, x, y: xp.nextafter(x, y),
-    vjp={"x": lambda xp, g: g},
+    vjp={"x": lambda xp, g: g, "y": lambda xp, g: xp.zeros_like(g)},
     latex=r"\mathrm{{nextafter}}({x}, {y})",
     elementwise=True,
-    doc="The next number after x that there is, towards y. The gradient is all x's.",
+    doc="""The next number after x that the dtype has, towards y.
+
+    That is x but for the last digit, so the derivative by x is 1, and the one by y is 0.
+    """,
 )
 
 
@@ -118,6 +121,14 @@ minimum = op(
 )
 
 
+def _clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
+    if hasattr(x, "dtype"):
+        return xp.clip(x, min, max)
+    # Of a Python number beside arrays, NumPy's clip would make an array of float64.
+    x = x if min is None else xp.maximum(x, min)
+    return x if max is None else xp.minimum(x, max)
+
+
 def _to_bound(xp: Any, g: Any, x: Any, bound: Any, out: Any) -> Any:
     """What goes to a bound of the gradient of clip: what the bound, not x, has set."""
     set_by_bound = xp.logical_and(out == bound, out != x)
@@ -126,7 +137,7 @@ def _to_bound(xp: Any, g: Any, x: Any, bound: Any, out: Any) -> Any:
 
 clip = op(
     "clip",
-    forward=lambda xp, x, min=None, max=None: xp.clip(x, min, max),
+    forward=_clip,
     vjp={
         "x": lambda xp, g, x, out: xp.where(out == x, g, xp.zeros_like(g)),
         "min": lambda xp, g, x, min, out: _to_bound(xp, g, x, min, out),
