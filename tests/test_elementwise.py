@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tg
+from tinygrad_lab.errors import DTypeError
 
 Op = Callable[..., tg.Tensor]
 
@@ -70,6 +71,87 @@ def array(number: float) -> tg.Tensor:
     return tg.tensor(np.float64(number), requires_grad=True)
 
 
+def _normal_cdf(x: Any) -> Any:
+    from scipy.special import ndtr
+
+    return ndtr(x)
+
+
+REFERENCES: dict[str, Callable[..., Any]] = {
+    "erf": np.vectorize(math.erf),
+    "erfc": np.vectorize(math.erfc),
+    "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
+    "softplus": lambda x: np.logaddexp(0, x),
+    "log_sigmoid": lambda x: -np.logaddexp(0, -x),
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.where(x > 0, 0, x))),
+    "silu": lambda x: x * np.exp(-np.logaddexp(0, -x)),
+    "gelu": lambda x: x * _normal_cdf(x),
+    "imag": np.zeros_like,
+    "clip": np.maximum,
+}
+"""What a function is to compute; where none is given here, NumPy has it under the same name."""
+
+
+class TestValues:
+    @every_unary
+    def test_of_functions_of_one_input_are_those_of_numpy(self, name: str) -> None:
+        x = np.concatenate([np.random.default_rng(0).normal(0, 3, 50), SPECIAL, [30.0, -30.0]])
+        with np.errstate(all="ignore"):
+            expected = REFERENCES.get(name, getattr(np, name, None))(x)
+            found = UNARY[name](tg.tensor(x)).numpy()
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-300)
+        zeros = expected == 0
+        np.testing.assert_array_equal(np.signbit(found[zeros]), np.signbit(expected[zeros]))
+
+    @every_binary
+    def test_of_functions_of_two_inputs_are_those_of_numpy(self, name: str) -> None:
+        x, y = np.random.default_rng(0).normal(0, 3, (2, 50))
+        x, y = np.concatenate([x, np.repeat(SPECIAL, 12)]), np.concatenate([y, SPECIAL * 12])
+        with np.errstate(all="ignore"):
+            expected = REFERENCES.get(name, getattr(np, name, None))(x, y)
+            found = BINARY[name](tg.tensor(x), tg.tensor(y)).numpy()
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-300)
+
+    @pytest.mark.parametrize("make", [tg.scalar, array])
+    def test_of_gelu_are_exact_in_the_tail(self, make: Callable[[float], tg.Tensor]) -> None:
+        assert tg.gelu(make(-10.0)).item() == pytest.approx(-7.61985302416e-23, rel=1e-10)
+
+    @given(x=st.floats(-30, 30))
+    def test_of_gelu_by_tanh_are_those_of_the_formula(self, x: float) -> None:
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+        found = tg.gelu(tg.scalar(x), approximate="tanh").item()
+        assert found == pytest.approx(0.5 * x * (1 + math.tanh(inner)), rel=1e-9, abs=1e-13)
+
+    def test_of_rounding_go_to_the_even_number_and_keep_the_sign_of_zero(self) -> None:
+        halves, even = [0.5, 1.5, 2.5, -0.5, -1.5], [0.0, 2.0, 2.0, -0.0, -2.0]
+        found = tg.round(tg.tensor(halves)).tolist()
+        assert found == even == [tg.round(tg.scalar(x)).item() for x in halves]
+        for op in (tg.round, tg.ceil, tg.trunc):
+            for zero in (op(tg.tensor(-0.4)), op(tg.scalar(-0.4)), op(tg.scalar(-0.0))):
+                assert tg.signbit(zero)
+
+    def test_of_atan2_tell_the_quadrants_and_the_zeros_apart(self) -> None:
+        ys, xs = [1.0, 1.0, -1.0, -1.0, 0.0, -0.0], [1.0, -1.0, -1.0, 1.0, -1.0, -1.0]
+        quarters = [1, 3, -3, -1, 4, -4]
+        for make in (tg.scalar, array):
+            found = [tg.atan2(make(y), make(x)).item() for y, x in zip(ys, xs, strict=True)]
+            assert found == pytest.approx([n * math.pi / 4 for n in quarters])
+
+    def test_of_clip_take_bounds_that_are_numbers_arrays_or_left_out(self) -> None:
+        x, low = tg.tensor([-2.0, 0.5, 3.0]), tg.tensor([[0.0], [1.0]])
+        assert tg.clip(x).tolist() == [-2.0, 0.5, 3.0]
+        assert tg.clip(x, 0).tolist() == x.clip(min=0.0).tolist() == [0.0, 0.5, 3.0]
+        assert tg.clip(x, max=0).tolist() == [-2.0, 0.0, 0.0]
+        assert tg.clip(x, low, 2).tolist() == [[0.0, 0.5, 2.0], [1.0, 1.0, 2.0]]
+        assert tg.clip(x, 2, 1).tolist() == [1.0, 1.0, 1.0]
+        assert tg.clip(0.5, low, None).dtype == np.float32
+        assert tg.clip(tg.tensor([1, 5]), 2, 3).tolist() == [2, 3]
+
+
 class TestPythonFloats:
     @every_unary
     @given(x=any_float)
@@ -113,6 +195,17 @@ class TestPythonFloats:
             (lambda: tg.scalar(10.0) ** 400, math.inf),
             (lambda: tg.scalar(5.0) % 0, math.nan),
             (lambda: tg.scalar(5.0) // 0, math.inf),
+            (lambda: tg.reciprocal(tg.scalar(-0.0)), -math.inf),
+            (lambda: tg.log2(tg.scalar(0.0)), -math.inf),
+            (lambda: tg.log10(tg.scalar(-1.0)), math.nan),
+            (lambda: tg.asin(tg.scalar(2.0)), math.nan),
+            (lambda: tg.acosh(tg.scalar(0.5)), math.nan),
+            (lambda: tg.atanh(tg.scalar(1.0)), math.inf),
+            (lambda: tg.cosh(tg.scalar(-1000.0)), math.inf),
+            (lambda: tg.tan(tg.scalar(math.inf)), math.nan),
+            (lambda: tg.hypot(tg.scalar(1e200), 1e200), math.sqrt(2) * 1e200),
+            (lambda: tg.round(tg.scalar(math.inf)), math.inf),
+            (lambda: tg.trunc(tg.scalar(math.nan)), math.nan),
             (lambda: tg.exp(tg.scalar(1000.0)), math.inf),
             (lambda: tg.expm1(tg.scalar(1000.0)), math.inf),
             (lambda: tg.log(tg.scalar(0.0)), -math.inf),
@@ -132,6 +225,23 @@ class TestPythonFloats:
         assert type(value) is float
         assert value == expected or (math.isnan(value) and math.isnan(expected))
 
+    def test_beside_integers_stay_floats(self) -> None:
+        x = tg.scalar(-1.0)
+        results = [tg.maximum(x, 0), tg.minimum(0, x), tg.clip(x, 0), tg.where(x < 0, 0, x)]
+        assert [type(result.data) for result in results] == [float] * 4
+
+    def test_that_are_integers_stay_integers(self) -> None:
+        seven = tg.scalar(7.5).detach().astype(tg.int64)
+        results = [tg.floor(seven), tg.round(seven), tg.sign(seven), seven & 3, 1 << seven]
+        results += [seven // 0, seven % 0, ~seven]
+        assert [result.item() for result in results] == [7, 7, 1, 3, 128, 0, 0, -8]
+        assert {type(result.data) for result in results} == {int}
+
+    def test_compared_are_booleans_for_logic_and_bits(self) -> None:
+        x = tg.scalar(2.0)
+        assert ((x > 1) & (x < 3)).data is True
+        assert (~(x > 1)).data is ((x > 1) ^ True).data is False
+
     def test_go_through_reductions_and_softmax_as_single_numbers(self) -> None:
         x = tg.scalar(3.0)
         for op in (tg.sum, tg.mean, tg.max, tg.min, tg.prod, tg.logsumexp):
@@ -143,6 +253,15 @@ class TestPythonFloats:
     def test_have_no_axes_and_say_so(self, name: str) -> None:
         with pytest.raises((tg.errors.ShapeError, tg.errors.IndexingError), match=r"number|\(\)"):
             WANT_AXES[name](tg.scalar(3.0))
+
+
+STABLE: dict[str, Op] = {
+    name: UNARY[name]
+    for name in [
+        *("tanh", "sigmoid", "softplus", "log_sigmoid", "relu", "leaky_relu", "elu", "silu"),
+        *("gelu", "erf", "erfc", "atan", "asinh"),
+    ]
+}
 
 
 class TestLargeNumbers:
@@ -173,6 +292,42 @@ class TestLargeNumbers:
         value, slope = run(op, make, x)
         assert value == pytest.approx(values[side], abs=1e-300)
         assert slope == pytest.approx(slopes[side], abs=1e-300)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("x", [1000.0, -1000.0])
+    @pytest.mark.parametrize("name", [*STABLE, "gelu by tanh"])
+    def test_have_finite_derivatives_of_first_and_second_order(
+        self, name: str, x: float, dtype: Any
+    ) -> None:
+        # Warnings are errors here: nothing overflows on the way either.
+        op = STABLE.get(name, lambda x: tg.gelu(x, approximate="tanh"))
+        for at in (tg.tensor(np.asarray(x, dtype)), x):
+            for order in (tg.grad(op), tg.grad(tg.grad(op))):
+                assert math.isfinite(order(at).item())
+
+    def test_do_not_overflow_on_the_way_to_a_length_an_angle_or_a_sum(self) -> None:
+        huge = 1e30  # its square is no float32
+        x, y = (tg.tensor(np.float32(huge), requires_grad=True) for _ in range(2))
+        (
+            tg.hypot(x, y) + tg.logaddexp(x, y) + huge * tg.atan2(y, x) + huge * tg.asinh(x)
+        ).backward()
+        root = math.sqrt(0.5)
+        assert x.grad is not None
+        assert y.grad is not None
+        assert x.grad.item() == pytest.approx(root + 0.5 - 0.5 + 1)
+        assert y.grad.item() == pytest.approx(root + 0.5 + 0.5)
+
+    @pytest.mark.parametrize("make", [tg.scalar, array])
+    def test_of_logaddexp_share_the_gradient_by_size(
+        self, make: Callable[[float], tg.Tensor]
+    ) -> None:
+        inf = math.inf
+        assert run(tg.logaddexp, make, 1000.0, -1000.0) == [1000.0, 1.0, 0.0]
+        assert run(tg.logaddexp, make, -inf, 3.0) == [3.0, 0.0, 1.0]
+        assert run(tg.logaddexp, make, -inf, -inf) == [-inf, 0.5, 0.5]
+        assert run(tg.logaddexp, make, inf, inf) == [inf, 0.5, 0.5]
+        hessian = tg.hessian(lambda x: tg.logaddexp(x[0], x[1]))(tg.tensor([1000.0, 1000.0]))
+        assert hessian.tolist() == [[0.25, -0.25], [-0.25, 0.25]]
 
     @pytest.mark.parametrize("shift", [0.0, 1000.0, -1000.0, 1e6])
     def test_softmax_and_its_kin_do_not_depend_on_a_shift(self, shift: float) -> None:
@@ -247,12 +402,55 @@ class TestKinks:
             (lambda x: tg.where(x > 0, 2 * x, 3 * x), 3.0),
             (lambda x: x**0, 0.0),
             (lambda x: x**1, 1.0),
+            (lambda x: x**2, 0.0),
+            (lambda x: x**2.5, 0.0),
+            (lambda x: 2.0**x, math.log(2)),
+            (lambda x: 0.0**x, 0.0),
+            (lambda x: tg.hypot(x, 0.0), 0.0),
+            (lambda x: tg.hypot(0.0, x), 0.0),
+            (lambda x: tg.hypot(x, x), 0.0),
+            (lambda x: tg.atan2(x, 0.0), 0.0),
+            (lambda x: tg.atan2(0.0, x), 0.0),
+            (lambda x: tg.copysign(x, -1.0), 0.0),
+            (lambda x: tg.copysign(1.0, x), 0.0),
+            (lambda x: tg.nextafter(x, 1.0), 1.0),
+            (lambda x: tg.nextafter(1.0, x), 0.0),
+            (lambda x: tg.clip(x, x, 1.0), 1.0),
+            (lambda x: tg.clip(1.0, max=x), 1.0),
+            (lambda x: tg.clip(-1.0, min=x), 1.0),
+            (lambda x: tg.clip(0.0, min=x), 0.0),
+            (lambda x: x % 1.0, 1.0),
         ],
     )
     def test_have_the_slope_that_is_documented_at_zero(
         self, op: Op, slope: float, make: Callable[[float], tg.Tensor]
     ) -> None:
         assert run(op, make, 0.0)[1] == slope
+
+    @pytest.mark.parametrize("op", [tg.hypot, tg.atan2, tg.copysign, lambda x, y: tg.abs(x * y)])
+    def test_at_the_origin_are_flat_to_the_second_order(self, op: Op) -> None:
+        def f(x: tg.Tensor) -> tg.Tensor:
+            return op(x[0], x[1])
+
+        origin = tg.tensor([0.0, 0.0])
+        assert tg.grad(f)(origin).tolist() == [0.0, 0.0]
+        assert tg.hessian(f)(origin).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+    @pytest.mark.parametrize("make", [tg.scalar, array])
+    def test_copysign_turns_the_gradient_where_the_signs_differ(
+        self, make: Callable[[float], tg.Tensor]
+    ) -> None:
+        pairs = [(2.0, 3.0), (2.0, -0.0), (-2.0, 0.0), (-2.0, -1.0)]
+        found = [run(tg.copysign, make, *pair) for pair in pairs]
+        assert found == [[2.0, 1.0, 0.0], [-2.0, -1.0, 0.0], [2.0, -1.0, 0.0], [-2.0, 1.0, 0.0]]
+
+    @pytest.mark.parametrize("make", [tg.scalar, array])
+    def test_clip_gives_its_gradient_to_what_it_returns(
+        self, make: Callable[[float], tg.Tensor]
+    ) -> None:
+        takers = {-2.0: [0, 1, 0], -1.0: [1, 0, 0], 0.5: [1, 0, 0], 1.0: [1, 0, 0], 3.0: [0, 0, 1]}
+        for x, shares in takers.items():
+            assert run(tg.clip, make, x, -1.0, 1.0)[1:] == shares
 
     def test_ties_of_maximum_and_minimum_share_the_gradient(self) -> None:
         for op in (tg.maximum, tg.minimum):
@@ -281,9 +479,27 @@ class TestKinks:
     def test_nan_is_not_hidden(self, op: Op, make: Callable[[float], tg.Tensor]) -> None:
         assert math.isnan(op(make(math.nan)).item())
 
-    def test_where_a_slope_is_infinite_it_says_so(self) -> None:
-        assert run(tg.sqrt, tg.scalar, 0.0)[1] == math.inf
-        assert run(tg.log, tg.scalar, 0.0)[1] == math.inf
+    @pytest.mark.parametrize(
+        ("op", "at", "slope"),
+        [
+            (tg.sqrt, 0.0, math.inf),
+            (tg.log, 0.0, math.inf),
+            (tg.log2, 0.0, math.inf),
+            (tg.log10, 0.0, math.inf),
+            (tg.log1p, -1.0, math.inf),
+            (tg.asin, 1.0, math.inf),
+            (tg.asin, -1.0, math.inf),
+            (tg.acos, 1.0, -math.inf),
+            (tg.acosh, 1.0, math.inf),
+            (tg.atanh, -1.0, math.inf),
+        ],
+    )
+    @pytest.mark.parametrize("make", [tg.scalar, array])
+    def test_where_a_slope_is_infinite_it_says_so(
+        self, op: Op, at: float, slope: float, make: Callable[[float], tg.Tensor]
+    ) -> None:
+        with np.errstate(divide="ignore"):
+            assert run(op, make, at)[1] == slope
 
 
 ORDERS: dict[str, Callable[[Any], Any]] = {
@@ -360,3 +576,146 @@ class TestPythonNumbersBesideArrays:
                 expected = transform(f, argument)(np.float64(1.7), tg.tensor(x))
                 np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12)
                 assert argument == 1 or type(found.data) is float
+
+
+class TestIntegersAndBooleans:
+    @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.int64, np.uint64])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("positive", "abs", "square", "sign", "floor", "ceil", "round", "trunc"),
+            *("real", "imag", "conj"),
+        ],
+    )
+    def test_integers_stay_of_their_dtype(self, name: str, dtype: Any) -> None:
+        x = np.array([0, 1, 5, 11], dtype)
+        found = UNARY[name](tg.tensor(x))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found.numpy(), REFERENCES.get(name, getattr(np, name))(x))
+
+    @pytest.mark.parametrize("dtypes", [(np.int8, np.int32), (np.uint8, np.int8), (bool, bool)])
+    @pytest.mark.parametrize("name", ["bitwise_and", "bitwise_or", "bitwise_xor"])
+    def test_bits_are_those_of_numpy(self, name: str, dtypes: tuple[Any, Any]) -> None:
+        x, y = np.array([0, 1, 6, 7]).astype(dtypes[0]), np.array([1, 3, 3, 0]).astype(dtypes[1])
+        found = getattr(tg, name)(tg.tensor(x), tg.tensor(y))
+        expected = getattr(np, name)(x, y)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found.numpy(), expected)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
+    def test_operators_on_bits_are_those_of_numpy_from_either_side(self, dtype: Any) -> None:
+        data = np.array([0, 1, 1]).astype(dtype)
+        x, one = tg.tensor(data), dtype(1)
+        number = one if dtype is bool else 1
+        for found, expected in [
+            (x & number, data & one),
+            (number & x, one & data),
+            (x | number, data | one),
+            (number | x, one | data),
+            (x ^ number, data ^ one),
+            (number ^ x, one ^ data),
+            (~x, ~data),
+            (data & x, data),
+        ]:
+            assert found.dtype == dtype
+            np.testing.assert_array_equal(found.numpy(), expected)
+        if dtype is not bool:
+            assert (x << 2).tolist() == [0, 4, 4]
+            assert (2 << x).tolist() == [2, 4, 4]
+            assert (tg.tensor([-8, 8]) >> 1).tolist() == [-4, 4]
+            assert (8 >> x).tolist() == [8, 4, 4]
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda x: x & 1,
+            lambda x: 1 | x,
+            lambda x: x ^ x,
+            lambda x: ~x,
+            lambda x: x << 1,
+            lambda x: 1 >> x,
+        ],
+    )
+    @pytest.mark.parametrize("make", [tg.scalar, array])
+    def test_floats_have_no_bits(self, function: Op, make: Callable[[float], tg.Tensor]) -> None:
+        with pytest.raises(DTypeError, match=r"integers or booleans, got .*float.*\(x > 0\) &"):
+            function(make(2.0))
+
+    def test_division_of_integers_by_zero_is_that_of_numpy(self) -> None:
+        x = tg.tensor([5, -5])
+        with np.errstate(divide="ignore"):
+            assert (x // 0).tolist() == (x % 0).tolist() == [0, 0]
+            assert (x / 0).tolist() == [math.inf, -math.inf]
+
+
+COMPLEX = np.array([1 + 2j, -0.5 + 0.25j, -3j, 2.0])
+
+
+class TestComplexNumbers:
+    @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("positive", "negative", "reciprocal", "abs", "square", "sqrt", "sign", "round"),
+            *("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos"),
+            *("atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "real", "imag", "conj"),
+            *("isnan", "isinf", "isfinite", "logical_not"),
+        ],
+    )
+    def test_go_forward_as_in_numpy(self, name: str, dtype: Any) -> None:
+        z = COMPLEX.astype(dtype)
+        found = UNARY[name](z).data
+        expected = getattr(np, name)(z)
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        "name", ["add", "subtract", "multiply", "divide", "pow", "equal", "not_equal"]
+    )
+    def test_meet_real_numbers_as_in_numpy(self, name: str) -> None:
+        for x, y in [(COMPLEX, COMPLEX[::-1]), (COMPLEX, 2.0), (2, COMPLEX)]:
+            found = BINARY[name](x, y).data
+            np.testing.assert_allclose(found, getattr(np, name)(x, y), rtol=1e-12)
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda x: x * COMPLEX[:2],
+            lambda x: COMPLEX[:2] - x,
+            lambda x: tg.where(x > 0, x, COMPLEX[:2]),
+        ],
+    )
+    @pytest.mark.parametrize("make", [tg.scalar, array])
+    def test_refuse_a_gradient(self, function: Op, make: Callable[[float], tg.Tensor]) -> None:
+        x = make(3.0)
+        with pytest.raises(DTypeError, match=r"complex numbers.*two real tensors"):
+            function(x)
+        assert function(x.detach()).dtype == np.complex128
+
+    def test_are_no_type_to_cast_to_where_a_gradient_flows(self) -> None:
+        x = tg.tensor([1.0], requires_grad=True)
+        with pytest.raises(DTypeError, match="complex numbers"):
+            x.astype(np.complex64)
+        assert x.detach().astype(np.complex64).dtype == np.complex64
+        with pytest.raises(DTypeError, match="Python number is real"):
+            tg.scalar(1.0).astype(np.complex64)
+
+    def test_stand_beside_a_gradient_where_the_result_is_none(self) -> None:
+        x = tg.tensor([1.0, 2.0], requires_grad=True)
+        assert not (x == COMPLEX[:2]).requires_grad
+        (x * tg.abs(COMPLEX[:2])).sum().backward()
+        assert x.grad is not None
+        np.testing.assert_allclose(x.grad.numpy(), np.abs(COMPLEX[:2]), rtol=1e-6)
+
+    @pytest.mark.parametrize("name", ["floor", "trunc", "copysign", "hypot"])
+    def test_are_refused_by_functions_of_real_numbers(self, name: str) -> None:
+        op = UNARY.get(name) or (lambda z: BINARY[name](z, 1.0))
+        with pytest.raises(DTypeError, match="real numbers, got complex"):
+            op(COMPLEX)
+
+    def test_parts_of_real_numbers_pass_on_the_gradient_that_they_have(self) -> None:
+        x = tg.tensor([1.0, -2.0], requires_grad=True)
+        (3 * tg.real(x) + tg.conj(x) + tg.imag(x)).sum().backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [4.0, 4.0]
+        assert not tg.imag(x).requires_grad

@@ -138,6 +138,7 @@ def namespace_of(arrays: Iterable[Array]) -> Any:
     None stands for an input that was left out.
 
     Raises:
+        ArgumentTypeError: for what is no array, or where all were left out.
         DeviceError: if the arrays live on different devices.
     """
     found = None
@@ -152,4 +153,6 @@ def namespace_of(arrays: Iterable[Array]) -> Any:
                 f"arrays of {found.name} ({found.default_device}) and of {namespace.name} "
                 f"({namespace.default_device}) do not mix. Move one of them: x.to(device)."
             )
+    if found is None:
+        raise ArgumentTypeError("expected a Tensor, a number or an array, got None.")
     return found

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, Namespace, forwards, namespaces
-from tinygrad_lab.errors import ShapeError
+from tinygrad_lab.errors import DTypeError, ShapeError
 
 __all__ = ["PYTHON"]
 
@@ -126,7 +126,10 @@ class _Python(Namespace):
         return _chosen(x, y) if condition else _chosen(y, x)
 
     def astype(self, x: Any, dtype: Any, copy: bool = True) -> Any:
-        return np.dtype(dtype).type(x).item()
+        wanted = np.dtype(dtype)
+        if wanted.kind == "c":
+            raise DTypeError(f"a Python number is real: tg.tensor(number, dtype={str(wanted)!r}).")
+        return wanted.type(x).item()
 
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False, **_: Any) -> Any:
         """The sum, like every reduction of one number, is the number."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import (
@@ -71,10 +74,11 @@ def _reason(
     if isinstance(error, TinygradLabError):
         return str(error), type(error)
     if op.elementwise:
-        missing = [name for name, x in zip(op.inputs, arrays, strict=False) if x is None]
+        left_out = [name for name, x in zip(op.inputs, arrays, strict=False) if x is None]
+        missing = [name for name in left_out if _is_required(op, name)]
         if missing:
             return f"expected a number or an array for {missing[0]}, got None.", ArgumentTypeError
-        shapes = [shape_of(array) for array in arrays]
+        shapes = [shape_of(array) for array in arrays if array is not None]
         if not _broadcast(shapes):
             return (
                 f"shapes {' and '.join(map(str, shapes))} do not broadcast: compared from the "
@@ -83,12 +87,15 @@ def _reason(
             )
     if op.check is not None and (reason := op.check(*arrays, **attributes)):
         return reason, _kind(op, attributes, error)
-    if op.elementwise and isinstance(error, TypeError) and any(map(_is_boolean, arrays)):
-        return (
-            "expected numbers, got booleans: x.astype(tg.float32) makes numbers of them, ~x "
-            "their opposites.",
-            DTypeError,
-        )
+    if op.elementwise and isinstance(error, TypeError):
+        if any(_is_of_kind("b", array) for array in arrays):
+            return (
+                "expected numbers, got booleans: x.astype(tg.float32) makes numbers of them, ~x "
+                "their opposites.",
+                DTypeError,
+            )
+        if any(_is_of_kind("c", array) for array in arrays):
+            return "expected real numbers, got complex ones: tg.real, tg.imag, tg.abs.", DTypeError
     return f"{error}.", _kind(op, attributes, error)
 
 
@@ -118,8 +125,15 @@ def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | 
     return None
 
 
-def _is_boolean(array: Any) -> bool:
-    return isinstance(array, bool) or getattr(getattr(array, "dtype", None), "kind", "") == "b"
+def _is_required(op: Op, name: str) -> bool:
+    """Whether an input may not be left out."""
+    return inspect.signature(op.forward).parameters[name].default is inspect.Parameter.empty
+
+
+def _is_of_kind(kind: str, array: Any) -> bool:
+    """Whether these are numbers of one of NumPy's kinds: "b" for booleans, "c" for complex."""
+    dtype = getattr(array, "dtype", None) or np.dtype(type(array))
+    return getattr(dtype, "kind", "") == kind
 
 
 def _broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:
