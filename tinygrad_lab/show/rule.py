@@ -25,7 +25,15 @@ __all__ = ["rule_text"]
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "pow": {"x": "g × {y} × {x} ^ ({y} - 1)", "y": "g × {out} × log({x})"},
+    "hypot": {"x": "g × {x} / {out}", "y": "g × {y} / {out}"},
+    "atan2": {"y": "g × {x} / ({x} ^ 2 + {y} ^ 2)", "x": "-g × {y} / ({x} ^ 2 + {y} ^ 2)"},
+    "logaddexp": {"x": "g × sigmoid({x} - {y})", "y": "g × sigmoid({y} - {x})"},
     "relu": {"x": "g where {x} > 0"},
+    "clip": {
+        "x": "g where {x} is within",
+        "min": "g where {x} < {min}",
+        "max": "g where {x} > {max}",
+    },
     "maximum": {"x": "g where {x} > {y}, half at ties", "y": "g where {y} > {x}, half at ties"},
     "minimum": {"x": "g where {x} < {y}, half at ties", "y": "g where {y} < {x}, half at ties"},
     "sum": {"x": "g for each summand"},
