@@ -217,6 +217,10 @@ class TestAgainstLoops:
             (nn.LeakyReLU(0.2), lambda x: np.where(x > 0, x, 0.2 * x)),
             (nn.ELU(1.5), lambda x: np.where(x > 0, x, 1.5 * np.expm1(x))),
             (nn.GELU(), lambda x: x * stats.norm.cdf(x)),
+            (
+                nn.GELU(approximate="tanh"),
+                lambda x: x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2,
+            ),
             (nn.SiLU(), lambda x: x * special.expit(x)),
             (nn.Sigmoid(), special.expit),
             (nn.Tanh(), np.tanh),

@@ -23,12 +23,13 @@ __all__ = ["PYTHON"]
 
 def _ieee(function: Callable[..., Any], reference: Any) -> Callable[..., Any]:
     """``function``, with the result of NumPy's ``reference`` where Python raises."""
+    without_raising = _by_numpy(reference)
 
     def ieee(*numbers: Any) -> Any:
         try:
             return function(*numbers)
         except (ArithmeticError, ValueError):
-            return _by_numpy(reference)(*numbers)
+            return without_raising(*numbers)
 
     return ieee
 

@@ -95,7 +95,10 @@ def _reason(
                 DTypeError,
             )
         if any(_is_of_kind("c", array) for array in arrays):
-            return "expected real numbers, got complex ones: tg.real, tg.imag, tg.abs.", DTypeError
+            return (
+                "expected real numbers, got complex ones: tg.real(x), tg.imag(x), tg.abs(x).",
+                DTypeError,
+            )
     return f"{error}.", _kind(op, attributes, error)
 
 
