@@ -278,6 +278,8 @@ def test_a_shallow_copy_shares_the_memory() -> None:
 NEEDS_MORE_THAN_THE_STANDARD = {
     "erf",  # special functions
     "index",  # scatter-add
+    "index_set",
+    "index_add",
     "linear",  # fused kernels
     "conv1d",
     "cross_entropy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.backends import namespaces
@@ -19,7 +20,7 @@ from tinygrad_lab.site import line_of, user_site
 if TYPE_CHECKING:
     from tinygrad_lab.ops.declaration import Op
 
-__all__ = ["describe", "explained", "in_full", "missing_axis", "shape_of"]
+__all__ = ["describe", "explained", "in_full", "is_integer", "missing_axis", "shape_of"]
 
 
 def describe(x: Any) -> str:
@@ -111,11 +112,21 @@ def shape_of(x: Any) -> tuple[int, ...]:
 def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | None:
     """Says that an axis is none of those of a shape (and of ``added`` more); None if it is."""
     count = len(shape) + added
-    for one in axis if isinstance(axis, tuple | list) else (axis,):
-        if isinstance(one, int) and not -count <= one < count:
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    if not all(map(is_integer, axes)):
+        return f"expected an axis as an integer, or a tuple of axes, got {axis!r:.60}."
+    for one in axes:
+        if not -count <= one < count:
             known = f"it has axes {-count} to {count - 1}" if count else "it has none"
             return f"a tensor of shape {shape} has no axis {one}: {known}."
+    if len({one % count for one in axes}) < len(axes):
+        return f"expected each axis once, got {axis}."
     return None
+
+
+def is_integer(x: Any) -> bool:
+    """Whether x is an integer, be it Python's or NumPy's; arrays of one element are none."""
+    return isinstance(x, Integral)
 
 
 def _is_boolean(array: Any) -> bool:
