@@ -6,6 +6,7 @@ is a value like any other: its gradient goes to ``v`` at the index, and to ``x``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,14 @@ import numpy as np
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.backends.scatter import add_into, filled
 from tinygrad_lab.context import current
-from tinygrad_lab.errors import DTypeError, GradientError, IndexingError, TinygradLabError
+from tinygrad_lab.errors import (
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    IndexingError,
+    ShapeError,
+    TinygradLabError,
+)
 from tinygrad_lab.ops.declaration import table
 from tinygrad_lab.ops.explain import explained, in_full, shape_of
 from tinygrad_lab.ops.index import is_mask, misfit, parsed
@@ -24,42 +32,50 @@ from tinygrad_lab.ownership import owned
 __all__ = ["At", "Place", "index_add", "index_set", "set_item"]
 
 
-def _kind(x: Any) -> str:
-    return np.dtype(getattr(x, "dtype", type(x))).kind
+_LADDER = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+"""Kinds of numbers: booleans, integers, floats, complex ones; each holds those below."""
 
 
-def _holds(x: Any, values: Any) -> bool:
-    """Whether x can hold values and lose no fraction and no imaginary part of them."""
-    ladder = "b", "iu", "f", "c"
-    rungs = [next(r for r, kinds in enumerate(ladder) if _kind(y) in kinds) for y in (x, values)]
-    return rungs[1] <= rungs[0]
+def _rung(x: Any) -> float:
+    return _LADDER.get(np.dtype(getattr(x, "dtype", type(x))).kind, math.inf)
 
 
-def _check(xp: Any, x: Any, values: Any) -> None:
-    """Raise where x cannot take values, whatever the index."""
+def _check(xp: Any, x: Any, values: Any, index: Any) -> None:
+    """Raise where x cannot take values, for reasons that the library would let pass."""
     if xp.name == "python" or not hasattr(x, "shape"):
         raise IndexingError("a single number has no elements that could be set.")
-    if not _holds(x, values):
+    if values is None:
+        raise ArgumentTypeError("expected values: numbers or an array, got None.")
+    if _rung(values) > _rung(x):
         raise DTypeError(
             f"elements of {x.dtype} cannot be {getattr(values, 'dtype', type(values).__name__)}: "
             "x.astype(...) first."
         )
+    shape = shape_of(values)
+    # NumPy drops axes of size 1 in front, and has no gradient that would have to get them back.
+    if shape[:1] == (1,) and len(shape) > len(x[index].shape):
+        raise ShapeError(_no_broadcasting(x[index].shape, shape))
 
 
-def _copy(xp: Any, x: Any, values: Any) -> Any:
+def _no_broadcasting(place: tuple[int, ...], values: tuple[int, ...]) -> str:
+    return f"expected values that broadcast to {place}, the shape at that index, got {values}."
+
+
+def _copy(xp: Any, x: Any, values: Any, index: Any) -> Any:
     """A copy of x to put values into."""
-    _check(xp, x, values)
+    _check(xp, x, values, index)
     return xp.asarray(x, device=xp.device_of(x))
 
 
 def _set(xp: Any, x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
-    copy = _copy(xp, x, values)
-    copy[filled(key, arrays)] = values
+    index = filled(key, arrays)
+    copy = _copy(xp, x, values, index)
+    copy[index] = values
     return copy
 
 
 def _add(xp: Any, x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
-    copy = _copy(xp, x, values)
+    copy = _copy(xp, x, values, filled(key, arrays))
     add_into(xp, copy, values, arrays, key)
     return copy
 
@@ -68,10 +84,12 @@ def _unfit(x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> str | Non
     """Why values cannot be put into x at an index."""
     if reason := misfit(x, *arrays, key=key):
         return reason
-    place = shape_of(x[filled(key, arrays)])
-    return f"expected values that broadcast to {place}, the shape at that index, got " + (
-        f"{shape_of(values)}."
-    )
+    place, shape = x[filled(key, arrays)].shape, shape_of(values)
+    try:
+        fits = np.broadcast_shapes(place, shape) == place
+    except ValueError:
+        fits = False
+    return None if fits else _no_broadcasting(place, shape)
 
 
 def _remains(xp: Any, x: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
@@ -188,23 +206,27 @@ def set_item(x: Any, index: Any, values: Any) -> None:
     key, arrays = parsed("setitem", x, index)
     if reason := _loses_history(x, values):
         raise GradientError(in_full("setitem", reason, {"x": x, "values": values}, {}))
-    inputs = [x, values, *arrays]
-    raw_values, *raw_arrays = [getattr(y, "_data", y) for y in inputs[1:]]
-    array = None
+    # That of x is not among them: a second reference to its array would make _write copy it.
+    raw_values, *raw_arrays = [getattr(y, "_data", y) for y in (values, *arrays)]
     try:
         xp = namespace_of([x._data, raw_values, *raw_arrays])
-        _check(xp, x._data, raw_values)
-        holder = [x._data]
-        x._data = None  # so that only the holder has it, and perhaps somebody else
-        array = owned(holder)
-        array[filled(key, tuple(raw_arrays))] = raw_values
-    except (TinygradLabError, ValueError, TypeError, IndexError) as error:
-        data = x._data if array is None else array
-        arrays_of_op = [data, raw_values, *raw_arrays]
-        raise explained(table["index_set"], inputs, arrays_of_op, {"key": key}, error) from None
+        place = filled(key, tuple(raw_arrays))
+        _check(xp, x._data, raw_values, place)
+        _write(x, place, raw_values)
+    except (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError) as error:
+        inputs, raw = [x, values, *arrays], [x._data, raw_values, *raw_arrays]
+        raise explained(table["index_set"], inputs, raw, {"key": key}, error) from None
+
+
+def _write(x: Any, place: Any, values: Any) -> None:
+    """Put values into the memory of a Tensor if that is its own, otherwise into a copy."""
+    holder = [x._data]
+    x._data = None  # the holder alone has it now, or somebody else does, too
+    try:
+        holder[0] = owned(holder)
+        holder[0][place] = values
     finally:
-        if array is not None:
-            x._rebind(array)
+        x._rebind(holder[0])
 
 
 def _loses_history(x: Any, values: Any) -> str | None:
