@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import tinygrad_lab as tg
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 
 from .op_cases import Array, numbers
 
@@ -222,3 +222,22 @@ def test_mistakes_are_explained(call: Callable[[], Any], kind: type[Exception], 
     parts = [re.escape(part) for part in says.split(".*")]
     with pytest.raises(kind, match="(?s)" + ".*".join(parts) + r".*test_reduce\.py"):
         call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tg.sum(X, axis=2),
+        lambda: tg.prod(X, axis=2),
+        lambda: tg.expand_dims(X, axis=4),
+        lambda: tg.sort(X, axis=-3),
+        lambda: tg.concat([X, X], axis=5),
+    ],
+)
+def test_an_axis_that_there_is_not_is_wrong_as_a_value_and_as_an_index(
+    call: Callable[[], Any],
+) -> None:
+    with pytest.raises(AxisError) as caught:
+        call()
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, IndexError)

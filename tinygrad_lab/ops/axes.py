@@ -6,7 +6,7 @@ from operator import index
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.errors import ArgumentTypeError, ShapeError
+from tinygrad_lab.errors import ArgumentTypeError, AxisError
 from tinygrad_lab.ops.explain import in_full, is_integer, missing_axis, shape_of
 
 __all__ = ["Axis", "along", "from_the_front", "known_axes", "known_axis", "known_shape"]
@@ -49,13 +49,13 @@ def known_axes(name: str, x: Any, axis: Any, *, added: int = 0) -> tuple[int, ..
     """Axes of x, and of as many more as are ``added`` to it, counted from the front.
 
     Raises:
-        ShapeError: for an axis that there is not.
+        AxisError: for an axis that there is not.
         ArgumentTypeError: for what is no axis.
     """
     shape = known_shape(name, x)
     if reason := missing_axis(shape, axis, added=added):
         integers = all(map(is_integer, axis if isinstance(axis, tuple) else (axis,)))
-        kind = ShapeError if integers else ArgumentTypeError
+        kind = AxisError if integers else ArgumentTypeError
         raise kind(in_full(name, reason, {"x": x}, {"axis": axis}))
     return from_the_front((*shape, *(1,) * added), axis)
 

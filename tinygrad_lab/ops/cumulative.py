@@ -134,7 +134,7 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
         append: what to put behind x, along the axis, first.
 
     Raises:
-        ShapeError: for an axis that x does not have.
+        AxisError: for an axis that x does not have.
         ArgumentError: for an n below 0.
 
     Example:

@@ -10,6 +10,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
+    AxisError,
     DTypeError,
     IndexingError,
     ShapeError,
@@ -95,8 +96,9 @@ def _reason(
 
 def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[TinygradLabError]:
     """The class of this project that says what a built-in error of a forward means."""
-    if isinstance(error, IndexError) and not isinstance(error, ValueError):
-        return IndexingError
+    if isinstance(error, IndexError):
+        # NumPy's error for an axis that there is not is both.
+        return AxisError if isinstance(error, ValueError) else IndexingError
     if isinstance(error, TypeError):
         # What an op is given besides arrays has one right type, but for a dtype.
         return ArgumentTypeError if set(attributes) - {"dtype"} else DTypeError

@@ -37,7 +37,7 @@ roll = op(
             axes, each axis by its own.
 
     Raises:
-        ShapeError: for an axis that x does not have.
+        AxisError: for an axis that x does not have.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -104,7 +104,8 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         axis: the axis to repeat along; with None the elements of the flattened x are repeated.
 
     Raises:
-        ShapeError: for an axis that x does not have, or a wrong number of ``repeats``.
+        AxisError: for an axis that x does not have.
+        ShapeError: for a wrong number of ``repeats``.
         ArgumentError: for a number below 0.
 
     Example:
@@ -130,7 +131,7 @@ def _known_repeats(x: Any, repeats: Any, count: int) -> Any:
     """How often to repeat each element: one integer for all, or an array of one for each."""
     if isinstance(repeats, list | tuple):
         repeats = np.asarray(repeats)
-    numbers = np.asarray(getattr(repeats, "_data", repeats))
+    numbers = np.asarray(repeats.tolist() if hasattr(repeats, "tolist") else repeats)
     labelled = {"x": x, "repeats": repeats}
     if numbers.dtype.kind not in "iu":
         reason = "expected integers: how often to repeat."

@@ -167,7 +167,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
     Its derivatives are right also where some factors are 0.
 
     Raises:
-        ShapeError: for an axis that x does not have.
+        AxisError: for an axis that x does not have.
 
     Example:
         >>> import tinygrad_lab as tg

@@ -96,7 +96,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """x with two axes in each other's places.
 
     Raises:
-        ShapeError: for an axis that x does not have.
+        AxisError: for an axis that x does not have.
     """
     one, other = known_axis("swapaxes", x, axis1), known_axis("swapaxes", x, axis2)
     axes = list(range(len(shape_of(x))))

@@ -50,7 +50,7 @@ def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) 
             several times faster.
 
     Raises:
-        ShapeError: for an axis that x does not have.
+        AxisError: for an axis that x does not have.
 
     Example:
         >>> import tinygrad_lab as tg
