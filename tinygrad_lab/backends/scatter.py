@@ -27,7 +27,7 @@ def add_into(
 ) -> None:
     """Add values to the elements at an index, in place."""
     index = filled(key, arrays)
-    if all(str(array.dtype) == "bool" for array in arrays):
+    if all(array.dtype == bool for array in arrays):
         # Integers, slices and masks take no element twice.
         target[index] += values
     else:

@@ -45,24 +45,24 @@ def known_shape(name: str, x: Any) -> tuple[int, ...]:
     return shape_of(x)
 
 
-def known_axes(name: str, x: Any, axis: Any, *, added: int = 0) -> tuple[int, ...]:
-    """Axes of x, and of as many more as are ``added`` to it, counted from the front.
+def known_axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
+    """Axes of x, counted from the front.
 
     Raises:
         AxisError: for an axis that there is not.
         ArgumentTypeError: for what is no axis.
     """
     shape = known_shape(name, x)
-    if reason := missing_axis(shape, axis, added=added):
+    if reason := missing_axis(shape, axis):
         integers = all(map(is_integer, axis if isinstance(axis, tuple) else (axis,)))
         kind = AxisError if integers else ArgumentTypeError
         raise kind(in_full(name, reason, {"x": x}, {"axis": axis}))
-    return from_the_front((*shape, *(1,) * added), axis)
+    return from_the_front(shape, axis)
 
 
-def known_axis(name: str, x: Any, axis: Any, *, added: int = 0) -> int:
+def known_axis(name: str, x: Any, axis: Any) -> int:
     """One axis of x, counted from the front; errors as in ``known_axes``."""
-    axes = known_axes(name, x, axis, added=added)
+    axes = known_axes(name, x, axis)
     if axis is None or isinstance(axis, tuple):
         reason = f"expected one axis, got {axis}."
         raise ArgumentTypeError(in_full(name, reason, {"x": x}, {"axis": axis}))

@@ -198,12 +198,10 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
             f"expected indices with as many axes as x, {len(shape)}, got {len(shape_of(indices))}."
         )
         raise ShapeError(in_full("take_along_axis", reason, {"x": x, "indices": indices}, {}))
+    # Along each other axis its own positions, shaped so that they broadcast against the indices.
+    every = [np.arange(n).reshape((n,) + (1,) * (len(shape) - 1 - a)) for a, n in enumerate(shape)]
     return getitem(
-        x,
-        tuple(
-            indices if a == place else beside(x, np.arange(n).reshape((-1,) + (1,) * (behind)))
-            for a, (n, behind) in enumerate(zip(shape, reversed(range(len(shape))), strict=True))
-        ),
+        x, tuple(indices if a == place else beside(x, own) for a, own in enumerate(every))
     )
 
 

@@ -72,7 +72,7 @@ def moveaxis(x: Any, source: int | tuple[int, ...], destination: int | tuple[int
     """x with some axes moved to other places; the rest keep their order.
 
     Raises:
-        ShapeError: for an axis that x does not have, or as many places as not axes.
+        ShapeError: for an axis that x does not have, or where not every axis has a place.
 
     Example:
         >>> import tinygrad_lab as tg
