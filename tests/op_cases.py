@@ -47,6 +47,7 @@ A, B, ROW, COLUMN = numbers(2, 3), numbers(2, 3, seed=1), numbers(3, seed=2), nu
 CUBE = numbers(2, 3, 4)
 ONE = np.asarray(0.75)
 MASK = np.array([[True, False, True], [False, True, True]])
+WITH_ZEROS = np.array([[0.5, 0.0, 2.0, -1.5, 3.0], [0.0, 1.5, 0.0, 0.5, 2.0]])
 LABELS = np.array([2, 0])
 
 
@@ -116,12 +117,25 @@ MOVING = [
     _from_recipe("expand_dims", A, function=lambda x: tg.expand_dims(x, axis=1)),
     _from_recipe("squeeze", COLUMN, function=lambda x: tg.squeeze(x, axis=1)),
     _from_recipe("flip", A, function=lambda x: tg.flip(x, axis=1)),
+    _from_recipe("roll", A, function=lambda x: tg.roll(x, (1, -2), axis=(0, 1))),
+    _from_recipe("tril", CUBE, function=lambda x: tg.tril(x, k=1)),
+    _from_recipe("triu", A),
+    _from_recipe(
+        "index_set", CUBE, ROW, function=lambda x, y: ops.index_set(x, y, key=(0, ..., 1))
+    ),
+    _from_recipe(
+        "index_add", CUBE, ROW, function=lambda x, y: ops.index_add(x, y, key=(0, ..., 1))
+    ),
+    _from_recipe("sort", CUBE, function=lambda x: tg.sort(x, axis=1)),
     _from_recipe("concat", A, COLUMN, function=lambda x, y: tg.concat([x, y], axis=1)),
     _from_recipe("output", A, function=lambda x: tg.unstack(x, axis=1)[1]),
 ]
 
 REDUCING = [
     _from_recipe("sum", CUBE, function=lambda x: tg.sum(x, axis=(0, 2))),
+    _from_recipe("prod", A, function=lambda x: tg.prod(x, axis=1)),
+    _from_recipe("cumulative_sum", A, function=lambda x: tg.cumulative_sum(x, axis=0)),
+    _from_recipe("cumulative_prod", CUBE, function=lambda x: tg.cumulative_prod(x, axis=-1)),
     _from_recipe("max", A, function=lambda x: tg.max(x, axis=1)),
     _from_recipe("min", A, function=lambda x: tg.min(x, axis=0, keepdims=True)),
 ]
@@ -167,6 +181,51 @@ COMPOSED = [
     Case("prod of two axes", lambda x: tg.prod(x, axis=(0, 2), keepdims=True), (CUBE,)),
     Case("max of all", tg.max, (CUBE,)),
     Case("max of two axes", lambda x: tg.max(x, axis=(0, -1)), (CUBE,)),
+    Case("prod with zeros", lambda x: tg.prod(x, axis=1), (WITH_ZEROS,)),
+    Case("prod of all with zeros", tg.prod, (WITH_ZEROS[1:],)),
+    Case("cumulative_sum from 0", lambda x: tg.cumulative_sum(x, include_initial=True), (ROW,)),
+    Case("cumulative_prod with zeros", lambda x: tg.cumulative_prod(x, axis=1), (WITH_ZEROS,)),
+    Case(
+        "cumulative_prod from 1",
+        lambda x: tg.cumulative_prod(x, axis=0, include_initial=True),
+        (numbers(6, 2),),
+    ),
+    Case("diff", lambda x: tg.diff(x, axis=0), (A,)),
+    Case("diff thrice", lambda x, y: tg.diff(x, n=3, prepend=y, append=y), (CUBE, CUBE[..., :1])),
+    Case("moveaxis", lambda x: tg.moveaxis(x, (0, 2), (-1, 0)), (CUBE,)),
+    Case("swapaxes", lambda x: tg.swapaxes(x, 0, -1), (CUBE,)),
+    Case("split", lambda x: (lambda p: p[0] * p[2] + p[1].sum())(tg.split(x, [1, 3], 2)), (CUBE,)),
+    Case("roll flattened", lambda x: tg.roll(x, 4), (A,)),
+    Case("repeat", lambda x: tg.repeat(x, 3, axis=0), (A,)),
+    Case("repeat flattened", lambda x: tg.repeat(x, 2), (A,)),
+    Case("repeat each", lambda x: tg.repeat(x, tg.tensor([2, 0, 1]), axis=1), (A,)),
+    Case("tile", lambda x: tg.tile(x, (2, 1, 3)), (A,)),
+    Case("tile longer axes", lambda x: tg.tile(x, 2), (CUBE,)),
+    Case("pad", lambda x: tg.pad(x, ((1, 0), (0, 2))), (A,)),
+    Case("pad with a tensor", lambda x, y: tg.pad(x, 1, constant_values=y), (A, ONE)),
+    Case("pad edge", lambda x: tg.pad(x, ((0, 2), (1, 0)), mode="edge"), (A,)),
+    Case("pad reflect", lambda x: tg.pad(x, (1, 4), mode="reflect"), (A,)),
+    Case("pad wrap", lambda x: tg.pad(x, 3, mode="wrap"), (A,)),
+    Case(
+        "broadcast_arrays",
+        lambda x, y: (lambda p: p[0] * p[1])(tg.broadcast_arrays(x, y)),
+        (ROW, COLUMN),
+    ),
+    Case("meshgrid", lambda x, y: (lambda p: p[0] * p[1])(tg.meshgrid(x, y)), (ROW, A[0, :2])),
+    Case("take", lambda x: tg.take(x, tg.tensor([[2, 0], [2, 1]]), axis=1), (A,)),
+    Case(
+        "take_along_axis",
+        lambda x: tg.take_along_axis(x, tg.tensor([[0, 2, -1, 0]]), axis=1),
+        (A,),
+    ),
+    Case("sort descending", lambda x: tg.sort(x, axis=0, descending=True), (CUBE,)),
+    Case("sort by argsort", lambda x: tg.take_along_axis(x, tg.argsort(x)), (CUBE,)),
+    Case("unique_values", tg.unique_values, (A,)),
+    Case("at set", lambda x, y: x.at[:, 1:].set(y), (A, COLUMN)),
+    Case("at set one twice", lambda x, y: x.at[[0, 1, 0]].set(y), (A, numbers(3, 3))),
+    Case("at set mask", lambda x, y: x.at[MASK].set(y), (A, numbers(4))),
+    Case("at add one twice", lambda x, y: x.at[:, [0, 2, 0]].add(y), (A, ROW)),
+    Case("at add mask", lambda x, y: x.at[MASK].add(y), (A, ONE)),
     Case("clip", lambda x: tg.clip(x, min=-1.0, max=1.0), (A,)),
     Case("leaky_relu", tg.leaky_relu, (A,)),
     Case("elu", lambda x: tg.elu(x, alpha=0.5), (A,)),

@@ -79,7 +79,7 @@ class TestNodes:
     def test_have_the_attributes_of_their_op(self) -> None:
         x = tg.tensor(numbers(2, 3), requires_grad=True)
         node = tg.graph(x.sum(axis=1, keepdims=True)).outputs[0]
-        assert dict(node.attributes) == {"axis": 1, "keepdims": True}
+        assert dict(node.attributes) == {"axis": 1, "keepdims": True, "dtype": None}
         assert dict(tg.graph(x * x).outputs[0].attributes) == {}
 
     def test_are_named_after_the_variables_of_the_caller(self) -> None:

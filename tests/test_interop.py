@@ -285,6 +285,8 @@ NEEDS_MORE_THAN_THE_STANDARD = {
     "erf",  # special functions
     "erfc",
     "index",  # scatter-add
+    "index_set",
+    "index_add",
     "linear",  # fused kernels
     "conv1d",
     "cross_entropy",

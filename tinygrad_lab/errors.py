@@ -8,6 +8,7 @@ came, for which op and which tensors, on which line of the user's code, and how 
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "AxisError",
     "DTypeError",
     "DataError",
     "DeclarationError",
@@ -33,6 +34,10 @@ class TinygradLabError(Exception):
 
 class ShapeError(TinygradLabError, ValueError):
     """Shapes that do not go together, or an axis that an array does not have."""
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that an array does not have; both built-ins that NumPy's own error is."""
 
 
 class DTypeError(TinygradLabError, TypeError):

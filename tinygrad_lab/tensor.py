@@ -29,6 +29,7 @@ from tinygrad_lab.errors import (
 )
 from tinygrad_lab.node import Leaf, Node
 from tinygrad_lab.ops.apply import bind, plain
+from tinygrad_lab.ops.at import At, set_item
 from tinygrad_lab.ownership import owned
 
 if TYPE_CHECKING:
@@ -480,6 +481,11 @@ class Tensor:
 
     __getitem__ = ops.getitem
 
+    @property
+    def at(self) -> At:
+        """Changed copies: ``x.at[i].set(v)`` and ``x.at[i].add(v)``, with gradients to x and v."""
+        return At(self)
+
     # --- as methods --------------------------------------------------------------------------
 
     exp = ops.exp
@@ -547,11 +553,7 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise GradientError(
-            f"{self._label()} is not written into, for a graph may need what it holds: compute a "
-            "new one (tg.where(condition, value, x)), or before it is used, set x.data[index]."
-        )
+    __setitem__ = set_item
 
     def __contains__(self, value: Any) -> bool:
         return bool(ops.any(ops.equal(self, value)))

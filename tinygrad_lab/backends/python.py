@@ -132,11 +132,23 @@ class _Python(Namespace):
             raise DTypeError(f"a Python number is real: tg.tensor(number, dtype={str(wanted)!r}).")
         return wanted.type(x).item()
 
-    def sum(self, x: Any, axis: Any = None, keepdims: bool = False, **_: Any) -> Any:
-        """The sum, like every reduction of one number, is the number."""
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+        """The sum, like the product, of one number is the number; that of a truth value 0 or 1."""
+        x = +_without_axes(x, axis)
+        return x if dtype is None else self.astype(x, dtype)
+
+    prod = sum
+
+    def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return _without_axes(x, axis)
 
-    max = min = prod = sum
+    min = max
+
+    def argmax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        _without_axes(x, axis)
+        return 0
+
+    argmin = argmax
 
     def any(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return bool(_without_axes(x, axis))

@@ -1,10 +1,10 @@
-"""Gradients of indexing: zero everywhere but at an index."""
+"""What indexing needs to go back: adding at an index, and gradients that are zero elsewhere."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ARRAY", "Scatter", "filled"]
+__all__ = ["ARRAY", "Scatter", "add_into", "filled"]
 
 
 class _ArrayMark:
@@ -20,6 +20,18 @@ def filled(key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
     """The index: the key with the arrays in their places."""
     waiting = iter(arrays)
     return tuple(next(waiting) if part is ARRAY else part for part in key)
+
+
+def add_into(
+    xp: Any, target: Any, values: Any, arrays: tuple[Any, ...], key: tuple[Any, ...]
+) -> None:
+    """Add values to the elements at an index, in place."""
+    index = filled(key, arrays)
+    if all(array.dtype == bool for array in arrays):
+        # Integers, slices and masks take no element twice.
+        target[index] += values
+    else:
+        xp.add_at(target, index, values)
 
 
 class Scatter:
@@ -48,18 +60,10 @@ class Scatter:
         self._key = key
         self._buffer: Any = None
 
-    def _add_to(self, buffer: Any) -> None:
-        index = filled(self._key, self._arrays)
-        if self._arrays:
-            self._xp.add_at(buffer, index, self._values)
-        else:
-            # Integers and slices take no element twice.
-            buffer[index] += self._values
-
     def __add__(self, other: Any) -> Scatter:
         buffer = self.total()
         if isinstance(other, Scatter):
-            other._add_to(buffer)
+            add_into(other._xp, buffer, other._values, other._arrays, other._key)
         else:
             buffer += other
         return self
@@ -70,5 +74,5 @@ class Scatter:
         """The gradient as an array."""
         if self._buffer is None:
             self._buffer = self._xp.zeros(self.shape, dtype=self.dtype)
-            self._add_to(self._buffer)
+            add_into(self._xp, self._buffer, self._values, self._arrays, self._key)
         return self._buffer

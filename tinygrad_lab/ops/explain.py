@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
+    AxisError,
     DTypeError,
     IndexingError,
     ShapeError,
@@ -22,7 +24,7 @@ from tinygrad_lab.site import line_of, user_site
 if TYPE_CHECKING:
     from tinygrad_lab.ops.declaration import Op
 
-__all__ = ["describe", "explained", "in_full", "missing_axis", "shape_of"]
+__all__ = ["describe", "explained", "in_full", "is_integer", "missing_axis", "shape_of"]
 
 
 def describe(x: Any) -> str:
@@ -104,8 +106,9 @@ def _reason(
 
 def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[TinygradLabError]:
     """The class of this project that says what a built-in error of a forward means."""
-    if isinstance(error, IndexError) and not isinstance(error, ValueError):
-        return IndexingError
+    if isinstance(error, IndexError):
+        # NumPy's error for an axis that there is not is both.
+        return AxisError if isinstance(error, ValueError) else IndexingError
     if isinstance(error, TypeError):
         # What an op is given besides arrays has one right type, but for a dtype.
         return ArgumentTypeError if set(attributes) - {"dtype"} else DTypeError
@@ -121,10 +124,15 @@ def shape_of(x: Any) -> tuple[int, ...]:
 def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | None:
     """Says that an axis is none of those of a shape (and of ``added`` more); None if it is."""
     count = len(shape) + added
-    for one in axis if isinstance(axis, tuple | list) else (axis,):
-        if isinstance(one, int) and not -count <= one < count:
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    if not all(map(is_integer, axes)):
+        return f"expected an axis as an integer, or a tuple of axes, got {axis!r:.60}."
+    for one in axes:
+        if not -count <= one < count:
             known = f"it has axes {-count} to {count - 1}" if count else "it has none"
             return f"a tensor of shape {shape} has no axis {one}: {known}."
+    if len({one % count for one in axes}) < len(axes):
+        return f"expected each axis once, got {axis}."
     return None
 
 
@@ -137,6 +145,11 @@ def _is_of_kind(kind: str, array: Any) -> bool:
     """Whether these are numbers of one of NumPy's kinds: "b" for booleans, "c" for complex."""
     dtype = getattr(array, "dtype", None) or np.dtype(type(array))
     return getattr(dtype, "kind", "") == kind
+
+
+def is_integer(x: Any) -> bool:
+    """Whether x is an integer, be it Python's or NumPy's; arrays of one element are none."""
+    return isinstance(x, Integral)
 
 
 def _broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:

@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.scatter import ARRAY, filled
-from tinygrad_lab.errors import IndexingError
-from tinygrad_lab.ops.explain import in_full, shape_of
+from tinygrad_lab.dtypes import get_default_dtype
+from tinygrad_lab.errors import DTypeError, IndexingError, ShapeError
+from tinygrad_lab.ops.axes import along, known_axis, known_shape
+from tinygrad_lab.ops.explain import in_full, is_integer, shape_of
 from tinygrad_lab.ops.op import op
 
 
-def _misfit(x: Any, *arrays: Any, key: tuple[Any, ...]) -> str | None:
+def misfit(x: Any, *arrays: Any, key: tuple[Any, ...]) -> str | None:
     """Why x has nothing at an index; None where that is not seen here."""
     shape = shape_of(x)
     index = filled(key, arrays)
@@ -31,13 +34,13 @@ def _misfit(x: Any, *arrays: Any, key: tuple[Any, ...]) -> str | None:
         sizes = shape[axis : axis + count]
         if part is ...:
             axis += len(shape) - sum(used)
-        elif _is_mask(part):
+        elif is_mask(part):
             if tuple(part.shape) != sizes:
                 return f"expected a mask of shape {sizes} for axis {axis} on, got {part.shape}."
         elif count and not isinstance(part, slice) and (reason := _out_of(sizes[0], part, axis)):
             return reason
         axis += count
-    shapes = [str(shape_of(array)) for array in arrays if not _is_mask(array)]
+    shapes = [str(shape_of(array)) for array in arrays if not is_mask(array)]
     if len(shapes) < 2:
         return None
     return f"the arrays of the index, of shapes {' and '.join(shapes)}, do not broadcast."
@@ -47,10 +50,10 @@ def _axes_used(part: Any) -> int:
     """How many axes a part of an index stands for, apart from ``...``."""
     if part is None or part is ... or isinstance(part, bool):
         return 0
-    return len(part.shape) if _is_mask(part) else 1
+    return len(part.shape) if is_mask(part) else 1
 
 
-def _is_mask(part: Any) -> bool:
+def is_mask(part: Any) -> bool:
     return np.dtype(getattr(part, "dtype", int)) == bool
 
 
@@ -84,7 +87,7 @@ _index = op(
     "[ ]",
     forward=_take,
     vjp={"x": lambda xp, g, arrays, x_shape, key: xp.put_at(g, arrays, key=key, shape=x_shape)},
-    check=_misfit,
+    check=misfit,
 )
 
 
@@ -96,6 +99,16 @@ def getitem(x: Any, index: Any) -> Any:
     Raises:
         IndexingError: for an index out of bounds, or of a form that cannot index.
     """
+    key, arrays = parsed("index", x, index)
+    return _index(x, *arrays, key=key)
+
+
+def parsed(name: str, x: Any, index: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """An index of x as the key and the arrays that it is made of.
+
+    Raises:
+        IndexingError: for what cannot index, in the name of the op that it is for.
+    """
     key: list[Any] = []
     arrays: list[Any] = []
     for part in index if isinstance(index, tuple) else (index,):
@@ -104,10 +117,10 @@ def getitem(x: Any, index: Any) -> Any:
             continue
         array = _as_array(part)
         if array is None or np.dtype(array.dtype).kind not in "iub":
-            raise IndexingError(in_full("index", _refusal(part, array), {"x": x}, {"key": index}))
+            raise IndexingError(in_full(name, _refusal(part, array), {"x": x}, {"key": index}))
         key.append(ARRAY)
         arrays.append(array)
-    return _index(x, *arrays, key=tuple(key))
+    return tuple(key), arrays
 
 
 def _as_array(part: Any) -> Any:
@@ -129,4 +142,122 @@ def _refusal(part: Any, array: Any) -> str:
     return (
         "a tensor is indexed by integers, slices, ..., None, integer arrays and boolean masks; "
         f"got {type(part).__name__}: {part!r:.60}."
+    )
+
+
+# --- by arrays of positions ----------------------------------------------------------------------
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """The elements at some positions along an axis: ``x[:, indices]`` for axis 1.
+
+    Args:
+        x: what to take from.
+        indices: integers, in an array of any shape, which takes the place of the axis. Negative
+            ones count from the end. Gradients of an element that is taken several times add up.
+        axis: the axis to take along; may be left out for a vector.
+
+    Raises:
+        IndexingError: for a position out of bounds, or what is no integer.
+        ShapeError: for an axis that x does not have, or for want of one.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.take(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1, 1, 0]), axis=0).tolist()
+        [[3.0, 4.0], [3.0, 4.0], [1.0, 2.0]]
+    """
+    shape = known_shape("take", x)
+    if axis is None and len(shape) != 1:
+        reason = f"expected an axis to take along, as x of shape {shape} is no vector: axis=0."
+        raise ShapeError(in_full("take", reason, {"x": x}, {}))
+    place = known_axis("take", x, 0 if axis is None else axis)
+    return getitem(x, along(place, _positions("take", x, indices)))
+
+
+def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
+    """The elements at positions along an axis that each have their own: what ``argsort`` gives.
+
+    ``out[i, j] = x[i, indices[i, j]]`` for matrices and axis 1. Along the other axes x and
+    ``indices`` are broadcast against each other. Gradients of an element that is taken several
+    times add up.
+
+    Raises:
+        ShapeError: if x and ``indices`` have different numbers of axes, or x not that axis.
+        IndexingError: for a position out of bounds, or what is no integer.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.tensor([[3.0, 1.0, 2.0]])
+        >>> tg.take_along_axis(x, tg.argsort(x)).tolist()
+        [[1.0, 2.0, 3.0]]
+    """
+    place = known_axis("take_along_axis", x, axis)
+    shape, indices = shape_of(x), _positions("take_along_axis", x, indices)
+    if len(shape_of(indices)) != len(shape):
+        reason = (
+            f"expected indices with as many axes as x, {len(shape)}, got {len(shape_of(indices))}."
+        )
+        raise ShapeError(in_full("take_along_axis", reason, {"x": x, "indices": indices}, {}))
+    # Along each other axis its own positions, shaped so that they broadcast against the indices.
+    every = [np.arange(n).reshape((n,) + (1,) * (len(shape) - 1 - a)) for a, n in enumerate(shape)]
+    return getitem(
+        x, tuple(indices if a == place else beside(x, own) for a, own in enumerate(every))
+    )
+
+
+def _positions(name: str, x: Any, indices: Any) -> Any:
+    """Indices as an integer, or an array of them."""
+    if is_integer(indices):
+        return indices
+    array = _as_array(indices)
+    if array is None or np.dtype(array.dtype).kind not in "iu":
+        what = (
+            f"{array.dtype}" if array is not None else f"{type(indices).__name__}: {indices!r:.60}"
+        )
+        reason = f"expected integers as indices, got {what}."
+        raise IndexingError(in_full(name, reason, {"x": x}, {}))
+    return array
+
+
+def beside(x: Any, array: Any) -> Any:
+    """A NumPy array, as an array of the kind and on the device of x."""
+    data = getattr(x, "_data", x)
+    xp = namespaces[type(data)]
+    return array if xp.name == "numpy" else xp.asarray(array, device=xp.device_of(data))
+
+
+def _one_hot(xp: Any, labels: Any, *, num_classes: int, dtype: Any) -> Any:
+    if xp.name == "python" or np.dtype(labels.dtype).kind not in "iu":
+        raise DTypeError("expected an array of integers as labels: labels.astype(tg.int64).")
+    outside = (labels < 0) | (labels >= num_classes)
+    if xp.any(outside):
+        raise IndexingError(
+            f"labels of {num_classes} classes are 0 to {num_classes - 1}, got {labels[outside][0]}."
+        )
+    classes = beside(labels, np.arange(num_classes))
+    return xp.astype(xp.expand_dims(labels, axis=-1) == classes, dtype)
+
+
+_one_hot_op = op("one_hot", forward=_one_hot)
+
+
+def one_hot(labels: Any, num_classes: int, dtype: Any = None) -> Any:
+    """For each label a row that is 1 at the label and 0 elsewhere.
+
+    Args:
+        labels: integers from 0 to ``num_classes`` - 1, in any shape.
+        num_classes: how long the rows are: the size of the last axis of the result.
+        dtype: that of the result; the default floating dtype if not given.
+
+    Raises:
+        IndexingError: for a label out of that range.
+        DTypeError: for labels that are no integers.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.one_hot(tg.tensor([2, 0]), 3).tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    return _one_hot_op(
+        labels, num_classes=num_classes, dtype=get_default_dtype() if dtype is None else dtype
     )

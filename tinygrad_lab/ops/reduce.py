@@ -1,26 +1,24 @@
-"""Ops that reduce axes: a sum gives its gradient to each summand, a maximum to the largest."""
+"""Ops that reduce axes: a sum gives its gradient to each summand, a maximum to the largest.
+
+All take ``axis`` (one, a tuple of several, or None for all) and ``keepdims``, which leaves the
+reduced axes with size 1. Sums and products of booleans and of small integers are int64 (uint64,
+where they are unsigned), so that they do not overflow soon; of all else they keep the dtype.
+"""
 
 from __future__ import annotations
 
+import builtins
 from math import prod as product_of
 from typing import Any
 
-from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.arithmetic import sqrt, subtract
-from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
-from tinygrad_lab.ops.logic import equal
+from tinygrad_lab.ops.axes import Axis, along, from_the_front, known_axes
+from tinygrad_lab.ops.conversion import astype
+from tinygrad_lab.ops.explain import missing_axis, shape_of
+from tinygrad_lab.ops.logic import equal, not_equal
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import where
-from tinygrad_lab.ops.shape import concat, permute_dims, reshape
-
-Axis = int | tuple[int, ...] | None
-
-
-def _axes(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    """The axes that are reduced, counted from the front."""
-    if axis is None:
-        return tuple(range(len(shape)))
-    return tuple(a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,)))
+from tinygrad_lab.ops.shape import flatten, reshape
 
 
 def _no_such_axis(x: Any, *, axis: Axis, **_: Any) -> str | None:
@@ -35,9 +33,16 @@ def _no_element(x: Any, *, axis: Axis, **_: Any) -> str | None:
     )
 
 
+def _no_position(x: Any, *, axis: Axis, **_: Any) -> str | None:
+    """Why the largest or smallest element has no position."""
+    if isinstance(axis, tuple):
+        return f"expected one axis, or None for the position among all elements, got {axis}."
+    return _no_element(x, axis=axis)
+
+
 def _with_axes(xp: Any, reduced: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     """A reduced array with the axes it lost as axes of size 1."""
-    lost = _axes(x_shape, axis)
+    lost = from_the_front(x_shape, axis)
     return xp.reshape(reduced, tuple(1 if a in lost else n for a, n in enumerate(x_shape)))
 
 
@@ -48,11 +53,13 @@ def _spread(xp: Any, g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
 sum = op(
     "sum",
     "Σ",
-    forward=lambda xp, x, *, axis=None, keepdims=False: xp.sum(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis=None, keepdims=False, dtype=None: xp.sum(
+        x, axis=axis, dtype=dtype, keepdims=keepdims
+    ),
     vjp={"x": _spread},
     latex=r"\sum {x}",
     check=_no_such_axis,
-    doc="""The sum of the elements along some axes, or of all.
+    doc="""The sum of the elements along some axes, or of all; of none it is 0.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -74,7 +81,17 @@ max = op(
     vjp={"x": _to_the_largest},
     latex=r"\max {x}",
     check=_no_element,
-    doc="The largest element along some axes, or of all. Ties share the gradient evenly.",
+    doc="""The largest element along some axes, or of all. Ties share the gradient evenly.
+
+    One NaN makes the result NaN, and its gradients.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.tensor([1.0, 5.0, 5.0], requires_grad=True)
+        >>> tg.max(x).backward()
+        >>> x.grad
+        tensor([0. , 0.5, 0.5])
+    """,
 )
 
 min = op(
@@ -83,85 +100,137 @@ min = op(
     vjp={"x": _to_the_largest},
     latex=r"\min {x}",
     check=_no_element,
-    doc="The smallest element along some axes, or of all. Ties share the gradient evenly.",
+    doc="The smallest element along some axes, or of all. Ties and NaN as in ``max``.",
 )
 
 argmax = op(
     "argmax",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.argmax(x, axis=axis, keepdims=keepdims),
-    check=_no_element,
-    doc="The position of the largest element along an axis, or in the flattened array.",
+    check=_no_position,
+    doc="The first position of the largest element along an axis, or in the flattened array.",
 )
 
 argmin = op(
     "argmin",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.argmin(x, axis=axis, keepdims=keepdims),
-    check=_no_element,
-    doc="The position of the smallest element along an axis, or in the flattened array.",
+    check=_no_position,
+    doc="The first position of the smallest element along an axis, or in the flattened array.",
 )
 
 any = op(
     "any",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.any(x, axis=axis, keepdims=keepdims),
     check=_no_such_axis,
-    doc="Whether some element holds.",
+    doc="Whether some element holds, that is, is not 0; False where there is none.",
 )
 
 all = op(
     "all",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.all(x, axis=axis, keepdims=keepdims),
     check=_no_such_axis,
-    doc="Whether every element holds.",
+    doc="Whether every element holds, that is, is not 0; True where there is none.",
 )
+
+
+def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """How many elements along some axes, or of all, are not 0; NaN counts."""
+    return sum(not_equal(x, 0), axis=axis, keepdims=keepdims)
+
+
+# --- products --------------------------------------------------------------------------------
+
+
+def _times_the_others(xp: Any, g: Any, x: Any, x_shape: tuple[int, ...], axis: int) -> Any:
+    """g times the product of all other factors: of those before times those behind.
+
+    Nothing is divided by, so zeros among the factors do no harm.
+    """
+
+    def before(factors: Any) -> Any:
+        products = xp.cumulative_prod(factors, axis=axis, include_initial=True)
+        return products[along(axis % len(x_shape), slice(0, -1))]
+
+    behind = xp.flip(before(xp.flip(x, axis=axis)), axis=axis)
+    return _with_axes(xp, g, x_shape, axis) * (before(x) * behind)
+
+
+_prod = op(
+    "prod",
+    "Π",
+    forward=lambda xp, x, *, axis, keepdims=False: xp.prod(x, axis=axis, keepdims=keepdims),
+    vjp={"x": _times_the_others},
+    latex=r"\prod {x}",
+    check=_no_such_axis,
+)
+
+
+def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """The product of the elements along some axes, or of all; of none it is 1.
+
+    Its derivatives are right also where some factors are 0.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.tensor([2.0, 0.0, 3.0], requires_grad=True)
+        >>> tg.prod(x).backward()
+        >>> x.grad
+        tensor([0., 6., 0.])
+    """
+    axes = known_axes("prod", x, axis)
+    shape = shape_of(x)
+    if dtype is not None:
+        x = astype(x, dtype)
+    if not axes:
+        # The one factor there is, in the dtype of a product.
+        return sum(x, axis=axis)
+    if axis is not None:
+        # A product along several axes is one of products: the last axis first, as the others keep
+        # their numbers then.
+        for one in sorted(axes, reverse=True):
+            x = _prod(x, axis=one, keepdims=keepdims)
+        return x
+    product = _prod(flatten(x), axis=0)
+    return reshape(product, (1,) * len(shape)) if keepdims else product
+
+
+# --- means -----------------------------------------------------------------------------------
 
 
 def _number_reduced(x: Any, axis: Axis) -> int:
     """How many elements go into one element of the result."""
     shape = shape_of(x)
-    return product_of(shape[a] for a in _axes(shape, axis))
+    return product_of(shape[a] for a in from_the_front(shape, axis))
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The mean of the elements along some axes, or of all."""
+    """The mean of the elements along some axes, or of all; NaN of none.
+
+    That of integers and booleans is a float64, as a quotient of integers is.
+    """
     return sum(x, axis=axis, keepdims=keepdims) / _number_reduced(x, axis)
 
 
 def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
-    """The variance along some axes; divides by the number of elements less ``correction``."""
+    """The variance along some axes, or of all elements.
+
+    The sum of squared deviations from the mean, divided by the number of elements less
+    ``correction``: 0 for the variance of a population, 1 for an estimate from a sample. Where that
+    is 0 or less it is NaN, or inf. Integers give float64.
+    """
     deviation = subtract(x, mean(x, axis=axis, keepdims=True))
     squares = sum(deviation * deviation, axis=axis, keepdims=keepdims)
-    return squares / (_number_reduced(x, axis) - correction)
+    return squares / builtins.max(0, _number_reduced(x, axis) - correction)
 
 
 def std(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
-    """The standard deviation along some axes; see ``var``. It counts as flat where it is 0."""
+    """The standard deviation: the root of ``var``. It counts as flat where it is 0.
+
+    There, where all elements are equal, it has a kink, and a gradient of 0 here.
+    """
     variance = var(x, axis=axis, correction=correction, keepdims=keepdims)
     # The root is infinitely steep at 0, and the variance flat: together they would make NaN.
     flat = equal(variance, 0)
     return where(flat, 0.0, sqrt(where(flat, 1.0, variance)))
-
-
-def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The product of the elements along some axes, or of all; also right where some are zero."""
-    shape = shape_of(x)
-    if reason := missing_axis(shape, axis):
-        raise ShapeError(in_full("prod", reason, {"x": x}, {"axis": axis}))
-    axes = _axes(shape, axis)
-    others = [a for a in range(len(shape)) if a not in axes]
-    if not shape:
-        return sum(x, axis=axis)
-    factors = reshape(
-        permute_dims(x, (*axes, *others)),
-        (_number_reduced(x, axis), *(shape[a] for a in others)),
-    )
-    # Halves are multiplied until one is left: nothing is divided by, so zeros do no harm.
-    while len(factors) > 1:
-        half = len(factors) // 2
-        rest = factors[2 * half :]
-        factors = factors[:half] * factors[half : 2 * half]
-        if len(rest):
-            factors = concat((factors, rest), axis=0)
-    product = factors[0] if len(factors) else sum(factors, axis=0) + 1
-    if not keepdims:
-        return product
-    return reshape(product, tuple(1 if a in axes else n for a, n in enumerate(shape)))

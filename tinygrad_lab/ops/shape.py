@@ -6,28 +6,36 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.backward import Cotangents
-from tinygrad_lab.errors import ShapeError
+from tinygrad_lab.errors import ArgumentError, ShapeError
+from tinygrad_lab.ops.axes import known_axes, known_axis, known_shape
 from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
 from tinygrad_lab.ops.op import op
 
 
-def _other_size(x: Any, *, shape: Any) -> str | None:
+def _other_size(x: Any, *, shape: Any, copy: bool | None) -> str | None:
     """Why x cannot be reshaped."""
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     if sizes.count(-1) > 1:
         return f"expected a shape with at most one -1, got {sizes}."
     known = prod(size for size in sizes if size != -1)
+    if copy is False and known == prod(shape_of(x)):
+        return f"x is not laid out so that it could be seen as {sizes} without a copy: copy=None."
     what = f"is laid out in multiples of {known}" if -1 in sizes else f"has {known}"
     return f"expected a shape for the {prod(shape_of(x))} elements of x, got {sizes}, which {what}."
 
 
 reshape = op(
     "reshape",
-    forward=lambda xp, x, *, shape: xp.reshape(x, shape),
+    forward=lambda xp, x, *, shape, copy=None: xp.reshape(x, shape, copy=copy),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
     check=_other_size,
-    doc="x with the same elements in another shape; one size may be -1, for what is left.",
+    doc="""x with the same elements in another shape; one size may be -1, for what is left.
+
+    ``copy=True`` puts them into new memory, False refuses to, None does it where it must.
+    """,
 )
 
 broadcast_to = op(
@@ -59,6 +67,43 @@ permute_dims = op(
     doc="x with its axes in another order: axis i of the result is axis ``axes[i]`` of x.",
 )
 
+
+def moveaxis(x: Any, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Any:
+    """x with some axes moved to other places; the rest keep their order.
+
+    Raises:
+        ShapeError: for an axis that x does not have, or where not every axis has a place.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.moveaxis(tg.zeros_like(tg.tensor([[[1.0], [2.0]]])), 0, -1).shape
+        (2, 1, 1)
+    """
+    moved = known_axes("moveaxis", x, source)
+    places = known_axes("moveaxis", x, destination)
+    if len(moved) != len(places):
+        reason = f"expected a place for each axis that moves, got {source} to {destination}."
+        raise ShapeError(in_full("moveaxis", reason, {"x": x}, {}))
+    staying = iter(a for a in range(len(shape_of(x))) if a not in moved)
+    arriving = dict(zip(places, moved, strict=True))
+    axes = tuple(
+        arriving[place] if place in arriving else next(staying) for place in range(len(shape_of(x)))
+    )
+    return permute_dims(x, axes=axes)
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """x with two axes in each other's places.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+    """
+    one, other = known_axis("swapaxes", x, axis1), known_axis("swapaxes", x, axis2)
+    axes = list(range(len(shape_of(x))))
+    axes[one], axes[other] = other, one
+    return permute_dims(x, axes=tuple(axes))
+
+
 matrix_transpose = op(
     "matrix_transpose",
     "ᵀ",
@@ -73,8 +118,10 @@ expand_dims = op(
     "expand_dims",
     forward=lambda xp, x, *, axis=0: xp.expand_dims(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
-    check=lambda x, *, axis: missing_axis(shape_of(x), axis, added=1),
-    doc="x with a new axis of size 1.",
+    check=lambda x, *, axis: missing_axis(
+        shape_of(x), axis, added=len(axis) if isinstance(axis, tuple) else 1
+    ),
+    doc="x with a new axis of size 1 (or several); ``axis`` is its place in the result.",
 )
 
 squeeze = op(
@@ -93,7 +140,7 @@ flip = op(
     forward=lambda xp, x, *, axis=None: xp.flip(x, axis=axis),
     vjp={"x": lambda xp, g, axis: xp.flip(g, axis=axis)},
     check=lambda x, *, axis: missing_axis(shape_of(x), axis),
-    doc="x with the order of its elements reversed along an axis.",
+    doc="x with the order of its elements reversed along an axis, several, or all (None).",
 )
 
 
@@ -173,3 +220,71 @@ def flatten(x: Any, start_dim: int = 0) -> Any:
         raise ShapeError(f"flatten: a tensor of shape {shape} has no axis {start_dim}.")
     # Not -1, which leaves open how long rows are where there are none.
     return reshape(x, shape=(*shape[:start_dim], prod(shape[start_dim:])))
+
+
+# --- several at once ---------------------------------------------------------------------------
+
+
+def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+    """Tensors, each broadcast to the shape that all of them have together.
+
+    Raises:
+        ShapeError: if there is no such shape.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x, y = tg.broadcast_arrays(tg.tensor([[1.0], [2.0]]), tg.tensor([3.0, 4.0]))
+        >>> x.tolist(), y.tolist()
+        ([[1.0, 1.0], [2.0, 2.0]], [[3.0, 4.0], [3.0, 4.0]])
+    """
+    shapes = [known_shape("broadcast_arrays", x) for x in arrays]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        reason = (
+            f"shapes {' and '.join(map(str, shapes))} do not broadcast: compared from the right, "
+            "sizes must be equal or 1."
+        )
+        labelled = {f"arrays[{position}]": x for position, x in enumerate(arrays)}
+        raise ShapeError(in_full("broadcast_arrays", reason, labelled, {})) from None
+    return tuple(broadcast_to(x, shape=shape) for x in arrays)
+
+
+def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+    """The coordinates of all points of a grid, from those along each of its axes.
+
+    Args:
+        arrays: vectors (or single numbers): the coordinates along each axis.
+        indexing: ``"ij"`` makes the first vector vary along axis 0, as matrices are indexed;
+            ``"xy"`` along axis 1, as pictures are.
+
+    Returns:
+        One array for each vector, all of one shape.
+
+    Raises:
+        ShapeError: for what is no vector.
+        ArgumentError: for another ``indexing``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x, y = tg.meshgrid(tg.tensor([1, 2, 3]), tg.tensor([10, 20]))
+        >>> x.tolist(), y.tolist()
+        ([[1, 2, 3], [1, 2, 3]], [[10, 10, 10], [20, 20, 20]])
+    """
+    labelled = {f"arrays[{position}]": x for position, x in enumerate(arrays)}
+    if indexing not in ("xy", "ij"):
+        reason = f"expected indexing 'xy' or 'ij', got {indexing!r}."
+        raise ArgumentError(in_full("meshgrid", reason, labelled, {}))
+    shapes = [known_shape("meshgrid", x) for x in arrays]
+    if any(len(shape) > 1 for shape in shapes):
+        reason = f"expected vectors, got shapes {' and '.join(map(str, shapes))}."
+        raise ShapeError(in_full("meshgrid", reason, labelled, {}))
+    axes = list(range(len(arrays)))
+    if indexing == "xy":
+        axes[:2] = axes[1::-1]
+    return broadcast_arrays(
+        *(
+            reshape(x, tuple(-1 if axis == a else 1 for a in range(len(arrays))))
+            for x, axis in zip(arrays, axes, strict=True)
+        )
+    )

@@ -17,6 +17,9 @@ __all__ = ["Namer", "attribute_text", "equation", "key_text"]
 Namer = Callable[[GraphNode], str]
 """What a picture calls a node."""
 
+_CHANGES = {"index_set": "=", "index_add": "+="}
+"""Ops that change elements in a copy, with the signs that say how."""
+
 _MOST_INPUTS = 4
 _MOST_CHARACTERS = 32
 
@@ -39,6 +42,9 @@ def equation(node: GraphNode, name: Namer) -> str:
     symbol = node.op.symbol
     if node.op.name == "index":
         return names[0] + key_text(node.attributes.get("key", ()), names[1:])
+    if node.op.name in _CHANGES:
+        place = key_text(node.attributes.get("key", ()), names[2:])
+        return f"{names[0]} with {place} {_CHANGES[node.op.name]} {names[1]}"
     if len(node.inputs) == 2 and not any(c.isalnum() or c in "?[" for c in symbol):
         return _infix(symbol, *names)
     if len(node.inputs) == 1 and (text := _around(symbol, names[0])):

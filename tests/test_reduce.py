@@ -1,0 +1,243 @@
+"""Reductions and cumulative functions: NumPy's values and dtypes, gradients also at kinks."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+import tinygrad_lab as tg
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
+
+from .op_cases import Array, numbers
+
+shapes = npst.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=3)
+
+
+def gradient(function: Callable[[tg.Tensor], tg.Tensor], array: Any) -> Any:
+    x = tg.tensor(array, requires_grad=True)
+    function(x).sum().backward()
+    assert x.grad is not None
+    return x.grad.tolist()
+
+
+class TestReductions:
+    @given(shape=shapes, data=st.data(), keepdims=st.booleans())
+    @pytest.mark.parametrize("name", ["sum", "prod", "any", "all", "count_nonzero"])
+    def test_that_have_a_value_for_no_elements_are_numpys_also_there(
+        self, name: str, shape: tuple[int, ...], data: st.DataObject, keepdims: bool
+    ) -> None:
+        axis = data.draw(
+            st.none() | st.integers(-len(shape), len(shape) - 1) | npst.valid_tuple_axes(len(shape))
+        )
+        array = np.round(numbers(*shape, seed=5), 0)
+        found = getattr(tg, name)(tg.tensor(array), axis=axis, keepdims=keepdims)
+        expected = np.asarray(getattr(np, name)(array, axis=axis, keepdims=keepdims))
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, strict=True)
+
+    @pytest.mark.parametrize("name", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
+    @pytest.mark.parametrize(
+        ("dtype", "expected"),
+        [
+            ("bool", "int64"),
+            ("int8", "int64"),
+            ("int32", "int64"),
+            ("int64", "int64"),
+            ("uint8", "uint64"),
+            ("uint32", "uint64"),
+            ("float32", "float32"),
+            ("float64", "float64"),
+            ("complex64", "complex64"),
+        ],
+    )
+    def test_that_add_and_multiply_widen_small_integers_alone(
+        self, name: str, dtype: str, expected: str
+    ) -> None:
+        array = np.ones(300, dtype)
+        if array.dtype.kind != "c":
+            assert getattr(tg, name)(tg.tensor(array), axis=0).dtype == expected
+        assert getattr(tg, name)(array, axis=0).dtype == expected
+
+    @pytest.mark.parametrize("name", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
+    def test_compute_in_the_dtype_that_is_asked_for(self, name: str) -> None:
+        x = tg.tensor(np.array([1.5, 2.0], np.float32), requires_grad=True)
+        wide = getattr(tg, name)(x, dtype=tg.float64)
+        assert wide.dtype == tg.float64
+        wide.sum().backward()
+        assert x.grad is not None
+        assert x.grad.dtype == tg.float32
+        assert not getattr(tg, name)(x, dtype=tg.int64).requires_grad
+
+    @pytest.mark.parametrize("name", ["mean", "var", "std"])
+    def test_of_integers_that_divide_give_float64_as_division_does(self, name: str) -> None:
+        found = getattr(tg, name)(tg.tensor([1, 2, 4]))
+        assert found.dtype == tg.float64
+        np.testing.assert_allclose(found.item(), getattr(np, name)([1, 2, 4]))
+
+    def test_of_a_scalar_give_the_scalar_and_pass_the_gradient_on(self) -> None:
+        for reduced in (tg.sum, tg.mean, tg.prod, tg.max, tg.min):
+            x = tg.scalar(3.0)
+            y = reduced(x)
+            y.backward()
+            assert x.grad is not None
+            assert (y.item(), x.grad.item()) == (3.0, 1.0)
+        assert tg.var(tg.scalar(3.0)).item() == tg.std(tg.scalar(3.0)).item() == 0.0
+        assert tg.count_nonzero(tg.scalar(3.0)).item() == 1
+        assert type(tg.sum(tg.scalar(3.0) > 1).item()) is int
+        assert tg.argmax(tg.scalar(3.0)).item() == 0
+
+    @pytest.mark.filterwarnings("ignore:.*divide:RuntimeWarning")
+    def test_of_variance_are_nan_without_degrees_of_freedom(self) -> None:
+        for correction in (1, 2):
+            assert np.isnan(tg.var(tg.tensor([2.0]), correction=correction).item())
+
+    def test_of_nan_are_nan(self) -> None:
+        x = tg.tensor([1.0, np.nan, 3.0])
+        for name in ("sum", "prod", "mean", "std", "max", "min"):
+            assert np.isnan(getattr(tg, name)(x).item())
+        assert tg.count_nonzero(x).item() == 3
+
+
+class TestProducts:
+    @given(
+        array=npst.arrays(
+            np.float64,
+            npst.array_shapes(min_dims=2, max_dims=3, max_side=3),
+            elements=st.integers(0, 2).map(float),
+        ),
+        data=st.data(),
+    )
+    def test_along_several_axes_have_the_right_gradient_with_zeros(
+        self, array: Array, data: st.DataObject
+    ) -> None:
+        axes = data.draw(npst.valid_tuple_axes(array.ndim, min_size=1))
+        expected = np.empty_like(array)
+        for place in np.ndindex(array.shape):
+            # A product is linear in each factor.
+            one, none = array.copy(), array.copy()
+            one[place], none[place] = 1.0, 0.0
+            expected[place] = (one.prod(axis=axes) - none.prod(axis=axes)).sum()
+        assert gradient(lambda x: tg.prod(x, axis=axes), array) == expected.tolist()
+
+    def test_of_integers_have_no_gradient(self) -> None:
+        assert not tg.prod(tg.tensor([2, 3])).requires_grad
+        assert tg.prod(tg.tensor([2, 3])).item() == 6
+
+
+class TestCumulative:
+    @given(shape=shapes, data=st.data(), include_initial=st.booleans())
+    @pytest.mark.parametrize("name", ["cumulative_sum", "cumulative_prod"])
+    def test_functions_are_those_of_numpy(
+        self, name: str, shape: tuple[int, ...], data: st.DataObject, include_initial: bool
+    ) -> None:
+        axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+        array = numbers(*shape, seed=3)
+        found = getattr(tg, name)(tg.tensor(array), axis=axis, include_initial=include_initial)
+        expected = getattr(np, name)(array, axis=axis, include_initial=include_initial)
+        np.testing.assert_array_equal(found.numpy(), expected, strict=True)
+
+    @given(
+        array=npst.arrays(np.float64, st.integers(0, 9), elements=st.integers(0, 2).map(float)),
+        include_initial=st.booleans(),
+    )
+    def test_products_have_the_right_gradient_with_zeros(
+        self, array: Array, include_initial: bool
+    ) -> None:
+        expected = []
+        for place in range(array.size):
+            one, none = array.copy(), array.copy()
+            one[place], none[place] = 1.0, 0.0
+            expected.append((np.cumprod(one) - np.cumprod(none)).sum())
+        found = gradient(lambda x: tg.cumulative_prod(x, include_initial=include_initial), array)
+        assert found == expected
+
+    @given(shape=shapes, data=st.data())
+    def test_sums_undo_differences(self, shape: tuple[int, ...], data: st.DataObject) -> None:
+        axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+        x = tg.tensor(numbers(*shape, seed=4))
+        sums = tg.cumulative_sum(x, axis=axis, include_initial=True)
+        np.testing.assert_allclose(tg.diff(sums, axis=axis).numpy(), x.numpy(), atol=1e-12)
+
+    @given(
+        shape=npst.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4),
+        data=st.data(),
+        n=st.integers(0, 3),
+    )
+    def test_differences_are_those_of_numpy(
+        self, shape: tuple[int, ...], data: st.DataObject, n: int
+    ) -> None:
+        axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+        array = numbers(*shape, seed=4)
+        found = tg.diff(tg.tensor(array), axis=axis, n=n)
+        np.testing.assert_array_equal(found.numpy(), np.diff(array, n=n, axis=axis), strict=True)
+
+    def test_differences_of_booleans_say_where_they_differ(self) -> None:
+        assert tg.diff(tg.tensor([True, True, False])).tolist() == [False, True]
+
+    def test_differences_of_unsigned_integers_wrap_as_numpys_do(self) -> None:
+        array = np.array([3, 1], np.uint8)
+        assert tg.diff(tg.tensor(array)).tolist() == np.diff(array).tolist()
+
+
+class TestKinks:
+    def test_the_standard_deviation_is_flat_where_all_elements_are_equal(self) -> None:
+        assert gradient(tg.std, [2.0, 2.0]) == [0.0, 0.0]
+        assert gradient(lambda x: tg.std(x, correction=1), [2.0, 2.0, 2.0]) == [0.0] * 3
+
+    @pytest.mark.parametrize("largest", [tg.max, tg.min])
+    def test_ties_of_all_elements_share_evenly_also_along_several_axes(
+        self, largest: Callable[..., tg.Tensor]
+    ) -> None:
+        x = np.ones((2, 1, 2))
+        assert gradient(lambda x: largest(x, axis=(0, 2)), x) == [[[0.25] * 2]] * 2
+        assert gradient(largest, x) == [[[0.25] * 2]] * 2
+
+    @pytest.mark.parametrize("position", [tg.argmax, tg.argmin])
+    def test_the_first_of_equal_elements_is_found(self, position: Callable[..., tg.Tensor]) -> None:
+        assert position(tg.tensor([2.0, 2.0])).item() == 0
+
+
+X = tg.tensor(np.ones((2, 3)), name="x")
+MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: tg.sum(X, axis=(0, -2)), ShapeError, "sum: expected each axis once.*(0, -2)"),
+    (lambda: tg.sum(X, axis=[0]), ArgumentTypeError, "sum: expected an axis as an integer.*[0]"),
+    (lambda: tg.prod(X, axis=1.5), ArgumentTypeError, "prod: expected an axis.*1.5"),
+    (lambda: tg.argmax(X, axis=(0, 1)), ArgumentTypeError, "argmax: expected one axis.*(0, 1)"),
+    (lambda: tg.argmin(X[:0], axis=0), ShapeError, "argmin: expected one element or more"),
+    (lambda: tg.cumulative_sum(X), ShapeError, "cumulative_sum: expected an axis.*axis=0"),
+    (lambda: tg.cumulative_sum(X, axis=2), ShapeError, "cumulative_sum.*no axis 2"),
+    (lambda: tg.cumulative_prod(tg.scalar(1.0)), ShapeError, "cumulative_prod.*tg.tensor"),
+    (lambda: tg.diff(X, axis=2), ShapeError, "diff.*no axis 2"),
+    (lambda: tg.diff(X, n=-1), ArgumentError, "diff: .*n=-1"),
+    (lambda: tg.diff([1.0]), ArgumentTypeError, "diff: .*list.*tg.tensor"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "says"), MISTAKES)
+def test_mistakes_are_explained(call: Callable[[], Any], kind: type[Exception], says: str) -> None:
+    parts = [re.escape(part) for part in says.split(".*")]
+    with pytest.raises(kind, match="(?s)" + ".*".join(parts) + r".*test_reduce\.py"):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tg.sum(X, axis=2),
+        lambda: tg.prod(X, axis=2),
+        lambda: tg.expand_dims(X, axis=4),
+        lambda: tg.sort(X, axis=-3),
+        lambda: tg.concat([X, X], axis=5),
+    ],
+)
+def test_an_axis_that_there_is_not_is_wrong_as_a_value_and_as_an_index(
+    call: Callable[[], Any],
+) -> None:
+    with pytest.raises(AxisError) as caught:
+        call()
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, IndexError)

@@ -1,0 +1,286 @@
+"""Ops that repeat, pad and shift elements, or drop those beside a diagonal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinygrad_lab.ops.at import index_set
+from tinygrad_lab.ops.axes import along, known_axis, known_shape
+from tinygrad_lab.ops.explain import in_full, is_integer, missing_axis, shape_of
+from tinygrad_lab.ops.index import beside, getitem, take
+from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.shape import broadcast_to, expand_dims, flatten, reshape
+
+
+def _back(shift: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    return tuple(-one for one in shift) if isinstance(shift, tuple) else -shift
+
+
+roll = op(
+    "roll",
+    forward=lambda xp, x, *, shift, axis=None: xp.roll(x, shift, axis=axis),
+    vjp={"x": lambda xp, g, shift, axis: xp.roll(g, shift=_back(shift), axis=axis)},
+    check=lambda x, *, shift, axis: (
+        missing_axis(shape_of(x), axis)
+        or f"expected one shift, or one for each axis, got shift={shift} for axis={axis}."
+    ),
+    doc="""x with its elements shifted along an axis; what leaves at the end comes in at the start.
+
+    Args:
+        x: the elements.
+        shift: by how many places; negative towards the start.
+        axis: the axis; with None the flattened elements are shifted. With tuples of shifts and
+            axes, each axis by its own.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.roll(tg.tensor([1.0, 2.0, 3.0]), 1)
+        tensor([3., 1., 2.])
+    """,
+)
+
+
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Any, ...]:
+    """x in pieces, one behind the other along an axis.
+
+    Args:
+        x: what to split.
+        indices_or_sections: how many pieces, all of one size; or the positions where a new piece
+            begins.
+        axis: the axis to split.
+
+    Raises:
+        ShapeError: for an axis that x does not have, or a size that cannot be divided so.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.split(tg.tensor([1.0, 2.0, 3.0]), [1])
+        (tensor([1.]), tensor([2., 3.]))
+    """
+    place = known_axis("split", x, axis)
+    size = shape_of(x)[place]
+    if isinstance(indices_or_sections, list | tuple):
+        starts = [0, *indices_or_sections]
+        stops = [*indices_or_sections, None]
+    else:
+        count = indices_or_sections
+        if not is_integer(count) or count < 1 or size % count:
+            reason = (
+                f"expected a number of pieces that divides the {size} elements of axis {axis}, got "
+                f"{count}; tg.split(x, [i, j]) begins pieces at i and j."
+            )
+            raise ShapeError(in_full("split", reason, {"x": x}, {"axis": axis}))
+        starts = [i * (size // count) for i in range(count)]
+        stops = [start + size // count for start in starts]
+    return tuple(
+        getitem(x, along(place, slice(start, stop)))
+        for start, stop in zip(starts, stops, strict=True)
+    )
+
+
+# --- repeating -----------------------------------------------------------------------------------
+
+
+_repeated_positions = op(
+    "repeated_positions",
+    # Position i as often as the element at i is repeated.
+    forward=lambda xp, positions, repeats: xp.repeat(positions, repeats),
+)
+
+
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """x with each element repeated; gradients of the copies add up.
+
+    Args:
+        x: the elements.
+        repeats: how often: an integer, or one for each position along the axis.
+        axis: the axis to repeat along; with None the elements of the flattened x are repeated.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+        ShapeError: for a wrong number of ``repeats``.
+        ArgumentError: for a number below 0.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.repeat(tg.tensor([1.0, 2.0]), 2), tg.repeat(tg.tensor([1.0, 2.0]), tg.tensor([1, 2]))
+        (tensor([1., 1., 2., 2.]), tensor([1., 2., 2.]))
+    """
+    known_shape("repeat", x)
+    if axis is None:
+        x, axis = flatten(x), 0
+    place = known_axis("repeat", x, axis)
+    *before, count = shape_of(x)[: place + 1]
+    behind = shape_of(x)[place + 1 :]
+    repeats = _known_repeats(x, repeats, count)
+    if not is_integer(repeats):
+        positions = _repeated_positions(beside(x, np.arange(count)), repeats)
+        return take(x, positions, axis=place)
+    copies = broadcast_to(expand_dims(x, axis=place + 1), shape=(*before, count, repeats, *behind))
+    return reshape(copies, (*before, count * repeats, *behind))
+
+
+def _known_repeats(x: Any, repeats: Any, count: int) -> Any:
+    """How often to repeat each element: one integer for all, or an array of one for each."""
+    if isinstance(repeats, list | tuple):
+        repeats = np.asarray(repeats)
+    numbers = np.asarray(repeats.tolist() if hasattr(repeats, "tolist") else repeats)
+    labelled = {"x": x, "repeats": repeats}
+    if numbers.dtype.kind not in "iu":
+        reason = "expected integers: how often to repeat."
+        raise ArgumentTypeError(in_full("repeat", reason, labelled, {}))
+    if (numbers < 0).any():
+        reason = f"expected to repeat elements 0 times or more, got {numbers.min()}."
+        raise ArgumentError(in_full("repeat", reason, labelled, {}))
+    if numbers.size == 1:
+        return int(numbers.item())
+    if numbers.shape != (count,):
+        reason = f"expected one number, or one for each of {count} elements, got {numbers.shape}."
+        raise ShapeError(in_full("repeat", reason, labelled, {}))
+    return repeats
+
+
+def tile(x: Any, repetitions: int | Sequence[int]) -> Any:
+    """x laid side by side with itself along each axis; gradients of the copies add up.
+
+    Args:
+        x: the tile.
+        repetitions: how many tiles along each axis. Of ``repetitions`` and of the shape of x, the
+            shorter is filled up with ones from the left.
+
+    Raises:
+        ArgumentError: for a number below 0.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.tile(tg.tensor([1.0, 2.0]), (2, 2)).tolist()
+        [[1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 1.0, 2.0]]
+    """
+    shape = known_shape("tile", x)
+    counts = tuple(repetitions) if isinstance(repetitions, list | tuple) else (repetitions,)
+    if not all(is_integer(count) and count >= 0 for count in counts):
+        reason = f"expected integers of 0 or more as repetitions, got {repetitions}."
+        raise ArgumentError(in_full("tile", reason, {"x": x}, {}))
+    ndim = max(len(shape), len(counts))
+    shape = (1,) * (ndim - len(shape)) + shape
+    counts = (1,) * (ndim - len(counts)) + counts
+    # Each axis of the result is two: which tile, and which place in it.
+    apart = reshape(x, tuple(size for n in shape for size in (1, n)))
+    side_by_side = tuple(size for both in zip(counts, shape, strict=True) for size in both)
+    tiles = broadcast_to(apart, shape=side_by_side)
+    return reshape(tiles, tuple(count * n for count, n in zip(counts, shape, strict=True)))
+
+
+# --- padding -------------------------------------------------------------------------------------
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
+    """x with elements put around it; the gradient of a copy goes to what it is a copy of.
+
+    Args:
+        x: what to pad.
+        pad_width: how many elements to put ``(before, after)``, for each axis; or one such pair,
+            or one number, for all axes.
+        mode: what they are. ``"constant"``: ``constant_values``; ``"edge"``: the outermost
+            element; ``"reflect"`` and ``"symmetric"``: the mirror image, without or with the
+            outermost element; ``"wrap"``: the other end.
+        constant_values: a number, or a tensor without axes.
+
+    Raises:
+        ArgumentError: for another mode, or widths that do not fit.
+        DTypeError: for a constant that the dtype of x cannot hold.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.pad(tg.tensor([1.0, 2.0]), (1, 2)), tg.pad(tg.tensor([1.0, 2.0]), 1, mode="edge")
+        (tensor([0., 1., 2., 0., 0.]), tensor([1., 1., 2., 2.]))
+    """
+    shape = known_shape("pad", x)
+    widths = _known_widths(x, pad_width)
+    if mode == "constant":
+        return _pad_with(x, widths, constant_values)
+    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+        reason = (
+            f"expected 'constant', 'edge', 'reflect', 'symmetric' or 'wrap' as mode, got {mode!r}."
+        )
+        raise ArgumentError(in_full("pad", reason, {"x": x}, {}))
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            if shape[axis] == 0:
+                reason = f"axis {axis} has no elements that could be put around it."
+                raise ArgumentError(in_full("pad", reason, {"x": x}, {"mode": mode}))
+            # Padded positions say which elements the padding is a copy of.
+            copied: Any = np.pad(np.arange(shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
+            x = take(x, beside(x, copied), axis=axis)
+    return x
+
+
+def _known_widths(x: Any, pad_width: Any) -> tuple[tuple[int, int], ...]:
+    """How much to put before and after x along each axis."""
+    ndim = len(shape_of(x))
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width), (ndim, 2))
+    except ValueError:
+        widths = np.asarray(-1)
+    if widths.dtype.kind not in "iu" or (widths < 0).any():
+        reason = (
+            f"expected pairs (before, after) of integers of 0 or more, one for each of {ndim} "
+            f"axes or one for all, got {pad_width!r:.60}."
+        )
+        raise ArgumentError(in_full("pad", reason, {"x": x}, {}))
+    return tuple((int(before), int(after)) for before, after in widths)
+
+
+def _pad_with(x: Any, widths: tuple[tuple[int, int], ...], constant: Any) -> Any:
+    dtype = np.dtype(getattr(x, "dtype", type(x)))
+    if not hasattr(constant, "dtype"):
+        if isinstance(constant, float) and dtype.kind in "iub":
+            reason = f"{dtype} cannot hold {constant}: x.astype(tg.float32)."
+            raise DTypeError(in_full("pad", reason, {"x": x}, {"constant_values": constant}))
+        constant = beside(x, np.asarray(constant, dtype=dtype))
+    sizes = zip(shape_of(x), widths, strict=True)
+    padded = broadcast_to(constant, shape=tuple(b + n + a for n, (b, a) in sizes))
+    inside = tuple(slice(b, b + n) for n, (b, _) in zip(shape_of(x), widths, strict=True))
+    return index_set(padded, x, key=inside)
+
+
+# --- triangles -----------------------------------------------------------------------------------
+
+
+def _of_matrices(name: str) -> Callable[..., Any]:
+    """The namespace's function of that name, for matrices alone."""
+
+    def forward(xp: Any, x: Any, *, k: int = 0) -> Any:
+        if len(shape_of(x)) < 2:
+            raise ShapeError(f"expected a matrix or a stack of them, got shape {shape_of(x)}.")
+        return getattr(xp, name)(x, k=k)
+
+    return forward
+
+
+tril = op(
+    "tril",
+    forward=_of_matrices("tril"),
+    vjp={"x": lambda xp, g, k: xp.tril(g, k=k)},
+    doc="""The lower triangles of matrices: 0 above the diagonal ``k`` places right of the main one.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.tril(tg.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+        [[1.0, 0.0], [3.0, 4.0]]
+    """,
+)
+
+triu = op(
+    "triu",
+    forward=_of_matrices("triu"),
+    vjp={"x": lambda xp, g, k: xp.triu(g, k=k)},
+    doc="The upper triangles of matrices: 0 below the diagonal ``k`` places right of the main one.",
+)
