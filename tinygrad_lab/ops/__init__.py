@@ -4,6 +4,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from tinygrad_lab.errors import GradientError
+from tinygrad_lab.ops.decompositions import (
+    cholesky,
+    eigh,
+    eigvalsh,
+    lower_half,
+    qr,
+    svd,
+    svdvals,
+)
+from tinygrad_lab.ops.einsum import einsum, tensordot
 from tinygrad_lab.ops.elementwise import (
     abs,
     add,
@@ -56,7 +66,25 @@ from tinygrad_lab.ops.elementwise import (
     zeros_like,
 )
 from tinygrad_lab.ops.index import _index, _put, getitem
-from tinygrad_lab.ops.linalg import matmul
+from tinygrad_lab.ops.inverse import (
+    det,
+    inv,
+    matrix_power,
+    matrix_rank,
+    pinv,
+    slogdet,
+    solve,
+)
+from tinygrad_lab.ops.linalg import (
+    cross,
+    diag,
+    diagonal,
+    kron,
+    matmul,
+    outer,
+    trace,
+    vecdot,
+)
 from tinygrad_lab.ops.nn import (
     conv1d,
     cross_entropy,
@@ -67,6 +95,7 @@ from tinygrad_lab.ops.nn import (
     logsumexp,
     softmax,
 )
+from tinygrad_lab.ops.norms import matrix_norm, norm, vector_norm
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import (
     all,
@@ -106,13 +135,21 @@ __all__ = [
     "astype",
     "broadcast_to",
     "ceil",
+    "cholesky",
     "clip",
     "concat",
     "conv1d",
     "cos",
+    "cross",
     "cross_entropy",
+    "det",
+    "diag",
+    "diagonal",
     "divide",
     "dropout",
+    "eigh",
+    "eigvalsh",
+    "einsum",
     "elu",
     "equal",
     "erf",
@@ -128,8 +165,10 @@ __all__ = [
     "greater",
     "greater_equal",
     "gru",
+    "inv",
     "isfinite",
     "isnan",
+    "kron",
     "leaky_relu",
     "less",
     "less_equal",
@@ -141,7 +180,11 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logsumexp",
+    "lower_half",
     "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
     "matrix_transpose",
     "max",
     "maximum",
@@ -150,12 +193,16 @@ __all__ = [
     "minimum",
     "multiply",
     "negative",
+    "norm",
     "not_equal",
     "ones_like",
     "op",
+    "outer",
     "permute_dims",
+    "pinv",
     "pow",
     "prod",
+    "qr",
     "relu",
     "remainder",
     "reshape",
@@ -163,8 +210,10 @@ __all__ = [
     "sign",
     "silu",
     "sin",
+    "slogdet",
     "softmax",
     "softplus",
+    "solve",
     "sqrt",
     "square",
     "squeeze",
@@ -172,10 +221,16 @@ __all__ = [
     "std",
     "subtract",
     "sum",
+    "svd",
+    "svdvals",
     "tanh",
+    "tensordot",
+    "trace",
     "transfer",
     "unstack",
     "var",
+    "vecdot",
+    "vector_norm",
     "where",
     "zeros_like",
 ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
     DTypeError,
     IndexingError,
+    LinAlgError,
     ShapeError,
     TinygradLabError,
 )
@@ -19,7 +22,7 @@ from tinygrad_lab.site import line_of, user_site
 if TYPE_CHECKING:
     from tinygrad_lab.ops.declaration import Op
 
-__all__ = ["describe", "explained", "in_full", "missing_axis", "shape_of"]
+__all__ = ["broadcast", "describe", "explained", "in_full", "missing_axis", "shape_of"]
 
 
 def describe(x: Any) -> str:
@@ -75,7 +78,7 @@ def _reason(
         if missing:
             return f"expected a number or an array for {missing[0]}, got None.", ArgumentTypeError
         shapes = [shape_of(array) for array in arrays]
-        if not _broadcast(shapes):
+        if not broadcast(shapes):
             return (
                 f"shapes {' and '.join(map(str, shapes))} do not broadcast: compared from the "
                 "right, two sizes must be equal or one of them 1.",
@@ -96,6 +99,8 @@ def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[Tinyg
     """The class of this project that says what a built-in error of a forward means."""
     if isinstance(error, IndexError) and not isinstance(error, ValueError):
         return IndexingError
+    if isinstance(error, np.linalg.LinAlgError):
+        return LinAlgError
     if isinstance(error, TypeError):
         # What an op is given besides arrays has one right type, but for a dtype.
         return ArgumentTypeError if set(attributes) - {"dtype"} else DTypeError
@@ -122,7 +127,7 @@ def _is_boolean(array: Any) -> bool:
     return isinstance(array, bool) or getattr(getattr(array, "dtype", None), "kind", "") == "b"
 
 
-def _broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:
+def broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:
     """Whether arrays of these shapes broadcast against each other."""
     longest = max(map(len, shapes), default=0)
     for axis in range(1, longest + 1):
