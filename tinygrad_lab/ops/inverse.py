@@ -17,9 +17,9 @@ import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
-from tinygrad_lab.ops.explain import in_full, shape_of
+from tinygrad_lab.ops.explain import broadcast, in_full, shape_of
 from tinygrad_lab.ops.linalg import matmul
-from tinygrad_lab.ops.matrices import matrices, no_gradient, not_finite, raw, singular, square
+from tinygrad_lab.ops.matrices import matrices, no_gradient, not_finite, singular, square
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, squeeze
 
@@ -84,7 +84,7 @@ _solve = op(
     latex="{a}^{{-1}} {b}",
     check=lambda a, b: (
         singular(a, "a")
-        if a.shape[:-2] == b.shape[:-2]
+        if broadcast((a.shape[:-2], b.shape[:-2]))
         else f"the stacks of matrices, {a.shape[:-2]} and {b.shape[:-2]}, do not broadcast."
     ),
 )
@@ -173,7 +173,7 @@ def _through_slogdet(xp: Any, g: Any, x: Any) -> Any:
     try:
         inverse = xp.inv(x)
     except np.linalg.LinAlgError:
-        reason = f"{singular(raw(x))} log(0) is infinitely steep."
+        reason = "a matrix is singular, and the logarithm infinitely steep at 0."
         raise no_gradient("slogdet", reason, x) from None
     return _each(xp, g_logarithm) * xp.matrix_transpose(inverse)
 

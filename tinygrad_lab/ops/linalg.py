@@ -161,6 +161,8 @@ def kron(x: Any, y: Any) -> Any:
     The sizes of the result are the products of those of x and y, axis by axis from the right.
     """
     left, right = shape_of(x), shape_of(y)
+    if not (left and right):
+        return multiply(x, y)
     axes = max(len(left), len(right))
     left, right = (1,) * (axes - len(left)) + left, (1,) * (axes - len(right)) + right
     # Axis by axis an axis of x with one of y behind it, which are joined in the end.

@@ -127,7 +127,7 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
 
     With one axis, or for a tensor of one axis, it is ``vector_norm``; with two axes, or for a
     matrix and an ``ord``, it is ``matrix_norm``; with neither it is the length of all elements.
-    The gradient at 0 is 0.
+    The gradient of a length at 0 is 0.
 
     Raises:
         ShapeError: if x has other axes than that.
