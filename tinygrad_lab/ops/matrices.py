@@ -109,7 +109,7 @@ def some_are_zero(numbers: Any) -> bool:
     return _some_vanish(numbers, numbers)
 
 
-_ROUNDINGS = 16
+_ROUNDINGS = 32
 """By how many roundings of the largest one LAPACK's eigenvalues and singular values may be off."""
 
 
