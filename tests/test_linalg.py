@@ -17,7 +17,13 @@ from hypothesis import strategies as st
 import tinygrad_lab as tg
 from tinygrad_lab import errors
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
 from tinygrad_lab.ops.declaration import table
 
 from .op_cases import Array, Case, finite_differences, numbers, weighted, weights_of
@@ -578,6 +584,7 @@ class TestArrayAPI:
 W = tg.tensor(np.arange(6.0).reshape(2, 3), name="weights")
 SINGULAR = tg.tensor([[1.0, 2.0], [2.0, 4.0]], name="singular")
 STACK = tg.tensor(np.stack([np.eye(2), np.ones((2, 2))]), name="stack")
+HALVES = tg.tensor(np.eye(2, dtype=np.float16), name="halves")
 NAN = tg.tensor([[math.nan, 1.0], [1.0, 1.0]], name="broken")
 V = tg.tensor([1.0, 2.0], name="vector")
 
@@ -598,6 +605,12 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: tg.diag(STACK), ShapeError, ["diag", "tg.diagonal", "stack"]),
     (lambda: tg.inv(tg.scalar(2.0)), ShapeError, ["inv", "Python number"]),
     (lambda: tg.inv([[1.0]]), ArgumentTypeError, ["inv", "list", "tg.tensor"]),
+    (lambda: tg.qr([[1.0]]), ArgumentTypeError, ["qr", "list", "tg.tensor"]),
+    (lambda: tg.solve([[1.0]], V), ArgumentTypeError, ["solve", "list", "tg.tensor"]),
+    (lambda: tg.outer([1.0], V), ArgumentTypeError, ["outer", "list", "tg.tensor"]),
+    (lambda: tg.diag([1.0]), ArgumentTypeError, ["diag", "list", "tg.tensor"]),
+    (lambda: tg.norm([1.0], ord=1), ArgumentTypeError, ["norm", "list", "tg.tensor"]),
+    (lambda: tg.inv(HALVES), DTypeError, ["inv", "float16", "astype"]),
     (lambda: tg.inv(SINGULAR), errors.LinAlgError, ["inv", "x is singular", "tg.pinv", "(2, 2)"]),
     (lambda: tg.inv(STACK), errors.LinAlgError, ["x[1] is singular", "stack"]),
     (lambda: tg.solve(SINGULAR, V), errors.LinAlgError, ["solve", "a is singular", "singular"]),

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
-from tinygrad_lab.ops.explain import in_full, shape_of
+from tinygrad_lab.ops.explain import in_full, shape_of, shapes_of
 from tinygrad_lab.ops.index import getitem
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.matrices import (
@@ -54,7 +54,7 @@ def _symmetric(xp: Any, x: Any) -> Any:
 
 
 def _through_cholesky(xp: Any, g: Any, out: Any) -> Any:
-    """The symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹ (Murray, equation 10)."""
+    """The symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹ (Murray)."""
     transposed = xp.matrix_transpose(out)
     half = xp.solve(transposed, xp.lower_half(xp.matmul(transposed, g)))
     return _symmetric(xp, xp.solve(transposed, xp.matrix_transpose(half)))
@@ -123,7 +123,7 @@ def _on_diagonal(x: Any) -> Any:
 
 _qr = op(
     "qr",
-    forward=lambda xp, x, *, mode: tuple(xp.qr(x, mode=mode)),
+    forward=lambda xp, x, *, mode: tuple(xp.qr(matrices(x), mode=mode)),
     vjp={"x": _through_qr},
     several_outputs=True,
     check=not_finite,
@@ -145,13 +145,14 @@ def qr(x: Any, mode: str = "reduced") -> QRResult:
         ShapeError: if x holds no matrices.
         GradientError: from ``backward``, where no gradient exists.
     """
-    if len(shape_of(x)) < 2:
-        reason = f"expected a matrix or a stack of matrices, got shape {shape_of(x)}."
+    (shape,) = shapes_of("qr", x=x)
+    if len(shape) < 2:
+        reason = f"expected a matrix or a stack of matrices, got shape {shape}."
         raise ShapeError(in_full("qr", reason, {"x": x}, {}))
     if mode not in ("reduced", "complete"):
         reason = f"expected mode 'reduced' or 'complete', got {mode!r}."
         raise ArgumentError(in_full("qr", reason, {"x": x}, {}))
-    rows, columns = shape_of(x)[-2:]
+    rows, columns = shape[-2:]
     if rows >= columns:
         return QRResult(*_qr(x, mode=mode))
     # A wide matrix: its first columns are decomposed, the others are combinations of theirs.
@@ -256,7 +257,7 @@ class SVDResult(NamedTuple):
 
 
 def _through_svd(xp: Any, g: Any, x: Any, full_matrices: bool) -> Any:
-    """The sum of what goes through U, S and V (Townsend, section 3)."""
+    """The sum of what goes through U, S and V (Townsend)."""
     g_u, g_s, g_vh = g
     u, s, vh = xp.svd(x, full_matrices=False)
     parts = []

@@ -22,7 +22,7 @@ import numpy as np
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError, TinygradLabError
 from tinygrad_lab.ops.elementwise import multiply
-from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
+from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.ops.linalg import diagonal, matmul, vecdot
 from tinygrad_lab.ops.reduce import sum
 from tinygrad_lab.ops.shape import permute_dims, reshape, squeeze
@@ -314,7 +314,7 @@ def tensordot(x: Any, y: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 
         >>> tg.tensordot(tg.tensor([[1.0, 2.0]]), tg.tensor([[3.0], [4.0]]), axes=1)
         tensor([[11.]])
     """
-    left, right = shape_of(x), shape_of(y)
+    left, right = shapes_of("tensordot", x=x, y=y)
     try:
         of_x, of_y = _paired_axes(left, right, axes)
     except TinygradLabError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -22,7 +22,15 @@ from tinygrad_lab.site import line_of, user_site
 if TYPE_CHECKING:
     from tinygrad_lab.ops.declaration import Op
 
-__all__ = ["broadcast", "describe", "explained", "in_full", "missing_axis", "shape_of"]
+__all__ = [
+    "broadcast",
+    "describe",
+    "explained",
+    "in_full",
+    "missing_axis",
+    "shape_of",
+    "shapes_of",
+]
 
 
 def describe(x: Any) -> str:
@@ -111,6 +119,20 @@ def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[Tinyg
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array or a Tensor; that of a number is ``()``."""
     return tuple(getattr(x, "shape", ()))
+
+
+def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:
+    """The shapes of the inputs of a function that is composed of ops.
+
+    Raises:
+        ArgumentTypeError: for an input that is no Tensor, number or array.
+    """
+    for x in inputs.values():
+        try:
+            namespace_of([x])
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(in_full(name, str(error), inputs, {})) from None
+    return [shape_of(x) for x in inputs.values()]
 
 
 def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
-from tinygrad_lab.ops.explain import broadcast, in_full, shape_of
+from tinygrad_lab.ops.explain import broadcast, in_full, shape_of, shapes_of
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.matrices import matrices, no_gradient, not_finite, singular, square
 from tinygrad_lab.ops.op import op
@@ -68,7 +68,7 @@ def _unfit_equations(a: Any, b: Any) -> str | None:
 def _solved(xp: Any, a: Any, b: Any) -> Any:
     if reason := _unfit_equations(a, b):
         raise ShapeError(reason)
-    return xp.solve(a, b)
+    return xp.solve(square(a), matrices(b))
 
 
 def _through_solve(xp: Any, g: Any, a: Any, out: Any) -> tuple[Any, Any]:
@@ -102,7 +102,8 @@ def solve(a: Any, b: Any) -> Any:
         >>> tg.solve(tg.tensor([[2.0, 0.0], [0.0, 4.0]]), tg.tensor([1.0, 1.0]))
         tensor([0.5 , 0.25])
     """
-    if len(shape_of(b)) != 1:
+    _, right = shapes_of("solve", a=a, b=b)
+    if len(right) != 1:
         return _solve(a, b)
     if reason := _unfit_equations(a, b):
         # Said here, of the tensors as the user gave them.
@@ -210,7 +211,7 @@ def matrix_power(x: Any, n: int) -> Any:
         ShapeError: if the matrices are not square.
         LinAlgError: for n < 0, if a matrix is singular.
     """
-    shape, told = shape_of(x), ({"x": x}, {"n": n})
+    (shape,), told = shapes_of("matrix_power", x=x), ({"x": x}, {"n": n})
     if len(shape) < 2 or shape[-1] != shape[-2]:
         reason = f"expected square matrices (..., n, n), got shape {shape}."
         raise ShapeError(in_full("matrix_power", reason, *told))

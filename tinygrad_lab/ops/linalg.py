@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.elementwise import astype, multiply, subtract
-from tinygrad_lab.ops.explain import broadcast, in_full, missing_axis, shape_of
+from tinygrad_lab.ops.explain import broadcast, in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.ops.index import _put, getitem
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import sum
@@ -91,7 +91,7 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Any:
         >>> tg.vecdot(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([10.0, 1.0]))
         tensor([12., 34.])
     """
-    left, right = shape_of(x), shape_of(y)
+    left, right = shapes_of("vecdot", x=x, y=y)
     if reason := _unfit_vectors(left, right, axis):
         raise ShapeError(in_full("vecdot", reason, {"x": x, "y": y}, {"axis": axis}))
     axis = axis if axis < 0 else axis - len(left)
@@ -123,10 +123,11 @@ def outer(x: Any, y: Any) -> Any:
     Raises:
         ShapeError: for anything but two vectors.
     """
-    if not len(shape_of(x)) == len(shape_of(y)) == 1:
+    left, right = shapes_of("outer", x=x, y=y)
+    if not len(left) == len(right) == 1:
         reason = (
-            f"expected two vectors, got shapes {shape_of(x)} and {shape_of(y)}: "
-            "tg.flatten(x) makes a vector of a tensor."
+            f"expected two vectors, got shapes {left} and {right}: tg.flatten(x) makes a vector of "
+            "a tensor."
         )
         raise ShapeError(in_full("outer", reason, {"x": x, "y": y}, {}))
     return multiply(expand_dims(x, axis=1), y)
@@ -143,7 +144,7 @@ def cross(x: Any, y: Any, axis: int = -1) -> Any:
         >>> tg.cross(tg.tensor([1.0, 0.0, 0.0]), tg.tensor([0.0, 1.0, 0.0]))
         tensor([0., 0., 1.])
     """
-    for shape in (shape_of(x), shape_of(y)):
+    for shape in shapes_of("cross", x=x, y=y):
         reason = missing_axis(shape, axis)
         if reason is None and shape[axis] != 3:
             reason = f"expected three elements along axis {axis}, got shape {shape}."
@@ -160,7 +161,7 @@ def kron(x: Any, y: Any) -> Any:
 
     The sizes of the result are the products of those of x and y, axis by axis from the right.
     """
-    left, right = shape_of(x), shape_of(y)
+    left, right = shapes_of("kron", x=x, y=y)
     if not (left and right):
         return multiply(x, y)
     axes = max(len(left), len(right))
@@ -186,10 +187,11 @@ def diagonal(x: Any, offset: int = 0) -> Any:
         >>> tg.diagonal(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
         tensor([1., 4.])
     """
-    if len(shape_of(x)) < 2:
-        reason = f"expected a matrix or a stack of matrices, got shape {shape_of(x)}."
+    (shape,) = shapes_of("diagonal", x=x)
+    if len(shape) < 2:
+        reason = f"expected a matrix or a stack of matrices, got shape {shape}."
         raise ShapeError(in_full("diagonal", reason, {"x": x}, {"offset": offset}))
-    *stack, rows, columns = shape_of(x)
+    *stack, rows, columns = shape
     flat = reshape(x, (*stack, rows * columns))
     return getitem(flat, (..., _along_diagonal(rows, columns, offset)))
 
@@ -214,7 +216,7 @@ def diag(x: Any, offset: int = 0) -> Any:
         tensor([[1., 0.],
                 [0., 2.]])
     """
-    shape = shape_of(x)
+    (shape,) = shapes_of("diag", x=x)
     if len(shape) == 2:
         return diagonal(x, offset=offset)
     if len(shape) != 1:

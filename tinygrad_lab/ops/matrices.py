@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.errors import GradientError, ShapeError
+from tinygrad_lab.errors import DTypeError, GradientError, ShapeError
 from tinygrad_lab.ops.explain import in_full, shape_of
 
 __all__ = [
@@ -31,9 +31,12 @@ def matrices(x: Any) -> Any:
 
     Raises:
         ShapeError: if it does not.
+        DTypeError: if its numbers are of a type that LAPACK does not know.
     """
     if len(shape_of(x)) < 2:
         raise ShapeError(f"expected a matrix or a stack of matrices, got shape {shape_of(x)}.")
+    if str(x.dtype).endswith("float16"):
+        raise DTypeError(f"expected float32 or float64, got {x.dtype}: x.astype(tg.float32).")
     return x
 
 
@@ -42,19 +45,20 @@ def square(x: Any) -> Any:
 
     Raises:
         ShapeError: if it does not.
+        DTypeError: if its numbers are of a type that LAPACK does not know.
     """
     if len(shape_of(x)) < 2 or shape_of(x)[-1] != shape_of(x)[-2]:
         raise ShapeError(f"expected square matrices (..., n, n), got shape {shape_of(x)}.")
-    return x
+    return matrices(x)
 
 
 # --- why a forward failed ------------------------------------------------------------------------
 
 
 def _first(marked: Any, name: str) -> str:
-    """Which matrix of a stack is the first that is marked; "x" if it is one alone."""
-    place = [str(i) for i in np.argwhere(marked)[0]]
-    return f"{name}[{', '.join(place)}]" if place else name
+    """Which matrix of a stack is the first that is marked; the name alone of one matrix."""
+    place = next(map(tuple, np.argwhere(marked)), ())
+    return f"{name}[{', '.join(map(str, place))}]" if place else name
 
 
 def singular(x: Any, name: str = "x") -> str:

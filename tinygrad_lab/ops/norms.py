@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.decompositions import svdvals
 from tinygrad_lab.ops.elementwise import abs, astype, equal, not_equal, pow, where
-from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
+from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import Axis, _no_such_axis, _with_axes, max, min, sum
 from tinygrad_lab.ops.shape import expand_dims, permute_dims
@@ -104,8 +104,9 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str = "fro") -> Any
         >>> tg.matrix_norm(tg.tensor([[3.0, 0.0], [0.0, 4.0]]), ord="nuc")
         tensor(7.)
     """
-    if len(shape_of(x)) < 2:
-        reason = f"expected a matrix or a stack of matrices, got shape {shape_of(x)}."
+    (shape,) = shapes_of("matrix_norm", x=x)
+    if len(shape) < 2:
+        reason = f"expected a matrix or a stack of matrices, got shape {shape}."
         raise ShapeError(in_full("matrix_norm", reason, {"x": x}, {"ord": ord}))
     if ord == "fro":
         return _length(x, axis=(-2, -1), keepdims=keepdims)
@@ -141,9 +142,10 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
     """
     if ord is None:
         return vector_norm(x, axis=axis, keepdims=keepdims)
-    count = len(shape_of(x))
+    (shape,) = shapes_of("norm", x=x)
+    count = len(shape)
     axes = tuple(range(count)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if reason := missing_axis(shape_of(x), axes):
+    if reason := missing_axis(shape, axes):
         raise ShapeError(in_full("norm", reason, {"x": x}, {"ord": ord, "axis": axis}))
     if len(axes) not in (1, 2):
         reason = f"expected one axis (of a vector) or two (of a matrix), got {len(axes)}."
