@@ -222,6 +222,13 @@ class TestValues:
         found = tg.vector_norm(tg.tensor(x), axis=axis, ord=ord, keepdims=keepdims)
         same(found, np.linalg.vector_norm(x, axis=axis, ord=ord, keepdims=keepdims))
 
+    def test_of_norms_of_complex_numbers_are_those_of_numpy(self) -> None:
+        x = numbers(2, 3) + 1j * numbers(2, 3, seed=1)
+        for ord in (1, 2, 3, math.inf):
+            same(tg.vector_norm(x, ord=ord), np.linalg.vector_norm(x, ord=ord))
+        for name in ("fro", "nuc"):
+            same(tg.matrix_norm(x, ord=name), np.linalg.matrix_norm(x, ord=name))
+
     @pytest.mark.parametrize("ord", ["fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf])
     @pytest.mark.parametrize("keepdims", [False, True])
     def test_of_matrix_norm_are_those_of_numpy(self, ord: Any, keepdims: bool) -> None:

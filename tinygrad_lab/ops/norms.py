@@ -23,8 +23,8 @@ def _direction(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis
 _length = op(
     "vector_norm",
     "‖x‖",
-    forward=lambda xp, x, *, axis=None, keepdims=False: xp.sqrt(
-        xp.sum(x * x, axis=axis, keepdims=keepdims)
+    forward=lambda xp, x, *, axis=None, keepdims=False: xp.vector_norm(
+        x, axis=axis, keepdims=keepdims
     ),
     vjp={"x": _direction},
     latex=r"\| {x} \|",
