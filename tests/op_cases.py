@@ -142,6 +142,7 @@ REDUCING = [
 
 PRODUCTS = [
     _from_recipe("matmul", A, numbers(3, 4)),
+    _from_recipe("vecdot", A, numbers(2, 3, seed=5), function=lambda x, y: tg.vecdot(x, y, 0)),
     _from_recipe("linear", A, numbers(4, 3), numbers(4)),
     _from_recipe("conv1d", numbers(2, 2, 7), numbers(3, 2, 3), numbers(3)),
     _from_recipe(
@@ -159,12 +160,51 @@ PRODUCTS = [
     _from_recipe("dropout", A, function=_dropout),
 ]
 
-CASES = [*ELEMENTWISE, *MOVING, *REDUCING, *PRODUCTS]
+SQUARES = numbers(2, 3, 3)
+MATRICES = [
+    _from_recipe("det", SQUARES),
+    _from_recipe("inv", SQUARES),
+    _from_recipe("solve", SQUARES, CUBE[:, :, :2]),
+    _from_recipe("pinv", CUBE, function=tg.pinv),
+    _from_recipe("pinv of a tall matrix", numbers(4, 2)),
+    _from_recipe("lower_half", SQUARES, function=ops.lower_half),
+    _from_recipe("vector_norm", CUBE, function=lambda x: tg.vector_norm(x, axis=(0, 2))),
+]
+
+CASES = [*ELEMENTWISE, *MOVING, *REDUCING, *PRODUCTS, *MATRICES]
 """One or more of every op of the table that has a rule; see ``test_ops.py``."""
 
 
 def _indexed(name: str, index: Any, array: Array = CUBE) -> Case:
     return Case(f"x[{name}]", lambda x: x[index], (array,))
+
+
+def _positive_definite(x: tg.Tensor) -> tg.Tensor:
+    return x @ x.mT + np.eye(x.shape[-2], dtype=np.float32)
+
+
+def _symmetric(x: tg.Tensor) -> tg.Tensor:
+    return x + x.mT
+
+
+def _vectors_without_signs(vectors: tg.Tensor) -> tg.Tensor:
+    """Of every vector, which is a column, all products of two elements."""
+    return tg.einsum("...ik,...jk->...ijk", vectors, vectors)
+
+
+def _all_of_eigh(x: tg.Tensor) -> tg.Tensor:
+    values, vectors = tg.eigh(_symmetric(x))
+    return _vectors_without_signs(vectors) * values[..., None, None, :]
+
+
+def _all_of_svd(x: tg.Tensor) -> tg.Tensor:
+    u, s, vh = tg.svd(x, full_matrices=False)
+    return tg.einsum("...ik,...k,...kj->...ijk", u, tg.exp(s), vh)
+
+
+def _all_of_qr(x: tg.Tensor, mode: str = "reduced") -> tg.Tensor:
+    q, r = tg.qr(x, mode=mode)
+    return tg.concat([q, r], axis=-1 if q.shape[-2] == r.shape[-2] else -2)
 
 
 COMPOSED = [
@@ -251,6 +291,49 @@ COMPOSED = [
     Case("stack @ vector", lambda x, y: x @ y, (CUBE, numbers(4))),
     Case("T", lambda x: x.T, (A,)),
     Case("mT", lambda x: x.mT @ x, (CUBE,)),
+    Case("vecdot, broadcast", tg.vecdot, (CUBE, numbers(3, 4))),
+    Case("outer", tg.outer, (ROW, numbers(2))),
+    Case("cross", tg.cross, (A, ROW)),
+    Case("cross along an axis", lambda x, y: tg.cross(x, y, axis=0), (numbers(3, 2), A.T)),
+    Case("kron", tg.kron, (CUBE, numbers(3, 2))),
+    Case("matrix_power 5", lambda x: tg.matrix_power(x, 5), (SQUARES,)),
+    Case("matrix_power -2", lambda x: tg.matrix_power(x, -2), (SQUARES,)),
+    Case("diagonal", lambda x: tg.diagonal(x, offset=1), (CUBE,)),
+    Case("diagonal below", lambda x: tg.diagonal(x, offset=-1), (CUBE,)),
+    Case("diag of a vector", lambda x: tg.diag(x, offset=-1), (ROW,)),
+    Case("diag of a matrix", tg.diag, (A,)),
+    Case("trace", tg.trace, (CUBE,)),
+    Case("einsum of a product", lambda x, y: tg.einsum("bij,kj->bik", x, y), (CUBE, numbers(2, 4))),
+    Case("einsum of three", lambda *xs: tg.einsum("i,bij,...j", *xs), (ROW, CUBE, numbers(4))),
+    Case("einsum of a diagonal", lambda x: tg.einsum("bii->bi", x), (SQUARES,)),
+    Case("tensordot", lambda x, y: tg.tensordot(x, y, ([0, 2], [1, 0])), (CUBE, numbers(4, 2))),
+    Case("solve for a vector", tg.solve, (SQUARES, ROW)),
+    Case("slogdet", lambda x: tg.slogdet(x).logabsdet, (SQUARES,)),
+    Case("cholesky", lambda x: tg.cholesky(_positive_definite(x)), (SQUARES,)),
+    Case("cholesky upper", lambda x: tg.cholesky(_positive_definite(x), upper=True), (A,)),
+    Case("qr", _all_of_qr, (SQUARES,)),
+    Case("qr of a tall matrix", _all_of_qr, (numbers(4, 2),)),
+    Case("qr of wide matrices", _all_of_qr, (CUBE,)),
+    Case("qr complete", lambda x: _all_of_qr(x, mode="complete"), (A,)),
+    Case("qr, Q alone", lambda x: tg.qr(x).Q, (numbers(4, 2),)),
+    Case("qr, R alone", lambda x: tg.qr(x).R, (numbers(4, 2),)),
+    Case("eigvalsh", lambda x: tg.eigvalsh(_symmetric(x)), (SQUARES,)),
+    Case("eigh", _all_of_eigh, (SQUARES,)),
+    Case("eigenvectors", lambda x: _vectors_without_signs(tg.eigh(_symmetric(x))[1]), (SQUARES,)),
+    Case("svdvals", tg.svdvals, (CUBE,)),
+    Case("svd", _all_of_svd, (SQUARES,)),
+    Case("svd of a tall matrix", _all_of_svd, (numbers(4, 2),)),
+    Case("svd of wide matrices", _all_of_svd, (CUBE,)),
+    Case("left singular vectors", lambda x: _vectors_without_signs(tg.svd(x)[0]), (SQUARES,)),
+    Case("right singular vectors", lambda x: _vectors_without_signs(tg.svd(x, False)[2].mT), (A,)),
+    Case("matrix_norm fro", tg.matrix_norm, (CUBE,)),
+    Case("matrix_norm nuc", lambda x: tg.matrix_norm(x, ord="nuc", keepdims=True), (CUBE,)),
+    Case("matrix_norm 2", lambda x: tg.matrix_norm(x, ord=2), (CUBE,)),
+    Case("matrix_norm -1", lambda x: tg.matrix_norm(x, ord=-1), (CUBE,)),
+    Case("vector_norm 3", lambda x: tg.vector_norm(x, axis=1, ord=3), (CUBE,)),
+    Case("vector_norm -0.5", lambda x: tg.vector_norm(x, axis=1, ord=-0.5), (A,)),
+    Case("vector_norm inf", lambda x: tg.vector_norm(x, axis=-1, ord=np.inf), (CUBE,)),
+    Case("norm of columns", lambda x: tg.norm(x, ord=1, axis=(2, 0)), (CUBE,)),
     _indexed("0", 0),
     _indexed("-1", -1),
     _indexed("1, 2, 3", (1, 2, 3)),

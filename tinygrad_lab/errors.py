@@ -5,6 +5,8 @@ catches everything that this library raises on purpose. A message says what was 
 came, for which op and which tensors, on which line of the user's code, and how to do it right.
 """
 
+import numpy as np
+
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
@@ -18,6 +20,7 @@ __all__ = [
     "GradientError",
     "GraphFreedError",
     "IndexingError",
+    "LinAlgError",
     "MissingDependencyError",
     "MutationError",
     "NonFiniteError",
@@ -54,6 +57,13 @@ class ArgumentTypeError(TinygradLabError, TypeError):
 
 class IndexingError(TinygradLabError, IndexError):
     """An index out of bounds, or of a form that cannot index."""
+
+
+class LinAlgError(TinygradLabError, np.linalg.LinAlgError):
+    """A matrix that has no inverse, or not the decomposition that was asked for.
+
+    Also a ``numpy.linalg.LinAlgError``, which is a ``ValueError``.
+    """
 
 
 class UnknownNameError(TinygradLabError, KeyError):

@@ -22,9 +22,10 @@ forwards: dict[str, Callable[..., Any]] = {}
 class Namespace:
     """The functions of one array library, and the little that each backend does differently.
 
-    An attribute is looked for, in this order, among the backend's own methods, in the library,
-    and in the table of ops (whose forward is then bound to this namespace). What was found is
-    remembered in the instance, so that a second look-up costs what a module attribute costs.
+    An attribute is looked for, in this order, among the backend's own methods, in the library, in
+    its part ``linalg`` (here all functions stand in one place), and in the table of ops (whose
+    forward is then bound to this namespace). What was found is remembered in the instance, so that
+    a second look-up costs what a module attribute costs.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Namespace:
         if name.startswith("__"):
             raise AttributeError(name)
         found = getattr(self.library, name, None)
+        if found is None:
+            found = getattr(getattr(self.library, "linalg", None), name, None)
         if found is None:
             forward = forwards.get(name)
             if forward is None or name in forward.__code__.co_names:

@@ -150,6 +150,9 @@ class _Python(Namespace):
 
     argmin = argmax
 
+    def vector_norm(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return abs(_without_axes(x, axis))
+
     def any(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return bool(_without_axes(x, axis))
 

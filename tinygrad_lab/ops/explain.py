@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
     AxisError,
     DTypeError,
     IndexingError,
+    LinAlgError,
     ShapeError,
     TinygradLabError,
 )
@@ -24,7 +25,16 @@ from tinygrad_lab.site import line_of, user_site
 if TYPE_CHECKING:
     from tinygrad_lab.ops.declaration import Op
 
-__all__ = ["describe", "explained", "in_full", "is_integer", "missing_axis", "shape_of"]
+__all__ = [
+    "broadcast",
+    "describe",
+    "explained",
+    "in_full",
+    "is_integer",
+    "missing_axis",
+    "shape_of",
+    "shapes_of",
+]
 
 
 def describe(x: Any) -> str:
@@ -81,7 +91,7 @@ def _reason(
         if missing:
             return f"expected a number or an array for {missing[0]}, got None.", ArgumentTypeError
         shapes = [shape_of(array) for array in arrays if array is not None]
-        if not _broadcast(shapes):
+        if not broadcast(shapes):
             return (
                 f"shapes {' and '.join(map(str, shapes))} do not broadcast: compared from the "
                 "right, two sizes must be equal or one of them 1.",
@@ -109,6 +119,8 @@ def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[Tinyg
     if isinstance(error, IndexError):
         # NumPy's error for an axis that there is not is both.
         return AxisError if isinstance(error, ValueError) else IndexingError
+    if isinstance(error, np.linalg.LinAlgError):
+        return LinAlgError
     if isinstance(error, TypeError):
         # What an op is given besides arrays has one right type, but for a dtype.
         return ArgumentTypeError if set(attributes) - {"dtype"} else DTypeError
@@ -119,6 +131,20 @@ def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[Tinyg
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array or a Tensor; that of a number is ``()``."""
     return tuple(getattr(x, "shape", ()))
+
+
+def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:
+    """The shapes of the inputs of a function that is composed of ops.
+
+    Raises:
+        ArgumentTypeError: for an input that is no Tensor, number or array.
+    """
+    for x in inputs.values():
+        try:
+            namespace_of([x])
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(in_full(name, str(error), inputs, {})) from None
+    return [shape_of(x) for x in inputs.values()]
 
 
 def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | None:
@@ -152,7 +178,7 @@ def is_integer(x: Any) -> bool:
     return isinstance(x, Integral)
 
 
-def _broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:
+def broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:
     """Whether arrays of these shapes broadcast against each other."""
     longest = max(map(len, shapes), default=0)
     for axis in range(1, longest + 1):

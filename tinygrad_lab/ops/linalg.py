@@ -1,13 +1,21 @@
-"""Products of matrices."""
+"""Products of vectors and matrices, and the diagonals of matrices."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.errors import ShapeError
-from tinygrad_lab.ops.explain import in_full, shape_of
+from tinygrad_lab.ops.arithmetic import multiply, subtract
+from tinygrad_lab.ops.conversion import astype
+from tinygrad_lab.ops.explain import broadcast, in_full, missing_axis, shape_of, shapes_of
+from tinygrad_lab.ops.index import _put, getitem
 from tinygrad_lab.ops.op import op
-from tinygrad_lab.ops.shape import expand_dims, squeeze
+from tinygrad_lab.ops.reduce import sum
+from tinygrad_lab.ops.shape import broadcast_to, expand_dims, reshape, squeeze, stack, unstack
+
+# --- products --------------------------------------------------------------------------------
 
 
 def _unfit_sizes(x: Any, y: Any) -> str | None:
@@ -59,3 +67,171 @@ def matmul(x: Any, y: Any) -> Any:
     if column:
         product = squeeze(product, axis=-1)
     return squeeze(product, axis=-1 if column else -2) if row else product
+
+
+_vecdot = op(
+    "vecdot",
+    "·",
+    forward=lambda xp, x, y, *, axis: xp.vecdot(x, y, axis=axis),
+    vjp={
+        "x": lambda xp, g, y, axis: xp.expand_dims(g, axis=axis) * y,
+        "y": lambda xp, g, x, axis: xp.expand_dims(g, axis=axis) * x,
+    },
+    latex=r"{x} \cdot {y}",
+)
+
+
+def vecdot(x: Any, y: Any, axis: int = -1) -> Any:
+    """The inner products of the vectors that lie along an axis; the other axes broadcast.
+
+    Raises:
+        ShapeError: if the vectors of x and y differ in length, or the other axes do not broadcast.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.vecdot(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([10.0, 1.0]))
+        tensor([12., 34.])
+    """
+    left, right = shapes_of("vecdot", x=x, y=y)
+    if reason := _unfit_vectors(left, right, axis):
+        raise ShapeError(in_full("vecdot", reason, {"x": x, "y": y}, {"axis": axis}))
+    axis = axis if axis < 0 else axis - len(left)
+    if left == right:
+        return _vecdot(x, y, axis=axis)
+    shape = np.broadcast_shapes(left, right)
+    return _vecdot(broadcast_to(x, shape), broadcast_to(y, shape), axis=axis)
+
+
+def _unfit_vectors(left: tuple[int, ...], right: tuple[int, ...], axis: int) -> str | None:
+    """Why tensors of these shapes have no inner products along an axis."""
+    if reason := missing_axis(left, axis) or missing_axis(right, axis):
+        return reason
+    if axis >= 0 and len(left) != len(right):
+        return (
+            f"expected an axis counted from the end, as -1, for tensors of {len(left)} and "
+            f"{len(right)} axes; got {axis}."
+        )
+    if left[axis] != right[axis]:
+        return f"expected x.shape[{axis}] == y.shape[{axis}], got {left[axis]} != {right[axis]}."
+    if not broadcast((left, right)):
+        return f"apart from axis {axis}, shapes {left} and {right} do not broadcast."
+    return None
+
+
+def outer(x: Any, y: Any) -> Any:
+    """All products of an element of one vector with one of another, in shape (len(x), len(y)).
+
+    Raises:
+        ShapeError: for anything but two vectors.
+    """
+    left, right = shapes_of("outer", x=x, y=y)
+    if not len(left) == len(right) == 1:
+        reason = (
+            f"expected two vectors, got shapes {left} and {right}: tg.flatten(x) makes a vector of "
+            "a tensor."
+        )
+        raise ShapeError(in_full("outer", reason, {"x": x, "y": y}, {}))
+    return multiply(expand_dims(x, axis=1), y)
+
+
+def cross(x: Any, y: Any, axis: int = -1) -> Any:
+    """The cross product of vectors of three elements along an axis; the other axes broadcast.
+
+    Raises:
+        ShapeError: if the axis is not of size 3.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.cross(tg.tensor([1.0, 0.0, 0.0]), tg.tensor([0.0, 1.0, 0.0]))
+        tensor([0., 0., 1.])
+    """
+    for shape in shapes_of("cross", x=x, y=y):
+        reason = missing_axis(shape, axis)
+        if reason is None and shape[axis] != 3:
+            reason = f"expected three elements along axis {axis}, got shape {shape}."
+        if reason:
+            raise ShapeError(in_full("cross", reason, {"x": x, "y": y}, {"axis": axis}))
+    x0, x1, x2 = unstack(x, axis=axis)
+    y0, y1, y2 = unstack(y, axis=axis)
+    parts = [(x1, y2, x2, y1), (x2, y0, x0, y2), (x0, y1, x1, y0)]
+    return stack([subtract(a * b, c * d) for a, b, c, d in parts], axis=axis)
+
+
+def kron(x: Any, y: Any) -> Any:
+    """The Kronecker product: y as often as x has elements, each time scaled by one of them.
+
+    The sizes of the result are the products of those of x and y, axis by axis from the right.
+    """
+    left, right = shapes_of("kron", x=x, y=y)
+    if not (left and right):
+        return multiply(x, y)
+    axes = max(len(left), len(right))
+    left, right = (1,) * (axes - len(left)) + left, (1,) * (axes - len(right)) + right
+    # Axis by axis an axis of x with one of y behind it, which are joined in the end.
+    spread = reshape(x, tuple(size for n in left for size in (n, 1)))
+    tiles = reshape(y, tuple(size for n in right for size in (1, n)))
+    sizes = tuple(n * m for n, m in zip(left, right, strict=True))
+    return reshape(multiply(spread, tiles), sizes)
+
+
+# --- diagonals -------------------------------------------------------------------------------
+
+
+def diagonal(x: Any, offset: int = 0) -> Any:
+    """The diagonals of matrices: the elements x[..., i, i + offset].
+
+    Raises:
+        ShapeError: if x has fewer than two axes.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.diagonal(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        tensor([1., 4.])
+    """
+    (shape,) = shapes_of("diagonal", x=x)
+    if len(shape) < 2:
+        reason = f"expected a matrix or a stack of matrices, got shape {shape}."
+        raise ShapeError(in_full("diagonal", reason, {"x": x}, {"offset": offset}))
+    *stack, rows, columns = shape
+    flat = reshape(x, (*stack, rows * columns))
+    return getitem(flat, (..., _along_diagonal(rows, columns, offset)))
+
+
+def _along_diagonal(rows: int, columns: int, offset: int) -> slice:
+    """Where a diagonal lies in a matrix whose rows are written one after the other."""
+    first = offset if offset >= 0 else -offset * columns
+    length = max(0, min(columns - offset, rows) if offset >= 0 else min(rows + offset, columns))
+    # From one element to the next it is a row and a column.
+    return slice(first, first + length * (columns + 1), columns + 1)
+
+
+def diag(x: Any, offset: int = 0) -> Any:
+    """The square matrix that has the vector x on a diagonal; or the diagonal of a matrix x.
+
+    Raises:
+        ShapeError: if x is neither; ``tg.diagonal`` takes stacks of matrices.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.diag(tg.tensor([1.0, 2.0]))
+        tensor([[1., 0.],
+                [0., 2.]])
+    """
+    (shape,) = shapes_of("diag", x=x)
+    if len(shape) == 2:
+        return diagonal(x, offset=offset)
+    if len(shape) != 1:
+        reason = (
+            f"expected a vector or a matrix, got shape {shape}: tg.diagonal(x) takes the diagonals "
+            "of stacks of matrices."
+        )
+        raise ShapeError(in_full("diag", reason, {"x": x}, {"offset": offset}))
+    size = shape[0] + abs(offset)
+    flat = _put(x, key=(_along_diagonal(size, size, offset),), shape=(size * size,))
+    return reshape(flat, (size, size))
+
+
+def trace(x: Any, offset: int = 0, dtype: Any = None) -> Any:
+    """The sum of the elements on a diagonal of each matrix, of another dtype if given."""
+    on_diagonal = diagonal(x, offset=offset)
+    return sum(on_diagonal if dtype is None else astype(on_diagonal, dtype), axis=-1)

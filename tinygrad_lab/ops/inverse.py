@@ -1,0 +1,313 @@
+"""Inverses, solutions of equations and determinants of matrices, and their derivatives.
+
+Every function takes stacks of matrices, shape (..., rows, columns). Where the formulas come from:
+
+- Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
+  differentiation", 2008.
+- Golub & Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems
+  whose variables separate", SIAM J. Numer. Anal. 10, 1973.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.errors import ArgumentTypeError, ShapeError
+from tinygrad_lab.ops.explain import broadcast, in_full, shape_of, shapes_of
+from tinygrad_lab.ops.linalg import matmul
+from tinygrad_lab.ops.matrices import matrices, no_gradient, not_finite, singular, square
+from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.shape import broadcast_to, expand_dims, squeeze
+
+
+def _through_inverse(xp: Any, g: Any, out: Any) -> Any:
+    """From d(A⁻¹) = -A⁻¹ dA A⁻¹ (Giles, section 2.2.3)."""
+    transposed = xp.matrix_transpose(out)
+    return -xp.matmul(transposed, xp.matmul(g, transposed))
+
+
+inv = op(
+    "inv",
+    "⁻¹",
+    forward=lambda xp, x: xp.inv(square(x)),
+    vjp={"x": _through_inverse},
+    latex="{x}^{{-1}}",
+    check=singular,
+    doc="""The inverses of square matrices. To solve equations, ``tg.solve`` is faster and nearer.
+
+    Raises:
+        ShapeError: if the matrices are not square.
+        LinAlgError: if a matrix is singular.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.inv(tg.tensor([[2.0, 0.0], [0.0, 4.0]]))
+        tensor([[0.5 , 0.  ],
+                [0.  , 0.25]])
+    """,
+)
+
+
+def _unfit_equations(a: Any, b: Any) -> str | None:
+    """Why a x = b is no system of equations, as far as shapes say."""
+    left, right = shape_of(a), shape_of(b)
+    if len(left) < 2 or left[-1] != left[-2]:
+        return f"expected square matrices (..., n, n) as a, got shape {left}."
+    if not right or left[-1] != right[-2 if len(right) > 1 else -1]:
+        return (
+            f"expected b of shape ({left[-1]},) or (..., {left[-1]}, k) for a of shape {left}, got "
+            f"{right}."
+        )
+    return None
+
+
+def _solved(xp: Any, a: Any, b: Any) -> Any:
+    if reason := _unfit_equations(a, b):
+        raise ShapeError(reason)
+    return xp.solve(square(a), matrices(b))
+
+
+def _through_solve(xp: Any, g: Any, a: Any, out: Any) -> tuple[Any, Any]:
+    """From d(A⁻¹ B) = A⁻¹ (dB - dA A⁻¹ B) (Giles, section 2.3.1)."""
+    by_b = xp.solve(xp.matrix_transpose(a), g)
+    return -xp.matmul(by_b, xp.matrix_transpose(out)), by_b
+
+
+_solve = op(
+    "solve",
+    forward=_solved,
+    vjp={("a", "b"): _through_solve},
+    latex="{a}^{{-1}} {b}",
+    check=lambda a, b: (
+        singular(a, "a")
+        if broadcast((a.shape[:-2], b.shape[:-2]))
+        else f"the stacks of matrices, {a.shape[:-2]} and {b.shape[:-2]}, do not broadcast."
+    ),
+)
+
+
+def solve(a: Any, b: Any) -> Any:
+    """The x for which a @ x == b: a (..., n, n), b a vector (n,) or matrices (..., n, k).
+
+    Raises:
+        ShapeError: if a is not square, or b does not fit.
+        LinAlgError: if a matrix of a is singular.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.solve(tg.tensor([[2.0, 0.0], [0.0, 4.0]]), tg.tensor([1.0, 1.0]))
+        tensor([0.5 , 0.25])
+    """
+    _, right = shapes_of("solve", a=a, b=b)
+    if len(right) != 1:
+        return _solve(a, b)
+    if reason := _unfit_equations(a, b):
+        # Said here, of the tensors as the user gave them.
+        raise ShapeError(in_full("solve", reason, {"a": a, "b": b}, {}))
+    return squeeze(_solve(a, expand_dims(b, axis=-1)), axis=-1)
+
+
+def _each(xp: Any, numbers: Any) -> Any:
+    """One number for each matrix, as a factor of it."""
+    return xp.expand_dims(xp.expand_dims(numbers, axis=-1), axis=-1)
+
+
+def _through_determinant(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    """The gradient of a determinant is the matrix of cofactors (Giles, section 2.2.4)."""
+    if bool(xp.all(out != 0)):
+        return _each(xp, g * out) * xp.matrix_transpose(xp.inv(x))
+    return _each(xp, g) * _cofactors(xp, x)
+
+
+def _cofactors(xp: Any, x: Any) -> Any:
+    """The matrix of cofactors, also of a singular matrix.
+
+    The cofactors of a product are the product of the cofactors; those of an orthogonal matrix Q
+    are det(Q) Q, those of a diagonal one are on its diagonal, the products of all others.
+    """
+    u, s, vh = xp.svd(x, full_matrices=False)
+    others = [
+        xp.prod(xp.concat((s[..., :i], s[..., i + 1 :]), axis=-1), axis=-1)
+        for i in range(s.shape[-1])
+    ]
+    row = xp.expand_dims(xp.stack(others, axis=-1), axis=-2)
+    return _each(xp, xp.det(u) * xp.det(vh)) * xp.matmul(u * row, vh)
+
+
+det = op(
+    "det",
+    forward=lambda xp, x: xp.det(square(x)),
+    vjp={"x": _through_determinant},
+    latex=r"\det {x}",
+    doc="""The determinants of square matrices.
+
+    The gradient exists everywhere, also where the matrix is singular. There, derivatives of the
+    gradient are had only where no singular value occurs twice. ``tg.slogdet`` does not overflow.
+
+    Raises:
+        ShapeError: if the matrices are not square.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.det(tg.tensor([[2.0, 1.0], [0.0, 4.0]]))
+        tensor(8.)
+    """,
+)
+
+
+class SlogdetResult(NamedTuple):
+    """Signs of determinants, and the logarithms of their absolute values."""
+
+    sign: Any
+    logabsdet: Any
+
+
+def _through_slogdet(xp: Any, g: Any, x: Any) -> Any:
+    _, g_logarithm = g
+    if g_logarithm is None:
+        # The sign is constant, but for jumps.
+        return xp.zeros_like(x)
+    try:
+        inverse = xp.inv(x)
+    except np.linalg.LinAlgError:
+        reason = "a matrix is singular, and the logarithm infinitely steep at 0."
+        raise no_gradient("slogdet", reason, x) from None
+    return _each(xp, g_logarithm) * xp.matrix_transpose(inverse)
+
+
+_slogdet = op(
+    "slogdet",
+    forward=lambda xp, x: tuple(xp.slogdet(square(x))),
+    vjp={"x": _through_slogdet},
+    several_outputs=True,
+)
+
+
+def slogdet(x: Any) -> SlogdetResult:
+    """The sign of the determinant and log(abs(det(x))), which does not overflow.
+
+    A singular matrix has sign 0 and logarithm -inf, where no gradient exists.
+
+    Raises:
+        ShapeError: if the matrices are not square.
+        GradientError: from ``backward``, where a matrix is singular.
+    """
+    return SlogdetResult(*_slogdet(x))
+
+
+# --- powers, rank and pseudo-inverse -----------------------------------------------------------
+
+
+def matrix_power(x: Any, n: int) -> Any:
+    """The product of n times the square matrix x; of -n times its inverse for n < 0.
+
+    It takes about log2(n) products. Power 0 is the identity, through which no gradient flows.
+
+    Raises:
+        ShapeError: if the matrices are not square.
+        LinAlgError: for n < 0, if a matrix is singular.
+    """
+    (shape,), told = shapes_of("matrix_power", x=x), ({"x": x}, {"n": n})
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        reason = f"expected square matrices (..., n, n), got shape {shape}."
+        raise ShapeError(in_full("matrix_power", reason, *told))
+    try:
+        n = operator.index(n)
+    except TypeError:
+        reason = f"expected an integer power, got {n!r}."
+        raise ArgumentTypeError(in_full("matrix_power", reason, *told)) from None
+    if n < 0:
+        return matrix_power(inv(x), -n)
+    if n == 0:
+        return _identity_like(x)
+    if n == 1:
+        return x
+    half = matrix_power(x, n // 2)
+    even = matmul(half, half)
+    return matmul(x, even) if n % 2 else even
+
+
+def _identity_like(x: Any) -> Any:
+    """Identity matrices in the shape and of the kind of x."""
+    array = getattr(x, "_data", x)
+    one = namespaces[type(array)].eye(shape_of(x)[-1], dtype=array.dtype, device=array.device)
+    return broadcast_to(one, shape=shape_of(x))
+
+
+def _rank(xp: Any, x: Any, *, rtol: float | None) -> Any:
+    if 0 in matrices(x).shape:
+        return xp.zeros(x.shape[:-2], dtype=xp.int64)
+    return xp.matrix_rank(x, rtol=rtol)
+
+
+_matrix_rank = op("matrix_rank", forward=_rank, check=not_finite)
+
+
+def matrix_rank(x: Any, rtol: float | None = None) -> Any:
+    """How many singular values of each matrix count as more than zero.
+
+    Args:
+        x: matrices (..., m, n).
+        rtol: those count that exceed ``rtol`` times the largest; by default, max(m, n) times
+            the rounding error of the dtype.
+
+    Raises:
+        ShapeError: if x holds no matrices.
+    """
+    return _matrix_rank(x, rtol=rtol)
+
+
+def _through_pseudo_inverse(xp: Any, g: Any, x: Any, out: Any, rtol: float | None) -> Any:
+    """From dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺ (Golub & Pereyra)."""
+    full = min(shape_of(x)[-2:])
+    if bool(xp.any(xp.matrix_rank(x, rtol=rtol) < full)):
+        reason = (
+            f"the rank is less than {full}; the smallest change of x can raise it, where the "
+            "pseudo-inverse jumps."
+        )
+        raise no_gradient("pinv", reason, x)
+    transposed, g_transposed = xp.matrix_transpose(out), xp.matrix_transpose(g)
+    left = g_transposed - xp.matmul(x, xp.matmul(out, g_transposed))
+    right = g_transposed - xp.matmul(xp.matmul(g_transposed, out), x)
+    return (
+        xp.matmul(left, xp.matmul(out, transposed))
+        + xp.matmul(xp.matmul(transposed, out), right)
+        - xp.matmul(transposed, xp.matmul(g, transposed))
+    )
+
+
+_pinv = op(
+    "pinv",
+    "⁺",
+    forward=lambda xp, x, *, rtol: xp.pinv(matrices(x), rtol=rtol),
+    vjp={"x": _through_pseudo_inverse},
+    latex="{x}^+",
+    check=not_finite,
+)
+
+
+def pinv(x: Any, rtol: float | None = None) -> Any:
+    """The Moore-Penrose pseudo-inverses (..., n, m) of matrices (..., m, n).
+
+    pinv(x) @ b is the shortest of the vectors for which x @ vector is nearest to b.
+
+    Args:
+        x: matrices (..., m, n).
+        rtol: singular values below ``rtol`` times the largest count as zero; by default,
+            max(m, n) times the rounding error of the dtype.
+
+    Raises:
+        ShapeError: if x holds no matrices.
+        LinAlgError: for elements that are not finite.
+        GradientError: from ``backward``, where the rank is less than the smaller of m and n.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.pinv(tg.tensor([[2.0], [0.0]]))
+        tensor([[0.5, 0. ]])
+    """
+    return _pinv(x, rtol=rtol)

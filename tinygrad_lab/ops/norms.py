@@ -1,0 +1,163 @@
+"""Lengths of vectors and sizes of matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinygrad_lab.errors import ArgumentError, ShapeError
+from tinygrad_lab.ops.arithmetic import pow
+from tinygrad_lab.ops.conversion import astype
+from tinygrad_lab.ops.decompositions import svdvals
+from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of, shapes_of
+from tinygrad_lab.ops.logic import equal, not_equal
+from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.piecewise import abs, where
+from tinygrad_lab.ops.reduce import Axis, _no_such_axis, _with_axes, max, min, sum
+from tinygrad_lab.ops.shape import expand_dims, permute_dims
+
+
+def _direction(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    """A length grows by the unit vector along x; at 0, where every direction is one, by none."""
+    divisor = xp.where(out == 0, xp.ones_like(out), out)
+    return x * _with_axes(xp, xp.divide(g, divisor), x_shape, axis)
+
+
+_length = op(
+    "vector_norm",
+    "‖x‖",
+    forward=lambda xp, x, *, axis=None, keepdims=False: xp.vector_norm(
+        x, axis=axis, keepdims=keepdims
+    ),
+    vjp={"x": _direction},
+    latex=r"\| {x} \|",
+    check=_no_such_axis,
+)
+
+
+def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | str = 2) -> Any:
+    """The norm of the vectors along some axes, or of all elements: sum(abs(x)**ord)**(1/ord).
+
+    Args:
+        x: a tensor of numbers.
+        axis: the axes that hold a vector; all by default.
+        keepdims: whether they stay, as axes of size 1.
+        ord: any power; 1 is the sum of the sizes, 2 the length; inf and -inf are the largest and
+            the smallest size, 0 the number of elements other than 0.
+
+    The gradient is 0 where the norm has a tip: at a vector of zeros, and by elements that are 0.
+    Of several largest (smallest) elements each gets an even share. By the number of elements
+    other than 0 there is none.
+
+    Raises:
+        ShapeError: for an axis that x does not have.
+        ArgumentError: for the name of a norm of matrices as ord.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.vector_norm(tg.tensor([3.0, 4.0])), tg.vector_norm(tg.tensor([3.0, 4.0]), ord=1)
+        (tensor(5.), tensor(7.))
+    """
+    if ord == 2:
+        return _length(x, axis=axis, keepdims=keepdims)
+    if reason := missing_axis(shape_of(x), axis):
+        raise ShapeError(in_full("vector_norm", reason, {"x": x}, {"axis": axis}))
+    if isinstance(ord, str):
+        reason = f"expected a number as ord of vectors, got {ord!r}: see tg.matrix_norm."
+        raise ArgumentError(in_full("vector_norm", reason, {"x": x}, {}))
+    sizes = abs(x)
+    if ord == 1:
+        return sum(sizes, axis=axis, keepdims=keepdims)
+    if ord == math.inf:
+        return max(sizes, axis=axis, keepdims=keepdims)
+    if ord == -math.inf:
+        return min(sizes, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        counted = astype(not_equal(x, 0), sizes.dtype)
+        return sum(counted, axis=axis, keepdims=keepdims)
+    return _power(sum(_power(sizes, ord), axis=axis, keepdims=keepdims), 1 / ord)
+
+
+def _power(x: Any, exponent: float) -> Any:
+    """x ** exponent for x >= 0, which counts as flat at 0."""
+    zero = equal(x, 0)
+    at_zero = 0.0 if exponent > 0 else math.inf
+    return where(zero, at_zero, pow(where(zero, 1.0, x), exponent))
+
+
+def matrix_norm(x: Any, keepdims: bool = False, ord: float | str = "fro") -> Any:
+    """The norm of each matrix (..., m, n), of shape (...,).
+
+    Args:
+        x: matrices.
+        keepdims: whether their axes stay, as axes of size 1.
+        ord: "fro", the length of all elements as a vector (Frobenius); "nuc", the sum of the
+            singular values; 2 or -2, the largest or the smallest of them; 1 or -1, the largest
+            or the smallest sum of sizes in a column; inf or -inf, those in a row.
+
+    The gradient at a matrix of zeros is 0 for "fro", 1 and inf; of several largest (smallest)
+    sums or singular values each gets an even share.
+
+    Raises:
+        ShapeError: if x holds no matrices.
+        ArgumentError: for another ord.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.matrix_norm(tg.tensor([[3.0, 0.0], [0.0, 4.0]]), ord="nuc")
+        tensor(7.)
+    """
+    (shape,) = shapes_of("matrix_norm", x=x)
+    if len(shape) < 2:
+        reason = f"expected a matrix or a stack of matrices, got shape {shape}."
+        raise ShapeError(in_full("matrix_norm", reason, {"x": x}, {"ord": ord}))
+    if ord == "fro":
+        return _length(x, axis=(-2, -1), keepdims=keepdims)
+    if ord in ("nuc", 2, -2):
+        reduce = {"nuc": sum, 2: max, -2: min}[ord]
+        norms = reduce(svdvals(x), axis=-1, keepdims=keepdims)
+        return expand_dims(norms, axis=-1) if keepdims else norms
+    if ord not in (1, -1, math.inf, -math.inf):
+        reason = f"expected ord 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}."
+        raise ArgumentError(in_full("matrix_norm", reason, {"x": x}, {}))
+    summed, chosen = (-2, -1) if ord in (1, -1) else (-1, -2)
+    sums = sum(abs(x), axis=summed, keepdims=True)
+    extreme = (max if ord > 0 else min)(sums, axis=chosen, keepdims=True)
+    return extreme if keepdims else sum(extreme, axis=(-2, -1))
+
+
+def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The norm of a vector or a matrix, with the arguments of ``numpy.linalg.norm``.
+
+    With one axis, or for a tensor of one axis, it is ``vector_norm``; with two axes, or for a
+    matrix and an ``ord``, it is ``matrix_norm``; with neither it is the length of all elements.
+    The gradient of a length at 0 is 0.
+
+    Raises:
+        ShapeError: if x has other axes than that.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.tensor([0.0, 0.0], requires_grad=True)
+        >>> tg.norm(x).backward()
+        >>> x.grad
+        tensor([0., 0.])
+    """
+    if ord is None:
+        return vector_norm(x, axis=axis, keepdims=keepdims)
+    (shape,) = shapes_of("norm", x=x)
+    count = len(shape)
+    axes = tuple(range(count)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if reason := missing_axis(shape, axes):
+        raise ShapeError(in_full("norm", reason, {"x": x}, {"ord": ord, "axis": axis}))
+    if len(axes) not in (1, 2):
+        reason = f"expected one axis (of a vector) or two (of a matrix), got {len(axes)}."
+        raise ShapeError(in_full("norm", reason, {"x": x}, {"ord": ord, "axis": axis}))
+    if len(axes) == 1:
+        return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
+    rows, columns = (a % count for a in axes)
+    others = [a for a in range(count) if a not in (rows, columns)]
+    norms = matrix_norm(permute_dims(x, (*others, rows, columns)), ord=ord)
+    for a in sorted((rows, columns)) if keepdims else ():
+        norms = expand_dims(norms, axis=a)
+    return norms
