@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import ops
-from tinygrad_lab.backends import NUMPY, PYTHON, namespaces
+from tinygrad_lab.backends import PYTHON, namespaces
 from tinygrad_lab.devices import backend_at
 from tinygrad_lab.dtypes import (
     array_of,
     dtype_of_number,
     get_default_complex_dtype,
     get_default_dtype,
-    known_dtype,
+    optional_dtype,
 )
 from tinygrad_lab.errors import (
     ArgumentError,
@@ -140,10 +140,13 @@ def asarray(
     """
     if not isinstance(obj, Tensor):
         return leaf(_array("tg.asarray", obj, dtype, device, copy=copy))
-    wanted = known_dtype(dtype, "tg.asarray") or obj.dtype
+    wanted = optional_dtype(dtype, "tg.asarray") or obj.dtype
     converted = astype(obj, wanted, copy=bool(copy), device=device)
     if copy is False and converted is not obj:
-        raise _copy_needed(obj.dtype, obj.device, wanted, converted.device)
+        raise ArgumentError(
+            f"asarray: {obj.dtype} on {obj.device} becomes {wanted} on {converted.device} only by "
+            "a copy: leave copy=False out."
+        )
     return converted
 
 
@@ -170,12 +173,7 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
         raise ArgumentTypeError(
             f"tg.from_dlpack takes an array that has __dlpack__, got {type(x).__name__}."
         )
-    array = _imported(x)
-    backend, name = _place(array, device)
-    try:
-        return leaf(backend.asarray(array, device=name, copy=copy))
-    except ValueError:
-        raise _copy_needed(array.dtype, "its device", array.dtype, name) from None
+    return leaf(_put(_imported(x), None, device, copy))
 
 
 _CPU = 1
@@ -192,22 +190,24 @@ def _imported(x: Any) -> Any:
 
 def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
     """Data as an array of numbers or booleans."""
-    dtype = known_dtype(dtype, asked_by)
-    if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
-        data = data if type(data) in namespaces else _imported(data)
-    elif not hasattr(data, "dtype"):
-        if copy is False and not isinstance(data, list | tuple):
-            data = _memory(asked_by, data)
-        data, inferred = array_of(data)
-        dtype = dtype or inferred
-    backend, name = _place(data, device)
+    dtype = optional_dtype(dtype, asked_by)
     try:
-        array = backend.asarray(data, dtype=dtype, device=name, copy=copy)
+        if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+            data = data if type(data) in namespaces else _imported(data)
+        elif not hasattr(data, "dtype"):
+            data = _memory(asked_by, data) if copy is False else data
+            if dtype is None:
+                data, dtype = array_of(data)
+            else:
+                data = np.asarray(data, dtype=dtype)
+            # They were not put on any device so far.
+            device = backend_at(device)[1]
+        array = _put(data, dtype, device, copy)
     except (ValueError, TypeError, OverflowError) as error:
-        if copy is False and isinstance(error, ValueError):
-            raise _copy_needed(data.dtype, "its device", dtype or data.dtype, name) from None
+        if isinstance(error, TinygradLabError):
+            raise
         raise ArgumentError(f"{asked_by}: expected rectangular data of numbers; {error}.") from None
-    if backend is NUMPY and array.dtype.kind not in "fiubc":
+    if isinstance(array, np.ndarray) and array.dtype.kind not in "fiubc":
         raise DTypeError(f"{asked_by}: expected numbers or booleans, got dtype {array.dtype}.")
     return array
 
@@ -223,18 +223,25 @@ def _memory(asked_by: str, data: Any) -> memoryview:
         ) from None
 
 
-def _place(data: Any, device: str | None) -> tuple[Any, str | None]:
-    """The backend and the device to make an array of data on: where they are, if not given."""
-    if device is None and hasattr(data, "dtype"):
-        return namespaces[type(data)], None
-    return backend_at(device)
-
-
-def _copy_needed(dtype: Any, device: str, wanted: Any, there: Any) -> TinygradLabError:
-    return ArgumentError(
-        f"expected data that can be shared for copy=False; {dtype} on {device} becomes {wanted} on "
-        f"{there or 'the same'} only by a copy: leave copy out."
-    )
+def _put(array: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
+    """An array with another dtype and on another device, where these are given."""
+    here = namespaces[type(array)]
+    backend, name = (here, None) if device is None else backend_at(device)
+    wanted = dtype or array.dtype
+    if isinstance(array, np.ndarray | np.generic):
+        wanted = wanted.newbyteorder("=")
+    try:
+        # Backends read no arrays of others, but NumPy's.
+        source = array if backend is here or copy is False else here.to_numpy(array)
+        return backend.asarray(source, dtype=wanted, device=name, copy=copy)
+    except (ValueError, TypeError):
+        if copy is not False:
+            raise
+        raise ArgumentError(
+            f"expected data whose memory can be shared, for copy=False; got {array.dtype} on "
+            f"{here.device_of(array)} to become {wanted} on {name or 'the same'}, which takes a "
+            "copy: leave copy out."
+        ) from None
 
 
 # --- of a shape ------------------------------------------------------------------------------
@@ -380,7 +387,7 @@ def arange(
         raise ArgumentError(f"arange: expected a step other than 0, got {step!r}.")
     integers = all(isinstance(x, int) for x in limits)
     default = dtype_of_number(0) if integers else get_default_dtype()
-    wanted = known_dtype(dtype, "arange") or default
+    wanted = optional_dtype(dtype, "arange") or default
     # Steps add up their rounding errors: they do so in float64, whatever the result is to be.
     working = wanted if integers and wanted.kind in "iu" else np.float64
     data = _made("arange", *limits, dtype=working, device=device)
@@ -425,14 +432,14 @@ def _made(
     maker: str, *arguments: Any, dtype: Any, device: str | None, default: Any = None, **options: Any
 ) -> Any:
     """What the library of a device makes of the arguments."""
-    wanted = known_dtype(dtype, maker) or default or get_default_dtype()
+    wanted = optional_dtype(dtype, maker) or default or get_default_dtype()
     backend, place = backend_at(device)
     try:
         with backend.on(place):
             return getattr(backend.library, maker)(*arguments, dtype=wanted, **options)
     except (ValueError, OverflowError, MemoryError, TypeError) as error:
         described = ", ".join(f"{argument!r:.60}" for argument in arguments)
-        raise ArgumentError(f"{maker}: {described} and dtype {wanted}: {error}.") from None
+        raise ArgumentError(f"{maker} of {described} as {wanted}: {error}.") from None
 
 
 def _number(asked_by: str, value: Any) -> tuple[Any, Any]:

@@ -43,6 +43,7 @@ __all__ = [
     "int32",
     "int64",
     "known_dtype",
+    "optional_dtype",
     "set_default_dtype",
     "uint8",
     "uint16",
@@ -92,17 +93,24 @@ def dtype_of_number(number: Any) -> Any:
 
 
 def known_dtype(dtype: Any, asked_by: str) -> Any:
-    """A dtype that NumPy knows, from a dtype or its name; None stays None.
+    """A dtype that NumPy knows, from a dtype or its name.
 
     Raises:
         DTypeError: for what is no dtype.
     """
     try:
-        return None if dtype is None else np.dtype(dtype)
+        if dtype is not None:  # which NumPy takes for float64
+            return np.dtype(dtype)
     except TypeError:
-        raise DTypeError(
-            f"{asked_by}: expected a dtype such as tg.float32 or 'int64', got {dtype!r:.60}."
-        ) from None
+        pass
+    raise DTypeError(
+        f"{asked_by}: expected a dtype such as tg.float32 or 'int64', got {dtype!r:.60}."
+    ) from None
+
+
+def optional_dtype(dtype: Any, asked_by: str) -> Any:
+    """A dtype that NumPy knows, where one is given, or None."""
+    return None if dtype is None else known_dtype(dtype, asked_by)
 
 
 def array_of(data: Any) -> tuple[Any, Any]:

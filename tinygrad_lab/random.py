@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.devices import backend_at
-from tinygrad_lab.dtypes import get_default_dtype, known_dtype
+from tinygrad_lab.dtypes import get_default_dtype, known_dtype, optional_dtype
 from tinygrad_lab.errors import ArgumentError, DTypeError
 from tinygrad_lab.leaves import Shape, leaf, sizes_of
 
@@ -215,7 +215,7 @@ def integers(
         >>> tg.random.integers(5, 0, 10, generator=tg.Generator(0)).tolist()
         [8, 6, 5, 2, 3]
     """
-    wanted = known_dtype(dtype, "integers") or np.dtype(np.int64)
+    wanted = optional_dtype(dtype, "integers") or np.dtype(np.int64)
     if wanted.kind not in "iu":
         raise DTypeError(f"integers: expected an integer dtype, got {wanted}.")
     limits = np.iinfo(wanted)
@@ -311,7 +311,7 @@ def choice(
 
 
 def _floating(asked_by: str, dtype: Any) -> Any:
-    wanted = known_dtype(dtype, asked_by) or get_default_dtype()
+    wanted = optional_dtype(dtype, asked_by) or get_default_dtype()
     if wanted.kind != "f":
         raise DTypeError(f"{asked_by}: expected a floating dtype, got {wanted}.")
     return wanted

@@ -17,6 +17,7 @@ from tinygrad_lab.backends import (
     namespaces,
 )
 from tinygrad_lab.backward import hooked, run_hooks, sweep
+from tinygrad_lab.casting import castable_dtype
 from tinygrad_lab.context import current
 from tinygrad_lab.devices import backend_at
 from tinygrad_lab.dtypes import array_of, get_default_dtype
@@ -311,9 +312,10 @@ class Tensor(Interchange):
         name = self.name
         if requires_grad:
             if not _is_floating(self._data):
+                way = "tg.real(x)" if self.dtype.kind == "c" else "x.astype(tg.float32)"
                 raise DTypeError(
                     f"only floating-point tensors have gradients, {self._label()} is "
-                    f"{self.dtype}: x.astype(tg.float32)."
+                    f"{self.dtype}: {way}."
                 )
             self._node = Leaf(self._data, requires_grad=True, name=name, tensor=self)
         else:
@@ -381,7 +383,7 @@ class Tensor(Interchange):
 
     def to(self, target: Any) -> Tensor:
         """This tensor on a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``), or of a dtype."""
-        if not isinstance(target, str) or target in ("float32", "float64"):
+        if not isinstance(target, str) or target in np.sctypeDict:
             return self.astype(target)
         if target != "python":
             target = backend_at(target)[1]  # says what is missing if the device is not there
@@ -391,7 +393,8 @@ class Tensor(Interchange):
 
     def astype(self, dtype: Any) -> Tensor:
         """This tensor with elements of another type."""
-        return self if dtype == self.dtype else ops.astype(self, dtype)
+        wanted = castable_dtype(self, dtype)
+        return self if wanted == self.dtype else ops.astype(self, wanted)
 
     @property
     def T(self) -> Tensor:  # noqa: N802 - the name that everybody knows

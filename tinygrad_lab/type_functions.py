@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import ops
+from tinygrad_lab.casting import castable_dtype
 from tinygrad_lab.dtypes import known_dtype
 from tinygrad_lab.errors import ArgumentError, DTypeError
 from tinygrad_lab.tensor import Tensor
@@ -42,16 +43,10 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: str | None = None) 
         >>> tg.astype(tg.tensor([1.5, -1.5]), tg.int32)
         tensor([ 1, -1], dtype=int32)
     """
-    wanted = _given("astype", dtype)
-    source: Any = getattr(x, "dtype", np.dtype(type(x)))
-    if source.kind == "c" and wanted.kind in "iuf":
-        raise DTypeError(
-            f"astype: {source} does not become {wanted}, which has one number for two: choose a "
-            "part first, tg.real(x) or tg.imag(x)."
-        )
+    wanted = castable_dtype(x, dtype)
     if isinstance(x, Tensor) and device is not None:
         x = x.to(device)
-    if isinstance(x, Tensor) and wanted == source and not copy:
+    if isinstance(x, Tensor) and wanted == x.dtype and not copy:
         return x
     return ops.astype(x, wanted)
 
@@ -197,10 +192,7 @@ def iinfo(type: Any, /) -> IntegerInfo:
 
 
 def _given(asked_by: str, dtype: Any) -> Any:
-    """A dtype that must be given, itself or by a tensor or an array that has it."""
+    """A dtype, itself or by a tensor or an array that has it."""
     if not isinstance(dtype, type | np.dtype):
         dtype = getattr(dtype, "dtype", dtype)
-    if dtype is None or isinstance(dtype, int | float | complex):
-        # NumPy takes None for float64.
-        raise DTypeError(f"{asked_by}: expected a dtype or a tensor, got {dtype!r}.")
     return known_dtype(dtype, asked_by)
