@@ -26,6 +26,7 @@ from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
     DTypeError,
+    GradientError,
     TinygradLabError,
 )
 from tinygrad_lab.leaves import Shape, leaf, sizes_of
@@ -447,8 +448,12 @@ def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
     if isinstance(value, int | float | complex) and not isinstance(value, np.generic):
         return value, dtype_of_number(value)
     if getattr(value, "shape", None) == ():
-        data = value.detach() if isinstance(value, Tensor) else value
-        return data.item(), data.dtype
+        if isinstance(value, Tensor) and value.requires_grad:
+            raise GradientError(
+                f"{asked_by}: {value!r} requires a gradient, which would be lost; if it is not "
+                "wanted here: x.detach(), else tg.broadcast_to(x, shape)."
+            )
+        return value.item(), value.dtype
     raise ArgumentTypeError(f"{asked_by}: expected a number, got {value!r:.60}.")
 
 
