@@ -83,10 +83,9 @@ class Interchange:
     __array_priority__ = 1000.0
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = self.numpy()
         if self.device != "cpu":
             raise ArgumentTypeError(f"{self._label()} is on {self.device}: x.to('cpu') first.")
-        return np.array(array, dtype=dtype, copy=copy)
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
