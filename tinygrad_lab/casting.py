@@ -19,7 +19,9 @@ def castable_dtype(x: Any, dtype: Any) -> Any:
     Raises:
         DTypeError: for what is no dtype, and for complex numbers that shall become real.
     """
-    source: Any = getattr(x, "dtype", np.dtype(type(x)))
+    source = getattr(x, "dtype", None) or np.dtype(type(x))
+    if not isinstance(source, np.dtype):
+        return dtype  # Arrays of a library with dtypes of its own, which knows what it can do.
     try:
         wanted = known_dtype(dtype, "astype")
     except DTypeError:

@@ -229,7 +229,7 @@ def _put(array: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
     here = namespaces[type(array)]
     backend, name = (here, None) if device is None else backend_at(device)
     wanted = dtype or array.dtype
-    if isinstance(array, np.ndarray | np.generic):
+    if isinstance(wanted, np.dtype) and not wanted.isnative:
         wanted = wanted.newbyteorder("=")
     try:
         # Backends read no arrays of others, but NumPy's.
@@ -437,10 +437,12 @@ def _made(
     backend, place = backend_at(device)
     try:
         with backend.on(place):
-            return getattr(backend.library, maker)(*arguments, dtype=wanted, **options)
+            made = getattr(backend.library, maker)(*arguments, dtype=wanted, **options)
     except (ValueError, OverflowError, MemoryError, TypeError) as error:
         described = ", ".join(f"{argument!r:.60}" for argument in arguments)
         raise ArgumentError(f"{maker} of {described} as {wanted}: {error}.") from None
+    # A library without a notion of a current device makes all on its first.
+    return made if backend.device_of(made) == place else backend.asarray(made, device=place)
 
 
 def _number(asked_by: str, value: Any) -> tuple[Any, Any]:

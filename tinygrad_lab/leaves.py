@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.apply import plain
+
+if TYPE_CHECKING:
+    from tinygrad_lab.tensor import Tensor
 
 __all__ = ["Shape", "leaf", "sizes_of"]
 
@@ -15,13 +18,13 @@ Shape = int | Sequence[int]
 """The size of each axis, or the one size of a vector."""
 
 
-def leaf(data: Any, *, requires_grad: bool = False, name: str | None = None) -> Any:
+def leaf(data: Any, *, requires_grad: bool = False, name: str | None = None) -> Tensor:
     """A Tensor on the very same data, with a name if it has one, that may want a gradient.
 
     Raises:
         DTypeError: if a gradient is wanted of integers, booleans or complex numbers.
     """
-    tensor = plain(data)
+    tensor: Tensor = plain(data)
     if name is not None:
         tensor.name = name
     return tensor.requires_grad_() if requires_grad else tensor

@@ -11,7 +11,7 @@ distribution is drawn; it has not done so for those used here.)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from tinygrad_lab.devices import backend_at
 from tinygrad_lab.dtypes import get_default_dtype, known_dtype, optional_dtype
 from tinygrad_lab.errors import ArgumentError, DTypeError
 from tinygrad_lab.leaves import Shape, leaf, sizes_of
+
+if TYPE_CHECKING:
+    from tinygrad_lab.tensor import Tensor
 
 __all__ = [
     "Generator",
@@ -131,7 +134,7 @@ def uniform(
     generator: Generator = default_generator,
     requires_grad: bool = False,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Numbers drawn evenly from ``low`` to ``high``.
 
     Args:
@@ -172,7 +175,7 @@ def normal(
     generator: Generator = default_generator,
     requires_grad: bool = False,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Numbers drawn from a normal distribution; the other arguments are those of ``uniform``.
 
     Raises:
@@ -198,7 +201,7 @@ def integers(
     dtype: Any = None,
     device: str | None = None,
     generator: Generator = default_generator,
-) -> Any:
+) -> Tensor:
     """Integers drawn evenly from ``low`` up to but without ``high``.
 
     Args:
@@ -237,7 +240,7 @@ def bernoulli(
     dtype: Any = bool,
     device: str | None = None,
     generator: Generator = default_generator,
-) -> Any:
+) -> Tensor:
     """Booleans that are True with a chance of ``p``, or as numbers 1 and 0.
 
     Args:
@@ -262,7 +265,7 @@ def bernoulli(
 
 def permutation(
     n: int, *, device: str | None = None, generator: Generator = default_generator
-) -> Any:
+) -> Tensor:
     """The integers from 0 to ``n - 1`` in random order: ``x[permutation(len(x))]`` shuffles rows.
 
     Example:
@@ -282,7 +285,7 @@ def choice(
     p: Any = None,
     device: str | None = None,
     generator: Generator = default_generator,
-) -> Any:
+) -> Tensor:
     """Integers from 0 to ``n - 1``, each as often as chance has it: positions to pick rows by.
 
     Args:
@@ -317,7 +320,7 @@ def _floating(asked_by: str, dtype: Any) -> Any:
     return wanted
 
 
-def _placed(drawn: np.ndarray[Any, Any], device: str | None, **settings: Any) -> Any:
+def _placed(drawn: np.ndarray[Any, Any], device: str | None, **settings: Any) -> Tensor:
     """A Tensor of the numbers that were drawn, on its device."""
     backend, place = backend_at(device)
     return leaf(backend.asarray(drawn, device=place, copy=None), **settings)

@@ -393,6 +393,8 @@ class Tensor(Interchange):
 
     def astype(self, dtype: Any) -> Tensor:
         """This tensor with elements of another type."""
+        if dtype is not None and dtype == self.dtype:
+            return self
         wanted = castable_dtype(self, dtype)
         return self if wanted == self.dtype else ops.astype(self, wanted)
 
