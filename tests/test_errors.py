@@ -139,7 +139,7 @@ MISTAKES: list[tuple[Callable[[], Any], Mistake]] = [
     (lambda: tg.tensor([[1.0], [1.0, 2.0]]), Mistake(ArgumentError, "ragged", "same length")),
     (lambda: tg.tensor("text"), Mistake(DTypeError, "numbers")),
     (lambda: tg.tensor([1.0, None]), Mistake(TinygradLabError, "numbers")),
-    (lambda: tg.tensor([1j]), Mistake(DTypeError, "complex128")),
+    (lambda: tg.tensor([1j], requires_grad=True), Mistake(DTypeError, "complex64")),
     (lambda: tg.tensor([1.0], dtype="numbers"), Mistake(TinygradLabError, "dtype", "numbers")),
     (lambda: tg.set_default_dtype(tg.int64), Mistake(DTypeError, "floating", "int64")),
     (lambda: tg.set_default_dtype("numbers"), Mistake(DTypeError, "numbers")),

@@ -53,6 +53,8 @@ class Context:
     """Fused ops run as the small ops they are composed of."""
     scope: Scope | None = None
     debugger: Debugger | None = None
+    device: str = "cpu"
+    """Where creation functions put what they make, if not told."""
     ordinary: bool = True
     """Nothing is asked but gradients: the short path of an op may run."""
 

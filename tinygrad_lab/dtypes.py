@@ -1,25 +1,69 @@
-"""What Python's numbers and lists become as arrays."""
+"""The types that elements have, and what Python's numbers and lists become as arrays."""
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
 
+# `tg.float32` is NumPy's: a dtype of an array of any backend compares equal to it.
+from numpy import (
+    bool,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+
 from tinygrad_lab.errors import ArgumentError, DTypeError
 
-__all__ = ["array_of", "get_default_dtype", "set_default_dtype"]
+__all__ = [
+    "array_of",
+    "bool",
+    "complex64",
+    "complex128",
+    "dtype_of_number",
+    "float16",
+    "float32",
+    "float64",
+    "get_default_complex_dtype",
+    "get_default_dtype",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "known_dtype",
+    "optional_dtype",
+    "set_default_dtype",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+]
 
 _default_dtype = np.dtype(np.float32)
 
 
 def get_default_dtype() -> Any:
-    """The dtype that Python floats become in ``tg.tensor``."""
+    """The dtype that Python floats become in ``tg.tensor`` and the other creation functions."""
     return _default_dtype
 
 
 def set_default_dtype(dtype: Any) -> None:
     """Set the dtype that Python floats become in ``tg.tensor``: ``tg.float32`` at the start.
+
+    It is one setting for the whole process. Python complex numbers become complex64 while it is
+    ``float32`` (or ``float16``), complex128 while it is ``float64``.
 
     Raises:
         DTypeError: for what is no floating dtype.
@@ -34,18 +78,61 @@ def set_default_dtype(dtype: Any) -> None:
     _default_dtype = wanted
 
 
+def get_default_complex_dtype() -> Any:
+    """The dtype that Python complex numbers become: of the precision that floats have."""
+    return np.dtype(complex128 if _default_dtype == float64 else complex64)
+
+
+def dtype_of_number(number: Any) -> Any:
+    """The dtype that a Python number becomes by default."""
+    if isinstance(number, builtins.bool):
+        return np.dtype(bool)
+    if isinstance(number, int):
+        return np.dtype(int64)
+    return get_default_complex_dtype() if isinstance(number, complex) else _default_dtype
+
+
+def known_dtype(dtype: Any, asked_by: str) -> Any:
+    """A dtype that NumPy knows, from a dtype or its name.
+
+    Raises:
+        DTypeError: for what is no dtype.
+    """
+    try:
+        if dtype is not None:  # which NumPy takes for float64
+            return np.dtype(dtype)
+    except TypeError:
+        pass
+    raise DTypeError(
+        f"{asked_by}: expected a dtype such as tg.float32 or 'int64', got {dtype!r:.60}."
+    ) from None
+
+
+def optional_dtype(dtype: Any, asked_by: str) -> Any:
+    """A dtype that NumPy knows, where one is given, or None."""
+    return None if dtype is None else known_dtype(dtype, asked_by)
+
+
 def array_of(data: Any) -> tuple[Any, Any]:
     """Numbers or (nested) lists as a NumPy array, and the dtype that it shall have.
 
-    Lists may hold tensors and arrays.
+    Lists may hold tensors and arrays. What offers its memory (``memoryview``, ``array.array``) is
+    not copied and keeps its dtype.
 
     Raises:
         ArgumentError: for ragged lists.
     """
     if isinstance(data, list | tuple):
         data = [array_of(item)[0] if hasattr(item, "__len__") else item for item in data]
+    elif not isinstance(data, str | bytes):
+        try:
+            return np.asarray(memoryview(data)), None
+        except TypeError:
+            pass  # It offers no memory: a number, or something with a protocol of NumPy's.
     try:
         array = np.asarray(data)
     except ValueError:
         raise ArgumentError("the lists are ragged: all rows must have the same length.") from None
-    return array, _default_dtype if array.dtype == np.float64 else array.dtype
+    if array.dtype == np.float64:
+        return array, _default_dtype
+    return array, get_default_complex_dtype() if array.dtype == np.complex128 else array.dtype

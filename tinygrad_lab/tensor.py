@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from tinygrad_lab.backends import (
     PYTHON,
     SMALL,
     Array,
-    backend_for_device,
     form_of,
     namespaces,
 )
 from tinygrad_lab.backward import hooked, run_hooks, sweep
+from tinygrad_lab.casting import castable_dtype
 from tinygrad_lab.context import current
+from tinygrad_lab.devices import backend_at
 from tinygrad_lab.dtypes import array_of, get_default_dtype
 from tinygrad_lab.errors import (
     ArgumentError,
@@ -27,18 +28,16 @@ from tinygrad_lab.errors import (
     GradientError,
     ShapeError,
 )
+from tinygrad_lab.interchange import Interchange
 from tinygrad_lab.node import Leaf, Node
 from tinygrad_lab.ops.apply import bind, plain
 from tinygrad_lab.ops.at import At, set_item
 from tinygrad_lab.ownership import owned
 
-if TYPE_CHECKING:
-    from types import NotImplementedType
-
 __all__ = ["Tensor"]
 
 
-class Tensor:
+class Tensor(Interchange):
     """A value, and, where gradients flow, the node that says how it came to be.
 
     Made by ``tg.scalar``, ``tg.tensor`` and by ops, not by calling the class.
@@ -314,9 +313,10 @@ class Tensor:
         name = self.name
         if requires_grad:
             if not _is_floating(self._data):
+                way = "tg.real(x)" if self.dtype.kind == "c" else "x.astype(tg.float32)"
                 raise DTypeError(
                     f"only floating-point tensors have gradients, {self._label()} is "
-                    f"{self.dtype}: x.astype(tg.float32)."
+                    f"{self.dtype}: {way}."
                 )
             self._node = Leaf(self._data, requires_grad=True, name=name, tensor=self)
         else:
@@ -384,17 +384,20 @@ class Tensor:
 
     def to(self, target: Any) -> Tensor:
         """This tensor on a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``), or of a dtype."""
-        if not isinstance(target, str) or target in ("float32", "float64"):
+        if not isinstance(target, str) or target in np.sctypeDict:
             return self.astype(target)
-        backend_for_device(target)  # says what is missing if the device is not there
-        here = namespaces[type(self._data)]
-        if target == self.device or (target == "cpu" and here is PYTHON):
-            return self
+        if target != "python":
+            target = backend_at(target)[1]  # says what is missing if the device is not there
+            if target == self.device:
+                return self
         return ops.transfer(self, device=target)
 
     def astype(self, dtype: Any) -> Tensor:
         """This tensor with elements of another type."""
-        return self if dtype == self.dtype else ops.astype(self, dtype)
+        if dtype is not None and dtype == self.dtype:
+            return self
+        wanted = castable_dtype(self, dtype)
+        return self if wanted == self.dtype else ops.astype(self, wanted)
 
     @property
     def T(self) -> Tensor:  # noqa: N802 - the name that everybody knows
@@ -544,9 +547,12 @@ class Tensor:
     def __int__(self) -> int:
         return int(self.item())
 
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
     def __index__(self) -> int:
         value = self.item()
-        if isinstance(value, float):
+        if isinstance(value, float | complex):
             raise ArgumentTypeError(f"{self._label()} is {self.dtype} and cannot be an index.")
         return int(value)
 
@@ -591,65 +597,6 @@ class Tensor:
             )
         return _rebuilt, (type(self), self._data, self.requires_grad, self.name, self.grad)
 
-    # --- NumPy -------------------------------------------------------------------------------
-
-    # CuPy and NumPy leave `array * tensor` to the tensor.
-    __array_priority__ = 1000.0
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = self.numpy()
-        if self.device != "cpu":
-            raise ArgumentTypeError(f"{self._label()} is on {self.device}: x.to('cpu') first.")
-        return np.array(array, dtype=dtype, copy=copy)
-
-    def __array_ufunc__(
-        self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
-    ) -> Tensor | Array | NotImplementedType:
-        """``array * tensor`` and ``np.exp(tensor)`` are Tensors; ``array -= tensor`` is in place.
-
-        The last is what ``p.data -= lr * p.grad`` comes to, which ``__array_ufunc__ = None``
-        would refuse.
-        """
-        function = getattr(ops, _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__), None)
-        if method != "__call__" or options or function is None:
-            return NotImplemented
-        if out is None:
-            return function(*inputs)
-        if any(isinstance(x, Tensor) for x in out):
-            return NotImplemented
-        arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
-        return ufunc(*arrays, out=out)
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self._exportable().__dlpack__(**options)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self._exportable().__dlpack_device__()
-
-    def _exportable(self) -> Any:
-        if self._node is not None:
-            raise GradientError(f"{self._label()} requires a gradient: export x.detach().")
-        return self.numpy() if self.device == "cpu" else self._data
-
-
-_UFUNC_NAMES = {
-    "power": "pow",
-    "true_divide": "divide",
-    "absolute": "abs",
-    "rint": "round",
-    "conjugate": "conj",
-    "invert": "bitwise_invert",
-    "left_shift": "bitwise_left_shift",
-    "right_shift": "bitwise_right_shift",
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctan2": "atan2",
-    "arctanh": "atanh",
-}
-"""NumPy's names of functions that are called otherwise here."""
 
 bind(Tensor)
 # For Tensors every function of the table is the op itself: rules that get Tensors build a graph.

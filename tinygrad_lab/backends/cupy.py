@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
 from tinygrad_lab.errors import DeviceError
 
-__all__ = ["cupy_backend"]
+__all__ = ["count_of_gpus", "cupy_backend"]
 
 
 class _CuPy(Namespace):
@@ -25,9 +26,20 @@ class _CuPy(Namespace):
         number = array.device.id
         return "cuda" if number == 0 else f"cuda:{number}"
 
-    def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Array:
-        with self.cupy.cuda.Device(int((device or "cuda").partition(":")[2] or 0)):
-            return self.cupy.array(data, dtype=dtype)
+    def on(self, device: str) -> AbstractContextManager[Any]:
+        return self.cupy.cuda.Device(int(device.partition(":")[2] or 0))
+
+    def asarray(
+        self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
+    ) -> Array:
+        if device is not None:
+            there = self.on(device)
+        elif isinstance(data, self.cupy.ndarray):
+            there = data.device
+        else:
+            there = self.cupy.cuda.Device()  # the current one
+        with there:
+            return self.cupy.array(data, dtype=dtype, copy=copy)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return self.cupy.asnumpy(array)
@@ -56,10 +68,31 @@ def _load() -> _CuPy:
             "device 'cuda' needs CuPy, which is not installed: pip install 'tinygrad_lab[cuda]'."
         ) from error
     if not cupy.cuda.is_available():
-        raise DeviceError("device 'cuda' needs an NVIDIA GPU and its driver; CuPy finds none.")
+        raise DeviceError(
+            "device 'cuda' needs an NVIDIA GPU and its driver; CuPy is installed and says "
+            f"{_what_is_missing(cupy)}"
+        )
     backend = _CuPy(library, cupy)
     namespaces[cupy.ndarray] = backend
     return backend
+
+
+def _what_is_missing(cupy: Any) -> str:
+    """CUDA's word on why there is no GPU: no driver, one that is too old, or no card."""
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"{error}."
+    return "cudaErrorNoDevice: no CUDA-capable device is detected."
+
+
+def count_of_gpus() -> int:
+    """How many GPUs can be used here; 0 also where CuPy is not installed."""
+    try:
+        backend = _load()
+    except DeviceError:
+        return 0
+    return int(backend.cupy.cuda.runtime.getDeviceCount())
 
 
 def cupy_backend(device: str) -> Namespace:
@@ -72,6 +105,7 @@ def cupy_backend(device: str) -> Namespace:
     if kind != "cuda" or (number and not number.isdigit()):
         raise DeviceError(f"expected a device 'cpu', 'cuda' or 'cuda:1', got {device!r}.")
     backend = _load()
-    if number and int(number) >= backend.cupy.cuda.runtime.getDeviceCount():
-        raise DeviceError(f"there is no device {device!r}.")
+    count = backend.cupy.cuda.runtime.getDeviceCount()
+    if number and int(number) >= count:
+        raise DeviceError(f"there is no device {device!r}, but {count} of them: tg.devices().")
     return backend

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,18 @@ class Namespace:
         """The device that holds the array."""
         return self.default_device
 
-    def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Array:
-        """Data as an array that shares no memory with it."""
+    def on(self, device: str) -> AbstractContextManager[Any]:
+        """A block in which the library makes its arrays on ``device``."""
+        return nullcontext()
+
+    def asarray(
+        self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
+    ) -> Array:
+        """Data as an array: a copy, or the same memory where it can be (None), or must be (False).
+
+        Raises:
+            ValueError: where the memory cannot be the same.
+        """
         raise NotImplementedError
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
@@ -123,8 +134,10 @@ class _ArrayAPINamespace(Namespace):
         super().__init__(library)
         self.name = library.__name__
 
-    def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Array:
-        return self.library.asarray(data, dtype=dtype, copy=True)
+    def asarray(
+        self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
+    ) -> Array:
+        return self.library.asarray(data, dtype=dtype, copy=copy)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)

@@ -19,8 +19,10 @@ class _NumPy(Namespace):
     # The operator, unlike the function, squares by multiplying.
     pow = staticmethod(operator.pow)
 
-    def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Array:
-        return np.array(data, dtype=dtype)
+    def asarray(
+        self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
+    ) -> Array:
+        return np.array(data, dtype=dtype, copy=copy)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)

@@ -177,7 +177,9 @@ class _Python(Namespace):
     def zeros(self, shape: Any, dtype: Any = None) -> Any:
         return self.reshape(0.0, shape)
 
-    def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Array:
+    def asarray(
+        self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
+    ) -> Array:
         return np.asarray(data).item()
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
@@ -210,5 +212,5 @@ for _name in (
 
 PYTHON = _Python(math)
 
-for _number in (float, int, bool):
+for _number in (float, int, bool, complex):
     namespaces[_number] = PYTHON

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from tinygrad_lab import ops
-from tinygrad_lab.dtypes import get_default_dtype
+from tinygrad_lab.creation import empty
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.module import Module, Parameter
@@ -19,7 +17,7 @@ __all__ = ["Conv1d", "CrossEntropyLoss", "Dropout", "Flatten", "Linear", "MSELos
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
     """A parameter drawn evenly from ±1/√fan_in, as PyTorch's layers have it by default."""
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
-    parameter = Parameter(np.empty(shape, dtype=get_default_dtype()))
+    parameter = Parameter(empty(shape))
     init.uniform_(parameter, -bound, bound)
     return parameter
 

@@ -209,7 +209,7 @@ class Module:
 
         Buffers of integers and booleans keep their dtype.
         """
-        is_device = isinstance(target, str) and target not in ("float32", "float64")
+        is_device = isinstance(target, str) and target not in np.sctypeDict
         for one in [*self.parameters(), *self.buffers()]:
             if one.dtype.kind != "f" and not is_device:
                 continue
