@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tinygrad_lab.errors import GradientError
+from tinygrad_lab.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinygrad_lab.ops.elementwise import (
     abs,
     add,
@@ -58,7 +59,6 @@ from tinygrad_lab.ops.elementwise import (
 from tinygrad_lab.ops.index import _index, _put, getitem
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.nn import (
-    conv1d,
     cross_entropy,
     dropout,
     gru,
@@ -109,6 +109,9 @@ __all__ = [
     "clip",
     "concat",
     "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cos",
     "cross_entropy",
     "divide",
