@@ -68,6 +68,14 @@ from tinygrad_lab.ops.nn import (
     softmax,
 )
 from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from tinygrad_lab.ops.reduce import (
     all,
     any,
@@ -97,6 +105,8 @@ from tinygrad_lab.ops.shape import (
 
 __all__ = [
     "abs",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
     "add",
     "alias",
     "all",
@@ -104,6 +114,8 @@ __all__ = [
     "argmax",
     "argmin",
     "astype",
+    "avg_pool1d",
+    "avg_pool2d",
     "broadcast_to",
     "ceil",
     "clip",
@@ -147,6 +159,8 @@ __all__ = [
     "matmul",
     "matrix_transpose",
     "max",
+    "max_pool1d",
+    "max_pool2d",
     "maximum",
     "mean",
     "min",

@@ -68,6 +68,12 @@ class Windows:
         return prod(self.count)
 
     @cached_property
+    def overlap(self) -> bool:
+        """Whether two windows may share an element."""
+        spans = (d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        return any(span > step for span, step in zip(spans, self.stride, strict=True))
+
+    @cached_property
     def taps(self) -> tuple[tuple[slice, ...], ...]:
         """For each element of a window, where all windows have it in the padded array."""
         steps = list(zip(self.dilation, self.stride, self.count, strict=True))
