@@ -3,6 +3,7 @@
 from numpy import bool, float32, float64, int32, int64
 
 from tinygrad_lab import autograd, data, errors, nn, optim
+from tinygrad_lab.checkpoint import checkpoint
 from tinygrad_lab.context import no_grad, record
 from tinygrad_lab.creation import from_dlpack, scalar, tensor
 from tinygrad_lab.debug import debug
@@ -124,6 +125,7 @@ __all__ = [
     "avg_pool2d",
     "broadcast_to",
     "ceil",
+    "checkpoint",
     "clip",
     "concat",
     "conv1d",
