@@ -372,9 +372,7 @@ def test_conv_masks_and_memory_order(size: tuple[int, ...]) -> None:
     g = rng(3).standard_normal(out.shape)
     assert_masked(lambda needs: conv.backward(np, g, weight, residual, needs), 3)
     bias = bias[:3]
-    assert_masked(
-        lambda needs: conv.transposed_backward(np, x, g, weight, needs=needs, **sizes), 3
-    )
+    assert_masked(lambda needs: conv.transposed_backward(np, x, g, weight, needs=needs, **sizes), 3)
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4])
@@ -426,9 +424,7 @@ def naive_max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
         for tap in np.ndindex(windows.kernel):
             spot = [
                 i * s + k * d - before
-                for i, k, (s, d, (before, _)) in zip(
-                    place[len(lead) :], tap, settings, strict=True
-                )
+                for i, k, (s, d, (before, _)) in zip(place[len(lead) :], tap, settings, strict=True)
             ]
             inside = all(0 <= i < n for i, n in zip(spot, windows.size, strict=True))
             index = (*place[: len(lead)], *spot)

@@ -96,7 +96,7 @@ class _Run:
         self.outs: list[Tensor] = [self._leaves[i] for i in self.flowing]
         self.reached = _reached([out.node for out in self.outs], started)
         """The nodes outside of the run that its outputs were computed from."""
-        others = self.reached.difference(self.variables)  # type: ignore[arg-type]
+        others = self.reached.difference(self.variables)
         self.captured = sorted(others, key=lambda node: node.order)
         """Those of them that it found around it, and did not get as arguments."""
 
@@ -185,9 +185,7 @@ def _recompute(
 ) -> list[Any]:
     """The gradients of what a checkpointed function used: run it again, and sweep."""
     count = len(inputs) - len(segment.captured)
-    arguments = [
-        _argument(one, wanted) for one, wanted in zip(inputs[:count], needs, strict=False)
-    ]
+    arguments = [_argument(one, wanted) for one, wanted in zip(inputs[:count], needs, strict=False)]
     run = segment.run_again(arguments)
     seeds: dict[Node, Any] = {}
     for out, part in zip(run.outs, g, strict=True):
@@ -228,7 +226,7 @@ def _sweep_within(run: _Run, seeds: Mapping[Node, Any], *, with_history: bool) -
     return found
 
 
-_checkpoint = op(
+_checkpoint: Callable[..., Any] = op(
     "checkpoint",
     forward=lambda xp, *inputs, segment: segment.take_values(),
     vjp={"inputs": _recompute},

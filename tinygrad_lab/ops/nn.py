@@ -37,11 +37,8 @@ from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import max, mean, sum
 from tinygrad_lab.ops.shape import (
-    broadcast_to,
     concat,
     matrix_transpose,
-    permute_dims,
-    reshape,
     stack,
 )
 from tinygrad_lab.random import Generator, default_generator

@@ -52,18 +52,18 @@ def _windows(
     sizes = per_axis("kernel_size", kernel_size, axes, least=1)
     edges = per_axis("padding", padding, axes, least=0)
     gaps = per_axis("dilation", dilation, axes, least=1)
-    for edge, size in zip(edges, sizes, strict=True):
-        if edge > size // 2:
+    for edge, kernel_length in zip(edges, sizes, strict=True):
+        if edge > kernel_length // 2:
             raise ArgumentError(
                 f"expected a padding of at most half the kernel, got {edge} for a kernel of "
-                f"{size}: windows of padding alone have nothing to pool."
+                f"{kernel_length}: windows of padding alone have nothing to pool."
             )
     stride = sizes if stride is None else stride
-    size = shape_of(x)[len(shape_of(x)) - axes :]
-    return windows_of(size, sizes, stride=stride, padding=edges, dilation=gaps)
+    lengths = shape_of(x)[len(shape_of(x)) - axes :]
+    return windows_of(lengths, sizes, stride=stride, padding=edges, dilation=gaps)
 
 
-# --- the largest -----------------------------------------------------------------------------------
+# --- the largest ----------------------------------------------------------------------------------
 
 
 def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
@@ -137,7 +137,7 @@ max_pool2d = _max_pooling(
 )
 
 
-# --- the mean --------------------------------------------------------------------------------------
+# --- the mean -------------------------------------------------------------------------------------
 
 
 def _avg_pool(axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any) -> Any:

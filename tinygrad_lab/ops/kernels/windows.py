@@ -4,7 +4,6 @@ In one dimension, window i of kernel K, stride s and dilation d is made of the e
 i s + d, …, i s + (K - 1) d of the padded array. In several, it is the same along each axis.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
