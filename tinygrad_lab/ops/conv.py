@@ -34,29 +34,22 @@ _LENGTHS = {1: "length", 2: "height, width"}
 
 
 def _check(
-    axes: int, x: Any, weight: Any, bias: Any, groups: int, *, transposed: bool = False
+    axes: int,
+    shape: tuple[int, ...],
+    kernel: tuple[int, ...],
+    bias: tuple[int, ...] | None,
+    groups: int,
+    *,
+    transposed: bool = False,
 ) -> None:
-    """Raise the error that fits inputs and groups that do not go together."""
+    """Raise the error that fits shapes (of x, weight and bias) that do not go together."""
     per_axis("groups", groups, 1, least=1)
-    _check_shapes(axes, shape_of(x), shape_of(weight), groups, transposed)
-    outputs = shape_of(weight)[1] * groups if transposed else shape_of(weight)[0]
-    if bias is not None and shape_of(bias) != (outputs,):
-        raise ShapeError(
-            f"expected bias.shape == ({outputs},) (out_channels), got {shape_of(bias)}."
-        )
-
-
-@lru_cache(maxsize=1024)
-def _check_shapes(
-    axes: int, shape: tuple[int, ...], kernel: tuple[int, ...], groups: int, transposed: bool
-) -> None:
     if len(shape) != axes + 2 or len(kernel) != axes + 2:
-        per_group = "out_channels / groups" if transposed else "in_channels / groups"
-        first = "in_channels" if transposed else "out_channels"
+        first, second = ("in", "out") if transposed else ("out", "in")
         raise ShapeError(
             f"expected x of shape (N, in_channels, {_LENGTHS[axes]}) and a weight of shape "
-            f"({first}, {per_group}, {'kernel_size' if axes == 1 else '*kernel_size'}), got "
-            f"{shape} and {kernel}."
+            f"({first}_channels, {second}_channels / groups, "
+            f"{'kernel_size' if axes == 1 else '*kernel_size'}), got {shape} and {kernel}."
         )
     if 0 in shape[1:]:
         raise ShapeError(f"expected x with a channel and a step or more, got shape {shape}.")
@@ -74,6 +67,9 @@ def _check_shapes(
             f"expected x.shape[1] == weight.shape[{0 if transposed else 1}]{times} (in_channels), "
             f"got {of_x} != {of_weight}."
         )
+    outputs = kernel[1] * groups if transposed else kernel[0]
+    if bias is not None and bias != (outputs,):
+        raise ShapeError(f"expected bias.shape == ({outputs},) (out_channels), got {bias}.")
 
 
 # --- convolution ----------------------------------------------------------------------------------
@@ -89,20 +85,36 @@ def _with_bias(out: Any, bias: Any, axes: int) -> Any:
     return out if bias is None else add(out, reshape(bias, (-1, *(1,) * axes)))
 
 
+def _shapes(
+    x: Any, weight: Any, bias: Any
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
+    return shape_of(x), shape_of(weight), None if bias is None else shape_of(bias)
+
+
+@lru_cache(maxsize=1024)
+def _windows(
+    axes: int,
+    shape: tuple[int, ...],
+    kernel: tuple[int, ...],
+    bias: tuple[int, ...] | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Windows:
+    """The windows of a convolution, once for all calls that are alike."""
+    _check(axes, shape, kernel, bias, groups)
+    return windows_of(shape[2:], kernel[2:], stride=stride, padding=padding, dilation=dilation)
+
+
 def _convolution(axes: int, doc: str) -> Callable[..., Any]:
     """Declare the convolution over so many spatial axes."""
 
     def windows(
         x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
     ) -> Windows:
-        _check(axes, x, weight, bias, groups)
-        return windows_of(
-            shape_of(x)[2:],
-            shape_of(weight)[2:],
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-        )
+        shapes = _shapes(x, weight, bias)
+        return _windows(axes, *shapes, *map(hashable, (stride, padding, dilation)), groups)
 
     def composite(
         x: Any,
@@ -210,18 +222,22 @@ conv2d = _convolution(
 
 @lru_cache(maxsize=1024)
 def _windows_behind(
-    count: tuple[int, ...],
-    kernel: tuple[int, ...],
+    axes: int,
+    shape: tuple[int, ...],
+    weight: tuple[int, ...],
+    bias: tuple[int, ...] | None,
     stride: Any,
     padding: Any,
     output_padding: Any,
     dilation: Any,
+    groups: int,
 ) -> Windows:
     """The windows of the convolution that a transposed one is the gradient of.
 
     That has one window for each element here, and the result here is what they lie on.
     """
-    axes = len(count)
+    _check(axes, shape, weight, bias, groups, transposed=True)
+    count, kernel = shape[2:], weight[2:]
     steps = per_axis("stride", stride, axes, least=1)
     edges = per_axis("padding", padding, axes, least=0)
     extra = per_axis("output_padding", output_padding, axes, least=0)
@@ -256,9 +272,8 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         groups: int,
         dilation: Any,
     ) -> Windows:
-        _check(axes, x, weight, bias, groups, transposed=True)
         settings = map(hashable, (stride, padding, output_padding, dilation))
-        return _windows_behind(shape_of(x)[2:], shape_of(weight)[2:], *settings)
+        return _windows_behind(axes, *_shapes(x, weight, bias), *settings, groups)
 
     def composite(
         x: Any,

@@ -142,15 +142,21 @@ def transposed_backward(
 
 def product(xp: Namespace, rows: Array, weight: Array, bias: Array | None, groups: int) -> Array:
     """Return windows (G, R, |K| * C) times weights, plus the bias: (R, outputs)."""
-    outputs, width = weight.shape[0], weight[0].size
-    by_window = channels_last(weight).reshape(groups, outputs // groups, width)
+    outputs, channels, *kernel = weight.shape
+    width = prod(kernel) * channels
     matrix = xp.empty((groups, width + (bias is not None), outputs // groups), dtype=rows.dtype)
-    matrix[:, :width] = by_window.transpose(0, 2, 1)
+    by_group = weight.reshape(groups, outputs // groups, channels, *kernel)
+    by_window = by_group.transpose(_WINDOW_FIRST[weight.ndim])
+    matrix[:, :width].reshape(by_window.shape)[...] = by_window
     if bias is not None:
         matrix[:, width] = bias.reshape(groups, -1)
     out = xp.empty((rows.shape[1], outputs), dtype=rows.dtype)
     xp.matmul(rows, matrix, out=_by_group(out, groups))
     return out
+
+
+_WINDOW_FIRST = {n: (0, *range(3, n + 1), 2, 1) for n in range(3, 6)}
+"""From (G, outputs, C, *K) to (G, *K, C, outputs), by the number of axes of the weights."""
 
 
 def weight_gradient(xp: Namespace, rows: Array, g: Array, groups: int) -> Array:
@@ -169,10 +175,9 @@ def transposed(xp: Namespace, g: Array, weight: Array, windows: Windows, groups:
 
     Shapes: ``g`` (N, *count, outputs), contiguous; ``weight`` (outputs, C / groups, *K).
     """
-    blocks = _blocks(windows)
-    outputs, channels = weight.shape[0], weight.shape[1] * groups
-    gathered = blocks.over.number * blocks.over.elements * outputs
-    written = 2 * windows.number * windows.elements * channels
+    over = _blocks(windows).over
+    gathered = over.number * over.elements * weight.shape[0]
+    written = 2 * windows.number * windows.elements * weight.shape[1] * groups
     way = _by_taps if written < gathered else _by_blocks
     return way(xp, g, weight, windows, groups)
 
@@ -204,9 +209,11 @@ def _by_blocks(xp: Namespace, g: Array, weight: Array, windows: Windows, groups:
     """
     outputs, channels, *kernel = weight.shape
     blocks = _blocks(windows)
-    whole = xp.zeros((groups, outputs // groups, channels, *blocks.whole), dtype=g.dtype)
-    whole[blocks.places] = weight.reshape(groups, outputs // groups, channels, *kernel)
-    cut = whole.reshape(groups, outputs // groups, channels, *blocks.cut)[blocks.reverse]
+    each = outputs // groups
+    by_group = weight.reshape(groups, each, channels, *kernel)
+    whole = xp.zeros((groups, *blocks.whole, each, channels), dtype=g.dtype)
+    whole[blocks.places] = by_group.transpose(_KERNEL_FIRST[weight.ndim])
+    cut = whole.reshape(groups, *blocks.cut, each, channels)[blocks.reverse]
     matrix = cut.transpose(blocks.taps_first).reshape(groups, -1, prod(windows.stride) * channels)
 
     padded = pad(xp, g, blocks.over)
@@ -216,6 +223,10 @@ def _by_blocks(xp: Namespace, g: Array, weight: Array, windows: Windows, groups:
     steps = out.reshape(g.shape[0], *blocks.over.count, groups, *windows.stride, channels)
     steps = steps.transpose(blocks.joined)
     return steps.reshape(g.shape[0], *blocks.lengths, groups * channels)[blocks.inside]
+
+
+_KERNEL_FIRST = {n: (0, *range(3, n + 1), 1, 2) for n in range(3, 6)}
+"""From (G, outputs, C, *K) to (G, *K, outputs, C), by the number of axes of the weights."""
 
 
 class Blocks(NamedTuple):
@@ -230,7 +241,7 @@ class Blocks(NamedTuple):
     cut: tuple[int, ...]
     """``taps``, ``stride`` of each axis, in turn."""
     reverse: tuple[slice, ...]
-    """Turns the taps of (G, outputs, C, *cut) around."""
+    """Turns the taps of (G, *cut, outputs, C) around."""
     taps_first: tuple[int, ...]
     """From there to (G, *taps, outputs, *stride, C)."""
     joined: tuple[int, ...]
@@ -266,10 +277,16 @@ def _blocks(windows: Windows) -> Blocks:
             count=tuple(count),
         ),
         whole=tuple(t * s for t, s in zip(taps, windows.stride, strict=True)),
-        places=(..., *(slice(0, n, d) for n, d in zip(filled, gaps, strict=True))),
+        places=(slice(None), *(slice(0, n, d) for n, d in zip(filled, gaps, strict=True))),
         cut=tuple(n for pair in zip(taps, windows.stride, strict=True) for n in pair),
-        reverse=(slice(None),) * 3 + (slice(None, None, -1), slice(None)) * len(axes),
-        taps_first=(0, *(3 + 2 * i for i in axes), 1, *(4 + 2 * i for i in axes), 2),
+        reverse=(slice(None), *(slice(None, None, -1), slice(None)) * len(axes)),
+        taps_first=(
+            0,
+            *(1 + 2 * i for i in axes),
+            1 + 2 * len(axes),
+            *(2 + 2 * i for i in axes),
+            2 + 2 * len(axes),
+        ),
         joined=(
             0,
             *(axis for i in axes for axis in (1 + i, 2 + len(axes) + i)),
