@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_lab import ops
 from tinygrad_lab.context import no_grad
-from tinygrad_lab.errors import DTypeError, IndexingError, ShapeError
+from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -175,9 +175,13 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
     The row ``padding_idx`` gets no gradient.
 
     Raises:
-        DTypeError: for an x of other than integers.
+        ArgumentTypeError, DTypeError: for an x of other than integers.
         IndexingError: for integers that are no row, negative ones among them.
     """
+    if not hasattr(x, "dtype"):
+        raise ArgumentTypeError(
+            f"embedding: expected a tensor of integers, got {type(x).__name__}: tg.tensor(x)."
+        )
     if x.dtype.kind not in "iu":
         raise DTypeError(f"embedding: expected integers, got {x.dtype}: x.astype(tg.int64).")
     raw = getattr(x, "_data", x)
