@@ -296,11 +296,14 @@ class TestLayers:
         self, torch: ModuleType, name: str
     ) -> None:
         tg.seed(0)
+        torch.manual_seed(0)
         ours = getattr(nn, name)(6, 30, 5)
         theirs = getattr(torch.nn, name)(6, 30, 5)
-        for key in ("weight", "bias"):
-            largest = np.abs(getattr(ours, key).detach().numpy()).max()
-            assert largest == pytest.approx(getattr(theirs, key).abs().max().item(), rel=0.1)
+        # Of 4,500 numbers within a bound the largest is all but the bound; so it bounds the biases.
+        largest = np.abs(ours.weight.detach().numpy()).max()
+        assert largest == pytest.approx(theirs.weight.abs().max().item(), rel=0.01)
+        biases = np.abs(ours.bias.detach().numpy()).max()
+        assert 0.7 * largest < biases < 1.01 * largest
 
     def test_batch_norm_without_running_statistics_goes_by_the_batch(self) -> None:
         layer = nn.BatchNorm1d(3, affine=False, track_running_stats=False)
