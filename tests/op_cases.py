@@ -55,6 +55,11 @@ def _dropout(x: tg.Tensor) -> tg.Tensor:
     return tg.dropout(x, p=0.4, generator=tg.Generator(0))
 
 
+def _checkpoint(x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+    # One tensor as an argument, one that the function finds around it.
+    return tg.checkpoint(lambda x: (x * y).sin() + y, x)
+
+
 ELEMENTWISE = [
     _from_recipe("add", A, ROW),
     _from_recipe("subtract", A, COLUMN),
@@ -138,6 +143,8 @@ REDUCING = [
     _from_recipe("cumulative_prod", CUBE, function=lambda x: tg.cumulative_prod(x, axis=-1)),
     _from_recipe("max", A, function=lambda x: tg.max(x, axis=1)),
     _from_recipe("min", A, function=lambda x: tg.min(x, axis=0, keepdims=True)),
+    _from_recipe("max_pool1d", CUBE, function=lambda x: tg.max_pool1d(x, 2)),
+    _from_recipe("max_pool2d", CUBE, function=lambda x: tg.max_pool2d(x, (2, 3), stride=1)),
 ]
 
 PRODUCTS = [
@@ -145,6 +152,9 @@ PRODUCTS = [
     _from_recipe("vecdot", A, numbers(2, 3, seed=5), function=lambda x, y: tg.vecdot(x, y, 0)),
     _from_recipe("linear", A, numbers(4, 3), numbers(4)),
     _from_recipe("conv1d", numbers(2, 2, 7), numbers(3, 2, 3), numbers(3)),
+    _from_recipe("conv2d", numbers(2, 1, 4, 3), numbers(2, 1, 2, 3), numbers(2)),
+    _from_recipe("conv_transpose1d", numbers(2, 2, 3), numbers(2, 3, 2), numbers(3)),
+    _from_recipe("conv_transpose2d", numbers(2, 1, 2, 2), numbers(1, 2, 2, 2), numbers(2)),
     _from_recipe(
         "cross_entropy", A, function=lambda logits: tg.cross_entropy(logits, tg.tensor(LABELS))
     ),
@@ -158,6 +168,7 @@ PRODUCTS = [
         numbers(6, seed=1),
     ),
     _from_recipe("dropout", A, function=_dropout),
+    _from_recipe("checkpoint", A, ROW, function=_checkpoint),
 ]
 
 SQUARES = numbers(2, 3, 3)
@@ -280,6 +291,10 @@ COMPOSED = [
     Case("softmax", lambda x: tg.softmax(x, axis=0), (A,)),
     Case("stack", lambda x, y: tg.stack([x, y, x], axis=-1), (A, B)),
     Case("concat flattened", lambda x, y: tg.concat([x, y], axis=None), (A, COLUMN)),
+    Case("avg_pool1d", lambda x: tg.avg_pool1d(x, 2, padding=1), (CUBE,)),
+    Case("avg_pool2d", lambda x: tg.avg_pool2d(x, 2, stride=1), (CUBE,)),
+    Case("adaptive_avg_pool1d", lambda x: tg.adaptive_avg_pool1d(x, 3), (CUBE,)),
+    Case("adaptive_avg_pool2d", lambda x: tg.adaptive_avg_pool2d(x, (2, 3)), (CUBE,)),
     Case("flatten", lambda x: tg.flatten(x, 1), (CUBE,)),
     Case("unstack, two of three", lambda x: (lambda p: p[0] * p[2])(tg.unstack(x, axis=1)), (A,)),
     Case("matrix @ vector", lambda x, y: x @ y, (A, ROW)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tinygrad_lab.backends import NUMPY
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import (
     ArgumentError,
+    ArgumentTypeError,
     DTypeError,
     IndexingError,
     ShapeError,
@@ -23,7 +25,9 @@ from tinygrad_lab.errors import (
 
 Array = np.ndarray[Any, Any]
 
-FUSED = ["linear", "conv1d", "gru", "cross_entropy"]
+CONVOLUTIONS = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
+POOLINGS = ["max_pool1d", "max_pool2d"]
+FUSED = ["linear", *CONVOLUTIONS, *POOLINGS, "gru", "cross_entropy"]
 unhurried = settings(deadline=None, max_examples=30)
 few = settings(deadline=None, max_examples=12)
 all_fused = pytest.mark.parametrize("op", FUSED)
@@ -63,17 +67,80 @@ def linear_cases(draw: st.DrawFn, dtype: Any, small: bool) -> Case:
     return Case(tg.linear, numbers(draw, (*outer, inner), (out, inner), *biases, dtype=dtype))
 
 
+def per_axis(draw: st.DrawFn, axes: int, low: int, high: int) -> int | tuple[int, ...]:
+    """A setting: one integer for all axes, or one for each."""
+    one = st.integers(low, high)
+    return draw(one | st.tuples(*[one] * axes))
+
+
+def each(setting: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
+    return (setting,) * axes if isinstance(setting, int) else setting
+
+
 @st.composite
-def conv1d_cases(draw: st.DrawFn, dtype: Any, small: bool) -> Case:
-    batch, channels, out, kernel, stride = sizes(draw, *((2,) * 5 if small else (3, 3, 4, 5, 4)))
-    padding = draw(st.integers(0, 1 if small else 3))
-    shortest = max(1, kernel - 2 * padding)
-    length = draw(st.integers(shortest, shortest + (3 if small else 9)))
-    biases = [(out,)] if draw(st.booleans()) else []
-    shapes = (batch, channels, length), (out, channels, kernel)
+def conv_cases(draw: st.DrawFn, axes: int, dtype: Any, small: bool) -> Case:
+    batch, groups, channels, out = sizes(draw, 2, 2, 2, 2) if small else sizes(draw, 3, 3, 3, 3)
+    kernel = tuple(sizes(draw, *[2 if small else 3] * axes))
+    stride = per_axis(draw, axes, 1, 2 if small else 3)
+    dilation = per_axis(draw, axes, 1, 2)
+    padding = per_axis(draw, axes, 0, 1 if small else 2)
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, each(dilation, axes), strict=True)]
+    shortest = [max(1, n - 2 * p) for n, p in zip(reach, each(padding, axes), strict=True)]
+    size = [n + draw(st.integers(0, 1 if small else 4)) for n in shortest]
+    biases = [(groups * out,)] if draw(st.booleans()) else []
+    shapes = (batch, groups * channels, *size), (groups * out, channels, *kernel)
+    settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     return Case(
-        lambda *arrays: tg.conv1d(*arrays, stride=stride, padding=padding),
+        lambda *arrays: getattr(tg, f"conv{axes}d")(*arrays, **settings),
         numbers(draw, *shapes, *biases, dtype=dtype),
+    )
+
+
+@st.composite
+def conv_transpose_cases(draw: st.DrawFn, axes: int, dtype: Any, small: bool) -> Case:
+    batch, groups, channels, out = sizes(draw, 2, 2, 2, 2) if small else sizes(draw, 3, 3, 3, 3)
+    kernel = tuple(sizes(draw, *[2 if small else 3] * axes))
+    stride = per_axis(draw, axes, 1, 2 if small else 3)
+    dilation = per_axis(draw, axes, 1, 2)
+    padding = per_axis(draw, axes, 0, 1 if small else 2)
+    both = list(zip(each(stride, axes), each(dilation, axes), strict=True))
+    output_padding = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in both)
+    size = []
+    for (s, d), k, p in zip(both, kernel, each(padding, axes), strict=True):
+        shortest = 1
+        while (shortest - 1) * s + d * (k - 1) + 1 <= 2 * p:
+            shortest += 1
+        size.append(shortest + draw(st.integers(0, 1 if small else 3)))
+    biases = [(groups * out,)] if draw(st.booleans()) else []
+    shapes = (batch, groups * channels, *size), (groups * channels, out, *kernel)
+    settings = {
+        "stride": stride,
+        "padding": padding,
+        "output_padding": output_padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
+    return Case(
+        lambda *arrays: getattr(tg, f"conv_transpose{axes}d")(*arrays, **settings),
+        numbers(draw, *shapes, *biases, dtype=dtype),
+    )
+
+
+@st.composite
+def max_pool_cases(draw: st.DrawFn, axes: int, dtype: Any, small: bool) -> Case:
+    lead = draw(st.lists(st.integers(1, 2), max_size=2))
+    kernel = tuple(sizes(draw, *[2 if small else 3] * axes))
+    settings = {
+        "kernel_size": kernel,
+        "stride": draw(st.none() | st.integers(1, 3)),
+        "padding": tuple(draw(st.integers(0, k // 2)) for k in kernel),
+    }
+    size = [max(2, k) + draw(st.integers(0, 1 if small else 4)) for k in kernel]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    # No two alike, and none near another: the largest is so for all small steps.
+    x = rng.permutation(np.prod([*lead, *size])).reshape(*lead, *size) / 4
+    return Case(
+        lambda x: getattr(tg, f"max_pool{axes}d")(x, **settings), [np.asarray(x, dtype=dtype)]
     )
 
 
@@ -104,7 +171,12 @@ def cross_entropy_cases(draw: st.DrawFn, dtype: Any, small: bool) -> Case:
 
 CASES: dict[str, Any] = {
     "linear": linear_cases,
-    "conv1d": conv1d_cases,
+    "conv1d": partial(conv_cases, 1),
+    "conv2d": partial(conv_cases, 2),
+    "conv_transpose1d": partial(conv_transpose_cases, 1),
+    "conv_transpose2d": partial(conv_transpose_cases, 2),
+    "max_pool1d": partial(max_pool_cases, 1),
+    "max_pool2d": partial(max_pool_cases, 2),
     "gru": gru_cases,
     "cross_entropy": cross_entropy_cases,
 }
@@ -180,7 +252,7 @@ class TestKernelAndComposite:
         check()
 
     @pytest.mark.parametrize("composing", [False, True])
-    @pytest.mark.parametrize("op", ["linear", "conv1d", "gru"])
+    @pytest.mark.parametrize("op", ["linear", *CONVOLUTIONS, "gru"])
     @pytest.mark.parametrize("first", ["int64", "float32", "float64"])
     @pytest.mark.parametrize("others", ["float32", "float64"])
     def test_promote_mixed_dtypes_as_numpy_does(
@@ -189,6 +261,9 @@ class TestKernelAndComposite:
         arrays = {
             "linear": [(2, 3), (4, 3), (4,)],
             "conv1d": [(2, 1, 6), (3, 1, 2), (3,)],
+            "conv2d": [(2, 1, 6, 5), (3, 1, 2, 3), (3,)],
+            "conv_transpose1d": [(2, 1, 6), (1, 3, 2), (3,)],
+            "conv_transpose2d": [(2, 1, 6, 5), (1, 3, 2, 3), (3,)],
             "gru": gru_shapes(2, 3, 1, 2, 1),
         }[op]
         x, *parameters = [np.full(shape, 0.5, others) for shape in arrays]
@@ -261,7 +336,7 @@ class TestFirstDerivatives:
 
         check()
 
-    @pytest.mark.parametrize("op", ["linear", "conv1d", "gru"])
+    @pytest.mark.parametrize("op", ["linear", *CONVOLUTIONS, "gru"])
     def test_are_not_even_computed_for_other_inputs(self, op: str) -> None:
         @few
         @given(cases(op, small=True))
@@ -589,7 +664,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
     "conv1d: axes": (
         lambda: tg.conv1d(ones(3, 9), ones(4, 3, 5)),
         ShapeError,
-        ["(N, in_channels, length)", "(out_channels, in_channels, kernel_size)", "(3, 9)"],
+        ["(N, in_channels, length)", "(out_channels, in_channels / groups, kernel_size)", "(3, 9)"],
     ),
     "conv1d: kernel": (
         lambda: tg.conv1d(ones(2, 3, 2), ones(4, 3, 5), padding=1),
@@ -615,6 +690,106 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
         lambda: tg.conv1d(ones(2, 3, 9), ones(4, 3, 5), padding=-1),
         ArgumentError,
         ["padding of 0 or more", "-1"],
+    ),
+    "conv2d: in_channels": (
+        lambda: tg.conv2d(ones(2, 3, 9, 9, name="image"), ones(4, 1, 5, 5)),
+        ShapeError,
+        ["x.shape[1] == weight.shape[1]", "in_channels", "3 != 1", "image (2, 3, 9, 9)"],
+    ),
+    "conv2d: one image": (
+        lambda: tg.conv2d(ones(3, 9, 9), ones(4, 3, 5, 5)),
+        ShapeError,
+        ["(N, in_channels, height, width)", "(3, 9, 9)"],
+    ),
+    "conv2d: kernel": (
+        lambda: tg.conv2d(ones(2, 3, 9, 4), ones(4, 3, 3, 3), dilation=2),
+        ShapeError,
+        ["kernel of 3 with dilation 2", "length of 4", "spatial axis 1"],
+    ),
+    "conv2d: groups": (
+        lambda: tg.conv2d(ones(2, 4, 9, 9), ones(3, 2, 5, 5), groups=2),
+        ArgumentError,
+        ["groups that divide weight.shape[0]", "3 channels in 2 groups"],
+    ),
+    "conv2d: channels of groups": (
+        lambda: tg.conv2d(ones(2, 4, 9, 9), ones(4, 4, 5, 5), groups=2),
+        ShapeError,
+        ["weight.shape[1] * groups (2)", "4 != 8"],
+    ),
+    "conv2d: no groups": (
+        lambda: tg.conv2d(ones(2, 4, 9, 9), ones(4, 4, 5, 5), groups=0),
+        ArgumentError,
+        ["groups of 1 or more", "got 0"],
+    ),
+    "conv2d: three strides": (
+        lambda: tg.conv2d(ones(2, 4, 9, 9), ones(4, 4, 5, 5), stride=(1, 2, 3)),
+        ArgumentError,
+        ["a stride for each of 2 spatial axes", "(1, 2, 3)"],
+    ),
+    "conv2d: half a step": (
+        lambda: tg.conv2d(ones(2, 4, 9, 9), ones(4, 4, 5, 5), stride=0.5),
+        ArgumentTypeError,
+        ["an integer for stride", "0.5"],
+    ),
+    "conv2d: strides and same": (
+        lambda: tg.conv2d(ones(2, 4, 9, 9), ones(4, 4, 5, 5), stride=2, padding="same"),
+        ArgumentError,
+        ["padding='same' keeps the lengths", "stride of (2, 2)"],
+    ),
+    "conv2d: a padding by name": (
+        lambda: tg.conv2d(ones(2, 4, 9, 9), ones(4, 4, 5, 5), padding="full"),
+        ArgumentError,
+        ["'same', 'valid' or integers", "'full'"],
+    ),
+    "conv_transpose1d: weights of conv1d": (
+        lambda: tg.conv_transpose1d(ones(2, 3, 9), ones(4, 3, 5)),
+        ShapeError,
+        ["x.shape[1] == weight.shape[0]", "in_channels", "3 != 4"],
+    ),
+    "conv_transpose2d: bias": (
+        lambda: tg.conv_transpose2d(ones(2, 3, 9, 9), ones(3, 4, 5, 5), ones(3)),
+        ShapeError,
+        ["bias.shape == (4,)", "(3,)"],
+    ),
+    "conv_transpose2d: output_padding": (
+        lambda: tg.conv_transpose2d(ones(2, 3, 9, 9), ones(3, 4, 5, 5), stride=2, output_padding=2),
+        ArgumentError,
+        ["output_padding below stride 2", "got 2"],
+    ),
+    "conv_transpose1d: padding": (
+        lambda: tg.conv_transpose1d(ones(2, 3, 1), ones(3, 4, 2), padding=1),
+        ShapeError,
+        ["padding of 1 cuts off all 2 steps"],
+    ),
+    "max_pool2d: kernel": (
+        lambda: tg.max_pool2d(ones(2, 3, 1, 4, name="image"), 2),
+        ShapeError,
+        ["kernel of 2", "length of 1", "image (2, 3, 1, 4)"],
+    ),
+    "max_pool2d: padding": (
+        lambda: tg.max_pool2d(ones(2, 3, 9, 9), 2, padding=2),
+        ArgumentError,
+        ["at most half the kernel", "got 2 for a kernel of 2"],
+    ),
+    "max_pool1d: integers": (
+        lambda: tg.max_pool1d(ones(2, 3, 9, dtype="int64"), 2),
+        DTypeError,
+        ["floating-point", "int64", "x.astype(tg.float32)"],
+    ),
+    "max_pool2d: a row": (
+        lambda: tg.max_pool2d(ones(9), 2),
+        ShapeError,
+        ["(..., height, width)", "(9,)"],
+    ),
+    "avg_pool2d: kernel": (
+        lambda: tg.avg_pool2d(ones(2, 3, 1, 4, name="image"), 2),
+        ShapeError,
+        ["kernel of 2", "length of 1", "image (2, 3, 1, 4)"],
+    ),
+    "adaptive_avg_pool1d: output_size": (
+        lambda: tg.adaptive_avg_pool1d(ones(2, 3, 9), 0),
+        ArgumentError,
+        ["output_size of 1 or more", "got 0"],
     ),
     "gru: axes": (
         lambda: tg.gru(ones(3, 1), *GRU[1:]),

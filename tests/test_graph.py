@@ -207,7 +207,10 @@ class TestEdges:
             assert above is not None
             assert below == slope * above
 
-    @pytest.mark.parametrize("case", [c for c in CASES if c.name not in ("output",)], ids=str)
+    # The results of both are outputs of an op that has several, and has no shape of its own.
+    @pytest.mark.parametrize(
+        "case", [c for c in CASES if c.name not in ("output", "checkpoint")], ids=str
+    )
     def test_have_the_jacobian_that_finite_differences_find(self, case: Case) -> None:
         tensors = case.tensors()
         out = case.function(*tensors)

@@ -289,11 +289,17 @@ NEEDS_MORE_THAN_THE_STANDARD = {
     "index_add",
     "linear",  # fused kernels
     "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "max_pool1d",
+    "max_pool2d",
     "cross_entropy",
     "gru",
     "dropout",  # random numbers
     "transfer",  # from one library to another
     "output",  # no op that is run
+    "checkpoint",
 }
 portable = pytest.mark.parametrize(
     "case", [c for c in CASES if c.name not in NEEDS_MORE_THAN_THE_STANDARD], ids=str

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_lab.backends import NUMPY
-from tinygrad_lab.ops.kernels import conv1d, cross_entropy, gru, linear
+from tinygrad_lab.ops.kernels import conv, cross_entropy, gru, linear, max_pool
+from tinygrad_lab.ops.kernels.windows import Windows, view
+from tinygrad_lab.ops.windows import windows_of
 
 Array = Any
 TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
-CONV: dict[str, Any] = {"stride": 2, "padding": 1}
 few = settings(max_examples=20, deadline=None)
 
 
@@ -233,94 +234,170 @@ def test_cross_entropy_is_stable() -> None:
     np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-12)
 
 
-# --- conv1d -------------------------------------------------------------------------------------
+# --- convolution and pooling ----------------------------------------------------------------------
 
 
-def naive_conv1d(x: Array, weight: Array, bias: Array, *, stride: int, padding: int) -> Array:
-    batch, _, length = x.shape
-    outputs, channels, kernel = weight.shape
-    out_length = (length + 2 * padding - kernel) // stride + 1
-    out = np.zeros((batch, outputs, out_length), dtype=x.dtype)
-    for n, o, i in np.ndindex(out.shape):
-        out[n, o, i] = bias[o]
-        for c, k in np.ndindex(channels, kernel):
-            position = i * stride + k - padding
-            if 0 <= position < length:
-                out[n, o, i] += weight[o, c, k] * x[n, c, position]
+def naive_conv(x: Array, weight: Array, bias: Array, *, windows: Windows, groups: int) -> Array:
+    outputs, channels, *kernel = weight.shape
+    out = np.zeros((len(x), outputs, *windows.count), dtype=np.result_type(x, weight, bias))
+    settings = list(
+        zip(windows.stride, windows.dilation, windows.padding, windows.size, strict=True)
+    )
+    for n, o, *place in np.ndindex(out.shape):
+        out[n, o, *place] = bias[o]
+        first = o // (outputs // groups) * channels
+        for c, *tap in np.ndindex(channels, *kernel):
+            position = [
+                i * s + k * d - before
+                for i, k, (s, d, (before, _), _) in zip(place, tap, settings, strict=True)
+            ]
+            if all(0 <= i < size for i, (*_, size) in zip(position, settings, strict=True)):
+                out[n, o, *place] += weight[o, c, *tap] * x[n, first + c, *position]
     return out
 
 
 @st.composite
-def convolutions(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, int]]:
-    """Shapes of x and weight, stride and padding; lengths may leave a rest behind the windows."""
-    kernel, stride, padding = (draw(st.integers(low, 4)) for low in (1, 1, 0))
-    length = draw(st.integers(max(1, kernel - 2 * padding), 9))
-    batch, channels, outputs = (draw(st.integers(1, 3)) for _ in range(3))
-    sizes = {"stride": stride, "padding": padding}
-    return (batch, channels, length), (outputs, channels, kernel), sizes
-
-
-@settings(max_examples=40, deadline=None)
-@given(case=convolutions(), order=orders, g_order=orders, xp=st.sampled_from([np, Proxy()]))
-def test_conv1d(case: Any, order: str, g_order: str, xp: Any) -> None:
-    x_shape, weight_shape, sizes = case
-    x, weight, bias = (
-        rng(i).standard_normal(s) for i, s in enumerate((x_shape, weight_shape, weight_shape[:1]))
+def windows(draw: st.DrawFn, axes: int | None = None) -> Windows:
+    """Windows over one axis or two; lengths may leave a rest behind the last."""
+    axes = axes or draw(st.integers(1, 2))
+    kernel, stride, dilation = (
+        tuple(draw(st.integers(1, most)) for _ in range(axes)) for most in (3, 3, 2)
     )
-    inputs = [in_order(v, order) for v in (x, weight, bias)]
-    expected = naive_conv1d(x, weight, bias, **sizes)
-    out, residual = conv1d.forward(xp, *inputs, **sizes)
+    edges = tuple(draw(st.integers(0, 2)) for _ in range(axes))
+    spans = (d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    shortest = (max(1, span - 2 * edge) for span, edge in zip(spans, edges, strict=True))
+    size = tuple(n + draw(st.integers(0, 4)) for n in shortest)
+    return windows_of(size, kernel, stride=stride, padding=edges, dilation=dilation)
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[list[Array], dict[str, Any]]:
+    """x, weight and bias, and the settings."""
+    over = draw(windows())
+    batch, groups, channels, outputs = (draw(st.integers(1, most)) for most in (2, 2, 3, 3))
+    shapes = [
+        (batch, groups * channels, *over.size),
+        (groups * outputs, channels, *over.kernel),
+        (groups * outputs,),
+    ]
+    seed = draw(st.integers(0, 99))
+    arrays = [rng(seed + i).standard_normal(shape) for i, shape in enumerate(shapes)]
+    return arrays, {"windows": over, "groups": groups}
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=convolutions(), order=orders, g_order=orders, xp=st.sampled_from([np, Proxy()]))
+def test_conv(case: Any, order: str, g_order: str, xp: Any) -> None:
+    arrays, sizes = case
+    x, weight, bias = arrays
+    inputs = [in_order(v, order) for v in arrays]
+    expected = naive_conv(x, weight, bias, **sizes)
+    out, residual = conv.forward(xp, *inputs, **sizes)
     np.testing.assert_allclose(out, expected, **TIGHT)
-    bare, without = conv1d.forward(xp, inputs[0], inputs[1], None, **sizes)
-    np.testing.assert_allclose(bare, expected - bias[:, None], **TIGHT)
+    bare, without = conv.forward(xp, inputs[0], inputs[1], None, **sizes)
+    by_channel = bias.reshape(-1, *[1] * (x.ndim - 2))
+    np.testing.assert_allclose(bare, expected - by_channel, **TIGHT)
 
     g = rng(3).standard_normal(out.shape)
-    gradients: Sequence[Array] = conv1d.backward(xp, in_order(g, g_order), residual, **sizes)
+    gradients = conv.backward(xp, in_order(g, g_order), inputs[1], residual)
+    assert [d.shape for d in gradients] == [v.shape for v in arrays]
     if x.size * expected.size <= 400:
-        reference = complex_step(lambda *v: naive_conv1d(*v, **sizes), (x, weight, bias), g)
+        reference = complex_step(lambda *v: naive_conv(*v, **sizes), arrays, g)
         assert_all_close(gradients, reference)
-    for gradient, value in zip(gradients, (x, weight, bias), strict=True):
-        assert gradient.shape == value.shape
-    # What is too large for that is linear in x: <g, A v> = <A' g, v>.
-    v = rng(4).standard_normal(x.shape)
-    moved = naive_conv1d(v, weight, 0 * bias, **sizes)
-    np.testing.assert_allclose(np.sum(g * moved), np.sum(gradients[0] * v), **TIGHT)
-    unbiased = conv1d.backward(xp, g, without, **sizes)
+    # What is too large for that is linear in each: <g, A v> = <A' g, v>.
+    for position in (0, 1):
+        v = rng(4).standard_normal(arrays[position].shape)
+        moved = [x, weight, 0 * bias]
+        moved[position] = v
+        both = np.sum(g * naive_conv(*moved, **sizes)), np.sum(gradients[position] * v)
+        np.testing.assert_allclose(*both, **TIGHT)
+    unbiased = conv.backward(xp, g, inputs[1], without)
     assert_all_close(unbiased[:2], gradients[:2])
     assert unbiased[2] is None
 
 
-def test_conv1d_masks_and_memory_order() -> None:
+@settings(max_examples=60, deadline=None)
+@given(case=convolutions(), order=orders, g_order=orders, xp=st.sampled_from([np, Proxy()]))
+def test_transposed_conv(case: Any, order: str, g_order: str, xp: Any) -> None:
+    """It is the gradient of the convolution by its input, and linear in all it takes."""
+    (v, weight, _), sizes = case
+    out, residual = conv.forward(np, v, weight, None, **sizes)
+    x, bias = rng(5).standard_normal(out.shape), rng(6).standard_normal(v.shape[1])
+    by_channel = bias.reshape(-1, *[1] * (v.ndim - 2))
+    inputs = [in_order(one, order) for one in (x, weight, bias)]
+    found = conv.transposed_forward(xp, *inputs, **sizes)
+    expected = conv.backward(np, x, weight, residual)[0]
+    np.testing.assert_allclose(found, expected + by_channel, **TIGHT)
+
+    g = rng(7).standard_normal(found.shape)
+    gradients = conv.transposed_backward(xp, in_order(g, g_order), *inputs[:2], **sizes)
+    for gradient, one in zip(gradients, inputs, strict=True):
+        assert gradient is not None
+        assert gradient.shape == one.shape
+    of_x, of_weight, of_bias = gradients
+    total = np.sum(g * (found - by_channel))
+    np.testing.assert_allclose(np.sum(of_x * x), total, **TIGHT)
+    np.testing.assert_allclose(np.sum(of_weight * weight), total, **TIGHT)
+    np.testing.assert_allclose(np.sum(of_bias * bias), np.sum(g * by_channel), **TIGHT)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=convolutions())
+def test_both_ways_back_through_a_convolution_agree(case: Any) -> None:
+    (v, weight, _), sizes = case
+    out, _ = conv.forward(np, v, weight, None, **sizes)
+    g = rng(3).standard_normal((len(v), *out.shape[2:], out.shape[1]))
+    found = [
+        way(np, g, weight, sizes["windows"], sizes["groups"])
+        for way in (conv._by_taps, conv._by_blocks, conv.transposed)
+    ]
+    np.testing.assert_allclose(found[0], found[1], **TIGHT)
+    np.testing.assert_allclose(found[0], found[2], **TIGHT)
+
+
+def over(*size: int, kernel: int = 3, stride: int = 2, padding: int = 1) -> Windows:
+    lengths = (kernel,) * len(size)
+    return windows_of(size, lengths, stride=stride, padding=padding, dilation=1)
+
+
+@pytest.mark.parametrize("size", [(8,), (8, 7)])
+def test_conv_masks_and_memory_order(size: tuple[int, ...]) -> None:
+    sizes: dict[str, Any] = {"windows": over(*size), "groups": 1}
     x, weight, bias = (
-        rng(i).standard_normal(s) for i, s in enumerate(((2, 3, 8), (4, 3, 3), (4,)))
+        rng(i).standard_normal(s)
+        for i, s in enumerate(((2, 3, *size), (4, 3, *[3] * len(size)), (4,)))
     )
-    out, residual = conv1d.forward(np, x, weight, bias, **CONV)
-    assert out.transpose(0, 2, 1).flags.c_contiguous
+    out, residual = conv.forward(np, x, weight, bias, **sizes)
+    assert np.moveaxis(out, 1, -1).flags.c_contiguous
     g = rng(3).standard_normal(out.shape)
-    assert_masked(lambda needs: conv1d.backward(np, g, residual, needs=needs, **CONV), 3)
+    assert_masked(lambda needs: conv.backward(np, g, weight, residual, needs), 3)
+    bias = bias[:3]
+    assert_masked(lambda needs: conv.transposed_backward(np, x, g, weight, needs=needs, **sizes), 3)
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4])
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
 @pytest.mark.parametrize("padding", [0, 1, 3])
-def test_conv1d_leaves_a_rest(kernel: int, stride: int, padding: int) -> None:
+def test_conv_leaves_a_rest(kernel: int, stride: int, padding: int) -> None:
     """Whatever is left behind the last window, <g, conv(v)> = <gradient(g), v>."""
     weight, bias = rng().standard_normal((2, 2, kernel)), np.zeros(2)
     for length in range(max(1, kernel - 2 * padding), 10):
         v = rng(length).standard_normal((2, 2, length))
-        out, residual = conv1d.forward(np, v, weight, bias, stride=stride, padding=padding)
-        expected = naive_conv1d(v, weight, bias, stride=stride, padding=padding)
+        windows = over(length, kernel=kernel, stride=stride, padding=padding)
+        out, residual = conv.forward(np, v, weight, bias, windows=windows, groups=1)
+        expected = naive_conv(v, weight, bias, windows=windows, groups=1)
         np.testing.assert_allclose(out, expected, **TIGHT)
         g = rng(1).standard_normal(out.shape)
-        dv: Array = conv1d.backward(np, g, residual, stride=stride, padding=padding)[0]
+        dv: Array = conv.backward(np, g, weight, residual)[0]
         assert dv.shape == v.shape
         np.testing.assert_allclose(np.sum(g * expected), np.sum(dv * v), **TIGHT)
 
 
-def test_windows() -> None:
+def test_a_view_of_windows() -> None:
     x = np.arange(14.0).reshape(1, 7, 2)
-    expected = np.stack([x[0, i : i + 3] for i in (0, 2, 4)])[None]
-    seen = conv1d.windows(np, x, 3, 2)
+    expected = np.stack([x[0, i : i + 3] for i in (0, 2, 4)])[None, None]
+    windows = over(7, padding=0)
+    seen = view(np, x, windows)
     np.testing.assert_array_equal(seen, expected)
     assert np.shares_memory(seen, x)
 
@@ -334,7 +411,59 @@ def test_windows() -> None:
     library = SimpleNamespace(
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
     )
-    np.testing.assert_array_equal(conv1d.windows(library, Other(), 3, 2), expected)
+    np.testing.assert_array_equal(view(library, Other(), windows), expected)
+
+
+def naive_max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
+    """The maxima, and for each the place in x of the first element that has it."""
+    lead = x.shape[: x.ndim - len(windows.size)]
+    out = np.full((*lead, *windows.count), -np.inf)
+    places = np.zeros((*out.shape, x.ndim), dtype=int)
+    settings = list(zip(windows.stride, windows.dilation, windows.padding, strict=True))
+    for place in np.ndindex(out.shape):
+        for tap in np.ndindex(windows.kernel):
+            spot = [
+                i * s + k * d - before
+                for i, k, (s, d, (before, _)) in zip(place[len(lead) :], tap, settings, strict=True)
+            ]
+            inside = all(0 <= i < n for i, n in zip(spot, windows.size, strict=True))
+            index = (*place[: len(lead)], *spot)
+            if inside and x[index] > out[place]:
+                out[place], places[place] = x[index], index
+    return out, places
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    over=windows().filter(
+        lambda w: all(p[0] <= k // 2 for p, k in zip(w.padding, w.kernel, strict=True))
+    ),
+    lead=st.lists(st.integers(1, 2), max_size=2),
+    seed=st.integers(0, 99),
+    xp=st.sampled_from([np, Proxy()]),
+)
+def test_max_pool(over: Windows, lead: list[int], seed: int, xp: Any) -> None:
+    # Few different numbers, so that many windows have several that are the largest.
+    x = rng(seed).integers(-2, 3, size=(*lead, *over.size)).astype(float)
+    expected, places = naive_max_pool(x, over)
+    out, residual = max_pool.forward(xp, x, over)
+    np.testing.assert_array_equal(out, expected)
+    g = rng(3).standard_normal(out.shape)
+    wanted = np.zeros_like(x)
+    for place in np.ndindex(out.shape):
+        if np.isfinite(expected[place]):  # not of padding alone
+            wanted[tuple(places[place])] += g[place]
+    np.testing.assert_allclose(max_pool.backward(xp, g, residual), wanted, **TIGHT)
+
+
+def test_max_pool_lies_in_the_order_of_x_and_lets_nan_win() -> None:
+    x = rng().standard_normal((2, 5, 6, 3)).transpose(0, 3, 1, 2)
+    out, residual = max_pool.forward(np, x, over(5, 6))
+    assert out.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert max_pool.backward(np, out, residual).transpose(0, 2, 3, 1).strides[-1] == x.itemsize
+    x = np.array([[1.0, np.nan, 3.0, 4.0]])
+    found, _ = max_pool.forward(np, x, over(4, kernel=2, padding=0))
+    np.testing.assert_array_equal(found, [[np.nan, 4.0]])
 
 
 # --- gru ----------------------------------------------------------------------------------------
@@ -435,11 +564,29 @@ def run_cross_entropy(dtype: Any) -> tuple[list[Array], Any, Any]:
     return [logits], loss, (residual, lambda: cross_entropy.backward(np, loss, residual))
 
 
-def run_conv1d(dtype: Any) -> tuple[list[Array], Any, Any]:
-    shapes = ((2, 3, 9), (4, 3, 3), (4,))
+def run_conv(dtype: Any) -> tuple[list[Array], Any, Any]:
+    shapes = ((2, 4, 9, 8), (6, 2, 3, 3), (6,))
     inputs = [rng(i).standard_normal(s).astype(dtype) for i, s in enumerate(shapes)]
-    out, residual = conv1d.forward(np, *inputs, **CONV)
-    return inputs, out, (residual, lambda: conv1d.backward(np, out, residual, **CONV))
+    out, residual = conv.forward(np, *inputs, windows=over(9, 8), groups=2)
+    return inputs, out, (residual, lambda: conv.backward(np, out, inputs[1], residual))
+
+
+def run_transposed_conv(dtype: Any) -> tuple[list[Array], Any, Any]:
+    sizes: dict[str, Any] = {"windows": over(9, 8), "groups": 2}
+    shapes = ((2, 6, *sizes["windows"].count), (6, 2, 3, 3), (4,))
+    x, weight, bias = (rng(i).standard_normal(s).astype(dtype) for i, s in enumerate(shapes))
+    out = conv.transposed_forward(np, x, weight, bias, **sizes)
+    return (
+        [x, weight, bias],
+        out,
+        (None, lambda: conv.transposed_backward(np, out, x, weight, **sizes)),
+    )
+
+
+def run_max_pool(dtype: Any) -> tuple[list[Array], Any, Any]:
+    x = rng().standard_normal((2, 3, 9, 8)).astype(dtype)
+    out, residual = max_pool.forward(np, x, over(9, 8))
+    return [x], out, (residual, lambda: max_pool.backward(np, out, residual))
 
 
 def run_gru(dtype: Any) -> tuple[list[Array], Any, Any]:
@@ -448,7 +595,12 @@ def run_gru(dtype: Any) -> tuple[list[Array], Any, Any]:
     return inputs, out, (residual, lambda: gru.backward(np, out, residual))
 
 
-@pytest.mark.parametrize("run", [run_linear, run_cross_entropy, run_conv1d, run_gru])
+runs = pytest.mark.parametrize(
+    "run", [run_linear, run_cross_entropy, run_conv, run_transposed_conv, run_max_pool, run_gru]
+)
+
+
+@runs
 def test_float32_stays_float32_and_is_close_to_float64(run: Callable[..., Any]) -> None:
     (_, out, (residual, backward)), (_, exact, (_, exactly)) = run(np.float32), run(np.float64)
     assert out.dtype == np.float32
@@ -460,7 +612,7 @@ def test_float32_stays_float32_and_is_close_to_float64(run: Callable[..., Any]) 
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("run", [run_linear, run_cross_entropy, run_conv1d, run_gru])
+@runs
 def test_backward_can_be_repeated(run: Callable[..., Any]) -> None:
     """Neither residual nor inputs are written to, and a gradient aliases nothing that is kept."""
     inputs, _, (residual, backward) = run(np.float64)
@@ -515,17 +667,18 @@ def test_linear_and_cross_entropy_match_torch(torch: ModuleType) -> None:
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("padding", [0, 1, 4])
-def test_conv1d_matches_torch(
+def test_conv_matches_torch(
     torch: ModuleType, channels: int, kernel: int, stride: int, padding: int
 ) -> None:
     shapes = ((7, channels, 20), (6, channels, kernel), (6,))
     arrays = [rng(i).standard_normal(s) for i, s in enumerate(shapes)]
     leaves = leaves_of(torch, arrays)
     expected = torch.nn.functional.conv1d(*leaves, stride=stride, padding=padding)
-    out, residual = conv1d.forward(np, *arrays, stride=stride, padding=padding)
+    windows = over(20, kernel=kernel, stride=stride, padding=padding)
+    out, residual = conv.forward(np, *arrays, windows=windows, groups=1)
     np.testing.assert_allclose(out, expected.detach().numpy(), **TIGHT)
     g = rng(3).standard_normal(out.shape)
-    gradients = conv1d.backward(np, g, residual, stride=stride, padding=padding)
+    gradients = conv.backward(np, g, arrays[1], residual)
     assert_all_close(gradients, torch_gradients(torch, expected, leaves, g))
 
 

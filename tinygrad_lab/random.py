@@ -11,6 +11,9 @@ distribution is drawn; it has not done so for those used here.)
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +31,11 @@ __all__ = [
     "bernoulli",
     "choice",
     "default_generator",
+    "from_states",
     "integers",
     "normal",
     "permutation",
+    "remembered_states",
     "seed",
     "uniform",
 ]
@@ -61,6 +66,9 @@ class Generator:
         if self._numpy is None:
             # Made when first used: loading numpy.random takes a fifth of the package's import.
             self._numpy = np.random.default_rng(self._seed)
+        for states in _remembering.get():
+            if self not in states:
+                states[self] = dict(self._numpy.bit_generator.state)
         return self._numpy
 
     def seed(self, seed: int) -> None:
@@ -103,6 +111,36 @@ def _checked(seed: Any) -> int | None:
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise ArgumentError(f"expected an integer of 0 or more as a seed, got {seed!r:.60}.")
     return int(seed)
+
+
+_remembering: ContextVar[tuple[dict[Generator, dict[str, Any]], ...]] = ContextVar(
+    "tinygrad_lab.remembering", default=()
+)
+"""Where to note the state that a generator has when it is first drawn from."""
+
+
+@contextmanager
+def remembered_states() -> Iterator[dict[Generator, dict[str, Any]]]:
+    """The state in which a block found each generator that it draws from."""
+    states: dict[Generator, dict[str, Any]] = {}
+    token = _remembering.set((*_remembering.get(), states))
+    try:
+        yield states
+    finally:
+        _remembering.reset(token)
+
+
+@contextmanager
+def from_states(states: Mapping[Generator, dict[str, Any]]) -> Iterator[None]:
+    """Run a block with generators set back to states, and after it as if it had not run."""
+    before = {generator: generator.get_state() for generator in states}
+    try:
+        for generator, state in states.items():
+            generator.set_state(state)
+        yield
+    finally:
+        for generator, state in before.items():
+            generator.set_state(state)
 
 
 default_generator = Generator()

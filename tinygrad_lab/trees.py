@@ -18,42 +18,46 @@ def is_container(value: Any) -> bool:
     return isinstance(value, dict | list | tuple) or is_module(value)
 
 
-def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+def flatten(
+    tree: Any, *, open_modules: bool = True
+) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The leaves of a container in order, and a function that puts others in their places.
 
     A dict is read in the order of its keys' insertion; a module gives its parameters, and is
-    rebuilt as a dict by their names.
+    rebuilt as a dict by their names (or, without ``open_modules``, is a leaf).
 
     Example:
         >>> leaves, rebuild = flatten({"a": 1, "b": [2, (3,)]})
         >>> leaves, rebuild([10, 20, 30])
         ([1, 2, 3], {'a': 10, 'b': [20, (30,)]})
     """
-    if is_module(tree):
+    if open_modules and is_module(tree):
         named = dict(tree.named_parameters())
         return list(named.values()), lambda leaves: dict(zip(named, leaves, strict=True))
     if isinstance(tree, dict):
-        return _flatten_items(
-            list(tree.values()), lambda parts: dict(zip(tree, parts, strict=True))
-        )
+        values, keys = list(tree.values()), list(tree)
+        join = lambda parts: dict(zip(keys, parts, strict=True))  # noqa: E731
+        return _flatten_items(values, join, open_modules)
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return _flatten_items(list(tree), lambda parts: type(tree)(*parts))
+        kind = type(tree)
+        return _flatten_items(list(tree), lambda parts: kind(*parts), open_modules)
     if isinstance(tree, list | tuple):
-        return _flatten_items(list(tree), type(tree))
+        return _flatten_items(list(tree), type(tree), open_modules)
     return [tree], lambda leaves: leaves[0]
 
 
 def _flatten_items(
-    items: list[Any], join: Callable[[list[Any]], Any]
+    items: list[Any], join: Callable[[list[Any]], Any], open_modules: bool
 ) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-    flat = [flatten(item) for item in items]
-    leaves = [leaf for part, _ in flat for leaf in part]
+    flat = [flatten(item, open_modules=open_modules) for item in items]
+    # What rebuilds must not hold the leaves themselves: it may outlive them.
+    counted = [(len(part), rebuild_part) for part, rebuild_part in flat]
 
     def rebuild(leaves: list[Any]) -> Any:
         parts, start = [], 0
-        for part, rebuild_part in flat:
-            parts.append(rebuild_part(leaves[start : start + len(part)]))
-            start += len(part)
+        for count, rebuild_part in counted:
+            parts.append(rebuild_part(leaves[start : start + count]))
+            start += count
         return join(parts)
 
-    return leaves, rebuild
+    return [leaf for part, _ in flat for leaf in part], rebuild

@@ -12,21 +12,44 @@ from tinygrad_lab.nn.activation import (
     Softplus,
     Tanh,
 )
-from tinygrad_lab.nn.layers import Conv1d, CrossEntropyLoss, Dropout, Flatten, Linear, MSELoss
+from tinygrad_lab.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from tinygrad_lab.nn.layers import CrossEntropyLoss, Dropout, Embedding, Flatten, Linear, MSELoss
 from tinygrad_lab.nn.module import Module, ModuleList, Parameter, Sequential
+from tinygrad_lab.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from tinygrad_lab.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from tinygrad_lab.nn.recurrent import GRU
 
 __all__ = [
     "ELU",
     "GELU",
     "GRU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
     "Module",
     "ModuleList",
     "Parameter",

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tinygrad_lab import ops
-from tinygrad_lab.errors import ShapeError
+from tinygrad_lab.context import no_grad
+from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    avg_pool1d,
+    avg_pool2d,
     conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
     cross_entropy,
     elu,
     gelu,
     leaky_relu,
     linear,
     log_softmax,
+    max_pool1d,
+    max_pool2d,
     relu,
     sigmoid,
     silu,
@@ -21,17 +32,30 @@ from tinygrad_lab.ops import (
     softplus,
     tanh,
 )
+from tinygrad_lab.ops.nn import _stop_gradient
 from tinygrad_lab.random import Generator, default_generator
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
     "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "dropout",
     "elu",
+    "embedding",
     "gelu",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
+    "max_pool1d",
+    "max_pool2d",
     "mse_loss",
     "relu",
     "sigmoid",
@@ -62,3 +86,112 @@ def dropout(
 ) -> Any:
     """In training, x with elements set to 0 with a chance of p and the others scaled up."""
     return ops.dropout(x, p=p, generator=generator) if training and p != 0 else x
+
+
+def _normalised(x: Any, mean: Any, variance: Any, eps: float, weight: Any, bias: Any) -> Any:
+    out = (x - mean) / ops.sqrt(variance + eps)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+def batch_norm(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """x (N, C, ...) with each channel less its mean and divided by its standard deviation.
+
+    In training mean and variance are those of the batch, and enter the running ones, (C,) each
+    or None, with a weight of ``momentum`` (there the variance is that of a sample: divided by
+    their number less one). Otherwise they are the running ones. ``weight`` and ``bias``, (C,) or
+    None, then scale and shift.
+
+    Raises:
+        ShapeError: in training for one value a channel, whose variance says nothing.
+
+    Source: Ioffe & Szegedy, "Batch Normalization", 2015, algorithm 1.
+    """
+    channels = (1, -1, *(1,) * (len(x.shape) - 2))
+
+    def by_channel(one: Any) -> Any:
+        return None if one is None else ops.reshape(one, channels)
+
+    if not training:
+        mean, variance = by_channel(running_mean), by_channel(running_var)
+    else:
+        axes = (0, *range(2, len(x.shape)))
+        number = math.prod(x.shape[axis] for axis in axes)
+        if number < 2:
+            raise ShapeError(
+                "batch_norm: expected more than one value a channel in training, got x of shape "
+                f"{tuple(x.shape)}. Use a larger batch, or module.eval()."
+            )
+        mean = ops.mean(x, axis=axes, keepdims=True)
+        variance = ops.var(x, axis=axes, keepdims=True)
+        with no_grad():
+            of_sample = variance * (number / (number - 1))
+            for running, now in ((running_mean, mean), (running_var, of_sample)):
+                if running is not None:
+                    now = ops.reshape(now, running.shape)
+                    running.data = running * (1 - momentum) + now * momentum
+    return _normalised(x, mean, variance, eps, by_channel(weight), by_channel(bias))
+
+
+def layer_norm(
+    x: Any,
+    normalized_shape: int | tuple[int, ...],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Any:
+    """x with each sample less its mean and divided by its standard deviation, over the last axes.
+
+    ``weight`` and ``bias``, of the shape of those axes or None, then scale and shift.
+
+    Raises:
+        ShapeError: if the last axes of x have another shape.
+
+    Source: Ba, Kiros & Hinton, "Layer Normalization", 2016.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if tuple(x.shape[len(x.shape) - len(shape) :]) != shape:
+        raise ShapeError(
+            f"layer_norm: expected x whose last axes are {shape}, got shape {tuple(x.shape)}."
+        )
+    axes = tuple(range(-len(shape), 0))
+    mean = ops.mean(x, axis=axes, keepdims=True)
+    variance = ops.var(x, axis=axes, keepdims=True)
+    return _normalised(x, mean, variance, eps, weight, bias)
+
+
+def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    """The rows of weight (rows, features) at integers x (...): (..., features).
+
+    The row ``padding_idx`` gets no gradient.
+
+    Raises:
+        ArgumentTypeError, DTypeError: for an x of other than integers.
+        IndexingError: for integers that are no row, negative ones among them.
+    """
+    if not hasattr(x, "dtype"):
+        raise ArgumentTypeError(
+            f"embedding: expected a tensor of integers, got {type(x).__name__}: tg.tensor(x)."
+        )
+    if x.dtype.kind not in "iu":
+        raise DTypeError(f"embedding: expected integers, got {x.dtype}: x.astype(tg.int64).")
+    raw = getattr(x, "_data", x)
+    if raw.size and not 0 <= raw.min() <= raw.max() < weight.shape[0]:
+        raise IndexingError(
+            f"embedding: {weight.shape[0]} rows are 0 to {weight.shape[0] - 1}, got {raw.min()} to "
+            f"{raw.max()}."
+        )
+    rows = ops.getitem(weight, x)
+    if padding_idx is None:
+        return rows
+    padding = ops.expand_dims(ops.equal(x, padding_idx), axis=-1)
+    return ops.where(padding, _stop_gradient(rows), rows)

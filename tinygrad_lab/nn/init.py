@@ -61,6 +61,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     gains = {
         "linear": 1.0,
         "conv1d": 1.0,
+        "conv2d": 1.0,
+        "conv_transpose1d": 1.0,
+        "conv_transpose2d": 1.0,
         "sigmoid": 1.0,
         "tanh": 5 / 3,
         "relu": math.sqrt(2),

@@ -1,4 +1,4 @@
-"""Layers without memory: linear, convolution, dropout, and losses."""
+"""Layers without memory: linear, embedding, dropout, and losses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.module import Module, Parameter
 from tinygrad_lab.tensor import Tensor
 
-__all__ = ["Conv1d", "CrossEntropyLoss", "Dropout", "Flatten", "Linear", "MSELoss"]
+__all__ = ["CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "Linear", "MSELoss"]
 
 
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
@@ -59,50 +59,43 @@ class Linear(Module):
         )
 
 
-class Conv1d(Module):
-    """The cross-correlation of x (N, in_channels, L) with kernels, plus a bias.
+class Embedding(Module):
+    """A row of ``weight``, (num_embeddings, embedding_dim), for each integer.
 
-    ``weight`` is (out_channels, in_channels, kernel_size); the result is (N, out_channels,
-    (L + 2 padding - kernel_size) // stride + 1). Initialised as in PyTorch.
+    Drawn from a standard normal distribution, as in PyTorch.
+
+    Args:
+        num_embeddings: rows; the integers are 0 to ``num_embeddings`` - 1.
+        embedding_dim: the length of a row.
+        padding_idx: an integer whose row starts at zero and gets no gradient.
 
     Example:
         >>> import tinygrad_lab as tg
-        >>> tg.nn.Conv1d(1, 25, 5, stride=2, padding=1)(tg.tensor([[[0.0] * 40]])).shape
-        (1, 25, 19)
+        >>> tg.nn.Embedding(10, 3)(tg.tensor([[1, 2], [4, 1]])).shape
+        (2, 2, 3)
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        bias: bool = True,
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None
     ) -> None:
         super().__init__()
-        at_least(
-            1,
-            in_channels=in_channels,
-            out_channels=out_channels,
-            kernel_size=kernel_size,
-            stride=stride,
-        )
-        at_least(0, padding=padding)
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        fan_in = in_channels * kernel_size
-        self.weight = uniform_parameter((out_channels, in_channels, kernel_size), fan_in)
-        self.bias = uniform_parameter((out_channels,), fan_in) if bias else None
+        at_least(1, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ArgumentError(
+                f"padding_idx must be one of {num_embeddings} rows, got {padding_idx}."
+            )
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        self.weight = init.normal_(Parameter(empty((num_embeddings, embedding_dim))))
+        if self.padding_idx is not None:
+            self.weight.data[self.padding_idx] = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.conv1d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
+        return functional.embedding(x, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, bias={self.bias is not None}"
-        )
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
 class Flatten(Module):

@@ -30,6 +30,7 @@ from tinygrad_lab.ops.arithmetic import (
     subtract,
 )
 from tinygrad_lab.ops.at import _set_remains, index_add, index_set
+from tinygrad_lab.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinygrad_lab.ops.conversion import (
     alias,
     astype,
@@ -69,16 +70,7 @@ from tinygrad_lab.ops.logic import (
     not_equal,
     signbit,
 )
-from tinygrad_lab.ops.nn import (
-    conv1d,
-    cross_entropy,
-    dropout,
-    gru,
-    linear,
-    log_softmax,
-    logsumexp,
-    softmax,
-)
+from tinygrad_lab.ops.nn import cross_entropy, dropout, gru, linear, log_softmax, logsumexp, softmax
 from tinygrad_lab.ops.norms import matrix_norm, norm, vector_norm
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import (
@@ -94,6 +86,14 @@ from tinygrad_lab.ops.piecewise import (
     sign,
     trunc,
     where,
+)
+from tinygrad_lab.ops.pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
 )
 from tinygrad_lab.ops.rearrange import pad, repeat, roll, split, tile, tril, triu
 from tinygrad_lab.ops.reduce import (
@@ -159,6 +159,8 @@ __all__ = [
     "abs",
     "acos",
     "acosh",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
     "add",
     "alias",
     "all",
@@ -172,6 +174,8 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "avg_pool1d",
+    "avg_pool2d",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -186,6 +190,9 @@ __all__ = [
     "concat",
     "conj",
     "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "copysign",
     "cos",
     "cosh",
@@ -250,6 +257,8 @@ __all__ = [
     "matrix_rank",
     "matrix_transpose",
     "max",
+    "max_pool1d",
+    "max_pool2d",
     "maximum",
     "mean",
     "meshgrid",

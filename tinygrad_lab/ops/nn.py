@@ -21,21 +21,18 @@ from tinygrad_lab.ops.arithmetic import add, negative, subtract
 from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.exponential import exp, log
 from tinygrad_lab.ops.index import getitem
-from tinygrad_lab.ops.kernels import conv1d as conv1d_kernel
 from tinygrad_lab.ops.kernels import cross_entropy as cross_entropy_kernel
 from tinygrad_lab.ops.kernels import gru as gru_kernel
 from tinygrad_lab.ops.kernels import linear as linear_kernel
+from tinygrad_lab.ops.kernels import of_one_dtype
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.logic import isfinite
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.reduce import max, mean, sum
 from tinygrad_lab.ops.shape import (
-    broadcast_to,
     concat,
     matrix_transpose,
-    permute_dims,
-    reshape,
     stack,
 )
 from tinygrad_lab.ops.trigonometric import tanh
@@ -53,18 +50,6 @@ def _raw(x: Any) -> Any:
 def _require(reason: str | None) -> None:
     if reason is not None:
         raise ShapeError(reason)
-
-
-def _of_one_dtype(xp: Any, *arrays: Any) -> tuple[Any, ...]:
-    """Arrays (or None) in the dtype that a product of them has; kernels want them alike."""
-    first = arrays[0].dtype
-    for array in arrays:
-        if array is not None and array.dtype != first:
-            break
-    else:
-        return arrays
-    dtype = xp.result_type(*[array for array in arrays if array is not None])
-    return tuple(None if array is None else xp.astype(array, dtype) for array in arrays)
 
 
 # --- softmax and its kin -----------------------------------------------------------------------
@@ -134,7 +119,7 @@ def _linear_mistake(x: Any, weight: Any, bias: Any) -> str | None:
 
 def _linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
     _require(_linear_mistake(x, weight, bias))
-    return linear_kernel.forward(xp, *_of_one_dtype(xp, x, weight, bias))
+    return linear_kernel.forward(xp, *of_one_dtype(xp, x, weight, bias))
 
 
 linear = op(
@@ -209,93 +194,6 @@ cross_entropy = op(
     """,
 )
 
-# --- convolution -------------------------------------------------------------------------------
-
-
-def _conv1d_composite(
-    x: Any, weight: Any, bias: Any = None, *, stride: int = 1, padding: int = 0
-) -> Any:
-    _check_conv1d(x, weight, bias, stride=stride, padding=padding)
-    batch, channels, _ = x.shape
-    outputs, _, size = weight.shape
-    if padding:
-        zero = zeros_like(getitem(x, (slice(None), slice(None), slice(1))))
-        edge = broadcast_to(zero, shape=(batch, channels, padding))
-        x = concat((edge, x, edge), axis=2)
-    xp = namespaces[type(_raw(x))]
-    starts = xp.arange(0, x.shape[2] - size + 1, stride)
-    windows = getitem(x, (slice(None), slice(None), starts[:, None] + xp.arange(size)))
-    rows = reshape(permute_dims(windows, (0, 2, 1, 3)), (batch, len(starts), channels * size))
-    return matrix_transpose(_affine(rows, reshape(weight, (outputs, channels * size)), bias))
-
-
-def _check_conv1d(x: Any, weight: Any, bias: Any, *, stride: int, padding: int) -> None:
-    if stride < 1 or padding < 0:
-        raise ArgumentError(
-            f"expected a stride of 1 or more and a padding of 0 or more, got {stride} and "
-            f"{padding}."
-        )
-    _require(_conv1d_mistake(_shape(x), _shape(weight), bias, padding))
-
-
-def _conv1d_mistake(
-    shape: tuple[int, ...], kernel: tuple[int, ...], bias: Any, padding: int
-) -> str | None:
-    """What is wrong with the shapes; None if nothing is."""
-    if len(shape) != 3 or len(kernel) != 3:
-        return (
-            "expected x of shape (N, in_channels, length) and a weight of shape (out_channels, "
-            f"in_channels, kernel_size), got {shape} and {kernel}."
-        )
-    if 0 in shape[1:]:
-        return f"expected x with a channel and a step or more, got shape {shape}."
-    if shape[1] != kernel[1]:
-        return (
-            f"expected x.shape[1] == weight.shape[1] (in_channels), got {shape[1]} != {kernel[1]}."
-        )
-    if shape[2] + 2 * padding < kernel[2]:
-        return (
-            f"a kernel of {kernel[2]} does not fit into a length of {shape[2]} with padding "
-            f"{padding}."
-        )
-    if bias is not None and _shape(bias) != kernel[:1]:
-        return f"expected bias.shape == {kernel[:1]} (out_channels), got {_shape(bias)}."
-    return None
-
-
-def _conv1d(
-    xp: Any, x: Any, weight: Any, bias: Any = None, *, stride: int = 1, padding: int = 0
-) -> Any:
-    _check_conv1d(x, weight, bias, stride=stride, padding=padding)
-    x, weight, bias = _of_one_dtype(xp, x, weight, bias)
-    return conv1d_kernel.forward(xp, x, weight, bias, stride=stride, padding=padding)
-
-
-def _conv1d_vjp(
-    xp: Any, g: Any, residual: Any, stride: int, padding: int, needs: tuple[bool, bool, bool]
-) -> Any:
-    return conv1d_kernel.backward(xp, g, residual, stride=stride, padding=padding, needs=needs)
-
-
-conv1d = op(
-    "conv1d",
-    forward=_conv1d,
-    vjp=_conv1d_vjp,
-    latex=r"{x} \star {weight} + {bias}",
-    composite=_conv1d_composite,
-    residual=True,
-    doc="""The cross-correlation of x (N, C_in, L) with weight (C_out, C_in, K), plus bias (C_out,).
-
-    The result has shape (N, C_out, (L + 2 padding - K) // stride + 1).
-
-    Example:
-        >>> import tinygrad_lab as tg
-        >>> x, w = tg.tensor([[[1.0, 2.0, 3.0]]]), tg.tensor([[[1.0, 1.0]]])
-        >>> tg.conv1d(x, w)
-        tensor([[[3., 5.]]])
-    """,
-)
-
 # --- gated recurrent units -----------------------------------------------------------------------
 
 
@@ -361,7 +259,7 @@ def _gru_mistake(x: Any, h0: Any, parameters: Sequence[Any]) -> str | None:
 
 def _gru(xp: Any, x: Any, h0: Any, *parameters: Any) -> Any:
     _require(_gru_mistake(x, h0, parameters))
-    return gru_kernel.forward(xp, *_of_one_dtype(xp, x, h0, *parameters))
+    return gru_kernel.forward(xp, *of_one_dtype(xp, x, h0, *parameters))
 
 
 gru = op(

@@ -7,10 +7,22 @@ pick the order in which the next one is fast, and say so in their docstrings.
 
 from typing import Any, TypeAlias
 
-__all__ = ["Array", "Namespace"]
+__all__ = ["Array", "Namespace", "of_one_dtype"]
 
 Array: TypeAlias = Any
 """An array of the library that ``xp`` belongs to."""
 
 Namespace: TypeAlias = Any
 """The module-like namespace ``xp`` of an array library."""
+
+
+def of_one_dtype(xp: Namespace, *arrays: Array) -> tuple[Array, ...]:
+    """Arrays (or None) in the dtype that a product of them has; kernels want them alike."""
+    first = arrays[0].dtype
+    for array in arrays:
+        if array is not None and array.dtype != first:
+            break
+    else:
+        return arrays
+    dtype = xp.result_type(*[array for array in arrays if array is not None])
+    return tuple(None if array is None else xp.astype(array, dtype) for array in arrays)
