@@ -69,6 +69,8 @@ def sweep(
             for input_node, contribution in (
                 node.pull_back(g) if pull_back is None else pull_back(node, g)
             ):
+                if contribution is None:
+                    continue  # no gradient flows there
                 order = input_node.order
                 if order in gradients:
                     gradients[order] = gradients[order] + contribution

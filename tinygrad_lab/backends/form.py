@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, namespaces
 
-__all__ = ["SMALL", "Form", "form_of"]
+__all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "form_of"]
 
 SMALL = 4096
 """Up to so many elements a value is kept for pictures, whether or not a rule asks for it."""
@@ -40,10 +40,15 @@ class Form:
         return f"<{self.shape} {self.dtype} on {self.device} ({self.namespace.name})>"
 
 
-_numbers = {
+NUMBERS = {
     kind: Form(namespaces[kind], kind, (), namespaces[kind].default_device)
     for kind in (float, int, bool)
 }
+"""The kinds of Python's numbers, with their forms. NumPy's float64 is a float, but none of them."""
+
+SEVERAL_FORMS = Form(None, None, None, "cpu")
+"""What stands for the form of a node with several outputs: the forms are those of its parts."""
+
 _forms: dict[Any, Form] = {}
 _MOST_FORMS = 10_000
 
@@ -51,8 +56,8 @@ _MOST_FORMS = 10_000
 def form_of(array: Array) -> Form:
     """The form that an array shares with all that are alike."""
     kind = array.__class__
-    if kind in _numbers:
-        return _numbers[kind]
+    if kind in NUMBERS:
+        return NUMBERS[kind]
     if kind is np.ndarray:
         key: tuple[Any, ...] = (array.dtype, array.shape)
     else:
