@@ -15,7 +15,16 @@ from tinygrad_lab.ops.explain import explained
 from tinygrad_lab.ops.nodes import node_class
 from tinygrad_lab.site import user_site
 
-__all__ = ["apply", "at_node", "bind", "entry_points", "plain"]
+__all__ = [
+    "FAILURES",
+    "apply",
+    "at_node",
+    "bind",
+    "entry_points",
+    "linkable",
+    "plain",
+    "written_class",
+]
 
 Tensor: Any = None
 entry_points: list[Any] = []
@@ -41,8 +50,8 @@ def bind(tensor_class: type) -> None:
 def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     """Apply an op to Tensors, arrays and numbers.
 
-    This is what applying an op means. The short path that ``generate.py`` writes for
-    elementwise ops does the same where no special case can arise.
+    This is what applying an op means. What ``generate.py`` writes for the package's own ops does
+    the same, faster, where nothing is recorded or checked.
     """
     context = current()
     if context.composing and op.composite is not None:
@@ -64,7 +73,7 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     if not (plan.rules or context.recording or context.debugger):
         return tuple(map(plain, out)) if op.several_outputs else plain(out)
     node = (plan.node_class or written_class(plan))()
-    node.remember(plan, [_linkable(x) for x in inputs], arrays, out, residual, attributes)
+    node.remember(plan, [linkable(x) for x in inputs], arrays, out, residual, attributes)
     node.form = form
     node.order = next_order()
     node.scope = context.scope
@@ -88,7 +97,7 @@ def written_class(plan: Plan) -> Any:
     return plan.node_class
 
 
-def _linkable(x: Any) -> Any:
+def linkable(x: Any) -> Any:
     """What a node holds of an input: its node; None if it was left out; a number as it is."""
     if isinstance(x, Tensor):
         return x._node or x.node

@@ -1,11 +1,11 @@
 """From a declaration to the function that applies it, by writing that function's source.
 
 Every op gets a function with its name, its parameters and its docstring, which calls ``apply``.
-For the package's own elementwise ops of one or two inputs the function first tries a short path,
-for the ordinary cases: nothing is recorded or checked, and the inputs are Tensors of one form that
-want a gradient, or one such Tensor and a Python number. It does the same work with the loops over
-inputs and rules written out, the formulas of the lambdas put in their places, and a node class
-with a slot for each thing to remember. ``test_declaration.py`` holds it against ``apply``.
+Where nothing is recorded or checked, the package's own ops first try a direct way: ``apply`` with
+the loops over inputs written out. Elementwise ops of one or two inputs, whose work may be less
+than that of calling them, have a short path before it for the most usual cases: the inputs are
+Tensors of one form that want a gradient, or one such Tensor and a Python number. There the
+formula of the lambda stands in its place. ``test_declaration.py`` holds both against ``apply``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_lab.backends import form_of, namespace_of
 from tinygrad_lab.context import current
 from tinygrad_lab.node import next_order
 from tinygrad_lab.ops import apply as apply_module
-from tinygrad_lab.ops.apply import apply, entry_points
+from tinygrad_lab.ops.apply import (
+    FAILURES,
+    apply,
+    entry_points,
+    linkable,
+    plain,
+    written_class,
+)
 from tinygrad_lab.ops.declaration import Op, Plan, Rule
 from tinygrad_lab.ops.nodes import node_class
 from tinygrad_lab.ops.source import run, written_out
@@ -41,8 +49,9 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     }
     parameters, values = _parameters(op, defaults, environment)
     lines = [f"def {op.name}({parameters}):"]
-    if _patterns(op):
-        lines += _short_paths(op, environment)
+    if _has_direct_way(op):
+        lines += ["    context = current()", "    if context.ordinary:"]
+        lines += [f"        {line}" for line in _direct_way(op, values, environment)]
     lines += [f"    return _apply(_op, {values})"]
     run(lines, f"<tinygrad_lab op {op.name}>", environment)
     function: Callable[..., Any] = environment[op.name]
@@ -76,15 +85,77 @@ def _parameters(op: Op, defaults: dict[str, Any], environment: dict[str, Any]) -
     return ", ".join(parameters), f"({inputs}), {{{attributes}}}"
 
 
+# --- the direct way ------------------------------------------------------------------------------
+
+
+def _has_direct_way(op: Op) -> bool:
+    """Whether the op is one of the package: the names in a user's could be those used here."""
+    special = not op.rules or op.variadic or op.several_outputs
+    return not special and is_library[op.forward.__code__.co_filename]
+
+
+def _direct_way(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
+    """What the function does where nothing is asked but gradients."""
+    lines = []
+    for x in op.inputs:
+        lines += [
+            f"if isinstance({x}, Tensor):",
+            f"    {x}_data = {x}._data",
+            f"    {x}_node = {x}._node",
+            "else:",
+            f"    {x}_data = {x}",
+            f"    {x}_node = None",
+        ]
+    long_path = _long_path(op, values, environment)
+    short_paths = [_short_path(op, wanting, environment) for wanting in _patterns(op)]
+    if not short_paths:
+        return lines + long_path + _RECORD
+    for position, (condition, *work) in enumerate(short_paths):
+        lines += [f"el{condition}" if position else condition, *work]
+    return [*lines, "else:", *(f"    {line}" for line in long_path), *_RECORD]
+
+
+def _long_path(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
+    """``apply`` for a number of inputs that is known, where nothing is recorded or checked."""
+    environment |= {
+        "failures": FAILURES,
+        "form_of": form_of,
+        "forward": op.forward,
+        "linkable": linkable,
+        "namespace_of": namespace_of,
+        "plain": plain,
+        "plans": op.plans,
+        "written_class": written_class,
+    }
+    arrays = "".join(f"{x}_data, " for x in op.inputs)
+    given = arrays + "".join(f"{name}={name}, " for name in op.attributes)
+    attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
+    needs = "".join(f"{x}_node is not None, " for x in op.inputs)
+    links = "".join(f"{x}_node or linkable({x}), " for x in op.inputs)
+    return [
+        "try:",
+        f"    xp = namespace_of(({arrays}))",
+        f"    {'out, residual' if op.residual else 'out'} = forward(xp, {given})",
+        "except failures:",
+        "    # It fails there again, and is explained.",
+        f"    return _apply(_op, {values})",
+        "form = form_of(out)",
+        f"needs = ({needs})",
+        "plan = plans.get(needs) or _op.plan(needs)",
+        "if not (plan.rules and form.floating):",
+        "    return plain(out)",
+        "node = (plan.node_class or written_class(plan))()",
+        f"node.remember(plan, ({links}), ({arrays}), out, "
+        f"{'residual' if op.residual else None}, {{{attributes}}})",
+    ]
+
+
 # --- the short path ------------------------------------------------------------------------------
 
 
 def _patterns(op: Op) -> list[tuple[str, ...]]:
     """The inputs that want a gradient in each case that has a short path; the rest are numbers."""
-    if not op.elementwise or op.attributes or not op.rules or len(op.inputs) > 2:
-        return []
-    if not is_library[op.forward.__code__.co_filename]:
-        # A user's rules may widen a dtype; only ``apply`` sees to that.
+    if not op.elementwise or op.attributes or len(op.inputs) > 2:
         return []
     return [op.inputs] if len(op.inputs) == 1 else [op.inputs, op.inputs[:1], op.inputs[1:]]
 
@@ -95,24 +166,21 @@ def _short_path(op: Op, wanting: tuple[str, ...], environment: dict[str, Any]) -
     plan = op.plan(tuple(x in wanting for x in op.inputs))
     environment[name] = _class_to_come(name, plan, environment)
     numbers = [x for x in op.inputs if x not in wanting]
-    places = {x: x if x in numbers else f"{x}._data" for x in op.inputs}
-    if not numbers:
-        places = {x: f"{x}_data" for x in op.inputs}
+    places = {x: x if x in numbers else f"{x}_data" for x in op.inputs}
     formula = written_out(Rule((), op.forward, op.inputs, joint=False), places, environment)
     first, *others = [f"{x}_node" for x in wanting]
     conditions = [f"{node} is not None" for node in (first, *others)]
     conditions += [f"{first}.form is {node}.form" for node in others]
     conditions += [f"({x}.__class__ is float or {x}.__class__ is int)" for x in numbers]
-    work = [
-        *[f"{place} = {x}._data" for x, place in places.items() if place == f"{x}_data"],
-        f"form = {first}.form",
-        *(["xp = form.namespace"] if "xp" in formula else []),
-        f"out = {formula}",
-        f"node = {name}()",
-        *[f"node.from_{x} = {x if x in numbers else f'{x}_node'}" for x in op.inputs],
-        *[f"node.kept_{asked} = {places.get(asked, asked)}" for asked in plan.keeps],
+    return [
+        f"if {' and '.join(conditions)}:",
+        f"    form = {first}.form",
+        *(["    xp = form.namespace"] if "xp" in formula else []),
+        f"    out = {formula}",
+        f"    node = {name}()",
+        *[f"    node.from_{x} = {x if x in numbers else f'{x}_node'}" for x in op.inputs],
+        *[f"    node.kept_{asked} = {places.get(asked, asked)}" for asked in plan.keeps],
     ]
-    return [f"if {' and '.join(conditions)}:", *[f"    {line}" for line in work]]
 
 
 def _class_to_come(name: str, plan: Plan, environment: dict[str, Any]) -> Callable[[], Any]:
@@ -126,36 +194,21 @@ def _class_to_come(name: str, plan: Plan, environment: dict[str, Any]) -> Callab
 
 
 _RECORD = """
-        if node is not None:
-            node.form = form
-            if form.small:
-                node._result = out
-            node.order = next_order()
-            node.scope = context.scope
-            frame = getframe(1)
-            code = frame.f_code
-            if is_library[code.co_filename]:
-                node.code, node.offset = user_site(frame)
-            else:
-                node.code = code
-                node.offset = frame.f_lasti
-            tensor = Tensor()
-            tensor._data = out
-            tensor._node = node
-            return tensor
-""".strip("\n").splitlines()
-
-
-def _short_paths(op: Op, environment: dict[str, Any]) -> list[str]:
-    """The body of the function up to the call of ``apply``."""
-    lines = [
-        "    context = current()",
-        "    if context.ordinary:",
-        "        node = None",
-        *[f"        {x}_node = {x}._node if {x}.__class__ is Tensor else None" for x in op.inputs],
-    ]
-    for position, wanting in enumerate(_patterns(op)):
-        branch = _short_path(op, wanting, environment)
-        branch[0] = branch[0] if position == 0 else f"el{branch[0]}"
-        lines += [f"        {line}" for line in branch]
-    return lines + _RECORD
+node.form = form
+if form.small:
+    node._result = out
+node.order = next_order()
+node.scope = context.scope
+frame = getframe(1)
+code = frame.f_code
+if is_library[code.co_filename]:
+    node.code, node.offset = user_site(frame)
+else:
+    node.code = code
+    node.offset = frame.f_lasti
+tensor = Tensor()
+tensor._data = out
+tensor._node = node
+return tensor
+""".strip().splitlines()
+"""What every way ends with."""
