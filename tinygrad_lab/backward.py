@@ -78,7 +78,10 @@ def sweep(
         except (AttributeError, KeyError) as error:
             raise _freed(node) or error from None
     # All others were visited: what is left are the leaves.
-    return {leaf: _complete(leaf, g, observe) for leaf, g in gradients.items()}
+    for leaf, g in gradients.items():
+        if observe is not None or g.__class__ in _PENDING:
+            gradients[leaf] = _complete(leaf, g, observe)
+    return gradients
 
 
 def _complete(node: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Any:

@@ -137,8 +137,8 @@ class Leaf(Node):
     ) -> None:
         self.requires_grad = requires_grad
         self.order = next_order()
-        if name is not None:
-            self._name = name
+        self._name = name
+        self._hooks = {}
         self.tensor = None if tensor is None else ref(tensor)
         self.generation = 0
         self.show(data)
@@ -149,17 +149,20 @@ class Leaf(Node):
         self._result = data if self.form.small else None
 
     def renewed(self, data: Array) -> Leaf:
-        """A leaf for the same tensor with new data; graphs of the old data keep the old leaf."""
+        """A leaf for the same tensor with new data of the same form.
+
+        Graphs of the old data keep the old leaf.
+        """
         # An optimiser's step does it for every parameter: hence not through __init__.
         leaf = Leaf.__new__(Leaf)
         leaf.requires_grad = self.requires_grad
         leaf.order = next_order()
         leaf.tensor = self.tensor
         leaf.generation = self.generation + 1
-        for slot in ("_name", "_hooks"):
-            if hasattr(self, slot):
-                setattr(leaf, slot, getattr(self, slot))
-        leaf.show(data)
+        leaf._name = self._name
+        leaf._hooks = self._hooks
+        leaf.form = self.form
+        leaf._result = data if self.form.small else None
         return leaf
 
     def owner(self) -> Any:

@@ -215,6 +215,7 @@ class Module:
                 continue
             moved = one.detach().to(target)
             one._rebind(moved._data)
+            one.node.show(moved._data)
             if one.grad is not None:
                 one.grad._data = one.grad.to(target)._data
         return self
