@@ -87,7 +87,7 @@ def sweep(
 def _complete(node: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Any:
     """A gradient to which every use has contributed."""
     if g.__class__ in _PENDING:
-        g = g.total()
+        g = g.total()  # type: ignore[attr-defined]
     return g if observe is None else observe(node, g)
 
 

@@ -167,9 +167,7 @@ def pull_back_with_history(node: Node, g: Any) -> Iterator[tuple[Node, Tensor]]:
         return
     xp = namespaces[Tensor]
     named_nodes = op.named_arrays(node.inputs)
-    kept = {
-        name: with_history(name, value, named_nodes, node) for name, value in node.kept.items()
-    }
+    kept = {name: with_history(name, value, named_nodes, node) for name, value in node.kept.items()}
     for _, target, gradient in contributions(node, xp, g, kept):
         # What is no Tensor is on its way to be put together: see ``Cotangents``.
         fits = gradient.__class__ is not Tensor

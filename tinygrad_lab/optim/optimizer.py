@@ -97,7 +97,7 @@ class Optimizer:
             # Tensors are compared as objects: == of two would compare their elements.
             if not (
                 list(map(id, active)) == self._bundled[number]
-                and all([bundle.intact for bundle in self._bundles[number]])
+                and all(bundle.intact for bundle in self._bundles[number])
             ):
                 self._bundle(number, active)
             for bundle in self._bundles[number]:
