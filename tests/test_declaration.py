@@ -16,6 +16,7 @@ import pytest
 import tinygrad_lab as tg
 from tinygrad_lab.backends import NUMPY
 from tinygrad_lab.errors import DeclarationError
+from tinygrad_lab.node import Application
 from tinygrad_lab.ops.declaration import table
 
 from .op_cases import CASES, ELEMENTWISE, Array, Case, numbers, weights_of
@@ -595,6 +596,54 @@ class TestWhatIsGenerated:
         with tg.record():
             recorded = run()
         assert ordinary == recorded
+
+    @one_op
+    def test_pulls_back_what_the_loop_over_the_rules_pulls_back(self, case: Case) -> None:
+        out = case.function(*case.tensors())
+        node: Any = out.node
+        g = weights_of(out.shape)
+        found = [(to, part) for to, part in node.pull_back(g) if part is not None]
+        for (to, part), (expected_to, expected) in zip(
+            found, Application.pull_back(node, g), strict=True
+        ):
+            assert to is expected_to
+            if hasattr(part, "total"):
+                part, expected = part.total(), expected.total()
+            np.testing.assert_allclose(part, expected, rtol=1e-14)
+
+    @one_op
+    def test_takes_constants_among_its_inputs_as_recording_does(self, case: Case) -> None:
+        for constant in range(len(case.arrays)):
+            found = []
+            for record in (False, True):
+                tensors = case.tensors()
+                tensors[constant] = tensors[constant].detach()
+                if record:
+                    with tg.record():
+                        out = case.function(*tensors)
+                else:
+                    out = case.function(*tensors)
+                if out.requires_grad:
+                    out.backward(gradient=weights_of(out.shape))
+                found.append([out.detach(), *(t.grad for t in tensors)])
+            for ordinary, recorded in zip(*found, strict=True):
+                assert (ordinary is None) == (recorded is None)
+                if ordinary is not None:
+                    np.testing.assert_array_equal(ordinary.numpy(), recorded.numpy())
+
+    def test_is_one_class_of_nodes_for_any_number_of_inputs(self) -> None:
+        x = leaf(1.0)
+        two, three = (tg.concat([x] * count).node for count in (2, 3))
+        assert type(two) is type(three)
+        assert [len(node.inputs) for node in (two, three)] == [2, 3]
+
+    def test_is_written_when_it_is_wanted_and_not_before(self) -> None:
+        lazy = declare(forward=lambda xp, x: x + 0, vjp={"x": lambda xp, g: g})
+        op: Any = lazy.op  # type: ignore[attr-defined]
+        lazy(leaf(1.0).detach())
+        assert not op.node_classes
+        first, second = lazy(leaf(1.0)).node, lazy(leaf(1.0)).node
+        assert type(first) is type(second) is op.plan((True,)).node_class
 
     @pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
     @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 2)])

@@ -344,7 +344,7 @@ class TestFirstDerivatives:
             x, *parameters = case.inputs
             out = case.call(tg.tensor(x), *[tg.tensor(p, requires_grad=True) for p in parameters])
             node: Any = out.node
-            ((rule, _),) = node.plan.steps
+            ((rule, _),) = node.plan.rules
             asked = [node.kept[name] for name in rule.asks]
             of_x, *others = rule.function(NUMPY, case.cotangent(), *asked)
             assert of_x is None

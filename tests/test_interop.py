@@ -329,7 +329,7 @@ class TestArrayAPI:
             several = isinstance(value, tuple)
             known[f"{name}_shape"] = tuple(v.shape for v in value) if several else value.shape
             known[f"{name}_dtype"] = None if several else value.dtype
-        for rule, positions in node.plan.steps:
+        for rule, positions in node.plan.rules:
             gradients = rule.function(xp, strict.asarray(g), *(known[name] for name in rule.asks))
             for place, gradient in zip(
                 positions, gradients if rule.joint else [gradients], strict=True

@@ -50,44 +50,45 @@ def sweep(
     Raises:
         GraphFreedError: if an earlier sweep dropped what this one needs.
     """
-    # Nodes go by their order, a number: comparing numbers is what the queue does most.
-    nodes = {node.order: node for node in outputs}
-    gradients: dict[float, Any] = {node.order: g for node, g in outputs.items()}
-    queue = [order for order, node in nodes.items() if node.__class__ is not Leaf]
+    gradients: dict[Node, Any] = dict(outputs)
+    # The queue holds numbers, the orders of nodes: comparing is what it does most.
+    waiting = {node.order: node for node in outputs if node.__class__ is not Leaf}
+    queue = list(waiting)
     heapify(queue)
     while queue:
-        order = heappop(queue)
-        node = nodes.pop(order)
-        g: Any = gradients.pop(order)
-        if g.__class__ in _PENDING:
-            g = g.total()  # type: ignore[attr-defined]
-        if observe is not None:
-            g = observe(node, g)
+        node = waiting.pop(heappop(queue))
+        g = gradients.pop(node)
+        if observe is not None or g.__class__ in _PENDING:
+            g = _complete(node, g, observe)
         # None says that it was computed and not kept.
         node._gradient = g if node.form.size <= keep else None
         try:
-            for input_node, contribution in (
-                node.pull_back(g) if pull_back is None else pull_back(node, g)
-            ):
-                order = input_node.order
-                if order in gradients:
-                    gradients[order] = gradients[order] + contribution
-                elif within is None or input_node in within:
-                    nodes[order], gradients[order] = input_node, contribution
-                    if input_node.__class__ is not Leaf:
-                        heappush(queue, order)
+            for source, contribution in pull_back(node, g) if pull_back else node.pull_back(g):
+                if contribution is None:
+                    continue  # no gradient flows there
+                if source in gradients:
+                    gradients[source] = gradients[source] + contribution
+                elif within is None or source in within:
+                    gradients[source] = contribution
+                    if source.__class__ is not Leaf:
+                        waiting[source.order] = source
+                        heappush(queue, source.order)
+            if free:
+                node.release()
         except (AttributeError, KeyError) as error:
             raise _freed(node) or error from None
-        if free:
-            node.release()
     # All others were visited: what is left are the leaves.
-    return {leaf: _complete(leaf, gradients[order], observe) for order, leaf in nodes.items()}
+    for leaf, g in gradients.items():
+        if observe is not None or g.__class__ in _PENDING:
+            gradients[leaf] = _complete(leaf, g, observe)
+    return gradients
 
 
-def _complete(leaf: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Array:
+def _complete(node: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Any:
+    """A gradient to which every use has contributed."""
     if g.__class__ in _PENDING:
         g = g.total()  # type: ignore[attr-defined]
-    return g if observe is None else observe(leaf, g)
+    return g if observe is None else observe(node, g)
 
 
 def _freed(node: Node) -> GraphFreedError | None:

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import DTypeError, MutationError, NonFiniteError, ShapeError
-from tinygrad_lab.node import Node, unbroadcast
+from tinygrad_lab.node import Node, contributions, namespace_of_gradient, unbroadcast
 from tinygrad_lab.site import Line, line_of, user_site
 
 __all__ = ["Debugger", "debug"]
@@ -61,19 +61,12 @@ class Debugger:
     def pull_back(self, node: Any, g: Any) -> Iterator[tuple[Node, Any]]:
         """``node.pull_back`` with its arrays and its results checked."""
         self.check_memory(node)
-        xp = next(namespaces[type(part)] for part in _parts(g) if part is not None)
-        for rule, positions in node.plan.steps:
-            gradients = rule.function(xp, g, *(node.kept[name] for name in rule.asks))
-            for position, gradient in zip(
-                positions, gradients if rule.joint else (gradients,), strict=True
-            ):
-                target = node.inputs[position]
-                if gradient is None or target is None or not node.plan.needs[position]:
-                    continue
-                self._check_form(node, target, g, gradient)
-                gradient = unbroadcast(xp, gradient, target)
-                self._check_finite(node, g, gradient)
-                yield target, gradient
+        xp = namespace_of_gradient(g)
+        for _, target, gradient in contributions(node, xp, g, node.kept):
+            self._check_form(node, target, g, gradient)
+            gradient = unbroadcast(xp, gradient, target)
+            self._check_finite(node, g, gradient)
+            yield target, gradient
 
     def check_memory(self, node: Node) -> None:
         """Raise where an array that a node keeps was written to since."""

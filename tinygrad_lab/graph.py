@@ -22,7 +22,7 @@ from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.backward import ancestors, sweep
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
 from tinygrad_lab.history import inputs_with_history, run_composite
-from tinygrad_lab.node import Leaf, Node, unbroadcast
+from tinygrad_lab.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.ops.declaration import Op
 from tinygrad_lab.site import Line, is_library
 from tinygrad_lab.tensor import Tensor
@@ -101,15 +101,10 @@ class Edge:
         if not self.needs_gradient or (node.plan.keeps and not node.kept):
             return None
         xp = namespaces[type(g)]
-        for rule, positions in node.plan.steps:
-            if self.position not in positions:
-                continue
-            gradient = rule.function(xp, g, *(node.kept[name] for name in rule.asks))
-            if rule.joint:
-                gradient = gradient[positions.index(self.position)]
-            if gradient is not None:
-                gradient = unbroadcast(xp, gradient, self.source.node)
-            return gradient.total() if hasattr(gradient, "total") else gradient
+        for position, source, gradient in contributions(node, xp, g, node.kept):
+            if position == self.position:
+                gradient = unbroadcast(xp, gradient, source)
+                return gradient.total() if hasattr(gradient, "total") else gradient
         return None
 
 

@@ -7,7 +7,7 @@ alive, nothing keeps the output alive, so a graph goes with its last output at o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from tinygrad_lab.context import Scope
     from tinygrad_lab.ops.declaration import Op, Plan
 
-__all__ = ["Application", "Leaf", "Node", "next_order", "unbroadcast"]
+__all__ = [
+    "Application",
+    "Leaf",
+    "Node",
+    "contributions",
+    "namespace_of_gradient",
+    "next_order",
+    "unbroadcast",
+]
 
 next_order = itertools.count(0, -1).__next__
 
@@ -129,8 +137,8 @@ class Leaf(Node):
     ) -> None:
         self.requires_grad = requires_grad
         self.order = next_order()
-        if name is not None:
-            self._name = name
+        self._name = name
+        self._hooks = {}
         self.tensor = None if tensor is None else ref(tensor)
         self.generation = 0
         self.show(data)
@@ -141,17 +149,20 @@ class Leaf(Node):
         self._result = data if self.form.small else None
 
     def renewed(self, data: Array) -> Leaf:
-        """A leaf for the same tensor with new data; graphs of the old data keep the old leaf."""
+        """A leaf for the same tensor with new data of the same form.
+
+        Graphs of the old data keep the old leaf.
+        """
         # An optimiser's step does it for every parameter: hence not through __init__.
         leaf = Leaf.__new__(Leaf)
         leaf.requires_grad = self.requires_grad
         leaf.order = next_order()
         leaf.tensor = self.tensor
         leaf.generation = self.generation + 1
-        for slot in ("_name", "_hooks"):
-            if hasattr(self, slot):
-                setattr(leaf, slot, getattr(self, slot))
-        leaf.show(data)
+        leaf._name = self._name
+        leaf._hooks = self._hooks
+        leaf.form = self.form
+        leaf._result = data if self.form.small else None
         return leaf
 
     def owner(self) -> Any:
@@ -183,54 +194,95 @@ class Leaf(Node):
 
 
 class Application(Node):
-    """A value that an op computed from its inputs."""
+    """A value that an op computed from its inputs.
 
-    __slots__ = ("_kept", "attributes", "inputs", "plan")
-    _kept: dict[str, Any]
-    inputs: tuple[Node | None, ...]
+    Its links are attributes called after the inputs, ``from_x``; so are the things it keeps,
+    ``kept_y``. Every op has classes of its own with slots for them, in which these loops are
+    written out (``ops/nodes.py``).
+    """
+
+    __slots__ = ()
     plan: Plan
     """The op, specialised to the inputs that need a gradient."""
+    op: Op
     attributes: Mapping[str, Any]
 
     @property
-    def op(self) -> Op:  # type: ignore[override]
-        return self.plan.op
+    def requires_grad(self) -> bool:  # type: ignore[override]
+        return bool(self.plan.rules)
 
     @property
-    def requires_grad(self) -> bool:  # type: ignore[override]
-        return bool(self.plan.steps)
+    def inputs(self) -> tuple[Node | None, ...]:  # type: ignore[override]
+        found: list[Node | None] = []
+        for name in self.op.inputs:
+            source = getattr(self, f"from_{name}")
+            if source.__class__ is tuple:
+                found += source
+            else:
+                found.append(source if source is None else self._linked(name, source))
+        return tuple(found)
+
+    def _linked(self, name: str, source: Any) -> Node:
+        """The node of an input; a number gets one when somebody reads the graph."""
+        if not isinstance(source, Node):
+            source = Leaf(source)
+            # As old as it would be had it been made when it was used.
+            source.order = self.order + 0.5
+            setattr(self, f"from_{name}", source)
+        return source
 
     @property
     def kept(self) -> Mapping[str, Any]:
-        return getattr(self, "_kept", {})
+        slots = {name: f"kept_{name}" for name in self.plan.keeps}
+        return {name: getattr(self, slot) for name, slot in slots.items() if hasattr(self, slot)}
 
     def pull_back(self, g: Array) -> Iterable[tuple[Node, Any]]:
-        parts = g if self.plan.op.several_outputs else (g,)
-        xp = next(namespaces[part.__class__] for part in parts if part is not None)
-        for rule, positions in self.plan.steps:
-            asked = [self._kept[name] for name in rule.asks]
-            gradients = rule.function(xp, g, *asked)
-            several = gradients if rule.joint else (gradients,)
-            for position, gradient in zip(positions, several, strict=True):
-                node = self.inputs[position]
-                if gradient is not None and node is not None and self.plan.needs[position]:
-                    yield node, unbroadcast(xp, gradient, node)
+        xp = namespace_of_gradient(g)
+        for _, node, gradient in contributions(self, xp, g, self.kept):
+            yield node, unbroadcast(xp, gradient, node)
 
     def release(self) -> None:
-        if self.kept:
-            del self._kept
+        for name in self.kept:
+            delattr(self, f"kept_{name}")
+
+
+def contributions(
+    node: Any, xp: Any, g: Any, kept: Mapping[str, Any]
+) -> Iterator[tuple[int, Node, Any]]:
+    """What the rules make of a value's gradient: for each input that wants one, by position.
+
+    Args:
+        node: the value's node, an ``Application``.
+        xp: the namespace of ``g``: of arrays, or of Tensors where the work is to be recorded.
+        g: the gradient; a tuple of them where the op has several outputs.
+        kept: what the rules ask for, by name.
+
+    Yields position, node and gradient, the gradient still in the shape that the rule gave it.
+    """
+    inputs = node.inputs
+    for rule, positions in node.plan.rules:
+        found = rule.function(xp, g, *[kept[name] for name in rule.asks])
+        for position, gradient in zip(positions, found if rule.joint else (found,), strict=True):
+            if gradient is not None and node.plan.needs[position]:
+                yield position, inputs[position], gradient
+
+
+def namespace_of_gradient(g: Any) -> Any:
+    """The namespace of a gradient, or of those of several outputs that were reached."""
+    parts = g if isinstance(g, tuple) else (g,)
+    return next(namespaces[part.__class__] for part in parts if part is not None)
 
 
 def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
-    """A gradient in the shape, dtype and kind of the value it belongs to.
+    """A gradient (or None) in the shape, dtype and kind of the value it belongs to.
 
     A broadcast value was used several times over, and the gradients of several uses add up:
     so the gradient of broadcasting is a sum over the axes that it stretched or put in front.
     """
-    target = node.form
     data = getattr(gradient, "_data", gradient)
-    if data.__class__ is float:
+    if data.__class__ is float or data is None:
         return gradient
+    target = node.form
     if target.dtype is float:
         return xp.transfer(xp.sum(gradient), device="python")
     if data.shape != (shape := target.shape):

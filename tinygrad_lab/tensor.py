@@ -109,7 +109,7 @@ class Tensor(Interchange):
         if not isinstance(node, Leaf):
             return
         leaf = node.renewed(data)
-        if node in hooked:
+        if leaf._hooks:
             hooked.add(leaf)
         if self._node is None:
             self._origin = leaf
@@ -269,13 +269,17 @@ class Tensor(Interchange):
         """The gradient to start from, as an array like this tensor's own."""
         xp = namespaces[type(self._data)]
         if gradient is None:
-            if self.size != 1:
+            form = form_of(self._data)
+            if form.size != 1:
                 raise GradientError(
                     f"backward() needs a scalar, {self._label()} has shape {self.shape}. "
                     "Reduce it first (loss.sum(), loss.mean()), or say which combination of its "
                     "elements is meant: backward(gradient=...)."
                 )
-            return 1.0 if xp is PYTHON else xp.ones(self.shape, dtype=self.dtype)
+            if xp is PYTHON:
+                return 1.0
+            one = xp.asarray(1, dtype=form.dtype, device=form.device)
+            return xp.reshape(one, form.shape) if form.shape else one
         data = gradient._data if isinstance(gradient, Tensor) else gradient
         try:
             if xp is PYTHON:
@@ -628,14 +632,14 @@ def _deliver(gradients: dict[Node, Array]) -> None:
     """Add the gradients of leaves to what their tensors have collected."""
     while gradients:
         leaf, *holder = gradients.popitem()
-        reference = getattr(leaf, "tensor", None)
-        tensor = reference() if reference is not None else None
+        tensor = leaf.owner() if isinstance(leaf, Leaf) else None
         if tensor is None:
-            collected = plain(holder[0])
-        elif tensor.grad is None:
-            collected = tensor._grad = plain(owned(holder))
+            collected = holder[0]
         else:
-            # A new Tensor: the user may have set one gradient for several leaves.
-            collected = tensor._grad = plain(owned([tensor.grad._data + holder[0]]))
+            if tensor.grad is not None:
+                # A new Tensor: the user may have set one gradient for several leaves.
+                holder[0] = tensor.grad._data + holder[0]
+            collected = owned(holder)
+            tensor._grad = plain(collected)
         # For pictures, should the tensor itself be gone by then.
-        leaf._gradient = collected._data if leaf.form.small else None
+        leaf._gradient = collected if leaf.form.small else None

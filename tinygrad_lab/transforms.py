@@ -19,7 +19,7 @@ from tinygrad_lab.context import changed, current
 from tinygrad_lab.creation import scalar, tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tinygrad_lab.history import inputs_with_history, run_composite, with_history
-from tinygrad_lab.node import Leaf, Node, unbroadcast
+from tinygrad_lab.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.ops.apply import plain
 from tinygrad_lab.tensor import Tensor
 
@@ -162,25 +162,16 @@ def pull_back_with_history(node: Node, g: Any) -> Iterator[tuple[Node, Tensor]]:
     """What ``node.pull_back`` does, with Tensors: the same rules, and a graph of their work."""
     op = node.op
     assert op is not None, "the sweep pulls back through ops only"
-    xp = namespaces[Tensor]
-    kept = node.kept
     if op.composite is not None:
         yield from _pull_back_through_composite(node, g)
         return
+    xp = namespaces[Tensor]
     named_nodes = op.named_arrays(node.inputs)
-    needs = getattr(node, "plan").needs  # noqa: B009 - every op's node has one
-    for rule, positions in getattr(node, "plan").steps:  # noqa: B009
-        asked = [with_history(name, kept[name], named_nodes, node) for name in rule.asks]
-        gradients = rule.function(xp, g, *asked)
-        for position, gradient in zip(
-            positions, gradients if rule.joint else (gradients,), strict=True
-        ):
-            target = node.inputs[position]
-            if gradient is None or target is None or not needs[position]:
-                continue
-            if gradient.__class__ is Tensor:
-                gradient = unbroadcast(xp, gradient, target)
-            yield target, gradient
+    kept = {name: with_history(name, value, named_nodes, node) for name, value in node.kept.items()}
+    for _, target, gradient in contributions(node, xp, g, kept):
+        # What is no Tensor is on its way to be put together: see ``Cotangents``.
+        fits = gradient.__class__ is not Tensor
+        yield target, gradient if fits else unbroadcast(xp, gradient, target)
 
 
 def _pull_back_through_composite(node: Any, g: Tensor) -> Iterator[tuple[Node, Tensor]]:

@@ -16,11 +16,19 @@ from tinygrad_lab.backends.namespace import (
 
 from tinygrad_lab.backends.numpy import NUMPY  # isort: skip
 from tinygrad_lab.backends.python import PYTHON  # isort: skip
-from tinygrad_lab.backends.form import SMALL, Form, form_of  # isort: skip
+from tinygrad_lab.backends.form import (  # isort: skip
+    NUMBERS,
+    SEVERAL_FORMS,
+    SMALL,
+    Form,
+    form_of,
+)
 
 __all__ = [
+    "NUMBERS",
     "NUMPY",
     "PYTHON",
+    "SEVERAL_FORMS",
     "SMALL",
     "Array",
     "Form",

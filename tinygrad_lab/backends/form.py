@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, namespaces
 
-__all__ = ["SMALL", "Form", "form_of"]
+__all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "form_of"]
 
 SMALL = 4096
 """Up to so many elements a value is kept for pictures, whether or not a rule asks for it."""
@@ -32,7 +32,7 @@ class Form:
         self.dtype = dtype
         self.shape: Any = shape
         self.device = device
-        self.floating = dtype is float or getattr(dtype, "kind", "f") == "f"
+        self.floating = _is_floating(namespace, dtype)
         self.size = sys.maxsize if shape is None else prod(shape)
         self.small = self.size <= SMALL
 
@@ -40,10 +40,26 @@ class Form:
         return f"<{self.shape} {self.dtype} on {self.device} ({self.namespace.name})>"
 
 
-_numbers = {
+def _is_floating(namespace: Any, dtype: Any) -> bool:
+    """Whether numbers of a dtype vary smoothly: gradients flow through them."""
+    if dtype is None or dtype is float:
+        return True
+    if isinstance(dtype, type):
+        return False
+    kind = getattr(dtype, "kind", None)
+    # The dtypes of some libraries of the Array API standard are opaque.
+    return namespace.isdtype(dtype, "real floating") if kind is None else kind == "f"
+
+
+NUMBERS = {
     kind: Form(namespaces[kind], kind, (), namespaces[kind].default_device)
-    for kind in (float, int, bool)
+    for kind in (float, int, bool, complex)
 }
+"""The kinds of Python's numbers, with their forms. NumPy's float64 is a float, but none of them."""
+
+SEVERAL_FORMS = Form(None, None, None, "cpu")
+"""What stands for the form of a node with several outputs: the forms are those of its parts."""
+
 _forms: dict[Any, Form] = {}
 _MOST_FORMS = 10_000
 
@@ -51,12 +67,13 @@ _MOST_FORMS = 10_000
 def form_of(array: Array) -> Form:
     """The form that an array shares with all that are alike."""
     kind = array.__class__
-    if kind in _numbers:
-        return _numbers[kind]
+    if kind in NUMBERS:
+        return NUMBERS[kind]
     if kind is np.ndarray:
         key: tuple[Any, ...] = (array.dtype, array.shape)
     else:
-        key = (kind, array.dtype, array.shape, getattr(array, "device", None))
+        # CuPy's devices do not hash.
+        key = (kind, array.dtype, array.shape, str(getattr(array, "device", None)))
     form = _forms.get(key)
     return _new_form(key, array) if form is None else form
 

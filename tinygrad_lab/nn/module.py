@@ -11,6 +11,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import Context, Scope, current, enter, leave
 from tinygrad_lab.creation import tensor
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
+from tinygrad_lab.node import Leaf
 from tinygrad_lab.tensor import Tensor
 
 __all__ = ["Module", "ModuleList", "Parameter", "Sequential"]
@@ -215,6 +216,8 @@ class Module:
                 continue
             moved = one.detach().to(target)
             one._rebind(moved._data)
+            if isinstance(one.node, Leaf):
+                one.node.show(moved._data)  # a leaf takes its form from the data before
             if one.grad is not None:
                 one.grad._data = one.grad.to(target)._data
         return self

@@ -6,23 +6,34 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tinygrad_lab.backends import Form, form_of, namespace_of, namespaces
+from tinygrad_lab.backends import NUMBERS, SEVERAL_FORMS, Form, form_of, namespace_of
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import DTypeError, TinygradLabError
-from tinygrad_lab.node import Application, Leaf, Node, next_order
+from tinygrad_lab.node import Application, Leaf, next_order
 from tinygrad_lab.ops.declaration import Op, Plan, table
 from tinygrad_lab.ops.explain import explained, in_full
+from tinygrad_lab.ops.nodes import node_class
 from tinygrad_lab.site import user_site
 
-__all__ = ["apply", "at_node", "bind", "entry_points", "plain"]
+__all__ = [
+    "FAILURES",
+    "apply",
+    "at_node",
+    "bind",
+    "entry_points",
+    "linkable",
+    "plain",
+    "refuse_complex",
+    "written_class",
+]
 
 Tensor: Any = None
 entry_points: list[Any] = []
 """The functions that apply the ops, generated with globals of their own."""
 
 
-_SEVERAL = Form(None, None, None, "cpu")
-"""The form of a node that has several outputs: the forms are those of its parts."""
+FAILURES = (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError)
+"""What a forward may fail with; ``explained`` words it in the user's terms."""
 
 
 def bind(tensor_class: type) -> None:
@@ -40,8 +51,8 @@ def bind(tensor_class: type) -> None:
 def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     """Apply an op to Tensors, arrays and numbers.
 
-    This is what applying an op means. The short path that ``generate.py`` writes for
-    elementwise ops does the same where no special case can arise.
+    This is what applying an op means. What ``generate.py`` writes for the package's own ops does
+    the same, faster, where nothing is recorded or checked.
     """
     context = current()
     if context.composing and op.composite is not None:
@@ -50,45 +61,36 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     try:
         xp = namespace_of(arrays)
         out = op.forward(xp, *arrays, **attributes)
-    except (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError) as error:
-        # None of them is lost: explained() words the same failure in the user's terms.
+    except FAILURES as error:
         raise explained(op, inputs, arrays, attributes, error) from None
     out, residual = out if op.residual else (out, None)
+    form = SEVERAL_FORMS if op.several_outputs else form_of(out)
+    needs = (False,) * len(inputs)
     if context.grad_enabled and op.rules:
-        needs = tuple([isinstance(x, Tensor) and x._node is not None for x in inputs])
-    else:
-        needs = (False,) * len(inputs)
-    form = _SEVERAL if op.several_outputs else form_of(out)
-    if not form.floating:
-        if any(needs):
-            _refuse_complex(op, inputs, form, attributes)
-        # Integers and booleans do not vary smoothly with anything.
-        needs = (False,) * len(inputs)
+        wanted = tuple([isinstance(x, Tensor) and x._node is not None for x in inputs])
+        if form.floating:
+            needs = wanted
+        elif any(wanted):
+            # Integers and booleans do not vary smoothly with anything.
+            refuse_complex(op, inputs, form, attributes)
     plan = op.plans.get(needs) or op.plan(needs)
-    if not (plan.steps or context.recording or context.debugger):
+    if not (plan.rules or context.recording or context.debugger):
         return tuple(map(plain, out)) if op.several_outputs else plain(out)
-    node = Application()
-    node.plan = plan
-    node.inputs = tuple([x.node if isinstance(x, Tensor) else _constant(x) for x in inputs])
-    if context.recording:
-        _keep_leaves(node, arrays)
-    node.attributes = attributes
-    node._kept = {name: arrays[position] for name, position in plan.keeps_inputs}
-    if plan.keeps_others:
-        node._kept.update(_others(plan, arrays, out, residual, attributes))
+    node = (plan.node_class or written_class(plan))()
+    node.remember(plan, [linkable(x) for x in inputs], arrays, out, residual, attributes)
+    node.form = form
     node.order = next_order()
     node.scope = context.scope
     node.code, node.offset = user_site(sys._getframe(1))
-    if op.several_outputs:
-        result = _outputs(node, out, context.recording)
-    else:
-        result = _output(node, form, out, context.recording)
+    if context.recording:
+        _keep_leaves(node, arrays)
+    result = (_outputs if op.several_outputs else _output)(node, out, context.recording)
     if context.debugger is not None:
         context.debugger.check_forward(node, arrays, out)
     return result
 
 
-def _refuse_complex(
+def refuse_complex(
     op: Op, inputs: Sequence[Any], form: Form, attributes: Mapping[str, Any]
 ) -> None:
     """Raise if a gradient would have to flow through complex numbers."""
@@ -100,9 +102,22 @@ def _refuse_complex(
         raise DTypeError(in_full(op.name, reason, op.named_arrays(inputs), attributes))
 
 
-def _constant(x: Any) -> Node | None:
-    """The node of an input that is no Tensor; None for one that was left out."""
-    return None if x is None else Leaf(x)
+def written_class(plan: Plan) -> Any:
+    """The class of a plan's nodes, written when the first of them is made."""
+    op = plan.op
+    # The nodes of a concat of three and of four tensors keep the same things.
+    key = plan.keeps if op.variadic else plan.needs
+    if key not in op.node_classes:
+        op.node_classes[key] = node_class(plan)
+    plan.node_class = op.node_classes[key]
+    return plan.node_class
+
+
+def linkable(x: Any) -> Any:
+    """What a node holds of an input: its node; None if it was left out; a number as it is."""
+    if isinstance(x, Tensor):
+        return x._node or x.node
+    return x if x is None or x.__class__ in NUMBERS else Leaf(x)
 
 
 def _keep_leaves(node: Application, arrays: Sequence[Any]) -> None:
@@ -120,7 +135,7 @@ def plain(data: Any) -> Any:
     return tensor
 
 
-def at_node(data: Any, node: Node) -> Any:
+def at_node(data: Any, node: Any) -> Any:
     """A Tensor whose history is a node."""
     tensor = plain(data)
     if node.requires_grad:
@@ -131,57 +146,25 @@ def at_node(data: Any, node: Node) -> Any:
     return tensor
 
 
-def _output(node: Application, form: Form, out: Any, recording: bool) -> Any:
+def _output(node: Any, out: Any, recording: bool) -> Any:
     """The Tensor that a node belongs to."""
-    node.form = form
-    if form.small or recording:
+    if node.form.small or recording:
         node._result = out
     return at_node(out, node)
 
 
-def _outputs(node: Application, outs: Sequence[Any], recording: bool) -> tuple[Any, ...]:
+def _outputs(node: Any, outs: Sequence[Any], recording: bool) -> tuple[Any, ...]:
     """One Tensor for each output of an op that has several."""
-    node.form = _SEVERAL
     tensors = []
     for position, out in enumerate(outs):
         form = form_of(out)
-        part = Application()
         # Integers and booleans among the outputs, such as positions, are constants.
-        part.plan = table["output"].plan((node.requires_grad and form.floating,))
-        part.inputs = (node,)
-        part.attributes = part._kept = {"position": position, "count": len(outs)}
+        plan = table["output"].plan((node.requires_grad and form.floating,))
+        part = (plan.node_class or written_class(plan))()
+        attributes = {"position": position, "count": len(outs)}
+        part.remember(plan, (node,), (None,), out, None, attributes)
+        part.form = form
         part.order = next_order()
         part.scope, part.code, part.offset = node.scope, node.code, node.offset
-        tensors.append(_output(part, form, out, recording))
+        tensors.append(_output(part, out, recording))
     return tuple(tensors)
-
-
-def _others(
-    plan: Plan, arrays: Sequence[Any], out: Any, residual: Any, attributes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the rules of a plan ask for beyond single inputs, by name."""
-    given = {"out": out, "residual": residual, "needs": plan.needs}
-    others: dict[str, Any] = {}
-    for name in plan.keeps_others:
-        if name in given:
-            others[name] = given[name]
-        elif name in attributes:
-            others[name] = attributes[name]
-        else:
-            named = plan.op.named_arrays(arrays)
-            owner, _, what = name.rpartition("_")
-            others[name] = named[name] if name in named else _fact(named[owner], what)
-    return others
-
-
-def _fact(array: Any, what: str) -> Any:
-    """Shape, dtype or device of an array (of each, where there are several)."""
-    if isinstance(array, tuple):
-        return tuple(_fact(one, what) for one in array)
-    if what == "shape":
-        return getattr(array, "shape", ())
-    if what == "dtype":
-        return getattr(array, "dtype", type(array))
-    if array.__class__ in (float, int, bool):
-        return "python"
-    return namespaces[array.__class__].device_of(array)

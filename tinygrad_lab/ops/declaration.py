@@ -41,20 +41,18 @@ class Rule:
     """The function returns one gradient for each of several inputs (or None), as a sequence."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Plan:
     """An op, specialised to the inputs that need a gradient."""
 
     op: Op
     needs: tuple[bool, ...]
-    steps: tuple[tuple[Rule, tuple[int, ...]], ...]
+    rules: tuple[tuple[Rule, tuple[int, ...]], ...]
     """The rules to run, each with the positions of the inputs it serves."""
     keeps: tuple[str, ...]
-    """What those rules ask for."""
-    keeps_inputs: tuple[tuple[str, int], ...]
-    """Those of them that are inputs, with their positions."""
-    keeps_others: tuple[str, ...]
-    """Those that are something else: the output, an attribute, a shape, a variadic input."""
+    """What those rules ask for: inputs, the output, attributes, shapes."""
+    node_class: Any = None
+    """What its nodes are made of; written when the first one is made."""
 
 
 @dataclass(eq=False, slots=True)
@@ -82,6 +80,7 @@ class Op:
     """Says what is wrong with arrays that the forward failed on."""
     doc: str = ""
     plans: dict[tuple[bool, ...], Plan] = field(default_factory=dict)
+    node_classes: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -94,26 +93,16 @@ class Op:
         return plan
 
     def _make_plan(self, needs: tuple[bool, ...]) -> Plan:
-        steps = []
+        rules = []
         for rule in self.rules:
             positions = self._positions(rule, len(needs))
             if any(needs[position] for position in positions):
-                steps.append((rule, positions))
-        keeps = dict.fromkeys(name for rule, _ in steps for name in rule.asks)
-        if self.composite is not None and steps:
+                rules.append((rule, positions))
+        keeps = dict.fromkeys(name for rule, _ in rules for name in rule.asks)
+        if self.composite is not None and rules:
             # A derivative of the derivative goes through the composite: it wants every input.
             keeps.update(dict.fromkeys(self.inputs))
-        single = {name: position for position, name in enumerate(self.inputs)}
-        if self.variadic:
-            del single[self.inputs[-1]]
-        return Plan(
-            self,
-            needs,
-            tuple(steps),
-            tuple(keeps),
-            tuple((name, single[name]) for name in keeps if name in single),
-            tuple(name for name in keeps if name not in single),
-        )
+        return Plan(self, needs, tuple(rules), tuple(keeps))
 
     def _positions(self, rule: Rule, count: int) -> tuple[int, ...]:
         """Where the inputs that a rule serves stand among ``count`` actual inputs."""

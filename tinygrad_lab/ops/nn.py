@@ -126,7 +126,7 @@ linear = op(
     "linear",
     "x Wᵀ + b",
     forward=_linear,
-    vjp=lambda xp, g, x, weight, needs: linear_kernel.backward(xp, g, x, weight, needs),
+    vjp=linear_kernel.backward,
     latex=r"{x} \, {weight}^T + {bias}",
     composite=_linear_composite,
     doc="""x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) or None.
@@ -179,7 +179,7 @@ def _check_labels(logits: Any, labels: Any) -> None:
 cross_entropy = op(
     "cross_entropy",
     forward=_cross_entropy,
-    vjp={"logits": lambda xp, g, residual: cross_entropy_kernel.backward(xp, g, residual)},
+    vjp={"logits": cross_entropy_kernel.backward},
     latex=r"-\overline{{\log \mathrm{{softmax}}({logits})_{{{labels}}}}}",
     composite=_cross_entropy_composite,
     residual=True,
@@ -266,7 +266,7 @@ gru = op(
     "gru",
     "GRU",
     forward=_gru,
-    vjp=lambda xp, g, residual, needs: gru_kernel.backward(xp, g, residual, needs),
+    vjp=gru_kernel.backward,
     composite=_gru_composite,
     residual=True,
     doc="""One layer of gated recurrent units, in one or both directions: all its states.

@@ -7,13 +7,14 @@ from typing import Any
 
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arithmetic import pow
+from tinygrad_lab.ops.axes import Axis
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.decompositions import svdvals
 from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.ops.logic import equal, not_equal
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import abs, where
-from tinygrad_lab.ops.reduce import Axis, _no_such_axis, _with_axes, max, min, sum
+from tinygrad_lab.ops.reduce import _no_such_axis, _with_axes, max, min, sum
 from tinygrad_lab.ops.shape import expand_dims, permute_dims
 
 

@@ -42,8 +42,8 @@ class Optimizer:
         self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self._bundles: list[list[_Bundle]] = []
-        self._bundled: list[list[Tensor]] = []
-        """Of each group, the parameters that its bundles hold."""
+        self._bundled: list[list[int]] = []
+        """Of each group, the ids of the parameters that its bundles hold."""
         self._states: dict[Tensor, State] = {}
         """The states of parameters that are in no bundle now."""
         params = _tensors(params)
@@ -94,12 +94,13 @@ class Optimizer:
         """Update every parameter that has a gradient."""
         for number, group in enumerate(self.param_groups):
             active = [p for p in group["params"] if p.grad is not None]
-            bundles = self._bundles[number]
+            # Tensors are compared as objects: == of two would compare their elements.
             if not (
-                _same(active, self._bundled[number]) and all(bundle.intact for bundle in bundles)
+                list(map(id, active)) == self._bundled[number]
+                and all(bundle.intact for bundle in self._bundles[number])
             ):
-                bundles = self._bundle(number, active)
-            for bundle in bundles:
+                self._bundle(number, active)
+            for bundle in self._bundles[number]:
                 bundle.step(self.update, group)
 
     def check(self, settings: Mapping[str, Any]) -> None:
@@ -123,7 +124,7 @@ class Optimizer:
 
     # --- bundling ------------------------------------------------------------------------------
 
-    def _bundle(self, number: int, active: list[Tensor]) -> list[_Bundle]:
+    def _bundle(self, number: int, active: list[Tensor]) -> None:
         """Bundle the parameters of a group that have a gradient now; the others keep their state.
 
         Those go together that are of one kind, and were updated equally often.
@@ -140,8 +141,7 @@ class Optimizer:
             _Bundle(parameters, [self._states.pop(p) for p in parameters], self.state_names)
             for parameters in alike.values()
         ]
-        self._bundled[number] = active
-        return self._bundles[number]
+        self._bundled[number] = list(map(id, active))
 
     def _unbundle(self, number: int) -> None:
         """Give the states in a group's bundles back to the single parameters."""
@@ -240,11 +240,6 @@ def _tensors(params: Any) -> list[Any]:
     return list(params)
 
 
-def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
-    """Whether two sequences hold the very same objects."""
-    return len(some) == len(others) and all(map(is_, some, others))
-
-
 class _Bundle:
     """Parameters of one kind and age, end to end in one vector, with their state vectors."""
 
@@ -275,7 +270,7 @@ class _Bundle:
 
     def step(self, update: Callable[..., Any], settings: Mapping[str, Any]) -> None:
         """One update of all the parameters at once."""
-        gradient = self._joined([p.grad._data for p in self.parameters])  # type: ignore[union-attr]
+        gradient = self._joined([p._grad._data for p in self.parameters])  # type: ignore[union-attr]
         self.steps += 1
         self.vector, self.state = update(
             namespaces[type(self.vector)], self.vector, gradient, self.state, self.steps, settings
