@@ -7,6 +7,7 @@ from tinygrad_lab.context import no_grad, record
 from tinygrad_lab.creation import from_dlpack, scalar, tensor
 from tinygrad_lab.debug import debug
 from tinygrad_lab.dtypes import get_default_dtype, set_default_dtype
+from tinygrad_lab.gradcheck import gradcheck
 from tinygrad_lab.graph import Graph, graph
 from tinygrad_lab.ops import (
     abs,
@@ -138,6 +139,7 @@ __all__ = [
     "gelu",
     "get_default_dtype",
     "grad",
+    "gradcheck",
     "graph",
     "greater",
     "greater_equal",
