@@ -210,4 +210,5 @@ def _names_used(node: ast.AST) -> Iterator[str]:
         for part in ast.walk(node)
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)
     }
-    return (name for name in names if not hasattr(builtins, name))
+    own = {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
+    return (name for name in names if name not in own and not hasattr(builtins, name))

@@ -275,7 +275,7 @@ class Tensor:
                     "Reduce it first (loss.sum(), loss.mean()), or say which combination of its "
                     "elements is meant: backward(gradient=...)."
                 )
-            return 1.0 if xp is PYTHON else xp.ones(self.shape, dtype=self.dtype)
+            return 1.0 if xp is PYTHON else xp.ones_like(self._data)
         data = gradient._data if isinstance(gradient, Tensor) else gradient
         try:
             if xp is PYTHON:

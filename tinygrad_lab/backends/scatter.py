@@ -69,6 +69,6 @@ class Scatter:
     def total(self) -> Any:
         """The gradient as an array."""
         if self._buffer is None:
-            self._buffer = self._xp.zeros(self.shape, dtype=self.dtype)
+            self._buffer = self._xp.zeros(self.shape, dtype=self.dtype, device=self._values.device)
             self._add_to(self._buffer)
         return self._buffer

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.scatter import ARRAY, filled
 from tinygrad_lab.errors import IndexingError
 from tinygrad_lab.ops.explain import in_full, shape_of
@@ -102,7 +103,7 @@ def getitem(x: Any, index: Any) -> Any:
         if part is None or isinstance(part, int | slice | EllipsisType | np.integer):
             key.append(part)
             continue
-        array = _as_array(part)
+        array = _as_array(part, x)
         if array is None or np.dtype(array.dtype).kind not in "iub":
             raise IndexingError(in_full("index", _refusal(part, array), {"x": x}, {"key": index}))
         key.append(ARRAY)
@@ -110,14 +111,19 @@ def getitem(x: Any, index: Any) -> Any:
     return _index(x, *arrays, key=tuple(key))
 
 
-def _as_array(part: Any) -> Any:
-    """A part of an index as the array it is, or the list it is makes; None for all else."""
+def _as_array(part: Any, x: Any) -> Any:
+    """A part of an index as the array it is, or that a list makes beside x; None for all else."""
     if not isinstance(part, list):
         return part if hasattr(part, "dtype") else None
     try:
-        return np.asarray(part, dtype=None if part else np.int64)
+        array = np.asarray(part, dtype=None if part else np.int64)
     except ValueError:
         return None
+    data = getattr(x, "_data", x)
+    xp = namespaces.get(type(data))
+    if xp is None or xp.default_device == "cpu" or array.dtype.kind not in "iub":
+        return array
+    return xp.asarray(array, device=xp.device_of(data))
 
 
 def _refusal(part: Any, array: Any) -> str:
