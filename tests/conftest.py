@@ -8,6 +8,7 @@ listed below run on each, but those marked ``numpy_only``; without a GPU ``cupy`
 import functools
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,8 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Ops that a test declares are gone after it; nothing that it switched on stays on."""
     ops, kernels = dict(table), dict(forwards)
     # The strict backend has no kernels: fused ops run as the small ops they are composed of.
-    composing = request.config.getoption("--backend") == "strict"
-    with changed(composing=composing):
+    strict = request.config.getoption("--backend") == "strict"
+    with changed(composing=True) if strict else nullcontext():
         before = current()
         yield
         assert current() == before, "a test left a context switched on"
