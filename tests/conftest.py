@@ -1,13 +1,23 @@
-"""What every test here runs under: reproducible examples, and nothing left behind by others."""
+"""What every test here runs under: reproducible examples, a backend, and nothing left behind.
 
+``pytest --backend numpy|cupy|strict`` says on which arrays the tests compute. ``strict`` are those
+of ``array_api_strict``, which can do what the standard says and no more. All tests of the files
+listed below run on each, but those marked ``numpy_only``; without a GPU ``cupy`` is skipped.
+"""
+
+import functools
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import tinygrad_lab as tg
-from tinygrad_lab.backends import forwards
-from tinygrad_lab.context import Context, current
+from tinygrad_lab.backends import backend_for_device, forwards
+from tinygrad_lab.context import changed, current
 from tinygrad_lab.ops.declaration import table
 
 settings.register_profile(
@@ -20,14 +30,91 @@ settings.register_profile(
 )
 settings.load_profile("reproducible")
 
+# Not the first of the strict devices: what is made on the default device by mistake is found out.
+DEVICES = {"numpy": "cpu", "cupy": "cuda", "strict": "strict:1"}
+
+
+PORTABLE = {
+    "test_backward.py",
+    "test_gradcheck.py",
+    "test_nn.py",
+    "test_ops.py",
+    "test_optim.py",
+    "test_properties.py",
+    "test_stateful.py",
+    "test_transforms.py",
+}
+"""The files of tests about what is computed; those of other files are about NumPy, or do not
+depend on the backend (pictures, the command line, files, errors)."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend", choices=[*DEVICES], default="numpy", help="the arrays that tests compute on"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "numpy_only(reason): is about NumPy, or does not depend on the backend"
+    )
+    backend = config.getoption("--backend")
+    if backend != "numpy" and _missing(backend) is None:
+        _make_tensors_on(DEVICES[backend])
+
+
+def _missing(backend: str) -> str | None:
+    """Why a backend cannot be had here."""
+    try:
+        backend_for_device(DEVICES[backend])
+    except tg.errors.DeviceError as error:
+        return str(error)
+    return None
+
+
+def _make_tensors_on(chosen: str) -> None:
+    """Let ``tg.tensor`` make tensors on a device wherever none is asked for."""
+    on_cpu = tg.tensor
+
+    @functools.wraps(on_cpu)
+    def tensor(data: Any, *, device: str | None = None, **options: Any) -> tg.Tensor:
+        if device is None and not isinstance(data, tg.Tensor):
+            device = chosen
+        return on_cpu(data, device=device, **options)
+
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "tinygrad_lab" and vars(module).get("tensor") is on_cpu:
+            setattr(module, "tensor", tensor)  # noqa: B010 - a module has no such attribute to mypy
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On other backends than NumPy only tests of what is computed run, and none about NumPy."""
+    backend = config.getoption("--backend")
+    if backend == "numpy":
+        return
+    folder = Path(__file__).parent
+    portable = [item for item in items if item.path.parent == folder and item.path.name in PORTABLE]
+    config.hook.pytest_deselected(items=[item for item in items if item not in portable])
+    items[:] = portable
+    missing = _missing(backend)
+    for item in items:
+        mark = item.get_closest_marker("numpy_only")
+        reason = missing or (mark and f"not for {backend}: {mark.args[0]}")
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
 
 @pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
+def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Ops that a test declares are gone after it; nothing that it switched on stays on."""
     ops, kernels = dict(table), dict(forwards)
-    yield
-    for registry, before in ((table, ops), (forwards, kernels)):
+    # The strict backend has no kernels: fused ops run as the small ops they are composed of.
+    strict = request.config.getoption("--backend") == "strict"
+    with changed(composing=True) if strict else nullcontext():
+        before = current()
+        yield
+        assert current() == before, "a test left a context switched on"
+    for registry, saved in ((table, ops), (forwards, kernels)):
         registry.clear()
-        registry.update(before)  # type: ignore[arg-type]
-    assert current() == Context(), "a test left a context switched on"
+        registry.update(saved)  # type: ignore[arg-type]
     assert tg.get_default_dtype() == tg.float32, "a test left another default dtype behind"

@@ -46,9 +46,9 @@ def _from_recipe(name: str, *arrays: Array, function: Function | None = None) ->
 A, B, ROW, COLUMN = numbers(2, 3), numbers(2, 3, seed=1), numbers(3, seed=2), numbers(2, 1, seed=3)
 CUBE = numbers(2, 3, 4)
 ONE = np.asarray(0.75)
-MASK = np.array([[True, False, True], [False, True, True]])
+MASK = tg.tensor([[True, False, True], [False, True, True]])
 WITH_ZEROS = np.array([[0.5, 0.0, 2.0, -1.5, 3.0], [0.0, 1.5, 0.0, 0.5, 2.0]])
-LABELS = np.array([2, 0])
+LABELS = tg.tensor([2, 0])
 
 
 def _dropout(x: tg.Tensor) -> tg.Tensor:
@@ -108,7 +108,7 @@ ELEMENTWISE = [
     _from_recipe("conj", A),
     _from_recipe("where", A, ROW, function=lambda x, y: tg.where(MASK, x, y)),
     _from_recipe("astype", A, function=lambda x: tg.astype(x, dtype=np.float64)),
-    _from_recipe("transfer", A, function=lambda x: ops.transfer(x, device="cpu")),
+    _from_recipe("transfer", A, function=lambda x: ops.transfer(x, device=x.device)),
     _from_recipe("alias", A, function=ops.alias),
 ]
 """Ops that work element by element, and broadcast."""
@@ -155,9 +155,7 @@ PRODUCTS = [
     _from_recipe("conv2d", numbers(2, 1, 4, 3), numbers(2, 1, 2, 3), numbers(2)),
     _from_recipe("conv_transpose1d", numbers(2, 2, 3), numbers(2, 3, 2), numbers(3)),
     _from_recipe("conv_transpose2d", numbers(2, 1, 2, 2), numbers(1, 2, 2, 2), numbers(2)),
-    _from_recipe(
-        "cross_entropy", A, function=lambda logits: tg.cross_entropy(logits, tg.tensor(LABELS))
-    ),
+    _from_recipe("cross_entropy", A, function=lambda logits: tg.cross_entropy(logits, LABELS)),
     _from_recipe(
         "gru",
         numbers(2, 3, 2),
@@ -357,14 +355,14 @@ COMPOSED = [
     _indexed("None, ..., None", (None, ..., None)),
     _indexed("()", ()),
     _indexed("repeated list", [0, 1, 1, 0, 1]),
-    _indexed("integer array", np.array([[0, 1], [1, 1]])),
+    _indexed("integer array", tg.tensor([[0, 1], [1, 1]])),
     _indexed("integer tensor", tg.tensor([1, 0, 0])),
-    _indexed("two integer arrays", (np.array([0, 1, 1]), np.array([2, 2, 2]))),
-    _indexed("arrays apart", (np.array([0, 1, 1]), slice(None), np.array([3, 0, 0]))),
-    _indexed("array and integer", (slice(None), np.array([2, 0, 2]), 1)),
+    _indexed("two integer arrays", (tg.tensor([0, 1, 1]), tg.tensor([2, 2, 2]))),
+    _indexed("arrays apart", (tg.tensor([0, 1, 1]), slice(None), tg.tensor([3, 0, 0]))),
+    _indexed("array and integer", (slice(None), tg.tensor([2, 0, 2]), 1)),
     _indexed("mask", MASK),
-    _indexed("mask of all", CUBE > 0),
-    _indexed("mask on last axis", (..., np.array([True, False, True, True]))),
+    _indexed("mask of all", tg.tensor(CUBE > 0)),
+    _indexed("mask on last axis", (..., tg.tensor([True, False, True, True]))),
     _indexed("empty", slice(5, 5)),
     _indexed("empty list", []),
     Case("all reductions of nothing", lambda x: x.sum() + x.prod(), (np.zeros((0, 2)),)),

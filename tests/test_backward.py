@@ -146,6 +146,7 @@ class TestGradientsOfLeaves:
         assert x.grad.is_leaf
 
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    @pytest.mark.numpy_only("is about NumPy")
     def test_are_arrays_of_the_dtype_of_an_array(self, dtype: Any) -> None:
         x = tg.tensor(np.ones((2, 3), dtype), requires_grad=True)
         (x * 2.0).mean().backward()
@@ -174,6 +175,7 @@ class TestGradientsOfLeaves:
             lambda x, y: tg.flip(x, axis=0) + y,
         ],
     )
+    @pytest.mark.numpy_only("is about memory")
     def test_are_writable_and_share_no_memory(
         self, function: Callable[[tg.Tensor, tg.Tensor], tg.Tensor]
     ) -> None:

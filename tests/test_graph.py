@@ -503,3 +503,12 @@ class TestDataThatWereSetAnew:
         (x * 1.0).backward()
         assert x.grad is not None
         assert x.grad.item() == 2.0
+
+    def test_lend_their_hooks_to_graphs_of_older_data(self) -> None:
+        x = tg.scalar(3.0)
+        y = x * 1.0
+        x.data = 5.0
+        x.register_hook(lambda g: 2.0 * g)
+        (gradient,) = tg.autograd.grad(y, x)
+        assert gradient is not None
+        assert gradient.item() == 2.0

@@ -248,9 +248,9 @@ class TestTheSweep:
         count = 100_000
         buffers = []
 
-        def zeros(shape: Any, dtype: Any = None) -> Any:
+        def zeros(shape: Any, **options: Any) -> Any:
             buffers.append(shape)
-            return np.zeros(shape, dtype=dtype)
+            return np.zeros(shape, **options)
 
         monkeypatch.setattr(NUMPY, "zeros", zeros, raising=False)
         x = tg.tensor(np.ones(count), requires_grad=True)

@@ -90,7 +90,7 @@ def advance(
 
 
 def values(parameters: list[Any]) -> list[Array]:
-    return [np.array(p.data) for p in parameters]
+    return [np.array(p.detach().numpy()) for p in parameters]
 
 
 def assert_equal(some: list[Array], others: list[Array]) -> None:
@@ -188,7 +188,7 @@ class TestUpdates:
     @every_optimiser
     def test_are_pytorchs(self, torch: Any, optimiser: str, dtype: str) -> None:
         parameters = start(dtype)
-        theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in parameters]
+        theirs = [torch.nn.Parameter(torch.tensor(p.detach().numpy())) for p in parameters]
         stepping, their_stepping = (
             make(optimiser, parameters),
             make(optimiser, theirs, library=torch.optim),
@@ -222,7 +222,9 @@ class TestUpdates:
             one.step()
             other.step()
         assert all(type(number.data) is float for number in numbers)
-        np.testing.assert_allclose([number.item() for number in numbers], vector.data, rtol=1e-12)
+        np.testing.assert_allclose(
+            [number.item() for number in numbers], vector.detach().numpy(), rtol=1e-12
+        )
 
     def test_of_mixed_kinds_in_one_group_keep_each_its_own(self) -> None:
         parameters = [
@@ -241,7 +243,7 @@ class TestUpdates:
         assert [p.shape for p in parameters] == [(3,), (2,), (), ()]
         assert type(parameters[2].data) is float
         for parameter in parameters:
-            np.testing.assert_allclose(np.array(parameter.data), 0.7, atol=0.01)
+            np.testing.assert_allclose(parameter.detach().numpy(), 0.7, atol=0.01)
 
     @some_optimisers
     def test_repeat_bit_for_bit(self, optimiser: str) -> None:
@@ -333,14 +335,14 @@ class TestGroups:
             zip(parameters, slopes(1, parameters), strict=True)
         ):
             expected = before[number] - (0.1 if number < 2 else 1.0) * slope
-            np.testing.assert_allclose(parameter.data, expected, rtol=1e-12)
+            np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-12)
 
     @some_optimisers
     def test_settings_that_are_changed_between_steps_take_effect(
         self, torch: Any, optimiser: str
     ) -> None:
         parameters = start()
-        theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in parameters]
+        theirs = [torch.nn.Parameter(torch.tensor(p.detach().numpy())) for p in parameters]
         pair = make(optimiser, parameters), make(optimiser, theirs, library=torch.optim)
         for step in range(24):
             for one in pair:
@@ -377,7 +379,9 @@ class TestParameters:
             advance(stepping, parameters, step, without=without)
             for number, slope in enumerate(slopes(step, parameters)):
                 if number in without:
-                    np.testing.assert_array_equal(parameters[number].data, before[number])
+                    np.testing.assert_array_equal(
+                        parameters[number].detach().numpy(), before[number]
+                    )
                 else:
                     expected[number] = np.asarray(rules[number](expected[number], slope))
             assert_close(values(parameters), expected)
@@ -422,7 +426,7 @@ class TestParameters:
         pair = make(optimiser, written), make(optimiser, rebound)
         for step in range(8):
             written[0].data[1] = step
-            array = rebound[0].data.copy()
+            array = rebound[0].detach().numpy().copy()
             array[1] = step
             rebound[0].data = array
             advance(pair[0], written, step)
@@ -443,6 +447,7 @@ class TestParameters:
             assert [str(p.dtype) for p in parameters] == ["float64"] * 2 + ["float32"] * 2
 
     @some_optimisers
+    @pytest.mark.numpy_only("is about memory")
     def test_are_not_written_into_so_that_older_graphs_stay_right(self, optimiser: str) -> None:
         tg.seed(0)
         net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
@@ -480,6 +485,7 @@ class TestParameters:
         assert tg.graph(x * x)["x"].value == x.item()
 
     @some_optimisers
+    @pytest.mark.numpy_only("is about memory")
     def test_share_no_memory_that_a_write_to_one_would_reach_another(self, optimiser: str) -> None:
         parameters = start()
         stepping = make(optimiser, parameters)
@@ -495,6 +501,7 @@ class TestParameters:
             for other in parameters[:number]:
                 assert not np.shares_memory(parameter.data, other.data)
 
+    @pytest.mark.numpy_only("is about memory")
     def test_gradients_are_read_and_neither_written_nor_shared(self) -> None:
         net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
         stepping = optim.Adam(net.parameters(), weight_decay=0.1)
@@ -544,7 +551,7 @@ class TestState:
         for step in range(20):
             if step in (6, 13):  # saved, and gone on with elsewhere from there
                 state = copy.deepcopy(stepping.state_dict())
-                parameters = [nn.Parameter(p.data.copy()) for p in parameters]
+                parameters = [nn.Parameter(p.detach().numpy().copy()) for p in parameters]
                 stepping = make(optimiser, groups(parameters), lr=9.0)
                 stepping.load_state_dict(state)
             advance(stepping, parameters, step, without=rests.get(step, ()))
@@ -582,9 +589,10 @@ class TestState:
             assert set(its_state) == {"step", "exp_avg", "exp_avg_sq"}
             assert its_state["exp_avg"].shape == parameters[number].shape
 
+    @pytest.mark.numpy_only("the state is of arrays")
     def test_holds_the_means_that_pytorch_holds(self, torch: Any) -> None:
         parameters = start()
-        theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in parameters]
+        theirs = [torch.nn.Parameter(torch.tensor(p.detach().numpy())) for p in parameters]
         ours, expected = optim.Adam(parameters), torch.optim.Adam(theirs)
         for step in range(5):
             advance(ours, parameters, step)

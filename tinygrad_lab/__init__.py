@@ -42,6 +42,7 @@ from tinygrad_lab.dtypes import (
     uint32,
     uint64,
 )
+from tinygrad_lab.gradcheck import gradcheck
 from tinygrad_lab.graph import Graph, graph
 from tinygrad_lab.interchange import array_api_version as __array_api_version__
 from tinygrad_lab.ops import (
@@ -325,6 +326,7 @@ __all__ = [
     "get_default_device",
     "get_default_dtype",
     "grad",
+    "gradcheck",
     "graph",
     "greater",
     "greater_equal",

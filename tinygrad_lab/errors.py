@@ -17,6 +17,7 @@ __all__ = [
     "DeviceError",
     "DrawingError",
     "ExpressionError",
+    "GradcheckError",
     "GradientError",
     "GraphFreedError",
     "IndexingError",
@@ -83,6 +84,34 @@ class GradientError(TinygradLabError, RuntimeError):
 
 class GraphFreedError(GradientError):
     """A backward pass through a graph whose arrays ``backward(free=True)`` has dropped."""
+
+
+class GradcheckError(TinygradLabError, AssertionError):
+    """``tg.gradcheck()`` found a gradient that the values of the function contradict."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        input: str | None = None,
+        element: tuple[int, ...] | None = None,
+        found: float | None = None,
+        expected: float | None = None,
+        seed: int | None = None,
+        snippet: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.input = input
+        """Which input the gradient is by."""
+        self.element = element
+        """Which element of it."""
+        self.found = found
+        """The derivative that the engine gave."""
+        self.expected = expected
+        """The derivative that differences of values give."""
+        self.seed = seed
+        self.snippet = snippet
+        """The source of a script that shows it again."""
 
 
 class MutationError(GradientError):

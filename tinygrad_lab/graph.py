@@ -86,14 +86,18 @@ class Edge:
             return self._pulled_back(xp.ones_like(value))
         rows = []
         for element in range(value.size):
-            basis = xp.zeros((value.size,), dtype=value.dtype)
+            basis = xp.zeros((value.size,), dtype=value.dtype, device=value.device)
             basis[element] = 1
             row = self._pulled_back(xp.reshape(basis, value.shape))
             if row is None:
                 return None
             rows.append(row)
         shape = (*self.target.shape, *self.source.shape)
-        return xp.reshape(xp.stack(rows), shape) if rows else xp.zeros(shape, dtype=value.dtype)
+        return (
+            xp.reshape(xp.stack(rows), shape)
+            if rows
+            else xp.zeros(shape, dtype=value.dtype, device=value.device)
+        )
 
     def _pulled_back(self, g: Array) -> Array | None:
         """A gradient of the target, pulled back along this edge alone."""

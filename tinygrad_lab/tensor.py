@@ -349,9 +349,10 @@ class Tensor(Interchange):
                 f"a hook of {self._label()} is a function of its gradient, got "
                 f"{type(hook).__name__}."
             )
-        if self._node not in hooked:
-            hooked.add(self._node)
+        if not hasattr(self._node, "_hooks"):
             self._node._hooks = {}
+        hooked.add(self._node)
+        # The leaves that a tensor had before its data were set anew share it.
         registered = self._node._hooks
         key = max(registered, default=0) + 1
 

@@ -478,11 +478,14 @@ def _derivatives(run: _Run, out: Tensor) -> list[Tensor]:
         return run.gradients([out], [None])
     rows = []
     for position in range(out.size):
-        basis = xp.zeros((out.size,), dtype=out.dtype)
+        basis = xp.zeros((out.size,), dtype=out.dtype, device=out._data.device)
         basis[position] = 1
         rows.append(run.gradients([out], [xp.reshape(basis, out.shape)]))
     if not rows:
-        return [tensor(xp.zeros((*out.shape, *v.shape), dtype=v.dtype)) for v in variables]
+        return [
+            plain(xp.zeros((*out.shape, *v.shape), dtype=v.dtype, device=out._data.device))
+            for v in variables
+        ]
     columns = zip(*rows, strict=True)
     return [
         ops.stack([_as_array(one, out.device) for one in column]).reshape(

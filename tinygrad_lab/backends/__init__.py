@@ -44,6 +44,8 @@ __all__ = [
 def backend_for_device(device: str) -> Namespace:
     """The backend whose arrays live on ``device``: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
 
+    ``"strict"`` is for tests: arrays that can do what the Array API standard says, and no more.
+
     Raises:
         DeviceError: for a device that is not there, saying what is missing.
     """
@@ -51,6 +53,10 @@ def backend_for_device(device: str) -> Namespace:
         return NUMPY
     if device == "python":
         return PYTHON
+    if device.partition(":")[0] == "strict":
+        from tinygrad_lab.backends.strict import strict_backend
+
+        return strict_backend(device)
     from tinygrad_lab.backends.cupy import cupy_backend
 
     return cupy_backend(device)

@@ -47,6 +47,10 @@ class _CuPy(Namespace):
     def add_at(self, target: Array, key: Any, values: Array) -> None:
         self.cupy.add.at(target, key, values)
 
+    def where(self, condition: Any, x: Array, y: Array) -> Array:
+        # A comparison of Python numbers is a bool, which CuPy does not take.
+        return self.cupy.where(self.cupy.asarray(condition), x, y)
+
     def erf(self, x: Array) -> Array:
         from cupyx.scipy.special import erf
 

@@ -86,6 +86,10 @@ class Namespace:
         """``target[key] += values``, in place, where repeated indices add up."""
         raise NotImplementedError
 
+    def any_outside(self, integers: Array, count: int) -> bool:
+        """Whether one of some integers is not among 0 to count - 1."""
+        return bool(self.min(integers) < 0) or bool(self.max(integers) >= count)
+
     def relu(self, x: Array) -> Array:
         """The larger of x and 0."""
         return self.maximum(x, self.zeros_like(x))

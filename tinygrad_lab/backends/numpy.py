@@ -30,6 +30,10 @@ class _NumPy(Namespace):
     def add_at(self, target: Array, key: Any, values: Array) -> None:
         np.add.at(target, key, values)
 
+    def any_outside(self, integers: Array, count: int) -> bool:
+        # Read without a sign, a negative number is a huge one: one pass finds both mistakes.
+        return bool(integers.view(f"u{integers.dtype.itemsize}").max() >= count)
+
     def relu(self, x: Array) -> Array:
         # NumPy's maximum is vectorised for arrays only, not against a scalar: on 47,500 floats
         # 20 µs with the zeros made first, against 46; x * (x > 0) takes 40, and makes NaN of -inf.

@@ -73,6 +73,6 @@ class Scatter:
     def total(self) -> Any:
         """The gradient as an array."""
         if self._buffer is None:
-            self._buffer = self._xp.zeros(self.shape, dtype=self.dtype)
+            self._buffer = self._xp.zeros(self.shape, dtype=self.dtype, device=self._values.device)
             add_into(self._xp, self._buffer, self._values, self._arrays, self._key)
         return self._buffer

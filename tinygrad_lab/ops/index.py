@@ -115,7 +115,7 @@ def parsed(name: str, x: Any, index: Any) -> tuple[tuple[Any, ...], list[Any]]:
         if part is None or isinstance(part, int | slice | EllipsisType | np.integer):
             key.append(part)
             continue
-        array = _as_array(part)
+        array = _as_array(part, x)
         if array is None or np.dtype(array.dtype).kind not in "iub":
             raise IndexingError(in_full(name, _refusal(part, array), {"x": x}, {"key": index}))
         key.append(ARRAY)
@@ -123,14 +123,15 @@ def parsed(name: str, x: Any, index: Any) -> tuple[tuple[Any, ...], list[Any]]:
     return tuple(key), arrays
 
 
-def _as_array(part: Any) -> Any:
-    """A part of an index as the array it is, or the list it is makes; None for all else."""
+def _as_array(part: Any, x: Any) -> Any:
+    """A part of an index as the array it is, or that a list makes beside x; None for all else."""
     if not isinstance(part, list):
         return part if hasattr(part, "dtype") else None
     try:
-        return np.asarray(part, dtype=None if part else np.int64)
+        array = np.asarray(part, dtype=None if part else np.int64)
     except ValueError:
         return None
+    return beside(x, array) if array.dtype.kind in "iub" else array
 
 
 def _refusal(part: Any, array: Any) -> str:
@@ -209,7 +210,7 @@ def _positions(name: str, x: Any, indices: Any) -> Any:
     """Indices as an integer, or an array of them."""
     if is_integer(indices):
         return indices
-    array = _as_array(indices)
+    array = _as_array(indices, x)
     if array is None or np.dtype(array.dtype).kind not in "iu":
         what = (
             f"{array.dtype}" if array is not None else f"{type(indices).__name__}: {indices!r:.60}"
@@ -223,7 +224,8 @@ def beside(x: Any, array: Any) -> Any:
     """A NumPy array, as an array of the kind and on the device of x."""
     data = getattr(x, "_data", x)
     xp = namespaces[type(data)]
-    return array if xp.name == "numpy" else xp.asarray(array, device=xp.device_of(data))
+    on_cpu = xp.name in ("numpy", "python")
+    return array if on_cpu else xp.asarray(array, device=xp.device_of(data))
 
 
 def _one_hot(xp: Any, labels: Any, *, num_classes: int, dtype: Any) -> Any:

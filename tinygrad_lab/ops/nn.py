@@ -143,7 +143,8 @@ linear = op(
 
 def _cross_entropy_composite(logits: Any, labels: Any) -> Any:
     _check_labels(logits, _raw(labels))
-    rows = namespaces[type(_raw(labels))].arange(logits.shape[0])
+    xp = namespaces[type(_raw(labels))]
+    rows = xp.arange(logits.shape[0], device=_raw(labels).device)
     return negative(mean(getitem(log_softmax(logits, axis=1), (rows, labels))))
 
 
@@ -168,11 +169,11 @@ def _check_labels(logits: Any, labels: Any) -> None:
         )
     if labels.dtype.kind not in "iu":
         raise DTypeError(f"expected integer labels, got {labels.dtype}: labels.astype(tg.int64).")
-    # Read without a sign, a negative label is a huge one: one pass finds both mistakes.
-    if labels.view(f"u{labels.dtype.itemsize}").max() >= shape[1]:
+    xp = namespaces[type(labels)]
+    if xp.any_outside(labels, shape[1]):
         raise IndexingError(
-            f"labels of {shape[1]} classes are 0 to {shape[1] - 1}, got {labels.min()} to "
-            f"{labels.max()}."
+            f"labels of {shape[1]} classes are 0 to {shape[1] - 1}, got {int(xp.min(labels))} to "
+            f"{int(xp.max(labels))}."
         )
 
 
@@ -287,7 +288,7 @@ def _dropout(
 ) -> tuple[Any, Any]:
     if not 0 <= p < 1:
         raise ArgumentError(f"expected a chance p of 0 or more but below 1, got {p}.")
-    mask = xp.asarray(generator.keep_mask(_shape(x), p))
+    mask = xp.asarray(generator.keep_mask(_shape(x), p), device=xp.device_of(x))
     return _dropped(xp, x, mask, p), mask
 
 
