@@ -16,6 +16,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from tinygrad_lab.compile.record import Recorder
     from tinygrad_lab.debug import Debugger
 
 __all__ = [
@@ -53,6 +54,8 @@ class Context:
     """Fused ops run as the small ops they are composed of."""
     scope: Scope | None = None
     debugger: Debugger | None = None
+    recorder: Recorder | None = None
+    """Enters what happens to arrays in a trace, for a step that is being compiled."""
     ordinary: bool = True
     """Nothing is asked but gradients: the short path of an op may run."""
 

@@ -8,6 +8,7 @@ came, for which op and which tensors, on which line of the user's code, and how 
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "CompileError",
     "DTypeError",
     "DataError",
     "DeclarationError",
@@ -80,6 +81,10 @@ class NonFiniteError(TinygradLabError, ArithmeticError):
 
 class DeclarationError(TinygradLabError, TypeError):
     """An op whose declaration does not fit together."""
+
+
+class CompileError(TinygradLabError, RuntimeError):
+    """A step that cannot be replayed: it depends on numbers that may differ from call to call."""
 
 
 class StateDictError(TinygradLabError, ValueError):

@@ -18,7 +18,7 @@ from tinygrad_lab.backends import (
     namespaces,
 )
 from tinygrad_lab.backward import hooked, run_hooks, sweep
-from tinygrad_lab.context import current
+from tinygrad_lab.context import Context, current
 from tinygrad_lab.dtypes import array_of, get_default_dtype
 from tinygrad_lab.errors import (
     ArgumentError,
@@ -69,6 +69,9 @@ class Tensor:
         graphs that were built with the old one as they are. Writing into it (``x.data[0] = 1``)
         changes them; ``with tg.debug():`` finds that.
         """
+        recorder = current().recorder
+        if recorder is not None:
+            recorder.refuse_reading(".data")
         if isinstance(self._data, np.generic):
             self._data = np.asarray(self._data)
         return self._data
@@ -260,7 +263,7 @@ class Tensor:
             {self._node: self._seed(gradient)},
             free=free,
             keep=sys.maxsize - 1 if context.recording else SMALL,
-            observe=run_hooks if len(hooked) else None,
+            observe=_observer(context),
             pull_back=context.debugger.pull_back if context.debugger else None,
         )
         _deliver(gradients)
@@ -669,6 +672,13 @@ def _is_floating(data: Array) -> bool:
     return isinstance(data, float) or getattr(data, "dtype", np.dtype(int)).kind == "f"
 
 
+def _observer(context: Context) -> Callable[[Node, Array], Array] | None:
+    """Who wants to see the gradients of a sweep."""
+    if context.recorder is not None:
+        return context.recorder.observe
+    return run_hooks if len(hooked) else None
+
+
 def _deliver(gradients: dict[Node, Array]) -> None:
     """Add the gradients of leaves to what their tensors have collected."""
     while gradients:
@@ -680,6 +690,8 @@ def _deliver(gradients: dict[Node, Array]) -> None:
         elif tensor.grad is None:
             collected = tensor._grad = plain(owned(holder))
         else:
+            if (recorder := current().recorder) is not None:
+                recorder.lift([tensor.grad])
             # A new Tensor: the user may have set one gradient for several leaves.
             collected = tensor._grad = plain(owned([tensor.grad._data + holder[0]]))
         # For pictures, should the tensor itself be gone by then.

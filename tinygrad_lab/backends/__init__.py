@@ -16,7 +16,7 @@ from tinygrad_lab.backends.namespace import (
 
 from tinygrad_lab.backends.numpy import NUMPY  # isort: skip
 from tinygrad_lab.backends.python import PYTHON  # isort: skip
-from tinygrad_lab.backends.form import SMALL, Form, form_of  # isort: skip
+from tinygrad_lab.backends.form import SMALL, Form, form_of, register_number  # isort: skip
 
 __all__ = [
     "NUMPY",
@@ -30,6 +30,7 @@ __all__ = [
     "forwards",
     "namespace_of",
     "namespaces",
+    "register_number",
 ]
 
 

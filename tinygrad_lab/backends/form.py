@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, namespaces
 
-__all__ = ["SMALL", "Form", "form_of"]
+__all__ = ["SMALL", "Form", "form_of", "register_number"]
 
 SMALL = 4096
 """Up to so many elements a value is kept for pictures, whether or not a rule asks for it."""
@@ -44,6 +44,13 @@ _numbers = {
     kind: Form(namespaces[kind], kind, (), namespaces[kind].default_device)
     for kind in (float, int, bool)
 }
+
+
+def register_number(kind: type, namespace: Any) -> None:
+    """Let a class count as a kind of Python's floats."""
+    _numbers[kind] = Form(namespace, float, (), namespace.default_device)
+
+
 _forms: dict[Any, Form] = {}
 _MOST_FORMS = 10_000
 

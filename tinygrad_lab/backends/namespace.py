@@ -72,6 +72,14 @@ class Namespace:
         """``target[key] += values``, in place, where repeated indices add up."""
         raise NotImplementedError
 
+    def drawn(self, draw: Callable[..., Any], *args: Any) -> Array:
+        """What a generator's method draws, as an array of this library."""
+        return self.asarray(draw(*args))
+
+    def holds(self, condition: Array) -> bool:
+        """Whether a condition on numbers holds, which decides about an error, not a result."""
+        return bool(condition)
+
     def relu(self, x: Array) -> Array:
         """The larger of x and 0."""
         return self.maximum(x, self.zeros_like(x))

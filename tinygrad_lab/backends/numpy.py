@@ -9,10 +9,12 @@ import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
 
-__all__ = ["NUMPY"]
+__all__ = ["NUMPY", "NumPy"]
 
 
-class _NumPy(Namespace):
+class NumPy(Namespace):
+    """NumPy's functions, and what it does differently."""
+
     name = "numpy"
     default_device = "cpu"
 
@@ -46,7 +48,7 @@ class _NumPy(Namespace):
         # of x * (condition > 0), which casts on the way, and 350 of where(), whose branches are
         # at random.
         integer = f"i{x.dtype.itemsize}"
-        bits = np.asarray(condition > 0).astype(integer)
+        bits = self.asarray(condition > 0, dtype=integer)
         np.negative(bits, out=bits)
         bits &= x.view(integer)
         return bits.view(x.dtype)
@@ -57,7 +59,7 @@ class _NumPy(Namespace):
         return erf(x)
 
 
-NUMPY = _NumPy(np)
+NUMPY = NumPy(np)
 
 namespaces[np.ndarray] = NUMPY
 # NumPy gives its scalars, not 0-d arrays, as results of reductions and of 0-d arithmetic.

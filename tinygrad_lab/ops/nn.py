@@ -189,7 +189,8 @@ def _check_labels(logits: Any, labels: Any) -> None:
     if labels.dtype.kind not in "iu":
         raise DTypeError(f"expected integer labels, got {labels.dtype}: labels.astype(tg.int64).")
     # Read without a sign, a negative label is a huge one: one pass finds both mistakes.
-    if labels.view(f"u{labels.dtype.itemsize}").max() >= shape[1]:
+    outside = labels.view(f"u{labels.dtype.itemsize}").max() >= shape[1]
+    if namespaces[type(labels)].holds(outside):
         raise IndexingError(
             f"labels of {shape[1]} classes are 0 to {shape[1] - 1}, got {labels.min()} to "
             f"{labels.max()}."
@@ -394,7 +395,7 @@ def _dropout(
 ) -> tuple[Any, Any]:
     if not 0 <= p < 1:
         raise ArgumentError(f"expected a chance p of 0 or more but below 1, got {p}.")
-    mask = xp.asarray(generator.keep_mask(_shape(x), p))
+    mask = xp.drawn(generator.keep_mask, _shape(x), p)
     return _dropped(xp, x, mask, p), mask
 
 

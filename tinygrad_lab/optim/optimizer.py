@@ -15,6 +15,7 @@ from operator import is_
 from typing import Any
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
+from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError
 from tinygrad_lab.tensor import Tensor
 
@@ -92,15 +93,19 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
+        if (recorder := current().recorder) is not None:
+            recorder.lift_optimizer(self)
         for number, group in enumerate(self.param_groups):
             active = [p for p in group["params"] if p.grad is not None]
-            bundles = self._bundles[number]
-            if not (
-                _same(active, self._bundled[number]) and all(bundle.intact for bundle in bundles)
-            ):
-                bundles = self._bundle(number, active)
-            for bundle in bundles:
+            for bundle in self.bundles(number, active):
                 bundle.step(self.update, group)
+
+    def bundles(self, number: int, active: list[Tensor]) -> list[_Bundle]:
+        """The bundles that hold the parameters of a group that have a gradient now."""
+        bundles = self._bundles[number]
+        if _same(active, self._bundled[number]) and all(bundle.intact for bundle in bundles):
+            return bundles
+        return self._bundle(number, active)
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Raise an ``ArgumentError`` for settings that make no sense."""
