@@ -688,6 +688,8 @@ def _deliver(gradients: dict[Node, Array]) -> None:
         if tensor is None:
             collected = plain(holder[0])
         elif tensor.grad is None:
+            if (recorder := current().recorder) is not None:
+                recorder.note_first_gradient(tensor)
             collected = tensor._grad = plain(owned(holder))
         else:
             if (recorder := current().recorder) is not None:

@@ -18,35 +18,35 @@ def is_container(value: Any) -> bool:
     return isinstance(value, dict | list | tuple) or is_module(value)
 
 
-def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+def flatten(tree: Any, *, modules: bool = True) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The leaves of a container in order, and a function that puts others in their places.
 
     A dict is read in the order of its keys' insertion; a module gives its parameters, and is
-    rebuilt as a dict by their names.
+    rebuilt as a dict by their names, or with ``modules=False`` it is a leaf.
 
     Example:
         >>> leaves, rebuild = flatten({"a": 1, "b": [2, (3,)]})
         >>> leaves, rebuild([10, 20, 30])
         ([1, 2, 3], {'a': 10, 'b': [20, (30,)]})
     """
-    if is_module(tree):
+    if modules and is_module(tree):
         named = dict(tree.named_parameters())
         return list(named.values()), lambda leaves: dict(zip(named, leaves, strict=True))
     if isinstance(tree, dict):
         return _flatten_items(
-            list(tree.values()), lambda parts: dict(zip(tree, parts, strict=True))
+            list(tree.values()), lambda parts: dict(zip(tree, parts, strict=True)), modules
         )
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return _flatten_items(list(tree), lambda parts: type(tree)(*parts))
+        return _flatten_items(list(tree), lambda parts: type(tree)(*parts), modules)
     if isinstance(tree, list | tuple):
-        return _flatten_items(list(tree), type(tree))
+        return _flatten_items(list(tree), type(tree), modules)
     return [tree], lambda leaves: leaves[0]
 
 
 def _flatten_items(
-    items: list[Any], join: Callable[[list[Any]], Any]
+    items: list[Any], join: Callable[[list[Any]], Any], modules: bool
 ) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-    flat = [flatten(item) for item in items]
+    flat = [flatten(item, modules=modules) for item in items]
     leaves = [leaf for part, _ in flat for leaf in part]
 
     def rebuild(leaves: list[Any]) -> Any:

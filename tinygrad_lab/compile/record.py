@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import ref
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from tinygrad_lab.backward import ancestors, hooked, run_hooks, sweep
 from tinygrad_lab.compile.arrays import TracedArray, traced_namespace
 from tinygrad_lab.compile.numbers import TracedNumber
 from tinygrad_lab.compile.refusal import refused
-from tinygrad_lab.compile.trace import Event, Origin, Trace, Value, target_of
+from tinygrad_lab.compile.trace import Origin, Trace, Value, target_of
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.node import Leaf, Node
@@ -31,12 +30,12 @@ from tinygrad_lab.optim.optimizer import Optimizer
 from tinygrad_lab.site import is_library
 from tinygrad_lab.tensor import Tensor
 
-__all__ = ["Recorder", "Recording", "State", "record_step"]
+__all__ = ["BundlePlace", "Recorder", "Recording", "State", "Unsupported", "record_step"]
 
 _TRACED = (TracedArray, TracedNumber)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class State:
     """Something that outlives a step, which it reads or writes."""
 
@@ -44,9 +43,38 @@ class State:
     """``"data"`` or ``"grad"`` of a tensor; ``"vector"``, ``"state"`` or ``"steps"`` of what an
     optimiser updates at once."""
     owner: Any
-    """The tensor, or the optimiser's bundle."""
+    """The tensor, or the place of the optimiser's bundle."""
     position: int = 0
     """Which of the state vectors."""
+
+    # Tensors compare element by element: owners are the same, or they are not.
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, State)
+            and self.owner is other.owner
+            and (self.kind, self.position) == (other.kind, other.position)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.kind, id(self.owner), self.position))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundlePlace:
+    """Where an optimiser has the parameters that it updates at once, and their state."""
+
+    optimizer: Optimizer
+    group: int
+    parameters: tuple[Tensor, ...]
+    active: tuple[Tensor, ...]
+    """All parameters of the group that have a gradient."""
+
+    def bundle(self) -> Any:
+        """The bundle as it is now; None if these parameters are no longer updated at once."""
+        for bundle in self.optimizer.bundles(self.group, list(self.active)):
+            if list(map(id, bundle.parameters)) == list(map(id, self.parameters)):
+                return bundle
+        return None
 
 
 @dataclass(slots=True)
@@ -63,15 +91,18 @@ class Recording:
     """What is there afterwards, where it changed."""
     cleared: list[Tensor] = field(default_factory=list)
     """Tensors whose ``.grad`` is None afterwards."""
-    accumulating: dict[Tensor, bool] = field(default_factory=dict)
-    """Tensors for which it matters whether they had a ``.grad``, and whether they had."""
+    without_gradient: list[Tensor] = field(default_factory=list)
+    """Tensors that the step relies on to have no ``.grad``."""
     outputs: list[Any] = field(default_factory=list)
     """The leaves of what the step returned: values, or what is the same at every call."""
+    are_tensors: list[bool] = field(default_factory=list)
+    """Which of them are Tensors, and not raw arrays and numbers."""
     rebuild: Callable[[list[Any]], Any] = lambda leaves: leaves[0]
     optimizers: list[Optimizer] = field(default_factory=list)
-    bundles: list[tuple[Optimizer, int, Any]] = field(default_factory=list)
-    """Optimiser, number of the group, and what is updated at once."""
-    modules: list[Any] = field(default_factory=list)
+    groups: list[tuple[Optimizer, int, dict[str, Any]]] = field(default_factory=list)
+    """The groups of parameters whose settings are read, with what their settings were."""
+    modules: dict[Any, bool] = field(default_factory=dict)
+    """The modules that ran, and whether they were in training."""
 
 
 @dataclass(slots=True)
@@ -115,6 +146,7 @@ class Recorder:
         name = x.name or ("" if leaf is None else f"d_{leaf.name or 'tensor'}")
         handle = self._given(x._data, Origin("state", _identifier(name or "tensor"), state))
         self.recording.states[state] = handle.value
+        handle.value.wants_gradient = x._node is not None
         self._remember(x, handle)
         x._data = handle
         return handle
@@ -141,6 +173,8 @@ class Recorder:
         """A leaf of the arguments, traced if it is a tensor, an array or a float."""
         origin = Origin("argument", _identifier(name), position)
         if isinstance(leaf, Tensor):
+            if leaf.requires_grad:
+                raise Unsupported("an argument requires a gradient")
             known = self._lifted.get(id(leaf))
             if known is None:
                 self._remember(leaf, self._given(leaf._data, origin))
@@ -162,11 +196,14 @@ class Recorder:
         self.recording.optimizers.append(optimizer)
         self._groups.append((optimizer, optimizer.param_groups))
         for number, group in enumerate(optimizer.param_groups):
+            self.recording.groups.append((optimizer, number, dict(group)))
             active = [p for p in group["params"] if p.grad is not None]
             self.lift(p for p in active)
             self.lift(p.grad for p in active)
             for bundle in self._real_bundles(optimizer, number, active):
-                self._lift_bundle(optimizer, number, bundle)
+                parameters = tuple(bundle.parameters)
+                place = BundlePlace(optimizer, number, parameters, tuple(active))
+                self._lift_bundle(place, bundle)
         optimizer.param_groups = [
             self._lifted_settings(optimizer, number, group)
             for number, group in enumerate(optimizer.param_groups)
@@ -185,16 +222,15 @@ class Recorder:
             for p, data in zip(active, now, strict=True):
                 p._data = data
 
-    def _lift_bundle(self, optimizer: Optimizer, number: int, bundle: Any) -> None:
+    def _lift_bundle(self, place: BundlePlace, bundle: Any) -> None:
         if any(p._data is not self._lifted[id(p)].handle for p in bundle.parameters):
             raise Unsupported("a parameter is set and then updated by an optimiser")
         self._bundles[id(bundle)] = (
-            bundle, bundle.vector, bundle.state, bundle.steps, bundle.views,
+            bundle, bundle.vector, bundle.state, bundle.steps, bundle.views, place,
         )
-        self.recording.bundles.append((optimizer, number, bundle))
         names = ("parameters", *bundle.state_names[: len(bundle.state)])
-        states = [State("vector", bundle)]
-        states += [State("state", bundle, position) for position in range(len(bundle.state))]
+        states = [State("vector", place)]
+        states += [State("state", place, position) for position in range(len(bundle.state))]
         handles = []
         for state, name, array in zip(
             states, names, (bundle.vector, *bundle.state), strict=True
@@ -202,7 +238,7 @@ class Recorder:
             handle = self._given(array, Origin("state", name, state))
             self.recording.states[state] = handle.value
             handles.append(handle)
-        steps = State("steps", bundle)
+        steps = State("steps", place)
         counter = self._given(bundle.steps, Origin("state", "steps", steps))
         self.recording.states[steps] = counter.value
         bundle.vector, bundle.state, bundle.steps = handles[0], tuple(handles[1:]), counter
@@ -240,6 +276,16 @@ class Recorder:
             self._named.append((node, traced))
         return g
 
+    def visit(self, module: Any) -> None:
+        """Remember a module that runs."""
+        self.recording.modules.setdefault(module, module.training)
+
+    def note_first_gradient(self, tensor: Tensor) -> None:
+        """A gradient is collected that is the first: was it so from the start?"""
+        lifted = self._lifted.get(id(tensor))
+        if lifted is not None and lifted.grad is None:
+            self.recording.without_gradient.append(tensor)
+
     def refuse_reading(self, what: str) -> None:
         """Raise if user code, and not this package, is the one who reads."""
         if not is_library[sys._getframe(2).f_code.co_filename]:
@@ -253,16 +299,20 @@ class Recorder:
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def finish(self, result: Any) -> Recording:
+    def finish(self, result: Any, accept: Callable[[Recording], None]) -> Recording:
         """What was recorded, with everything that was lifted put back as it is after the step."""
         recording = self.recording
         leaves, recording.rebuild = trees.flatten(result)
         recording.outputs = [_value_or_constant(leaf) for leaf in leaves]
+        recording.are_tensors = [isinstance(leaf, Tensor) for leaf in leaves]
         self._name_values([leaf.node for leaf in leaves if isinstance(leaf, Tensor)])
+        for optimizer, groups in self._groups:
+            _check_settings(optimizer, groups)
         for lifted in self._lifted.values():
             self._note_changes(lifted)
-        for bundle, *before in self._bundles.values():
-            self._note_bundle(bundle, *before)
+        for bundle, *_, place in self._bundles.values():
+            self._note_bundle(bundle, place)
+        accept(recording)
         self.put_back(keep_changes=True)
         return recording
 
@@ -281,18 +331,18 @@ class Recorder:
         else:
             raise Unsupported("a .grad is set to a tensor that was there before the step")
 
-    def _note_bundle(self, bundle: Any, *before: Any) -> None:
+    def _note_bundle(self, bundle: Any, place: BundlePlace) -> None:
         writes = self.recording.writes
-        writes[State("vector", bundle)] = bundle.vector.value
+        writes[State("vector", place)] = bundle.vector.value
         for position, array in enumerate(bundle.state):
-            writes[State("state", bundle, position)] = array.value
-        writes[State("steps", bundle)] = bundle.steps.value
+            writes[State("state", place, position)] = array.value
+        writes[State("steps", place)] = bundle.steps.value
 
     def put_back(self, *, keep_changes: bool) -> None:
         """Take every traced array out of what outlives the step."""
         for optimizer, groups in self._groups:
             optimizer.param_groups = groups
-        for bundle, vector, state, steps, views in self._bundles.values():
+        for bundle, vector, state, steps, views, _ in self._bundles.values():
             if keep_changes:
                 bundle.vector = bundle.vector.value.array
                 bundle.state = tuple([one.value.array for one in bundle.state])
@@ -373,6 +423,17 @@ def _identifier(name: str) -> str:
     return cleaned if cleaned and not cleaned[0].isdigit() else f"layer{cleaned}"
 
 
+def _check_settings(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
+    """Raise if the step has changed a setting, which a replay would not."""
+    for lifted, group in zip(optimizer.param_groups, groups, strict=True):
+        for name, setting in group.items():
+            now = lifted[name]
+            if type(setting) is float and not isinstance(now, TracedNumber):
+                raise refused(
+                    f"another {name} of the optimiser", "Change settings outside of the step."
+                )
+
+
 def _is_traced(tensor: Any) -> bool:
     return tensor is not None and isinstance(tensor._data, _TRACED)
 
@@ -388,12 +449,15 @@ def _value_or_constant(leaf: Any) -> Any:
 
 
 def record_step(
-    function: Callable[..., Any], leaves: list[Any], names: list[str], call: Callable[..., Any]
+    call: Callable[[list[Any]], Any],
+    leaves: list[Any],
+    names: list[str],
+    accept: Callable[[Recording], None],
 ) -> tuple[Recording, Any]:
     """Run a step under a recorder; what was recorded, and what it returned.
 
-    ``call(function, leaves)`` calls it with its arguments rebuilt of the leaves. If anything is
-    raised, everything is put back as it was before the step.
+    ``call(leaves)`` calls it with its arguments made of the leaves; ``accept`` may raise. If
+    anything is raised, everything is put back as it was before the step.
     """
     recorder = Recorder()
     outer, traced_namespace.library.trace = traced_namespace.library.trace, recorder.trace
@@ -406,8 +470,8 @@ def record_step(
             for position, (leaf, name) in enumerate(zip(leaves, names, strict=True))
         ]
         with changed(recorder=recorder, recording=True):
-            result = call(function, lifted)
-        recording = recorder.finish(result)
+            result = call(lifted)
+        recording = recorder.finish(result, accept)
     except BaseException:
         recorder.put_back(keep_changes=False)
         raise
@@ -427,4 +491,3 @@ def _untraced(result: Any) -> Any:
     ])
 
 
-_unused: tuple[Any, ...] = (Event, ref)

@@ -1,244 +1,142 @@
-"""``tg.compile``: a step that is recorded once and replayed ever after."""
+"""``tg.compile``: a step that is recorded, and replayed ever after."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
-import numpy as np
-
 from tinygrad_lab import trees
-from tinygrad_lab.backends import form_of
-from tinygrad_lab.compile.numpy_target import NumPyProgram
-from tinygrad_lab.compile.record import Recording, State, Unsupported, record_step
-from tinygrad_lab.compile.trace import Value
+from tinygrad_lab.compile.compare import difference
+from tinygrad_lab.compile.record import Recording, Unsupported, record_step
+from tinygrad_lab.compile.replay import MISS, Replay
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import CompileError
-from tinygrad_lab.node import Leaf
-from tinygrad_lab.ops.apply import plain
-from tinygrad_lab.tensor import Tensor
 
 __all__ = ["CompiledStep"]
 
-MISS = object()
-"""What a replay returns that was recorded for something else than it is called with."""
+MANY_RECORDINGS = 8
+"""So many kinds of calls are as many as somebody means to make; more are worth a warning."""
 
-MOST_RECORDINGS = 8
-"""So many recordings of one step are as many as somebody wants; more are worth a warning."""
+MOST_ATTEMPTS = 4
+"""After so many recordings that are all different, a step is not to be had."""
 
 
 class CompiledStep:
     """A function whose array operations are recorded, and replayed as straight-line code."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
         update_wrapper(self, function)
-        self._signature = inspect.signature(function)
-        self._replays: list[_Replay] = []
-        self._seen: dict[Any, Recording] = {}
-        self._eager = False
+        self.function = function
+        self._replays: list[Replay] = []
+        self._first: list[Replay] = []
+        """What was recorded once so far, to be compared with what the next call records."""
+        self._attempts = 0
+        self._runs_eagerly = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
             for replay in self._replays:
-                out = replay.run(*args)
+                try:
+                    out = replay.run(*args)
+                except TypeError:
+                    if len(args) == len(replay.recording.arguments):
+                        raise
+                    continue
                 if out is not MISS:
                     return out
         return self._another(args, kwargs)
 
     def _another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no replay was ready for."""
-        if self._eager or not current().ordinary:
+        if self._runs_eagerly or not current().ordinary:
             return self.function(*args, **kwargs)
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        given = bound.arguments
+        leaves, rebuild = trees.flatten((list(args), kwargs), modules=False)
         for replay in self._replays:
-            if replay.fits(args, kwargs) and replay.renew():
-                out = replay.run(*args)
+            if replay.fits(leaves):
+                out = replay.run(*leaves)
+                if out is MISS:
+                    replay.renew()
+                    out = replay.run(*leaves)
                 if out is not MISS:
                     return out
-        return self._record(args, kwargs, given)
+        return self._record(args, kwargs, leaves, rebuild)
 
-    def _record(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]
-    ) -> Any:
-        leaves, rebuild = trees.flatten((list(args), kwargs))
-        names = _names_of(leaves, given)
+    def _record(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Any:
+        """Run it for real, and write down what it does."""
+
+        def call(new: list[Any]) -> Any:
+            new_args, new_kwargs = rebuild(new)
+            return self.function(*new_args, **new_kwargs)
+
+        earlier = next((one for one in self._first if one.fits(leaves)), None)
+        found: list[Replay] = []
+
+        def accept(recording: Recording) -> None:
+            same = earlier is not None and difference(earlier.recording, recording)
+            if same:
+                found.append(Replay(recording, leaves))
+
+        names = self._names(args, kwargs, len(leaves))
         try:
-            recording, result = record_step(
-                self.function, leaves, names, lambda f, new: _called(f, rebuild(new))
-            )
+            recording, result = record_step(call, leaves, names, accept)
         except Unsupported as reason:
-            return self._run_eagerly(reason, args, kwargs)
-        except CompileError:
-            raise
-        self._replays.append(_Replay(recording, leaves))
-        if len(self._replays) == MOST_RECORDINGS:
-            warnings.warn(
-                f"tg.compile: {self.function.__name__} was recorded {MOST_RECORDINGS} times, for "
-                "different shapes, dtypes, modes or settings. Recording takes longer than a step.",
-                stacklevel=3,
-            )
+            self._give_up(reason)
+            return self.function(*args, **kwargs)
+        if earlier is not None:
+            self._first.remove(earlier)
+        if found:
+            self._replays.append(found[0])
+            self._warn_if_many()
+            found[0].renew()
+        else:
+            self._first.append(Replay(recording, leaves))
+            self._attempts += 1
         return result
 
-    def _run_eagerly(self, reason: Exception, args: Any, kwargs: Any) -> Any:
-        warnings.warn(
-            f"tg.compile: {self.function.__name__} runs uncompiled: {reason}", stacklevel=4
-        )
-        self._eager = True
-        return self.function(*args, **kwargs)
+    def _names(self, args: Any, kwargs: Any, count: int) -> list[str]:
+        """What the leaves of the arguments are called: by the parameter they are part of."""
+        names: list[str] = []
+        try:
+            bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
+        except (TypeError, ValueError):
+            bound = {}
+        for name, value in bound.items():
+            parts = len(trees.flatten(value, modules=False)[0])
+            names += [name] if parts == 1 else [f"{name}_{part}" for part in range(parts)]
+        return names if len(names) == count else [f"argument_{n}" for n in range(count)]
+
+    def _warn_if_many(self) -> None:
+        if len(self._replays) == MANY_RECORDINGS:
+            warnings.warn(
+                f"tg.compile: {self._name} was recorded {MANY_RECORDINGS} times, for different "
+                "shapes, dtypes, modes or settings. Recording takes many times as long as a step.",
+                stacklevel=5,
+            )
+
+    def _give_up(self, reason: Exception) -> None:
+        warnings.warn(f"tg.compile: {self._name} runs uncompiled: {reason}", stacklevel=5)
+        self._runs_eagerly = True
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", "the step")
 
     @property
     def optimized_source(self) -> str:
-        """The lines that are run."""
-        return self._replays[-1].source
+        """The lines that are run, with buffers."""
+        return self._latest.source
 
-
-def _called(function: Callable[..., Any], arguments: Any) -> Any:
-    args, kwargs = arguments
-    return function(*args, **kwargs)
-
-
-def _names_of(leaves: Sequence[Any], given: dict[str, Any]) -> list[str]:
-    """What the leaves of the arguments are called: by the parameter they are part of."""
-    names: list[str] = []
-    for name, value in given.items():
-        count = len(trees.flatten(value)[0])
-        names += [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
-    return names if len(names) == len(leaves) else [f"argument_{i}" for i in range(len(leaves))]
-
-
-class _Replay:
-    """One recording, bound to memory and to the tensors it is about."""
-
-    def __init__(self, recording: Recording, leaves: list[Any]) -> None:
-        self.recording = recording
-        self.program = NumPyProgram(recording)
-        self.leaves = leaves
-        self.source, self.fixed = _replay_source(self.program, leaves)
-        self.code = compile(self.source, "<tinygrad_lab compiled step>", "exec")
-        self.run: Callable[..., Any] = lambda *_: MISS
-        self.renew()
-
-    def fits(self, args: Any, kwargs: Any) -> bool:
-        """Whether it was recorded for arguments and states like these."""
-        return not kwargs and len(args) == len(self.leaves)
-
-    def renew(self) -> bool:
-        """Make new memory, with what is there now; False if that is not what was recorded."""
-        recording, program = self.recording, self.program
-        homes: dict[State, Any] = {}
-        for state, value in recording.states.items():
-            if state.kind == "vector":
-                homes[state] = np.array(state.owner.vector)
-            elif state.kind == "state":
-                homes[state] = np.array(state.owner.state[state.position])
-        for bundle in {state.owner: None for state in homes if state.kind == "vector"}:
-            for p, part in zip(bundle.parameters, bundle._parts(homes[State("vector", bundle)]),
-                               strict=True):
-                homes[State("data", p)] = part
-        for state, value in recording.states.items():
-            if state.kind == "data" and state not in homes:
-                homes[state] = state.owner._data
-            elif state.kind == "grad":
-                homes[state] = np.array(state.owner.grad._data)
-        names = program.bind(homes)
-        for state, array in homes.items():
-            _settle(state, array, recording)
-        names.update(self.fixed, MISS=MISS, Tensor=Tensor, plain=plain, current=current,
-                     getrefcount=sys.getrefcount)
-        for number, (state, value) in enumerate(recording.writes.items()):
-            if state.kind == "grad":
-                names[f"grad_{number}"] = state.owner._grad
-        exec(self.code, names)
-        self.run = names["replay"]
-        return True
-
-
-def _settle(state: State, array: Any, recording: Recording) -> None:
-    """Let a tensor or an optimiser have its data where the replay expects them."""
-    owner = state.owner
-    if state.kind == "vector":
-        owner.vector = array
-        owner.views = [p._data for p in owner.parameters]
-    elif state.kind == "state":
-        parts = list(owner.state)
-        parts[state.position] = array
-        owner.state = tuple(parts)
-    elif state.kind == "data" and owner._data is not array:
-        array[...] = owner._data
-        owner._rebind(array)
-    elif state.kind == "grad":
-        array[...] = owner.grad._data
-        owner._grad = plain(array)
-
-
-def _replay_source(program: NumPyProgram, leaves: list[Any]) -> tuple[str, dict[str, Any]]:
-    """The source of the function that replays, and what it refers to besides arrays."""
-    recording = program.recording
-    fixed: dict[str, Any] = {}
-    arguments, checks = [], ["current().ordinary"]
-    unpack = []
-    for position, (leaf, value) in enumerate(zip(leaves, recording.arguments, strict=True)):
-        name = f"given_{position}"
-        arguments.append(name)
-        if value is None:
-            fixed[f"same_{position}"] = leaf
-            checks.append(f"{name} == same_{position}")
-            continue
-        local = program.name(value)
-        if isinstance(leaf, Tensor):
-            checks += [f"{name}.__class__ is Tensor", f"{name}._node is None"]
-            unpack.append(f"{local} = {name}._data")
-        else:
-            unpack.append(f"{local} = {name}")
-        if value.is_array:
-            fixed.setdefault("ndarray", np.ndarray)
-            for what in ("shape", "dtype", "strides"):
-                fixed[f"{what}_{position}"] = getattr(value.array, what)
-            unpack.append(
-                f"if {local}.__class__ is not ndarray or {local}.shape != shape_{position} or "
-                f"{local}.dtype is not dtype_{position} or {local}.strides != strides_{position}: "
-                "return MISS"
+    @property
+    def _latest(self) -> Replay:
+        if not self._replays:
+            raise CompileError(
+                f"tg.compile: {self._name} was not recorded yet: call it twice (the first two "
+                "calls are recorded, to see that they do the same)."
             )
-    lines = [f"if not ({' and '.join(checks)}): return MISS", *unpack]
-    for (optimizer, number, *path), value in recording.settings.items():
-        group = f"group_{number}"
-        fixed[group] = optimizer.param_groups[number]
-        text = group + "".join(f"[{part!r}]" for part in path)
-        name = program.name(value)
-        lines.append(f"{name} = {text}")
-        truth = "" if value.array else "not "
-        lines.append(f"if {name}.__class__ is not float or not ({truth}{name}): return MISS")
-    for state, value in recording.states.items():
-        if state.kind == "steps":
-            fixed[f"bundle_{value.index}"] = state.owner
-            lines.append(f"{program.name(value)} = bundle_{value.index}.steps")
-    lines += program.lines
-    for number, (state, value) in enumerate(recording.writes.items()):
-        if state.kind == "steps":
-            lines.append(f"bundle_{recording.states[state].index}.steps = {program.name(value)}")
-        elif state.kind == "grad":
-            fixed[f"owner_{number}"] = state.owner
-            lines.append(f"owner_{number}._grad = grad_{number}")
-    outputs = [
-        f"plain({program.name(one)})" if isinstance(one, Value) else f"output_{i}"
-        for i, one in enumerate(recording.outputs)
-    ]
-    fixed.update({f"output_{i}": one for i, one in enumerate(recording.outputs)
-                  if not isinstance(one, Value)})
-    if len(outputs) == 1:
-        lines.append(f"return {outputs[0]}")
-    else:
-        fixed["rebuild"] = recording.rebuild
-        lines.append(f"return rebuild([{', '.join(outputs)}])")
-    body = "\n".join(f"    {line}" for line in lines)
-    return f"def replay({', '.join(arguments)}):\n{body}\n", fixed
+        return self._replays[-1]
 
 
-_unused = (Leaf, form_of)
+_unused: Sequence[Any] = ()

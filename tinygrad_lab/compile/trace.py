@@ -52,6 +52,8 @@ class Value:
     """What the code calls it."""
     viewed: bool = False
     """There are views of its memory."""
+    wants_gradient: bool = False
+    """It is the data of a tensor that requires a gradient."""
 
     @property
     def root(self) -> Value:
@@ -64,6 +66,10 @@ class Value:
     @property
     def is_array(self) -> bool:
         return isinstance(self.array, np.ndarray | np.generic)
+
+    @property
+    def is_constant(self) -> bool:
+        return self.origin is not None and self.origin.kind == "constant"
 
     def __repr__(self) -> str:
         return f"%{self.index}"

@@ -285,13 +285,13 @@ class _Bundle:
         self.vector, self.state = update(
             namespaces[type(self.vector)], self.vector, gradient, self.state, self.steps, settings
         )
-        self.views = self._parts(self.vector)
+        self.views = self.parts(self.vector)
         for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter._rebind(view)
 
     def states(self) -> list[State]:
         """The state of each parameter."""
-        parts = [self._parts(vector) for vector in self.state]
+        parts = [self.parts(vector) for vector in self.state]
         return [
             {"step": self.steps, **dict(zip(self.state_names, its_parts, strict=True))}
             for its_parts in (zip(*parts, strict=True) if parts else [()] * len(self.parameters))
@@ -304,7 +304,7 @@ class _Bundle:
         xp = namespaces[type(arrays[0])]
         return xp.concat([array.reshape(-1) for array in arrays])
 
-    def _parts(self, vector: Array) -> list[Array]:
+    def parts(self, vector: Array) -> list[Array]:
         """What a vector holds of each parameter, in the parameter's shape."""
         if self.numbers:
             return list(vector.tolist())
