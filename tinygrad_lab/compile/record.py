@@ -123,7 +123,7 @@ class Recorder:
     """Lifts what a step touches, and puts everything back."""
 
     def __init__(self) -> None:
-        self.trace = Trace(phases={sweep.__code__: "backward", Optimizer.step.__code__: "update"})
+        self.trace = Trace(phases=_PHASES)
         self.recording = Recording(self.trace, [])
         self._lifted: dict[int, _Lifted] = {}
         self._grads: dict[int, Tensor] = {}
@@ -312,6 +312,12 @@ class Recorder:
             self._note_changes(lifted)
         for bundle, *_, place in self._bundles.values():
             self._note_bundle(bundle, place)
+        for state, value in recording.writes.items():
+            before = recording.states.get(state)
+            if value.origin is None and state.kind == "grad":
+                value.name = f"d_{_identifier(state.owner.name or 'tensor')}"
+            elif value.origin is None and value.name is None and before is not None:
+                value.name = f"new_{before.name}"
         accept(recording)
         self.put_back(keep_changes=True)
         return recording
@@ -401,6 +407,18 @@ class Recorder:
         for node, value in self._named:
             if node in named and value.origin is None:
                 value.name = f"d_{named[node]}"
+        for event in reversed(self.trace.events):
+            # What is worked on in place has one name.
+            if event.augmented and isinstance(event.args[0], Value):
+                event.args[0].name = event.result.name
+
+
+_PHASES = {
+    sweep.__code__: "backward",
+    Tensor.backward.__code__: "backward",
+    Optimizer.step.__code__: "update",
+}
+"""The functions that begin a phase."""
 
 
 class Unsupported(CompileError):

@@ -52,30 +52,32 @@ def _replaced(recording: Recording, events: list[Event], twins: Replacements) ->
 
 
 def without_identities(recording: Recording, events: list[Event]) -> list[Event]:
-    """Leave out what gives back the very array that it was given: ``x.reshape(x.shape)``."""
+    """Leave out views that are an array which there is already: ``x.reshape(x.shape)``, ``x.T.T``."""
     twins: Replacements = {}
+    known: dict[Any, Value] = {}
     left = []
     for event in events:
-        source = next(values_in(event.args), None)
-        if (
-            len(event.results) == 1
-            and source is not None
-            and event.call.kind in ("method", "function", "getitem")
-            and _same_array(source.array, event.result.array)
-        ):
-            twins[event.result] = source
-            _keep_name(source, event.result)
-        else:
-            left.append(event)
+        sources = [one for one in event.inputs() if one.is_array]
+        for value in sources:
+            known.setdefault(_place(value), value)
+        pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
+        if pure and sources and event.result.base is not None:
+            twin = known.setdefault(_place(event.result), event.result)
+            if twin is not event.result:
+                twins[event.result] = twin
+                _keep_name(twin, event.result)
+                continue
+        left.append(event)
     _replaced(recording, left, twins)
     return left
 
 
-def _same_array(one: Any, other: Any) -> bool:
-    if not (isinstance(one, np.ndarray) and isinstance(other, np.ndarray)):
-        return False
-    alike = one.shape == other.shape and one.strides == other.strides and one.dtype == other.dtype
-    return alike and one.ctypes.data == other.ctypes.data
+def _place(value: Value) -> Any:
+    """Which memory a value is, and how it is read."""
+    array = value.array
+    if not isinstance(array, np.ndarray):
+        return value
+    return value.root, array.ctypes.data, array.shape, array.strides, array.dtype
 
 
 def _keep_name(kept: Value, dropped: Value) -> None:

@@ -192,13 +192,17 @@ class Trace:
 
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
         """Note phase and line of the code that asked for an event; what it calls the result."""
-        name = None
-        first = True
+        name, looking = None, True
         while frame is not None:
             code = frame.f_code
             if not (code.co_filename.startswith(_HERE) or _is_numpy(code.co_filename)):
-                if first:
-                    name, first = _target(code).get(frame.f_lasti), False
+                if looking and not code.co_filename.endswith(_APPLY):
+                    name = _target(code).get(frame.f_lasti)
+                    # What is returned at once has the name that the caller gives it.
+                    looking = name == _RETURNED
+                    name = None if looking else name
+                else:
+                    looking = False
                 if code in self.phases:
                     event.phase = self.phases[code]
                 if not is_library[code.co_filename]:
@@ -229,21 +233,31 @@ def memory_owner(array: Any) -> Any:
     return array
 
 
+_APPLY = "apply.py"
+"""Where every op's result has the same name."""
+_RETURNED = "return"
+
+
 @cache
 def _target(code: CodeType) -> dict[int, str]:
     """By the offset of an instruction, the variable that its result is stored in at once."""
-    stores = ("STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL")
-    instructions = list(dis.get_instructions(code))
-    return {
-        before.offset: after.argval
-        for before, after in zip(instructions, instructions[1:], strict=False)
-        if after.opname in stores
-    }
+    stores = ("STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL", "STORE_ATTR")
+    instructions = [one for one in dis.get_instructions(code) if one.opname != "SWAP"]
+    targets = {}
+    for before, after in zip(instructions, instructions[1:], strict=False):
+        # A frame may stand at an instruction, or at the space for its cache behind it.
+        for offset in range(before.offset, after.offset, 2):
+            if after.opname in stores:
+                targets[offset] = after.argval
+            elif after.opname == "RETURN_VALUE":
+                targets[offset] = _RETURNED
+    return targets
 
 
 def target_of(code: CodeType, offset: int) -> str | None:
     """The variable that the result of an instruction is stored in at once."""
-    return _target(code).get(offset)
+    name = _target(code).get(offset)
+    return None if name == _RETURNED else name
 
 
 def caller(depth: int = 1) -> FrameType:
