@@ -3,6 +3,7 @@
 from numpy import bool, float32, float64, int32, int64
 
 from tinygrad_lab import autograd, data, errors, nn, optim
+from tinygrad_lab.compile import compile
 from tinygrad_lab.context import no_grad, record
 from tinygrad_lab.creation import from_dlpack, scalar, tensor
 from tinygrad_lab.debug import debug
@@ -112,6 +113,7 @@ __all__ = [
     "broadcast_to",
     "ceil",
     "clip",
+    "compile",
     "concat",
     "conv1d",
     "cos",

@@ -78,6 +78,8 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor | Array | float) -> None:
+        if (recorder := current().recorder) is not None:
+            recorder.lift([self, value])
         new: Any = value._data if isinstance(value, Tensor) else value
         old = self._data
         new = array_of(new)[0] if isinstance(new, list | tuple) else new
@@ -87,13 +89,14 @@ class Tensor:
                 f".data of {self._label()} takes an array, a number or a Tensor, got "
                 f"{type(new).__name__}: {new!r:.60}."
             )
-        if backend is PYTHON:
+        if backend.name == "python":
             if getattr(new, "size", 1) != 1:
                 raise ShapeError(
                     f"{self._label()} is a single number; .data cannot be set to a value of shape "
                     f"{tuple(new.shape)}."
                 )
-            new = type(old)(namespaces[type(new)].to_numpy(new).item())
+            if type(new) is not type(old):
+                new = backend.asarray(type(old)(namespaces[type(new)].to_numpy(new).item()))
         else:
             new = backend.asarray(new) if new.__class__ in _NUMBERS else new
             if new.shape != old.shape:

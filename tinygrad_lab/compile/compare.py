@@ -32,7 +32,7 @@ def _same_call(one: Event, other: Event) -> bool:
     return (
         (one.call.kind, one.call.name) == (other.call.kind, other.call.name)
         and len(one.results) == len(other.results)
-        and len(list(one.inputs())) == len(list(other.inputs()))
+        and len(list(one.inputs)) == len(list(other.inputs))
     )
 
 

@@ -83,7 +83,7 @@ class _Lives:
         self.reads: dict[Value, list[int]] = {}
         self.writes: dict[Value, list[int]] = {}
         for position, event in enumerate(events):
-            for value in event.inputs():
+            for value in event.inputs:
                 if value.is_array:
                     self.reads.setdefault(value.root, []).append(position)
                     self.last[value.root] = position
@@ -113,7 +113,7 @@ def _can_take_over(event: Event, old: Value) -> bool:
     return is_elementwise(event) and all(
         value.array.shape == new.shape and value.array.strides == new.strides
         and value.array.dtype == new.dtype
-        for value in event.inputs()
+        for value in event.inputs
         if value.is_array and value.root is old
     )
 

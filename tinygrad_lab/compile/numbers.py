@@ -11,7 +11,8 @@ import numpy as np
 
 from tinygrad_lab.backends import PYTHON, Namespace, namespaces, register_number
 from tinygrad_lab.compile.refusal import refused
-from tinygrad_lab.compile.trace import Call, Trace, Value, caller
+from tinygrad_lab.compile.trace import Call, Origin, Trace, Value, caller
+from tinygrad_lab.context import current
 
 __all__ = ["TracedNumber", "traced_numbers"]
 
@@ -141,10 +142,23 @@ class _TracedNumbers(Namespace):
         return record_number(x.trace, call, x)
 
     def asarray(self, data: Any, dtype: Any = None, device: str | None = None) -> Any:
-        return data
+        return data if isinstance(data, TracedNumber) else self._constant(data)
 
     def ones(self, shape: Any, dtype: Any = None) -> Any:
-        return self.reshape(1.0, shape)
+        PYTHON.reshape(0.0, shape)
+        return self._constant(1.0)
+
+    def zeros_like(self, x: Any) -> Any:
+        return self._constant(type(x.value.array)(0))
+
+    def ones_like(self, x: Any) -> Any:
+        return self._constant(type(x.value.array)(1))
+
+    def _constant(self, number: float) -> TracedNumber:
+        recorder = current().recorder
+        assert recorder is not None
+        trace = recorder.trace
+        return TracedNumber(trace, trace.given(number, Origin("constant", "number", number)))
 
     def to_numpy(self, array: Any) -> Any:
         raise refused("a tensor's number (numpy, tolist, print)")

@@ -28,9 +28,14 @@ _COPIES = frozenset(
 )
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 _MAKERS = frozenset("empty empty_like zeros zeros_like ones ones_like full full_like".split())
-_INFIX_NUMBERS = {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+_NUMBER_FORMS = {
+    "add": "{} + {}", "sub": "{} - {}", "subtract": "{} - {}", "mul": "{} * {}",
+    "multiply": "{} * {}", "neg": "-{}", "negative": "-{}", "square": "{0} * {0}",
+    "lt": "{} < {}", "le": "{} <= {}", "gt": "{} > {}", "ge": "{} >= {}",
+    "relu": "0.0 if {0} <= 0.0 else {0}", "where_positive": "{1} if {0} > 0.0 else 0.0",
+    "where": "{1} if {0} else {2}",
 }
+"""Operations on Python numbers that never raise, as expressions."""
 
 
 def is_view(event: Event) -> bool:
@@ -95,9 +100,8 @@ class NumPyProgram:
 
     def _emit(self) -> Iterator[str]:
         for event in self.events:
-            if event in self.plan.once or all(v in self.plan.constants for v in event.results) and (
-                event.results
-            ):
+            fixed = event.results and all(value in self.plan.constants for value in event.results)
+            if event in self.plan.once or (fixed and event.result.is_array):
                 continue
             if is_view(event):
                 if not self.is_static(event.result):
@@ -279,11 +283,14 @@ class NumPyProgram:
         return f"{name}({self.text(event.args[0])}, {axis!r}, None, {target}{tail})"
 
     def _number(self, event: Event) -> str:
-        infix = _INFIX_NUMBERS.get(event.call.name)
-        operands = [self.text(one) for one in event.args]
-        if event.call.kind == "number" and infix in ("+", "-", "*"):
-            return f"{operands[0]} {infix} {operands[1]}"
-        return f"{self.bound(event.call.name, event.call.function)}({', '.join(operands)})"
+        """An operation on Python numbers: an expression where it cannot raise, else a call."""
+        name, operands = event.call.name, [self.text(one) for one in event.args]
+        if name in _NUMBER_FORMS:
+            return _NUMBER_FORMS[name].format(*operands)
+        divisor = event.args[-1]
+        if name in ("truediv", "divide") and type(divisor) in (int, float) and divisor:
+            return f"{operands[0]} / {operands[1]}"
+        return f"{self.bound(name, event.call.function)}({', '.join(operands)})"
 
     def _call(self, event: Event, *extra: str) -> str:
         """A call as it was recorded."""
@@ -315,7 +322,7 @@ class NumPyProgram:
     def text(self, one: Any) -> str:
         """An argument in the code."""
         if isinstance(one, Value):
-            return self.name(one)
+            return self.text(one.array) if _is_literal(one) else self.name(one)
         if isinstance(one, tuple):
             return "(" + ", ".join(map(self.text, one)) + ("," if len(one) == 1 else "") + ")"
         if isinstance(one, list):
@@ -323,7 +330,7 @@ class NumPyProgram:
         if one is None or isinstance(one, bool | int | str) or one is Ellipsis:
             return repr(one)
         if isinstance(one, float) and np.isfinite(one):
-            return repr(one)
+            return repr(one) if one >= 0 else f"({one!r})"
         return self.bound(f"thing_{len(self.bindings)}", one)
 
     # --- binding ----------------------------------------------------------------------------------
@@ -385,6 +392,11 @@ class NumPyProgram:
                 arrays[event.result].fill(event.args[1] if start is None else start)
             else:
                 event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
+
+
+def _is_literal(value: Value) -> bool:
+    """Whether a value is a number that is the same at every call."""
+    return value.is_constant and not value.is_array
 
 
 def _number(one: Any) -> Any:

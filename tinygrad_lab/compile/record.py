@@ -117,6 +117,8 @@ class _Lifted:
     result: Any
     leaf: Any
     handle: Any
+    first_gradient: bool = False
+    """It had no ``.grad``, and got one."""
 
 
 class Recorder:
@@ -284,7 +286,7 @@ class Recorder:
         """A gradient is collected that is the first: was it so from the start?"""
         lifted = self._lifted.get(id(tensor))
         if lifted is not None and lifted.grad is None:
-            self.recording.without_gradient.append(tensor)
+            lifted.first_gradient = True
 
     def refuse_reading(self, what: str) -> None:
         """Raise if user code, and not this package, is the one who reads."""
@@ -304,6 +306,7 @@ class Recorder:
         recording = self.recording
         leaves, recording.rebuild = trees.flatten(result)
         recording.outputs = [_value_or_constant(leaf) for leaf in leaves]
+        self._settle_temporaries()
         recording.are_tensors = [isinstance(leaf, Tensor) for leaf in leaves]
         self._name_values([leaf.node for leaf in leaves if isinstance(leaf, Tensor)])
         for optimizer, groups in self._groups:
@@ -322,8 +325,18 @@ class Recorder:
         self.put_back(keep_changes=True)
         return recording
 
+    def _settle_temporaries(self) -> None:
+        """Tensors that were made within the step, and are gone, were constants of it."""
+        for key in [key for key, lifted in self._lifted.items() if _nobody_else_has(lifted)]:
+            lifted = self._lifted.pop(key)
+            value = lifted.handle.value
+            self.recording.states.pop(value.origin.key, None)
+            value.origin = Origin("constant", value.name, value.array)
+
     def _note_changes(self, lifted: _Lifted) -> None:
         tensor, recording = lifted.tensor, self.recording
+        if lifted.first_gradient:
+            recording.without_gradient.append(tensor)
         if id(tensor) in self._grads:
             return
         if tensor._data is not lifted.handle:
@@ -414,15 +427,38 @@ class Recorder:
 
 
 _PHASES = {
-    sweep.__code__: "backward",
-    Tensor.backward.__code__: "backward",
-    Optimizer.step.__code__: "update",
+    id(sweep.__code__): "backward",
+    id(Tensor.backward.__code__): "backward",
+    id(Optimizer.step.__code__): "update",
 }
 """The functions that begin a phase."""
 
 
 class Unsupported(CompileError):
     """A step that compiling has no way to replay; it runs as it always did."""
+
+
+def _references(lifted: _Lifted) -> int:
+    return sys.getrefcount(lifted.tensor)
+
+
+def _usual_references() -> int:
+    """How often a tensor that only the recorder has is referred to."""
+    lone = plain(0.0)
+    lifted = _Lifted(lone, 0.0, None, None, None, None, None, None)
+    state = State("data", lone)
+    del lone
+    count = _references(lifted)
+    del state
+    return count
+
+
+_USUAL = _usual_references()
+
+
+def _nobody_else_has(lifted: _Lifted) -> bool:
+    key = lifted.handle.value.origin.key
+    return isinstance(key, State) and key.kind == "data" and _references(lifted) == _USUAL
 
 
 def _name_of(node: Any) -> str | None:

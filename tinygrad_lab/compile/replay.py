@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,6 @@ class Replay:
 
     def __init__(self, recording: Recording, leaves: list[Any]) -> None:
         self.recording = recording
-        self.program = NumPyProgram(recording)
         self._leaves = [
             leaf if value is None else None
             for leaf, value in zip(leaves, recording.arguments, strict=True)
@@ -47,9 +48,21 @@ class Replay:
         """What the code refers to that is the same after ``renew``."""
         self._parts = _parts_of(recording)
         self._places = _places_of(recording)
-        self.source = self._source()
-        self._code = compile(self.source, "<tinygrad_lab compiled step>", "exec")
         self.run: Callable[..., Any] = lambda *_: MISS
+
+    @cached_property
+    def program(self) -> NumPyProgram:
+        """The lines between the checks and the results."""
+        return NumPyProgram(self.recording)
+
+    @cached_property
+    def source(self) -> str:
+        """The function that replays."""
+        return self._source()
+
+    @cached_property
+    def _code(self) -> CodeType:
+        return compile(self.source, "<tinygrad_lab compiled step>", "exec")
 
     # --- is it for this call? -----------------------------------------------------------------------
 
@@ -110,6 +123,9 @@ class Replay:
         for number, (place, bundle) in enumerate(bundles.items()):
             names[f"bundle_{number}"] = bundle
             names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
+        for state, value in self.recording.states.items():
+            if state.kind == "data" and not value.is_array:
+                names[f"leaf_of_{value.index}"] = state.owner._node
         for number, (optimizer, group, _) in enumerate(self.recording.groups):
             names[f"group_{number}"] = optimizer.param_groups[group]
         written = self._written_homes()
@@ -136,8 +152,9 @@ class Replay:
             vector = homes[State("vector", place)] = np.array(bundle.vector)
             for position, array in enumerate(bundle.state):
                 homes[State("state", place, position)] = np.array(array)
-            for parameter, part in zip(bundle.parameters, bundle.parts(vector), strict=True):
-                homes[State("data", parameter)] = part
+            if not bundle.numbers:
+                for parameter, part in zip(bundle.parameters, bundle.parts(vector), strict=True):
+                    homes[State("data", parameter)] = part
         for state, value in self.recording.states.items():
             if state in homes or not value.is_array:
                 continue
@@ -167,6 +184,11 @@ class Replay:
                 yield f"owner_{number}._node is leaf_{number}"
             elif state.kind == "grad" and state in self.recording.states:
                 yield f"owner_{number}._grad is grad_{number}"
+        for state, value in self.recording.states.items():
+            if state.kind == "data" and not value.is_array:
+                yield f"scalar_{value.index}._node is leaf_of_{value.index}"
+                if state in self.recording.writes:
+                    yield f"getrefcount(leaf_of_{value.index}) <= 3"
 
     # --- the source ---------------------------------------------------------------------------------
 
@@ -240,10 +262,10 @@ class Replay:
             if state.kind == "steps":
                 number = self._places.index(state.owner)
                 yield f"{self.program.name(value)} = bundle_{number}.steps"
-            elif state.kind == "data" and not value.is_array:
-                name = f"scalar_{value.index}"
-                fixed[name] = state.owner
-                yield f"{self.program.name(value)} = {name}._data"
+            elif state.kind in ("data", "grad") and not value.is_array:
+                fixed[f"scalar_{value.index}"] = state.owner
+                part = "_data" if state.kind == "data" else "_grad._data"
+                yield f"{self.program.name(value)} = scalar_{value.index}.{part}"
 
     def _results(self) -> Iterator[str]:
         """What is handed back: to the owners of states, and to the caller."""
@@ -251,9 +273,14 @@ class Replay:
         for number, (state, value) in enumerate(recording.writes.items()):
             if state.kind == "steps":
                 yield f"bundle_{self._places.index(state.owner)}.steps = {name(value)}"
-            elif state.kind == "grad" and value.is_array:
+            elif state.kind in ("grad", "data"):
+                if value.is_array and state.kind == "data":
+                    continue  # it is where it belongs
                 self._fixed[f"gets_{number}"] = state.owner
-                yield f"gets_{number}._grad = {self._grad_name(state)}"
+                text = self.program.text(value)
+                new = self._grad_name(state) if value.is_array else f"plain({text})"
+                part, new = ("_data", text) if state.kind == "data" else ("_grad", new)
+                yield f"gets_{number}.{part} = {new}"
         for number, tensor in enumerate(recording.cleared):
             self._fixed[f"cleared_{number}"] = tensor
             yield f"cleared_{number}._grad = None"
@@ -263,8 +290,9 @@ class Replay:
                 self._fixed[f"output_{position}"] = one
                 outputs.append(f"output_{position}")
                 continue
-            text = name(one) if one.root in self.program.plan.fresh else f"{name(one)}.copy()"
-            text = name(one) if not one.is_array else text
+            text = self.program.text(one)
+            if one.is_array and one.root not in self.program.plan.fresh:
+                text = f"{text}.copy()"
             outputs.append(f"plain({text})" if recording.are_tensors[position] else text)
         single = len(outputs) == 1 and recording.rebuild(["only"]) == "only"
         yield f"return {outputs[0]}" if single else f"return rebuild([{', '.join(outputs)}])"
@@ -279,7 +307,8 @@ class Replay:
             order[State("vector", place)] = None
             names = [s for s in self.recording.states if s.kind == "state" and s.owner is place]
             order.update(dict.fromkeys(sorted(names, key=lambda s: s.position)))
-            order.update(dict.fromkeys(State("data", p) for p in place.parameters))
+            if not isinstance(place.parameters[0]._data, float):
+                order.update(dict.fromkeys(State("data", p) for p in place.parameters))
         arrays = [s for s, v in self.recording.states.items()
                   if v.is_array and s.kind in ("data", "grad")]
         order.update(dict.fromkeys(arrays))
@@ -358,7 +387,8 @@ def _state_alike(state: State, value: Value) -> bool:
         needs = (owner._node is not None) is value.wants_gradient
         return needs and (not value.is_array or _array_alike(owner._data, value.array, False))
     if state.kind == "grad":
-        return owner.grad is not None and _array_alike(owner.grad._data, value.array, False)
+        held = owner.grad is not None
+        return held and (not value.is_array or _array_alike(owner.grad._data, value.array, False))
     return owner.bundle() is not None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
@@ -12,10 +12,13 @@ from tinygrad_lab import trees
 from tinygrad_lab.compile.compare import difference
 from tinygrad_lab.compile.record import Recording, Unsupported, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
+from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
-from tinygrad_lab.errors import CompileError
+from tinygrad_lab.errors import ArgumentError, CompileError
 
 __all__ = ["CompiledStep"]
+
+TARGETS = ("numpy",)
 
 MANY_RECORDINGS = 8
 """So many kinds of calls are as many as somebody means to make; more are worth a warning."""
@@ -27,7 +30,9 @@ MOST_ATTEMPTS = 4
 class CompiledStep:
     """A function whose array operations are recorded, and replayed as straight-line code."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], target: str = "numpy") -> None:
+        if target not in TARGETS:
+            raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
         update_wrapper(self, function)
         self.function = function
         self._replays: list[Replay] = []
@@ -125,6 +130,12 @@ class CompiledStep:
         return getattr(self.function, "__name__", "the step")
 
     @property
+    def source(self) -> str:
+        """What is computed, as a person would have written it with NumPy."""
+        latest = self._latest
+        return Writer(latest.recording, latest.program.events, self._name).source()
+
+    @property
     def optimized_source(self) -> str:
         """The lines that are run, with buffers."""
         return self._latest.source
@@ -137,6 +148,3 @@ class CompiledStep:
                 "calls are recorded, to see that they do the same)."
             )
         return self._replays[-1]
-
-
-_unused: Sequence[Any] = ()

@@ -42,8 +42,10 @@ def _replaced(recording: Recording, events: list[Event], twins: Replacements) ->
         return one
 
     for event in events:
-        event.args = mapped(event.args, twin)
-        event.kwargs = mapped(event.kwargs, twin)
+        if not twins.keys().isdisjoint(event.inputs):
+            event.args = mapped(event.args, twin)
+            event.kwargs = mapped(event.kwargs, twin)
+            event.read_anew()
         event.writes = twin(event.writes)
     recording.outputs = [twin(one) for one in recording.outputs]
     recording.writes = {state: twin(one) for state, one in recording.writes.items()}
@@ -57,7 +59,7 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
     known: dict[Any, Value] = {}
     left = []
     for event in events:
-        sources = [one for one in event.inputs() if one.is_array]
+        sources = [one for one in event.inputs if one.is_array]
         for value in sources:
             known.setdefault(_place(value), value)
         pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
@@ -81,12 +83,8 @@ def _place(value: Value) -> Any:
 
 
 def _keep_name(kept: Value, dropped: Value) -> None:
-    if dropped.name is not None and kept.origin is None and not _good(kept.name):
+    if kept.name is None and kept.origin is None:
         kept.name = dropped.name
-
-
-def _good(name: str | None) -> bool:
-    return name is not None and name.startswith("d_")
 
 
 def without_repetitions(recording: Recording, events: list[Event]) -> list[Event]:
@@ -96,8 +94,13 @@ def without_repetitions(recording: Recording, events: list[Event]) -> list[Event
     twins: Replacements = {}
     left = []
     for event in events:
-        event.args = mapped(event.args, lambda one: twins.get(one, one) if _is_value(one) else one)
-        reads = list(event.inputs())
+        reads = event.inputs
+        if not twins.keys().isdisjoint(reads):
+            event.args = mapped(
+                event.args, lambda one: twins.get(one, one) if _is_value(one) else one
+            )
+            event.read_anew()
+            reads = event.inputs
         pure = (
             event.call.kind not in _ONCE
             and len(event.results) == 1
@@ -152,7 +155,7 @@ def without_dead_code(recording: Recording, events: list[Event]) -> list[Event]:
         if not wanted:
             continue
         left.append(event)
-        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs())
+        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs)
         if event.writes is not None:
             inputs.append(event.writes)
         for value in inputs:
@@ -173,7 +176,7 @@ def constants(events: list[Event]) -> set[Value]:
     written = {event.writes.root for event in events if event.writes is not None}
     known: set[Value] = set()
     for event in events:
-        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs())
+        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs)
         if event.call.kind in _ONCE or event.writes is not None:
             continue
         fixed = all(

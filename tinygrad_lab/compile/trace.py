@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dis
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import CodeType, FrameType
@@ -104,15 +104,19 @@ class Event:
     scope: Scope | None = None
     code: CodeType | None = None
     offset: int = 0
+    inputs: tuple[Value, ...] = ()
+    """The values it reads, in order; a value that is used twice comes twice."""
+
+    def __post_init__(self) -> None:
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        """Find the inputs among the arguments, after these were changed."""
+        self.inputs = (*values_in(self.args), *values_in(self.kwargs))
 
     @property
     def result(self) -> Value:
         return self.results[0]
-
-    def inputs(self) -> Iterator[Value]:
-        """The values it reads, in order; a value that is used twice comes twice."""
-        yield from values_in(self.args)
-        yield from values_in(self.kwargs)
 
 
 def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
@@ -130,13 +134,19 @@ def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
     return replace(tree)
 
 
+_CONTAINERS = (tuple, list, dict, slice)
+
+
 def values_in(tree: Any) -> Iterator[Value]:
     """The values within an argument."""
     if isinstance(tree, Value):
         yield tree
     elif isinstance(tree, tuple | list):
         for part in tree:
-            yield from values_in(part)
+            if isinstance(part, Value):
+                yield part
+            elif isinstance(part, _CONTAINERS):
+                yield from values_in(part)
     elif isinstance(tree, dict):
         yield from values_in(tuple(tree.values()))
     elif isinstance(tree, slice):
@@ -149,8 +159,8 @@ class Trace:
 
     events: list[Event] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
-    phases: dict[CodeType, str] = field(default_factory=dict)
-    """Which functions begin a phase."""
+    phases: Mapping[int, str] = field(default_factory=dict)
+    """By the id of their code, which functions begin a phase (hashing code takes microseconds)."""
     _owners: dict[int, Value] = field(default_factory=dict)
     _constants: dict[int, Value] = field(default_factory=dict)
 
@@ -197,14 +207,15 @@ class Trace:
             code = frame.f_code
             if not (code.co_filename.startswith(_HERE) or _is_numpy(code.co_filename)):
                 if looking and not code.co_filename.endswith(_APPLY):
-                    name = _target(code).get(frame.f_lasti)
+                    name = _targets(code).get(frame.f_lasti)
                     # What is returned at once has the name that the caller gives it.
                     looking = name == _RETURNED
                     name = None if looking else name
                 else:
                     looking = False
-                if code in self.phases:
-                    event.phase = self.phases[code]
+                phase = self.phases.get(id(code))
+                if phase is not None:
+                    event.phase = phase
                 if not is_library[code.co_filename]:
                     event.code, event.offset = code, frame.f_lasti
                     break
@@ -238,9 +249,18 @@ _APPLY = "apply.py"
 _RETURNED = "return"
 
 
-@cache
-def _target(code: CodeType) -> dict[int, str]:
+_known_targets: dict[int, tuple[CodeType, dict[int, str]]] = {}
+
+
+def _targets(code: CodeType) -> dict[int, str]:
     """By the offset of an instruction, the variable that its result is stored in at once."""
+    known = _known_targets.get(id(code))
+    if known is None:
+        known = _known_targets[id(code)] = code, _find_targets(code)
+    return known[1]
+
+
+def _find_targets(code: CodeType) -> dict[int, str]:
     stores = ("STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL", "STORE_ATTR")
     instructions = [one for one in dis.get_instructions(code) if one.opname != "SWAP"]
     targets = {}
@@ -256,7 +276,7 @@ def _target(code: CodeType) -> dict[int, str]:
 
 def target_of(code: CodeType, offset: int) -> str | None:
     """The variable that the result of an instruction is stored in at once."""
-    name = _target(code).get(offset)
+    name = _targets(code).get(offset)
     return None if name == _RETURNED else name
 
 

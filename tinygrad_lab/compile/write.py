@@ -51,7 +51,7 @@ class Writer:
         self.helpers: dict[str, str] = {}
         """Sources of the functions that the code calls besides NumPy's."""
         self._uses = Counter(self._all_uses())
-        self._last = {value: n for n, event in enumerate(events) for value in event.inputs()}
+        self._last = {value: n for n, event in enumerate(events) for value in event.inputs}
         self._writes = self._positions_of_writes()
         self._names: dict[Value, str] = {}
         self._taken: set[str] = {"np", "state"}
@@ -192,7 +192,7 @@ class Writer:
         last = self._last.get(value, position)
         return not any(
             position < written <= last
-            for one in (*event.inputs(), value)
+            for one in (*event.inputs, value)
             for written in self._writes.get(one.root, ())
             if value.base is None or event.call.kind == "ufunc"
         )
@@ -217,13 +217,13 @@ class Writer:
 
     def _only_elementwise(self, value: Value) -> bool:
         """Whether an array of equal numbers may be written as the number."""
-        users = [event for event in self.events if any(v is value for v in event.inputs())]
+        users = [event for event in self.events if any(v is value for v in event.inputs)]
         return all(
             event.call.kind == "ufunc" and isinstance(event.call.function, np.ufunc)
             and event.call.function.signature is None
             and event.result.array.shape != ()
             and any(v is not value and v.array.shape == event.result.array.shape
-                    for v in event.inputs() if v.is_array)
+                    for v in event.inputs if v.is_array)
             for event in users
         )
 
@@ -340,7 +340,7 @@ class Writer:
 
     def _all_uses(self) -> Iterator[Value]:
         for event in self.events:
-            yield from event.inputs()
+            yield from event.inputs
             if event.writes is not None and event.call.kind != "setitem":
                 yield event.writes
         for value in (*self.recording.outputs, *self.recording.writes.values()):
