@@ -97,13 +97,14 @@ class Replay:
 
     def renew(self) -> None:
         """Make new memory, with what the states are now in it, and let their owners have it."""
+        code = self._code  # writing it settles what it refers to
         names, counted = self._bind()
         # Only now that no local variable holds any of it do the counts say what is usual.
         counts = names["counts"]()
         guards = [f"getrefcount({n}) <= {c}" for n, c in zip(counted, counts, strict=True)]
         guards += self._identity_checks()
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
-        exec(self._code, names)
+        exec(code, names)
         self.run = names["replay"]
 
     def _bind(self) -> tuple[dict[str, Any], list[str]]:
