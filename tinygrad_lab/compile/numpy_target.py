@@ -75,7 +75,14 @@ class NumPyProgram:
         self._scalars: dict[tuple[Any, ...], str] = {}
         self._fills: list[str] = []
         """Lines that must come before those that are being written."""
-        self.lines = list(self._emit())
+        self.lines_by_phase = list(self._emit())
+        self.lines = [line for line, _ in self.lines_by_phase]
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The memory that is made for a replay, and belongs to nobody else."""
+        own = sum(root.array.nbytes for root in self.plan.own if root not in self.plan.home_of)
+        return sum(self.plan.slots) + own
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -98,21 +105,22 @@ class NumPyProgram:
 
     # --- lines ------------------------------------------------------------------------------------
 
-    def _emit(self) -> Iterator[str]:
+    def _emit(self) -> Iterator[tuple[str, str]]:
+        """The lines, each with its phase."""
         for event in self.events:
             fixed = event.results and all(value in self.plan.constants for value in event.results)
             if event in self.plan.once or (fixed and event.result.is_array):
                 continue
             if is_view(event):
                 if not self.is_static(event.result):
-                    yield f"{self.name(event.result)} = {self._call(event)}"
+                    yield f"{self.name(event.result)} = {self._call(event)}", event.phase
                 continue
             lines = list(self._lines_of(event))
-            yield from self._fills
+            for line in (*self._fills, *lines):
+                yield line, event.phase
             self._fills.clear()
-            yield from lines
         for state, value in self.plan.copies:
-            yield f"{self.home(state)}[...] = {self.text(value)}"
+            yield f"{self.home(state)}[...] = {self.text(value)}", "update"
 
     def home(self, state: State) -> str:
         """The name of the memory that a state lives in."""

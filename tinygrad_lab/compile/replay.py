@@ -193,13 +193,25 @@ class Replay:
 
     # --- the source ---------------------------------------------------------------------------------
 
-    def _source(self) -> str:
-        arguments = ", ".join(f"given_{position}" for position in range(len(self._leaves)))
+    def _source(self, *, clock: bool = False) -> str:
+        arguments = [f"given_{position}" for position in range(len(self._leaves))]
         lines = [*self._checks(), *self._reads()]
-        lines += self.program.lines
+        if clock:
+            tick = "clock.append(now())"
+            lines += [tick, *(part for line in self.program.lines for part in (line, tick))]
+        else:
+            lines += self.program.lines
         lines += self._results()
         body = "\n".join(f"    {line}" for line in lines)
-        return f"def replay({arguments}):\n{body}\n"
+        return f"def replay({', '.join(['clock'] * clock + arguments)}):\n{body}\n"
+
+    def run_with_clock(self, now: Callable[[], int]) -> Callable[..., Any]:
+        """The replay, which notes the time before and after each of the program's lines."""
+        names = {**self.run.__globals__, "now": now}  # type: ignore[attr-defined]
+        # The one copy more of all names is a reference more to all that is guarded.
+        names["untouched"] = lambda: True
+        exec(self._source(clock=True), names)
+        return names["replay"]
 
     def _checks(self) -> Iterator[str]:
         recording, fixed = self.recording, self._fixed

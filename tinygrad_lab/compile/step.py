@@ -6,12 +6,17 @@ import inspect
 import warnings
 from collections.abc import Callable
 from functools import update_wrapper
+from os import PathLike
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.compile.compare import difference
 from tinygrad_lab.compile.record import Recording, Unsupported, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
+from tinygrad_lab.compile.report import Report, report_on
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, CompileError
@@ -134,6 +139,38 @@ class CompiledStep:
         """What is computed, as a person would have written it with NumPy."""
         latest = self._latest
         return Writer(latest.recording, latest.program.events, self._name).source()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the source as a module, and beside it (``.npz``) the state as it is now.
+
+        The module needs NumPy alone: ``state = load_state()``, then ``step(..., state)`` as often
+        as wanted, which changes the state and returns what the step returns.
+        """
+        path = Path(path)
+        if path.suffix != ".py":
+            raise ArgumentError(f"step.save: expected a path that ends with .py, got {path}.")
+        latest = self._latest
+        writer = Writer(latest.recording, latest.program.events, self._name)
+        np.savez(path.with_suffix(".npz"), **writer.state())
+        path.write_text(writer.source(loading=True), encoding="utf-8")
+
+    def report(self, *args: Any, replays: int = 50, **kwargs: Any) -> Report:
+        """Time per line and memory, measured on arguments like those of a call.
+
+        What the step changes (parameters, moments, gradients, generators) is put back.
+        """
+        leaves, rebuild = trees.flatten((list(args), kwargs), modules=False)
+        replay = next((one for one in self._replays if one.fits(leaves)), None)
+        if replay is None:
+            raise CompileError(
+                f"tg.compile: {self._name} was not recorded for such arguments yet: call it twice."
+            )
+
+        def call(new: list[Any]) -> Any:
+            new_args, new_kwargs = rebuild(new)
+            return self.function(*new_args, **new_kwargs)
+
+        return report_on(replay, leaves, call, replays)
 
     @property
     def optimized_source(self) -> str:

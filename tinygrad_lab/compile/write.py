@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_lab.backends.numpy import where_positive
 from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.tidy import constants
-from tinygrad_lab.compile.trace import Event, Value, values_in
+from tinygrad_lab.compile.trace import Event, Value
 from tinygrad_lab.random import Generator
 from tinygrad_lab.site import line_of
 
@@ -56,19 +56,71 @@ class Writer:
         self._names: dict[Value, str] = {}
         self._taken: set[str] = {"np", "state"}
         self._inline: dict[Value, tuple[str, int]] = {}
+        self._name_states()
         self._kept = {v for v in (*recording.outputs, *recording.writes.values())
                       if isinstance(v, Value)}
 
+    def _name_states(self) -> None:
+        """Give every state a name of its own, which is also its key."""
+        taken: Counter[str] = Counter()
+        for value in self.recording.states.values():
+            stem = value.name or "value"
+            taken[stem] += 1
+            if taken[stem] > 1:
+                value.name = f"{stem}_{taken[stem]}"
+
     # --- the whole --------------------------------------------------------------------------------
 
-    def source(self) -> str:
-        """A module with one function, which needs NumPy and nothing else."""
-        body = list(self._body())
-        title = f'"""One step of {self.function}, written by tg.compile. It needs NumPy alone."""'
-        parts = [title, "import numpy as np", *self.helpers.values()]
-        return "\n\n".join(parts[:2]) + "\n\n\n" + "\n\n\n".join(
-            part.strip() for part in (*parts[2:], "\n".join(body))
-        ) + "\n"
+    def source(self, *, loading: bool = False) -> str:
+        """A module with one function, which needs NumPy and nothing else.
+
+        With ``loading`` it has another one, which reads the state beside the module's file.
+        """
+        body = "\n".join(self._body())
+        title = f'"""One call of {self.function}, written by tg.compile. It needs NumPy alone."""'
+        imports = ["from pathlib import Path", "", "import numpy as np"] if loading else [
+            "import numpy as np"
+        ]
+        imports += [text for text in self.helpers.values() if text.startswith("from ")]
+        parts = [text for text in self.helpers.values() if not text.startswith("from ")]
+        parts += [self._loader()] if loading else []
+        whole = "\n\n\n".join(part.strip() for part in (*parts, body))
+        return title + "\n\n" + "\n".join(imports) + "\n\n\n" + whole + "\n"
+
+    def state(self) -> dict[str, Any]:
+        """What the function reads from ``state``, as it is now."""
+        return {value.name or "value": _now(state) for state, value in self._states_read()}
+
+    def _loader(self) -> str:
+        lines = [
+            "def load_state():",
+            '    """The state as it was when this was saved."""',
+            '    with np.load(Path(__file__).with_suffix(".npz")) as saved:',
+            "        state = dict(saved)",
+        ]
+        for _, value in self._states_read():
+            if not value.is_array:
+                lines.append(f'    state["{value.name}"] = state["{value.name}"].item()')
+        for generator in self._generators():
+            lines.append(f"    state[\"{self._generators()[generator]}\"] = np.random.default_rng()")
+            lines.append(
+                f"    state[\"{self._generators()[generator]}\"].bit_generator.state = "
+                f"{generator.get_state()!r}"
+            )
+        return "\n".join([*lines, "    return state"])
+
+    def _generators(self) -> dict[Any, str]:
+        """The generators that are drawn from, by the names that the code gives them."""
+        drawing = [event.call.function.__self__ for event in self.events
+                   if event.call.kind == "draw"]
+        return {one: f"generator_{n}" if n else "generator"
+                for n, one in enumerate(dict.fromkeys(drawing))}
+
+    def _states_read(self) -> Iterator[tuple[State, Value]]:
+        used = set(self._uses)
+        for state, value in self.recording.states.items():
+            if value in used:
+                yield state, value
 
     def _body(self) -> Iterator[str]:
         recording = self.recording
@@ -80,12 +132,12 @@ class Writer:
         yield from (f"    {line}".rstrip() for line in lines)
 
     def _reads(self) -> Iterator[str]:
-        used = set(self._uses)
-        for state, value in self.recording.states.items():
-            if value in used:
-                yield self._with_shape(f"{self.name(value)} = state[\"{value.name}\"]", value)
+        for _, value in self._states_read():
+            yield self._with_shape(f"{self.name(value)} = state[\"{value.name}\"]", value)
+        for name in self._generators().values():
+            yield f'{name} = state["{name}"]'
         for value in self.recording.trace.values:
-            if value.is_constant and value in used and value.array.ndim:
+            if value.is_constant and self._uses[value] and np.ndim(value.array):
                 yield self._with_shape(f"{self.name(value)} = {_literal(value.array)}", value)
 
     def _statements(self) -> Iterator[str]:
@@ -234,6 +286,8 @@ class Writer:
         if isinstance(one, Value):
             if one in self._inline:
                 return self._inline[one]
+            if one.is_constant and not one.is_array:
+                return self.text(one.array)
             if one.is_constant and one.array.ndim == 0:
                 return _number(one.array), _TIGHT
             return self.name(one), _TIGHT
@@ -282,6 +336,8 @@ class Writer:
         kind, name = event.call.kind, event.call.name
         given = [self.text(one)[0] for one in event.args]
         given += [f"{key}={self.text(one)[0]}" for key, one in event.kwargs.items()]
+        if kind == "draw":
+            given.insert(0, self._generators()[event.call.function.__self__])
         if kind == "method":
             receiver = self._at_least(event.args[0], _TIGHT)
             return f"{receiver}.{name}({', '.join([*given[1:], *extra])})"
@@ -390,4 +446,13 @@ def _drawing_source(draw: Any) -> str:
     return source.replace("self.numpy", "generator").replace("self, ", "generator, ")
 
 
-_unused = (State, values_in)
+def _now(state: State) -> Any:
+    """What a state is at this moment."""
+    if state.kind == "data":
+        return state.owner._data
+    if state.kind == "grad":
+        return state.owner.grad._data
+    bundle = state.owner.bundle()
+    if state.kind == "vector":
+        return bundle.vector
+    return bundle.steps if state.kind == "steps" else bundle.state[state.position]
