@@ -33,11 +33,34 @@ _METHODS = frozenset(
 )
 _WRITERS = {"copyto": 0, "put": 0, "fill": 0, "at": 0}
 """Functions that write, and which of their arguments they write into."""
-_FACTS = frozenset({np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.may_share_memory,
-                    np.shares_memory, np.iscomplexobj, np.isrealobj})
+_FACTS = frozenset(
+    {
+        np.shape,
+        np.ndim,
+        np.size,
+        np.result_type,
+        np.can_cast,
+        np.may_share_memory,
+        np.shares_memory,
+        np.iscomplexobj,
+        np.isrealobj,
+    }
+)
 """Functions that tell what is the same at every call."""
-_BY_VALUE = frozenset({np.nonzero, np.unique, np.flatnonzero, np.argwhere, np.extract, np.compress,
-                       np.array_equal, np.allclose, np.trim_zeros, np.histogram})
+_BY_VALUE = frozenset(
+    {
+        np.nonzero,
+        np.unique,
+        np.flatnonzero,
+        np.argwhere,
+        np.extract,
+        np.compress,
+        np.array_equal,
+        np.allclose,
+        np.trim_zeros,
+        np.histogram,
+    }
+)
 """Functions whose result's shape, or truth, depends on numbers."""
 _CREATORS = frozenset(
     "arange array ascontiguousarray empty eye full identity linspace ones tri zeros".split()
@@ -104,8 +127,13 @@ class TracedArray(NDArrayOperatorsMixin):
             return NotImplemented
         out = kwargs.pop("out", None)
         if method == "at":
-            return _record(self.trace, Call("ufunc", f"{ufunc.__name__}.at", ufunc.at), inputs,
-                           kwargs, writes=inputs[0])
+            return _record(
+                self.trace,
+                Call("ufunc", f"{ufunc.__name__}.at", ufunc.at),
+                inputs,
+                kwargs,
+                writes=inputs[0],
+            )
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         call = Call("ufunc", name, ufunc if method == "__call__" else getattr(ufunc, method))
         if out is None:

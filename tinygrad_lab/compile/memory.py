@@ -50,7 +50,9 @@ class Plan:
         if root.origin is not None:
             return root.origin.kind in ("state", "constant")
         return (
-            root in self.slot_of or root in self.home_of or root in self.own
+            root in self.slot_of
+            or root in self.home_of
+            or root in self.own
             or root in self.constants
         )
 
@@ -111,20 +113,17 @@ def _can_take_over(event: Event, old: Value) -> bool:
     """Whether the result may overwrite an input while it is computed."""
     new = event.result.array
     return is_elementwise(event) and all(
-        value.array.shape == new.shape and value.array.strides == new.strides
+        value.array.shape == new.shape
+        and value.array.strides == new.strides
         and value.array.dtype == new.dtype
         for value in event.inputs
         if value.is_array and value.root is old
     )
 
 
-def _settle_states(
-    recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]
-) -> None:
+def _settle_states(recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
     """Let what a state becomes live where the state does, or be copied there at the end."""
-    in_vectors = {
-        value.root for state, value in recording.writes.items() if state.kind == "vector"
-    }
+    in_vectors = {value.root for state, value in recording.writes.items() if state.kind == "vector"}
     for state, value in recording.writes.items():
         root = value.root
         if not value.is_array or (state.kind == "data" and root in in_vectors):
@@ -176,9 +175,7 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
             plain = all(one.call.kind == "setitem" or one.call.name == "fill" for one in writes)
             reads = [p for p in lives.reads.get(root, []) if not _is_write(lives.events[p], root)]
             made_once = plain and (not reads or min(reads) > max(positions))
-            made_once = made_once and not any(
-                _reads_itself(one, root) for one in writes
-            )
+            made_once = made_once and not any(_reads_itself(one, root) for one in writes)
             if made_once:
                 plan.own.add(root)
                 plan.once.add(event)
@@ -246,7 +243,8 @@ def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
             if root is not value or not _wants_scratch(plan, event, root, plannable):
                 continue
             dying = [
-                old for old in ending.get(position, ())
+                old
+                for old in ending.get(position, ())
                 if old in plan.slot_of and _can_take_over(event, old)
             ]
             if dying:

@@ -58,8 +58,9 @@ class TracedNumber:
 
 def record_number(trace: Trace, call: Call, *numbers: Any) -> TracedNumber:
     """Do it, and enter it."""
-    out = call.function(*[one.value.array if isinstance(one, TracedNumber) else one
-                          for one in numbers])
+    out = call.function(
+        *[one.value.array if isinstance(one, TracedNumber) else one for one in numbers]
+    )
     entered = tuple([one.value if isinstance(one, TracedNumber) else one for one in numbers])
     event = trace.add(call, entered, {})
     name = trace.observe(event, caller(2))

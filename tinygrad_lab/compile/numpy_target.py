@@ -23,16 +23,24 @@ _VIEWS = frozenset(
     "reshape transpose swapaxes view ravel squeeze diagonal as_strided broadcast_to expand_dims "
     "permute_dims moveaxis flip ascontiguousarray astype array matrix_transpose".split()
 )
-_COPIES = frozenset(
-    "array astype copy ascontiguousarray reshape ravel flatten".split()
-)
+_COPIES = frozenset("array astype copy ascontiguousarray reshape ravel flatten".split())
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 _MAKERS = frozenset("empty empty_like zeros zeros_like ones ones_like full full_like".split())
 _NUMBER_FORMS = {
-    "add": "{} + {}", "sub": "{} - {}", "subtract": "{} - {}", "mul": "{} * {}",
-    "multiply": "{} * {}", "neg": "-{}", "negative": "-{}", "square": "{0} * {0}",
-    "lt": "{} < {}", "le": "{} <= {}", "gt": "{} > {}", "ge": "{} >= {}",
-    "relu": "0.0 if {0} <= 0.0 else {0}", "where_positive": "{1} if {0} > 0.0 else 0.0",
+    "add": "{} + {}",
+    "sub": "{} - {}",
+    "subtract": "{} - {}",
+    "mul": "{} * {}",
+    "multiply": "{} * {}",
+    "neg": "-{}",
+    "negative": "-{}",
+    "square": "{0} * {0}",
+    "lt": "{} < {}",
+    "le": "{} <= {}",
+    "gt": "{} > {}",
+    "ge": "{} >= {}",
+    "relu": "0.0 if {0} <= 0.0 else {0}",
+    "where_positive": "{1} if {0} > 0.0 else 0.0",
     "where": "{1} if {0} else {2}",
 }
 """Operations on Python numbers that never raise, as expressions."""
@@ -56,8 +64,10 @@ def plannable(event: Event) -> bool:
         (kind == "ufunc" and isinstance(event.call.function, np.ufunc))
         or (kind == "method" and name in _REDUCTIONS)
         or (kind in ("method", "function") and (name in _COPIES or name in _MAKERS))
-        or (kind == "function" and name in ("concatenate", "concat", "dot", "where",
-                                            "where_positive"))
+        or (
+            kind == "function"
+            and name in ("concatenate", "concat", "dot", "where", "where_positive")
+        )
     )
 
 
@@ -377,7 +387,11 @@ class NumPyProgram:
         return empty_like_recorded(value.array) if copied else arrays[value]
 
     def _memory(
-        self, event: Event, value: Value, arrays: dict[Value, Any], slots: list[Any],
+        self,
+        event: Event,
+        value: Value,
+        arrays: dict[Value, Any],
+        slots: list[Any],
         homes: dict[State, Any],
     ) -> Any:
         """The array that a value is at every call."""

@@ -228,15 +228,18 @@ class Recorder:
         if any(p._data is not self._lifted[id(p)].handle for p in bundle.parameters):
             raise Unsupported("a parameter is set and then updated by an optimiser")
         self._bundles[id(bundle)] = (
-            bundle, bundle.vector, bundle.state, bundle.steps, bundle.views, place,
+            bundle,
+            bundle.vector,
+            bundle.state,
+            bundle.steps,
+            bundle.views,
+            place,
         )
         names = ("parameters", *bundle.state_names[: len(bundle.state)])
         states = [State("vector", place)]
         states += [State("state", place, position) for position in range(len(bundle.state))]
         handles = []
-        for state, name, array in zip(
-            states, names, (bundle.vector, *bundle.state), strict=True
-        ):
+        for state, name, array in zip(states, names, (bundle.vector, *bundle.state), strict=True):
             handle = self._given(array, Origin("state", name, state))
             self.recording.states[state] = handle.value
             handles.append(handle)
@@ -537,11 +540,13 @@ def record_step(
 def _untraced(result: Any) -> Any:
     """What a step returned, with real arrays, and without a history."""
     leaves, rebuild = trees.flatten(result)
-    return rebuild([
-        plain(leaf._data.value.array if _is_traced(leaf) else leaf._data)
-        if isinstance(leaf, Tensor)
-        else leaf.value.array if isinstance(leaf, _TRACED) else leaf
-        for leaf in leaves
-    ])
-
-
+    return rebuild(
+        [
+            plain(leaf._data.value.array if _is_traced(leaf) else leaf._data)
+            if isinstance(leaf, Tensor)
+            else leaf.value.array
+            if isinstance(leaf, _TRACED)
+            else leaf
+            for leaf in leaves
+        ]
+    )

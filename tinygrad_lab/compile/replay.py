@@ -117,9 +117,18 @@ class Replay:
         for place, bundle in bundles.items():
             bundle.views = [parameter._data for parameter in place.parameters]
         held = self._held(homes)
-        names.update(self._fixed, **held, MISS=MISS, Tensor=Tensor, plain=plain, current=current,
-                     getrefcount=sys.getrefcount, structure=structure,
-                     structure_now=structure(), rebuild=self.recording.rebuild)
+        names.update(
+            self._fixed,
+            **held,
+            MISS=MISS,
+            Tensor=Tensor,
+            plain=plain,
+            current=current,
+            getrefcount=sys.getrefcount,
+            structure=structure,
+            structure_now=structure(),
+            rebuild=self.recording.rebuild,
+        )
         names.update({f"owner_{number}": state.owner for number, state in enumerate(homes)})
         for number, (place, bundle) in enumerate(bundles.items()):
             names[f"bundle_{number}"] = bundle
@@ -173,7 +182,8 @@ class Replay:
         return {
             number
             for number, state in enumerate(self._order_of_homes())
-            if state in self.recording.writes or state.kind in ("vector", "state")
+            if state in self.recording.writes
+            or state.kind in ("vector", "state")
             or id(state.owner) in bundled
         }
 
@@ -263,8 +273,9 @@ class Replay:
                 if type(value) is bool or value is None:
                     tests.append(f"{name}[{setting!r}] is not {value}")
             yield f"if {' or '.join(tests)}: return MISS"
-        names = {(o, number): f"group_{place}" for place, (o, number, _) in
-                 enumerate(recording.groups)}
+        names = {
+            (o, number): f"group_{place}" for place, (o, number, _) in enumerate(recording.groups)
+        }
         for (optimizer, number, *path), value in recording.settings.items():
             group_name = names[optimizer, number]
             local = self.program.name(value)
@@ -322,8 +333,9 @@ class Replay:
             order.update(dict.fromkeys(sorted(names, key=lambda s: s.position)))
             if not isinstance(place.parameters[0]._data, float):
                 order.update(dict.fromkeys(State("data", p) for p in place.parameters))
-        arrays = [s for s, v in self.recording.states.items()
-                  if v.is_array and s.kind in ("data", "grad")]
+        arrays = [
+            s for s, v in self.recording.states.items() if v.is_array and s.kind in ("data", "grad")
+        ]
         order.update(dict.fromkeys(arrays))
         order.update(dict.fromkeys(s for s, v in self.recording.writes.items() if v.is_array))
         return list(order)
@@ -381,9 +393,11 @@ def _settings_alike(optimizer: Any, number: int, group: dict[str, Any]) -> bool:
     if number >= len(optimizer.param_groups):
         return False
     now = optimizer.param_groups[number]
-    return now.keys() == group.keys() and all(
-        _setting_alike(now[name], group[name]) for name in group if name != "params"
-    ) and list(map(id, now["params"])) == list(map(id, group["params"]))
+    return (
+        now.keys() == group.keys()
+        and all(_setting_alike(now[name], group[name]) for name in group if name != "params")
+        and list(map(id, now["params"])) == list(map(id, group["params"]))
+    )
 
 
 def _setting_alike(one: Any, other: Any) -> bool:

@@ -110,8 +110,11 @@ def _kept_as_it_is(recording: Recording) -> Iterator[None]:
     ]
     bundles = [(place.bundle(), place) for place in places]
     kept = [(b, _copied(b.vector), [_copied(one) for one in b.state], b.steps) for b, _ in bundles]
-    draws = [event.call.function.__self__ for event in recording.trace.events
-             if event.call.kind == "draw"]
+    draws = [
+        event.call.function.__self__
+        for event in recording.trace.events
+        if event.call.kind == "draw"
+    ]
     generators = [(generator, generator.get_state()) for generator in draws]
     try:
         yield
@@ -129,4 +132,3 @@ def _kept_as_it_is(recording: Recording) -> Iterator[None]:
 
 def _copied(array: Any) -> Any:
     return np.array(array) if isinstance(array, np.ndarray) else array
-

@@ -136,8 +136,13 @@ def _key(event: Event) -> Any:
             return ("slice", hashable(tree.start), hashable(tree.stop), hashable(tree.step))
         return (type(tree), tree)
 
-    return (event.call.kind, event.call.name, event.augmented, hashable(event.args),
-            hashable(event.kwargs))
+    return (
+        event.call.kind,
+        event.call.name,
+        event.augmented,
+        hashable(event.args),
+        hashable(event.kwargs),
+    )
 
 
 def without_dead_code(recording: Recording, events: list[Event]) -> list[Event]:

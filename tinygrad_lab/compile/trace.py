@@ -20,8 +20,17 @@ import numpy as np
 from tinygrad_lab.context import Scope, current
 from tinygrad_lab.site import is_library
 
-__all__ = ["Call", "Event", "Origin", "Trace", "Value", "caller", "mapped", "target_of",
-           "values_in"]
+__all__ = [
+    "Call",
+    "Event",
+    "Origin",
+    "Trace",
+    "Value",
+    "caller",
+    "mapped",
+    "target_of",
+    "values_in",
+]
 
 
 @dataclass(frozen=True, slots=True)

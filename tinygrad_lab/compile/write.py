@@ -6,6 +6,7 @@ come from the user's variables, from modules, and from the code of the kernels a
 
 from __future__ import annotations
 
+import ast
 import inspect
 import textwrap
 from collections import Counter
@@ -24,18 +25,47 @@ from tinygrad_lab.site import line_of
 __all__ = ["Writer"]
 
 _INFIX = {
-    "add": ("+", 5), "subtract": ("-", 5), "multiply": ("*", 6), "divide": ("/", 6),
-    "matmul": ("@", 6), "floor_divide": ("//", 6), "remainder": ("%", 6), "power": ("**", 8),
-    "greater": (">", 3), "greater_equal": (">=", 3), "less": ("<", 3), "less_equal": ("<=", 3),
-    "equal": ("==", 3), "not_equal": ("!=", 3), "bitwise_and": ("&", 4), "bitwise_or": ("|", 4),
-    "bitwise_xor": ("^", 4), "left_shift": ("<<", 4), "right_shift": (">>", 4),
-    "sub": ("-", 5), "mul": ("*", 6), "truediv": ("/", 6), "floordiv": ("//", 6), "mod": ("%", 6),
-    "pow": ("**", 8), "gt": (">", 3), "ge": (">=", 3), "lt": ("<", 3), "le": ("<=", 3),
-    "eq": ("==", 3), "ne": ("!=", 3),
+    "add": ("+", 5),
+    "subtract": ("-", 5),
+    "multiply": ("*", 6),
+    "divide": ("/", 6),
+    "matmul": ("@", 6),
+    "floor_divide": ("//", 6),
+    "remainder": ("%", 6),
+    "power": ("**", 8),
+    "greater": (">", 3),
+    "greater_equal": (">=", 3),
+    "less": ("<", 3),
+    "less_equal": ("<=", 3),
+    "equal": ("==", 3),
+    "not_equal": ("!=", 3),
+    "bitwise_and": ("&", 4),
+    "bitwise_or": ("|", 4),
+    "bitwise_xor": ("^", 4),
+    "left_shift": ("<<", 4),
+    "right_shift": (">>", 4),
+    "sub": ("-", 5),
+    "mul": ("*", 6),
+    "truediv": ("/", 6),
+    "floordiv": ("//", 6),
+    "mod": ("%", 6),
+    "pow": ("**", 8),
+    "gt": (">", 3),
+    "ge": (">=", 3),
+    "lt": ("<", 3),
+    "le": ("<=", 3),
+    "eq": ("==", 3),
+    "ne": ("!=", 3),
 }
 """How calls of two operands are written, and how tightly it binds."""
-_PREFIX = {"negative": "-", "neg": "-", "positive": "+", "pos": "+", "invert": "~",
-           "logical_not": "~"}
+_PREFIX = {
+    "negative": "-",
+    "neg": "-",
+    "positive": "+",
+    "pos": "+",
+    "invert": "~",
+    "logical_not": "~",
+}
 _TIGHT, _LOOSE, _UNARY = 10, 0, 7
 _WIDTH = 100
 
@@ -57,8 +87,9 @@ class Writer:
         self._taken: set[str] = {"np", "state"}
         self._inline: dict[Value, tuple[str, int]] = {}
         self._name_states()
-        self._kept = {v for v in (*recording.outputs, *recording.writes.values())
-                      if isinstance(v, Value)}
+        self._kept = {
+            v for v in (*recording.outputs, *recording.writes.values()) if isinstance(v, Value)
+        }
 
     def _name_states(self) -> None:
         """Give every state a name of its own, which is also its key."""
@@ -78,9 +109,11 @@ class Writer:
         """
         body = "\n".join(self._body())
         title = f'"""One call of {self.function}, written by tg.compile. It needs NumPy alone."""'
-        imports = ["from pathlib import Path", "", "import numpy as np"] if loading else [
-            "import numpy as np"
-        ]
+        imports = (
+            ["from pathlib import Path", "", "import numpy as np"]
+            if loading
+            else ["import numpy as np"]
+        )
         imports += [text for text in self.helpers.values() if text.startswith("from ")]
         parts = [text for text in self.helpers.values() if not text.startswith("from ")]
         parts += [self._loader()] if loading else []
@@ -102,19 +135,22 @@ class Writer:
             if not value.is_array:
                 lines.append(f'    state["{value.name}"] = state["{value.name}"].item()')
         for generator in self._generators():
-            lines.append(f"    state[\"{self._generators()[generator]}\"] = np.random.default_rng()")
+            lines.append(f'    state["{self._generators()[generator]}"] = np.random.default_rng()')
             lines.append(
-                f"    state[\"{self._generators()[generator]}\"].bit_generator.state = "
+                f'    state["{self._generators()[generator]}"].bit_generator.state = '
                 f"{generator.get_state()!r}"
             )
         return "\n".join([*lines, "    return state"])
 
     def _generators(self) -> dict[Any, str]:
         """The generators that are drawn from, by the names that the code gives them."""
-        drawing = [event.call.function.__self__ for event in self.events
-                   if event.call.kind == "draw"]
-        return {one: f"generator_{n}" if n else "generator"
-                for n, one in enumerate(dict.fromkeys(drawing))}
+        drawing = [
+            event.call.function.__self__ for event in self.events if event.call.kind == "draw"
+        ]
+        return {
+            one: f"generator_{n}" if n else "generator"
+            for n, one in enumerate(dict.fromkeys(drawing))
+        }
 
     def _states_read(self) -> Iterator[tuple[State, Value]]:
         used = set(self._uses)
@@ -133,7 +169,7 @@ class Writer:
 
     def _reads(self) -> Iterator[str]:
         for _, value in self._states_read():
-            yield self._with_shape(f"{self.name(value)} = state[\"{value.name}\"]", value)
+            yield self._with_shape(f'{self.name(value)} = state["{value.name}"]', value)
         for name in self._generators().values():
             yield f'{name} = state["{name}"]'
         for value in self.recording.trace.values:
@@ -166,7 +202,8 @@ class Writer:
 
     def _results(self) -> Iterator[str]:
         written = [
-            (state, value) for state, value in self.recording.writes.items()
+            (state, value)
+            for state, value in self.recording.writes.items()
             if state.kind != "grad" and value is not self.recording.states.get(state)
         ]
         if written:
@@ -174,9 +211,11 @@ class Writer:
         for state, value in written:
             before = self.recording.states.get(state)
             key = before.name if before is not None else self.name(value)
-            yield f"state[\"{key}\"] = {self.text(value)[0]}"
-        outputs = [self.text(one)[0] if isinstance(one, Value) else repr(one)
-                   for one in self.recording.outputs]
+            yield f'state["{key}"] = {self.text(value)[0]}'
+        outputs = [
+            self.text(one)[0] if isinstance(one, Value) else repr(one)
+            for one in self.recording.outputs
+        ]
         yield f"return {', '.join(outputs)}" if outputs else "return None"
 
     # --- statements -------------------------------------------------------------------------------
@@ -271,11 +310,15 @@ class Writer:
         """Whether an array of equal numbers may be written as the number."""
         users = [event for event in self.events if any(v is value for v in event.inputs)]
         return all(
-            event.call.kind == "ufunc" and isinstance(event.call.function, np.ufunc)
+            event.call.kind == "ufunc"
+            and isinstance(event.call.function, np.ufunc)
             and event.call.function.signature is None
             and event.result.array.shape != ()
-            and any(v is not value and v.array.shape == event.result.array.shape
-                    for v in event.inputs if v.is_array)
+            and any(
+                v is not value and v.array.shape == event.result.array.shape
+                for v in event.inputs
+                if v.is_array
+            )
             for event in users
         )
 
@@ -443,7 +486,14 @@ def _plain_source(function: Callable[..., Any]) -> str:
 def _drawing_source(draw: Any) -> str:
     """The source of a method of ``Generator`` as a function of a NumPy generator."""
     source = textwrap.dedent(inspect.getsource(getattr(Generator, draw.__name__)))
-    return source.replace("self.numpy", "generator").replace("self, ", "generator, ")
+    source = source.replace("self.numpy", "generator").replace("(self, ", "(generator, ")
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+    return ast.unparse(tree)
 
 
 def _now(state: State) -> Any:
