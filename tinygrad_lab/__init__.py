@@ -4,6 +4,7 @@ from tinygrad_lab import autograd, data, errors, linalg, nn, optim, random
 from tinygrad_lab.array_api import array_namespace_info as __array_namespace_info__
 from tinygrad_lab.array_api import e, inf, nan, newaxis, pi
 from tinygrad_lab.checkpoint import checkpoint
+from tinygrad_lab.compile import compile
 from tinygrad_lab.context import no_grad, record
 from tinygrad_lab.creation import (
     arange,
@@ -269,6 +270,7 @@ __all__ = [
     "checkpoint",
     "cholesky",
     "clip",
+    "compile",
     "complex64",
     "complex128",
     "concat",

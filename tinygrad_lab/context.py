@@ -16,6 +16,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from tinygrad_lab.compile.record import Recorder
     from tinygrad_lab.debug import Debugger
 
 __all__ = [
@@ -55,6 +56,8 @@ class Context:
     debugger: Debugger | None = None
     device: str = "cpu"
     """Where creation functions put what they make, if not told."""
+    recorder: Recorder | None = None
+    """Enters what happens to arrays in a trace, for a step that is being compiled."""
     ordinary: bool = True
     """Nothing is asked but gradients: the short path of an op may run."""
 

@@ -11,6 +11,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "AxisError",
+    "CompileError",
     "DTypeError",
     "DataError",
     "DeclarationError",
@@ -124,6 +125,10 @@ class NonFiniteError(TinygradLabError, ArithmeticError):
 
 class DeclarationError(TinygradLabError, TypeError):
     """An op whose declaration does not fit together."""
+
+
+class CompileError(TinygradLabError, RuntimeError):
+    """A step that cannot be replayed: it depends on numbers that may differ from call to call."""
 
 
 class StateDictError(TinygradLabError, ValueError):

@@ -18,7 +18,7 @@ from tinygrad_lab.backends import (
 )
 from tinygrad_lab.backward import hooked, run_hooks, sweep
 from tinygrad_lab.casting import castable_dtype
-from tinygrad_lab.context import current
+from tinygrad_lab.context import Context, current
 from tinygrad_lab.devices import backend_at
 from tinygrad_lab.dtypes import array_of, get_default_dtype
 from tinygrad_lab.errors import (
@@ -69,12 +69,17 @@ class Tensor(Interchange):
         graphs that were built with the old one as they are. Writing into it (``x.data[0] = 1``)
         changes them; ``with tg.debug():`` finds that.
         """
+        recorder = current().recorder
+        if recorder is not None:
+            recorder.refuse_reading(".data")
         if isinstance(self._data, np.generic):
             self._data = np.asarray(self._data)
         return self._data
 
     @data.setter
     def data(self, value: Tensor | Array | float) -> None:
+        if (recorder := current().recorder) is not None:
+            recorder.lift([self, value])
         new: Any = value._data if isinstance(value, Tensor) else value
         old = self._data
         new = array_of(new)[0] if isinstance(new, list | tuple) else new
@@ -84,13 +89,14 @@ class Tensor(Interchange):
                 f".data of {self._label()} takes an array, a number or a Tensor, got "
                 f"{type(new).__name__}: {new!r:.60}."
             )
-        if backend is PYTHON:
+        if backend.name == "python":
             if getattr(new, "size", 1) != 1:
                 raise ShapeError(
                     f"{self._label()} is a single number; .data cannot be set to a value of shape "
                     f"{tuple(new.shape)}."
                 )
-            new = type(old)(namespaces[type(new)].to_numpy(new).item())
+            if type(new) is not type(old):
+                new = backend.asarray(type(old)(namespaces[type(new)].to_numpy(new).item()))
         else:
             new = backend.asarray(new) if new.__class__ in _NUMBERS else new
             if new.shape != old.shape:
@@ -260,7 +266,7 @@ class Tensor(Interchange):
             {self._node: self._seed(gradient)},
             free=free,
             keep=sys.maxsize - 1 if context.recording else SMALL,
-            observe=run_hooks if len(hooked) else None,
+            observe=_observer(context),
             pull_back=context.debugger.pull_back if context.debugger else None,
         )
         _deliver(gradients)
@@ -629,6 +635,13 @@ def _is_floating(data: Array) -> bool:
     return isinstance(data, float) or getattr(data, "dtype", np.dtype(int)).kind == "f"
 
 
+def _observer(context: Context) -> Callable[[Node, Array], Array] | None:
+    """Who wants to see the gradients of a sweep."""
+    if context.recorder is not None:
+        return context.recorder.observe
+    return run_hooks if len(hooked) else None
+
+
 def _deliver(gradients: dict[Node, Array]) -> None:
     """Add the gradients of leaves to what their tensors have collected."""
     while gradients:
@@ -637,7 +650,13 @@ def _deliver(gradients: dict[Node, Array]) -> None:
         if tensor is None:
             collected = holder[0]
         else:
-            if tensor.grad is not None:
+            recorder = current().recorder
+            if tensor.grad is None:
+                if recorder is not None:
+                    recorder.note_first_gradient(tensor)
+            else:
+                if recorder is not None:
+                    recorder.lift([tensor.grad])
                 # A new Tensor: the user may have set one gradient for several leaves.
                 holder[0] = tensor.grad._data + holder[0]
             collected = owned(holder)

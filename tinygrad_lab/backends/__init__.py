@@ -22,6 +22,7 @@ from tinygrad_lab.backends.form import (  # isort: skip
     SMALL,
     Form,
     form_of,
+    register_number,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "forwards",
     "namespace_of",
     "namespaces",
+    "register_number",
 ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, namespaces
 
-__all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "form_of"]
+__all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "form_of", "register_number"]
 
 SMALL = 4096
 """Up to so many elements a value is kept for pictures, whether or not a rule asks for it."""
@@ -51,7 +51,7 @@ def _is_floating(namespace: Any, dtype: Any) -> bool:
     return namespace.isdtype(dtype, "real floating") if kind is None else kind == "f"
 
 
-NUMBERS = {
+NUMBERS: dict[type, Form] = {
     kind: Form(namespaces[kind], kind, (), namespaces[kind].default_device)
     for kind in (float, int, bool, complex)
 }
@@ -90,3 +90,8 @@ def _new_form(key: tuple[Any, ...], array: Array) -> Form:
     form = _forms.get(alike) or Form(namespace, array.dtype, tuple(array.shape), device)
     _forms[key] = _forms[alike] = form
     return form
+
+
+def register_number(kind: type, namespace: Any) -> None:
+    """Let a class count as a kind of Python's floats."""
+    NUMBERS[kind] = Form(namespace, float, (), namespace.default_device)

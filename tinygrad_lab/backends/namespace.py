@@ -86,9 +86,20 @@ class Namespace:
         """``target[key] += values``, in place, where repeated indices add up."""
         raise NotImplementedError
 
-    def any_outside(self, integers: Array, count: int) -> bool:
-        """Whether one of some integers is not among 0 to count - 1."""
-        return bool(self.min(integers) < 0) or bool(self.max(integers) >= count)
+    def outside(self, integers: Array, count: int) -> tuple[int, int] | None:
+        """The smallest and the largest of some integers, if one is not among 0 to count - 1."""
+        smallest, largest = self.min(integers), self.max(integers)
+        if self.holds(smallest < 0) or self.holds(largest >= count):
+            return int(smallest), int(largest)
+        return None
+
+    def drawn(self, draw: Callable[..., Any], *args: Any, device: str | None = None) -> Array:
+        """What a generator's method draws, as an array of this library."""
+        return self.asarray(draw(*args), device=device)
+
+    def holds(self, condition: Array) -> bool:
+        """Whether a condition on numbers holds, which decides about an error, not a result."""
+        return bool(condition)
 
     def relu(self, x: Array) -> Array:
         """The larger of x and 0."""

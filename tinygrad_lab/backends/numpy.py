@@ -9,10 +9,31 @@ import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
 
-__all__ = ["NUMPY"]
+__all__ = ["NUMPY", "NumPy", "where_positive"]
 
 
-class _NumPy(Namespace):
+def where_positive(condition: Array, x: Array) -> Array:
+    """x where another array is positive, 0 elsewhere, in the memory order of that array."""
+    if x.strides != condition.strides:
+        # Elementwise over two memory orders is slow (a channels-last condition with a
+        # channels-first x of 12,500: 114 µs); one copy into the order of the condition first
+        # makes it 31. The result is in that order then, which conv1d's rule wants, too.
+        ordered = np.empty_like(condition)
+        ordered[...] = x
+        x = ordered
+    # Minus the truth value is a mask of all bits or none: 45 µs on 47,500 floats, against 70
+    # of x * (condition > 0), which casts on the way, and 350 of where(), whose branches are
+    # at random.
+    integer = f"i{x.dtype.itemsize}"
+    bits = np.array(condition > 0, dtype=integer)
+    np.negative(bits, out=bits)
+    bits &= x.view(integer)
+    return bits.view(x.dtype)
+
+
+class NumPy(Namespace):
+    """NumPy's functions, and what it does differently."""
+
     name = "numpy"
     default_device = "cpu"
 
@@ -30,9 +51,11 @@ class _NumPy(Namespace):
     def add_at(self, target: Array, key: Any, values: Array) -> None:
         np.add.at(target, key, values)
 
-    def any_outside(self, integers: Array, count: int) -> bool:
+    def outside(self, integers: Array, count: int) -> tuple[int, int] | None:
         # Read without a sign, a negative number is a huge one: one pass finds both mistakes.
-        return bool(integers.view(f"u{integers.dtype.itemsize}").max() >= count)
+        if self.holds(integers.view(f"u{integers.dtype.itemsize}").max() >= count):
+            return int(integers.min()), int(integers.max())
+        return None
 
     def relu(self, x: Array) -> Array:
         # NumPy's maximum is vectorised for arrays only, not against a scalar: on 47,500 floats
@@ -40,22 +63,7 @@ class _NumPy(Namespace):
         zeros = np.zeros_like(x)
         return np.maximum(x, zeros, out=zeros)
 
-    def where_positive(self, condition: Array, x: Array) -> Array:
-        if x.strides != condition.strides:
-            # Elementwise over two memory orders is slow (a channels-last condition with a
-            # channels-first x of 12,500: 114 µs); one copy into the order of the condition first
-            # makes it 31. The result is in that order then, which conv1d's rule wants, too.
-            ordered = np.empty_like(condition)
-            ordered[...] = x
-            x = ordered
-        # Minus the truth value is a mask of all bits or none: 45 µs on 47,500 floats, against 70
-        # of x * (condition > 0), which casts on the way, and 350 of where(), whose branches are
-        # at random.
-        integer = f"i{x.dtype.itemsize}"
-        bits = np.asarray(condition > 0).astype(integer)
-        np.negative(bits, out=bits)
-        bits &= x.view(integer)
-        return bits.view(x.dtype)
+    where_positive = staticmethod(where_positive)
 
     def erf(self, x: Array) -> Array:
         from scipy.special import erf
@@ -68,7 +76,7 @@ class _NumPy(Namespace):
         return erfc(x)
 
 
-NUMPY = _NumPy(np)
+NUMPY = NumPy(np)
 
 namespaces[np.ndarray] = NUMPY
 # NumPy gives its scalars, not 0-d arrays, as results of reductions and of 0-d arithmetic.

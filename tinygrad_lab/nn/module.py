@@ -14,10 +14,15 @@ from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
 from tinygrad_lab.node import Leaf
 from tinygrad_lab.tensor import Tensor
 
-__all__ = ["Module", "ModuleList", "Parameter", "Sequential"]
+__all__ = ["Module", "ModuleList", "Parameter", "Sequential", "structure"]
 
 _structure = object()
 """Another object whenever some module gained or lost a part: names by then may be out of date."""
+
+
+def structure() -> object:
+    """What stays the same object as long as no module gains, loses or exchanges a part."""
+    return _structure
 
 
 class Parameter(Tensor):
@@ -67,6 +72,8 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outer = current()
+        if outer.recorder is not None:
+            outer.recorder.visit(self)
         called = self.__dict__.get("_called")
         if called is None or called[0] is not outer or called[1] is not _structure:
             called = self.__dict__["_called"] = (outer, _structure, self._context(outer))
@@ -100,7 +107,7 @@ class Module:
                 "another parameter by nn.Parameter(...)."
             )
         super().__setattr__(name, value)
-        if isinstance(value, Module) or isinstance(before, Module):
+        if isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter):
             _structure = object()
 
     def __delattr__(self, name: str) -> None:

@@ -57,6 +57,8 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     context = current()
     if context.composing and op.composite is not None:
         return op.composite(*inputs, **attributes)
+    if context.recorder is not None:
+        context.recorder.lift(inputs)
     arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
     try:
         xp = namespace_of(arrays)

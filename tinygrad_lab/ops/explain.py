@@ -14,6 +14,7 @@ from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
     AxisError,
+    CompileError,
     DTypeError,
     IndexingError,
     LinAlgError,
@@ -58,6 +59,8 @@ def explained(
     error: Exception,
 ) -> TinygradLabError:
     """The error to raise where a forward failed with ``error``."""
+    if isinstance(error, CompileError):
+        return error
     reason, kind = _reason(op, arrays, attributes, error)
     names = op.inputs[:-1] if op.variadic else op.inputs
     rest = [f"{op.inputs[-1]}[{position}]" for position in range(len(inputs) - len(names))]

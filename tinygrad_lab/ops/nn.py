@@ -169,11 +169,9 @@ def _check_labels(logits: Any, labels: Any) -> None:
         )
     if labels.dtype.kind not in "iu":
         raise DTypeError(f"expected integer labels, got {labels.dtype}: labels.astype(tg.int64).")
-    xp = namespaces[type(labels)]
-    if xp.any_outside(labels, shape[1]):
+    if found := namespaces[type(labels)].outside(labels, shape[1]):
         raise IndexingError(
-            f"labels of {shape[1]} classes are 0 to {shape[1] - 1}, got {int(xp.min(labels))} to "
-            f"{int(xp.max(labels))}."
+            f"labels of {shape[1]} classes are 0 to {shape[1] - 1}, got {found[0]} to {found[1]}."
         )
 
 
@@ -288,7 +286,7 @@ def _dropout(
 ) -> tuple[Any, Any]:
     if not 0 <= p < 1:
         raise ArgumentError(f"expected a chance p of 0 or more but below 1, got {p}.")
-    mask = xp.asarray(generator.keep_mask(_shape(x), p), device=xp.device_of(x))
+    mask = xp.drawn(generator.keep_mask, _shape(x), p, device=xp.device_of(x))
     return _dropped(xp, x, mask, p), mask
 
 

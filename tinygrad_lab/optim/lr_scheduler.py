@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from tinygrad_lab.context import current
 from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingLR", "LambdaLR", "StepLR"]
@@ -30,6 +31,8 @@ class LambdaLR:
 
     def step(self) -> None:
         """Go on to the next learning rate."""
+        if (recorder := current().recorder) is not None:
+            recorder.refuse_schedule()
         self.last_epoch += 1
         self._apply()
 

@@ -15,6 +15,7 @@ from operator import is_
 from typing import Any
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
+from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError
 from tinygrad_lab.tensor import Tensor
 
@@ -92,16 +93,21 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
+        if (recorder := current().recorder) is not None:
+            recorder.lift_optimizer(self)
         for number, group in enumerate(self.param_groups):
             active = [p for p in group["params"] if p.grad is not None]
-            # Tensors are compared as objects: == of two would compare their elements.
-            if not (
-                list(map(id, active)) == self._bundled[number]
-                and all(bundle.intact for bundle in self._bundles[number])
-            ):
-                self._bundle(number, active)
-            for bundle in self._bundles[number]:
+            for bundle in self.bundles(number, active):
                 bundle.step(self.update, group)
+
+    def bundles(self, number: int, active: list[Tensor]) -> list[_Bundle]:
+        """The bundles that hold the parameters of a group that have a gradient now."""
+        bundles = self._bundles[number]
+        # Tensors are compared as objects: == of two would compare their elements.
+        same = list(map(id, active)) == self._bundled[number]
+        if not (same and all(bundle.intact for bundle in bundles)):
+            self._bundle(number, active)
+        return self._bundles[number]
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Raise an ``ArgumentError`` for settings that make no sense."""
@@ -275,13 +281,13 @@ class _Bundle:
         self.vector, self.state = update(
             namespaces[type(self.vector)], self.vector, gradient, self.state, self.steps, settings
         )
-        self.views = self._parts(self.vector)
+        self.views = self.parts(self.vector)
         for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter._rebind(view)
 
     def states(self) -> list[State]:
         """The state of each parameter."""
-        parts = [self._parts(vector) for vector in self.state]
+        parts = [self.parts(vector) for vector in self.state]
         return [
             {"step": self.steps, **dict(zip(self.state_names, its_parts, strict=True))}
             for its_parts in (zip(*parts, strict=True) if parts else [()] * len(self.parameters))
@@ -294,7 +300,7 @@ class _Bundle:
         xp = namespaces[type(arrays[0])]
         return xp.concat([array.reshape(-1) for array in arrays])
 
-    def _parts(self, vector: Array) -> list[Array]:
+    def parts(self, vector: Array) -> list[Array]:
         """What a vector holds of each parameter, in the parameter's shape."""
         if self.numbers:
             return list(vector.tolist())

@@ -1,0 +1,608 @@
+"""Compiled steps do what the eager steps do, bit for bit; where they could not, they say so."""
+
+import math
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_lab as tg
+from tinygrad_lab import nn
+from tinygrad_lab.errors import ArgumentError, CompileError
+from tinygrad_lab.train.models import make_model
+
+Step = Callable[..., Any]
+
+
+def batch(seed: int = 0, size: int = 12) -> tuple[tg.Tensor, tg.Tensor]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(size, 40)).astype(np.float32)
+    return tg.tensor(x), tg.tensor(rng.integers(0, 10, size))
+
+
+class Training:
+    """A model, an optimiser and the usual four lines."""
+
+    def __init__(self, model: str = "mlp", optimizer: Any = tg.optim.Adam, **settings: Any) -> None:
+        tg.seed(0)
+        self.model = make_model(model)
+        self.optimizer = optimizer(self.model.parameters(), **{"lr": 0.05, **settings})
+
+    def step(self, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+        loss = nn.functional.cross_entropy(self.model(x), y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def everything(self) -> list[Any]:
+        """Parameters, gradients, and what the optimiser remembers."""
+        state = self.optimizer.state_dict()["state"]
+        return [
+            *[p.data.copy() for p in self.model.parameters()],
+            *[None if p.grad is None else p.grad.data.copy() for p in self.model.parameters()],
+            *[np.asarray(part) for one in state.values() for part in one.values()],
+        ]
+
+
+def assert_same(mine: list[Any], theirs: list[Any]) -> None:
+    assert len(mine) == len(theirs)
+    for one, other in zip(mine, theirs, strict=True):
+        if one is None or other is None:
+            assert one is other
+        else:
+            np.testing.assert_array_equal(one, other)
+
+
+def side_by_side(make: Callable[[], Training], steps: int = 6) -> tuple[Training, Training, Step]:
+    """The same training compiled and eager, after some steps that did the same."""
+    compiled, eager = make(), make()
+    step = tg.compile(compiled.step)
+    for number in range(steps):
+        x, y = batch(number)
+        assert step(x, y).item() == eager.step(x, y).item()
+    return compiled, eager, step
+
+
+def replays(step: Any) -> int:
+    return len(step._replays)
+
+
+class TestTheNumbers:
+    @pytest.mark.parametrize("model", ["logistic", "mlp", "cnn", "gru"])
+    def test_of_every_model_are_those_of_eager_steps(self, model: str) -> None:
+        compiled, eager, step = side_by_side(lambda: Training(model))
+        assert replays(step) == 1
+        assert_same(compiled.everything(), eager.everything())
+
+    @pytest.mark.parametrize(
+        ("optimizer", "settings"),
+        [
+            (tg.optim.SGD, {}),
+            (tg.optim.SGD, {"momentum": 0.9}),
+            (tg.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+            (tg.optim.Adam, {"weight_decay": 0.1}),
+            (tg.optim.AdamW, {"weight_decay": 0.1}),
+        ],
+    )
+    def test_of_every_optimiser_are_those_of_eager_steps(
+        self, optimizer: Any, settings: dict[str, Any]
+    ) -> None:
+        compiled, eager, step = side_by_side(lambda: Training("mlp", optimizer, **settings))
+        assert replays(step) == 1
+        assert_same(compiled.everything(), eager.everything())
+
+    def test_of_groups_with_settings_of_their_own(self) -> None:
+        class Grouped(Training):
+            def __init__(self) -> None:
+                super().__init__()
+                first, *rest = self.model.parameters()
+                groups = [{"params": [first], "lr": 0.5}, {"params": rest, "weight_decay": 0.1}]
+                self.optimizer = tg.optim.AdamW(groups, lr=0.01)
+
+        compiled, eager, _ = side_by_side(Grouped)
+        assert_same(compiled.everything(), eager.everything())
+
+    def test_of_gradients_that_pile_up(self) -> None:
+        def make() -> tuple[tg.Tensor, Step]:
+            w = tg.tensor([1.0, -2.0], requires_grad=True)
+
+            def step(x: tg.Tensor) -> tg.Tensor:
+                loss = (w * x).tanh().sum()
+                loss.backward()
+                return loss
+
+            return w, step
+
+        (w, step), (v, eager) = make(), make()
+        compiled = tg.compile(step)
+        for number in range(6):
+            x = tg.tensor([1.0 + number, 0.5])
+            assert compiled(x).item() == eager(x).item()
+            assert w.grad.tolist() == v.grad.tolist()
+        assert replays(compiled) == 1
+
+    def test_of_scalars_are_those_of_python(self) -> None:
+        def make() -> tuple[list[tg.Tensor], Step]:
+            ws = [tg.scalar(0.1 * k - 0.3) for k in range(8)]
+
+            def step() -> tg.Tensor:
+                h = sum((w * (k + 1) for k, w in enumerate(ws)), tg.scalar(0.5)).relu()
+                loss = (h - 3.0) ** 2 / 2.0 + h.tanh() * h.exp()
+                for w in ws:
+                    w.grad = None
+                loss.backward()
+                with tg.no_grad():
+                    for w in ws:
+                        w.data = w - 0.01 * w.grad
+                return loss
+
+            return ws, step
+
+        (ws, step), (vs, eager) = make(), make()
+        compiled = tg.compile(step)
+        for _ in range(6):
+            assert compiled().item() == eager().item()
+            assert [w.item() for w in ws] == [v.item() for v in vs]
+            assert [w.grad.item() for w in ws] == [v.grad.item() for v in vs]
+        assert replays(compiled) == 1
+        assert type(ws[0].data) is float
+
+    def test_of_dropout_are_those_that_the_seed_gives_and_new_ones_each_time(self) -> None:
+        drop = nn.Dropout(0.5)
+        x = tg.tensor(np.ones((4, 5), dtype=np.float32))
+        compiled = tg.compile(lambda x: drop(x) * 2.0)
+        tg.seed(7)
+        mine = [compiled(x).tolist() for _ in range(5)]
+        tg.seed(7)
+        assert mine == [(drop(x) * 2.0).tolist() for _ in range(5)]
+        assert mine[3] != mine[4]
+        assert replays(compiled) == 1
+
+    @given(
+        st.lists(
+            st.sampled_from(["tanh", "exp", "square", "T", "+x", "*w", "@w", "sum", "-", "row"]),
+            min_size=1,
+            max_size=8,
+        )
+    )
+    def test_of_any_little_program_are_those_of_eager(self, program: list[str]) -> None:
+        def make() -> tuple[tg.Tensor, Step]:
+            rng = np.random.default_rng(0)
+            w = tg.tensor(rng.normal(size=(3, 3)), requires_grad=True)
+
+            def step(x: tg.Tensor) -> tg.Tensor:
+                h = x * w
+                for part in program:
+                    h = {
+                        "tanh": lambda h: h.tanh(),
+                        "exp": lambda h: (h * 0.1).exp(),
+                        "square": lambda h: h * h * 0.1,
+                        "T": lambda h: h.T,
+                        "+x": lambda h: h + x,
+                        "*w": lambda h: h * w,
+                        "@w": lambda h: h @ w * 0.3,
+                        "sum": lambda h: h - h.sum(axis=0),
+                        "-": lambda h: 1.0 - h,
+                        "row": lambda h: h + h[0],
+                    }[part](h)
+                loss = h.sum()
+                w.grad = None
+                loss.backward()
+                with tg.no_grad():
+                    w.data = w - 0.01 * w.grad
+                return loss
+
+            return w, step
+
+        (w, step), (v, eager) = make(), make()
+        compiled = tg.compile(step)
+        for number in range(4):
+            x = tg.tensor(np.random.default_rng(number).normal(size=(3, 3)))
+            assert compiled(x).item() == eager(x).item()
+            np.testing.assert_array_equal(w.data, v.data)
+            np.testing.assert_array_equal(w.grad.data, v.grad.data)
+        assert replays(compiled) == 1
+
+
+class TestNothingIsFrozen:
+    def test_new_values_of_a_parameter_take_effect(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        for training in (compiled, eager):
+            first = next(training.model.parameters())
+            first.data = np.ones_like(first.data)
+        assert step(*batch()).item() == eager.step(*batch()).item()
+        assert_same(compiled.everything(), eager.everything())
+
+    def test_state_dicts_of_model_and_optimiser_take_effect(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        before = [
+            (
+                {k: v.numpy().copy() for k, v in training.model.state_dict().items()},
+                training.optimizer.state_dict(),
+            )
+            for training in (compiled, eager)
+        ]
+        for number in range(3):
+            assert step(*batch(number)).item() == eager.step(*batch(number)).item()
+        for training, (model, optimizer) in zip((compiled, eager), before, strict=True):
+            training.model.load_state_dict(model)
+            training.optimizer.load_state_dict(optimizer)
+        for number in range(3):
+            assert step(*batch(number)).item() == eager.step(*batch(number)).item()
+        assert_same(compiled.everything(), eager.everything())
+        assert replays(step) == 1
+
+    def test_settings_are_read_at_each_call(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        for number in range(4):
+            for training in (compiled, eager):
+                training.optimizer.param_groups[0]["lr"] = 0.1 / (number + 1)
+            assert step(*batch(number)).item() == eager.step(*batch(number)).item()
+        assert_same(compiled.everything(), eager.everything())
+        assert replays(step) == 1
+
+    def test_a_setting_that_is_switched_on_is_recorded_anew(self) -> None:
+        compiled, eager, step = side_by_side(lambda: Training("mlp", tg.optim.SGD))
+        for training in (compiled, eager):
+            training.optimizer.param_groups[0]["weight_decay"] = 0.1
+        for number in range(4):
+            assert step(*batch(number)).item() == eager.step(*batch(number)).item()
+        assert_same(compiled.everything(), eager.everything())
+        assert replays(step) == 2
+
+    def test_another_batch_size_is_recorded_anew(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        for size in (5, 5, 12, 5):
+            x, y = batch(size, size)
+            assert step(x, y).item() == eager.step(x, y).item()
+        assert_same(compiled.everything(), eager.everything())
+        assert replays(step) == 2
+
+    def test_modes_are_part_of_what_was_recorded(self) -> None:
+        net = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
+        compiled = tg.compile(net)
+        x = tg.tensor([[1.0, 2.0, 3.0]])
+        training = [compiled(x) for _ in range(3)]
+        net.eval()
+        evaluation = [compiled(x).tolist() for _ in range(4)]
+        assert evaluation == [net(x).tolist()] * 4
+        net.train()
+        assert compiled(x).shape == training[0].shape
+        assert replays(compiled) == 2
+
+    def test_a_parameter_that_is_frozen_stays_as_it_is(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        for training in (compiled, eager):
+            training.optimizer.zero_grad()
+            training.model.linear1.requires_grad_(False)
+        for number in range(4):
+            assert step(*batch(number)).item() == eager.step(*batch(number)).item()
+        assert_same(compiled.everything(), eager.everything())
+
+    def test_a_part_of_the_model_that_is_exchanged_takes_effect(self) -> None:
+        net = nn.Sequential(nn.Linear(2, 2))
+        compiled = tg.compile(net)
+        x = tg.tensor([[1.0, 2.0]])
+        for _ in range(3):
+            compiled(x)
+        net[0].weight = nn.Parameter([[1.0, 0.0], [0.0, 1.0]])
+        assert compiled(x).tolist() == net(x).tolist()
+
+    def test_floats_are_arguments(self) -> None:
+        compiled = tg.compile(lambda x, rate: x * rate + rate * 2.0)
+        x = tg.tensor([1.0, 2.0])
+        for rate in (0.5, 0.25, 3.0, -1.0):
+            assert compiled(x, rate).tolist() == (x * rate + rate * 2.0).tolist()
+        assert replays(compiled) == 1
+
+    def test_a_number_that_differs_between_the_first_two_calls_is_an_error(self) -> None:
+        calls = []
+
+        @tg.compile
+        def step(x: tg.Tensor) -> tg.Tensor:
+            calls.append(1)
+            return x * float(len(calls))
+
+        x = tg.tensor([1.0])
+        step(x)
+        with pytest.raises(
+            CompileError, match=r"multiply was given 1\.0 .* 2\.0 [\s\S]*len\(calls"
+        ):
+            step(x)
+
+    def test_integers_and_strings_are_recorded_one_by_one(self) -> None:
+        compiled = tg.compile(lambda x, axis: x.sum(axis=axis))
+        x = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
+        for axis in (0, 0, 0, 1, 1, 1):
+            assert compiled(x, axis).tolist() == x.sum(axis=axis).tolist()
+        assert replays(compiled) == 2
+
+
+class TestNobodyIsDisturbed:
+    def test_what_is_returned_stays(self) -> None:
+        compiled = tg.compile(lambda x: (x * 2.0, [x, x.sum()]))
+        results = [compiled(tg.tensor([float(k), 1.0])) for k in range(6)]
+        assert [r[0].tolist() for r in results] == [[2.0 * k, 2.0] for k in range(6)]
+        assert [r[1][0].tolist() for r in results] == [[float(k), 1.0] for k in range(6)]
+        assert [r[1][1].item() for r in results] == [k + 1.0 for k in range(6)]
+
+    def test_who_holds_a_parameters_array_keeps_its_numbers(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        held = [p.data for p in compiled.model.parameters()]
+        parts = [p.data[..., :1] for p in compiled.model.parameters()]
+        detached = [p.detach() for p in compiled.model.parameters()]
+        before = [array.copy() for array in held]
+        for number in range(3):
+            step(*batch(number))
+            eager.step(*batch(number))
+        assert_same(held, before)
+        assert_same([d.data for d in detached], before)
+        assert_same(parts, [b[..., :1] for b in before])
+        assert_same(compiled.everything(), eager.everything())
+
+    def test_who_holds_a_gradient_keeps_its_numbers(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        held = [p.grad for p in compiled.model.parameters()]
+        arrays = [p.grad.data for p in eager.model.parameters()]
+        step(*batch(50))
+        eager.step(*batch(50))
+        assert_same([g.data for g in held], arrays)
+        assert_same(compiled.everything(), eager.everything())
+
+    def test_an_older_graph_can_still_be_gone_back_through(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        losses = [
+            nn.functional.cross_entropy(t.model(batch(9)[0]), batch(9)[1])
+            for t in (compiled, eager)
+        ]
+        step(*batch(1))
+        eager.step(*batch(1))
+        for training, loss in zip((compiled, eager), losses, strict=True):
+            training.optimizer.zero_grad()
+            loss.backward()
+        assert_same(compiled.everything(), eager.everything())
+
+    def test_eager_steps_may_come_in_between(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        for number in range(8):
+            mine = compiled.step if number % 3 == 0 else step
+            assert mine(*batch(number)).item() == eager.step(*batch(number)).item()
+        assert_same(compiled.everything(), eager.everything())
+        assert replays(step) == 1
+
+    def test_the_steady_state_allocates_little_more_than_what_it_returns(self) -> None:
+        training = Training("mlp")
+        step = tg.compile(training.step)
+        x, y = batch(size=2_000)
+        for _ in range(5):
+            step(x, y)
+        tracemalloc.start()
+        try:
+            for _ in range(5):
+                step(x, y)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        # The columns of picked logits, 8,000 bytes each, and what NumPy's iterators take for
+        # broadcasting, 33,000. The arrays of the step have 800,000.
+        assert peak < 80_000
+
+
+class TestWhatIsRefused:
+    def refused(self, body: Callable[[tg.Tensor], Any], match: str) -> None:
+        w = tg.tensor([1.0, 2.0], requires_grad=True)
+
+        def step(x: tg.Tensor) -> Any:
+            loss = (w * x).sum()
+            loss.backward()
+            w.data = w.detach() - 1.0
+            return body(loss)
+
+        with pytest.raises(CompileError, match=match) as caught:
+            tg.compile(step)(tg.tensor([1.0, 1.0]))
+        assert "test_compile.py:" in str(caught.value)
+        # Everything is as it was.
+        assert w.tolist() == [1.0, 2.0]
+        assert type(w.data) is np.ndarray
+        assert w.grad is None
+
+    def test_item(self) -> None:
+        self.refused(lambda loss: loss.item(), "item")
+
+    def test_bool(self) -> None:
+        self.refused(lambda loss: 1 if loss > 0 else 2, "bool, if")
+
+    def test_float_and_int(self) -> None:
+        self.refused(float, "number")
+        self.refused(int, "number")
+
+    def test_formatting_and_printing(self) -> None:
+        self.refused(lambda loss: f"{loss:.2f}", "item|float")
+        self.refused(repr, "print")
+
+    def test_numpy_tolist_and_data(self) -> None:
+        self.refused(lambda loss: loss.detach().numpy(), "numpy")
+        self.refused(lambda loss: loss.tolist(), "tolist")
+        self.refused(lambda loss: loss.data, r"\.data")
+
+    def test_a_boolean_mask_as_an_index(self) -> None:
+        x = tg.tensor([1.0, 2.0])
+        with pytest.raises(CompileError, match="mask"):
+            tg.compile(lambda x: x[x > 1.0])(x)
+
+    def test_a_schedule_inside(self) -> None:
+        training = Training()
+        schedule = tg.optim.lr_scheduler.StepLR(training.optimizer, 1)
+
+        def step(x: tg.Tensor, y: tg.Tensor) -> None:
+            training.step(x, y)
+            schedule.step()
+
+        with pytest.raises(CompileError, match=r"schedule[\s\S]*schedule\.step\(\)"):
+            tg.compile(step)(*batch())
+
+    def test_an_error_of_the_users_is_the_users(self) -> None:
+        def step(x: tg.Tensor) -> tg.Tensor:
+            return x @ tg.tensor([[1.0]])
+
+        with pytest.raises(tg.errors.ShapeError, match="matmul"):
+            tg.compile(step)(tg.tensor([1.0, 2.0]))
+
+    def test_a_label_out_of_range_is_found_by_a_replay_too(self) -> None:
+        compiled, _, step = side_by_side(Training)
+        before = compiled.everything()
+        x, _ = batch()
+        with pytest.raises(tg.errors.IndexingError, match="labels"):
+            step(x, tg.tensor(np.full(12, 10)))
+        assert_same(compiled.everything(), before)
+
+    def test_an_unknown_target(self) -> None:
+        with pytest.raises(ArgumentError, match="target"):
+            tg.compile(lambda x: x, target="fortran")
+
+
+class TestFunctions:
+    def test_a_gradient_compiles(self) -> None:
+        slope = tg.compile(tg.grad(lambda x: (x * x * x).sum()))
+        for k in range(5):
+            assert slope(tg.tensor([1.0, float(k)])).tolist() == [3.0, 3.0 * k * k]
+
+    def test_containers_and_keywords(self) -> None:
+        @tg.compile
+        def f(inputs: dict[str, Any], *, scale: tg.Tensor) -> dict[str, Any]:
+            return {"y": inputs["a"] * scale + inputs["b"][0], "same": 3}
+
+        for k in range(5):
+            out = f({"a": tg.tensor([1.0 + k]), "b": [tg.tensor([2.0])]}, scale=tg.tensor([10.0]))
+            assert out["y"].tolist() == [12.0 + 10.0 * k]
+            assert out["same"] == 3
+
+    def test_within_another_compiled_step_it_is_part_of_it(self) -> None:
+        inner = tg.compile(lambda x: x * 2.0)
+        outer = tg.compile(lambda x: inner(x) + 1.0)
+        for k in range(5):
+            assert outer(tg.tensor([float(k)])).tolist() == [2.0 * k + 1.0]
+
+    def test_under_no_grad_and_debug_the_function_runs_as_it_is(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        with tg.debug():
+            assert step(*batch()).item() == eager.step(*batch()).item()
+        assert_same(compiled.everything(), eager.everything())
+
+    def test_a_gradient_wanted_of_an_argument_runs_uncompiled_with_one_warning(self) -> None:
+        compiled = tg.compile(lambda x: x * x)
+        x = tg.tensor([3.0], requires_grad=True)
+        with pytest.warns(UserWarning, match="runs uncompiled: an argument requires a gradient"):
+            y = compiled(x)
+        y.sum().backward()
+        assert x.grad.tolist() == [6.0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compiled(x)
+
+    def test_many_recordings_give_one_warning(self) -> None:
+        compiled = tg.compile(lambda x: x + 1.0)
+        sizes = [size for size in range(1, 12) for _ in range(2)]
+        with pytest.warns(UserWarning, match="recorded 8 times") as caught:
+            list(map(compiled, [tg.tensor(np.zeros(size)) for size in sizes]))
+        assert len(caught) == 1
+
+
+class TestTheSource:
+    def test_reads_like_a_net_and_its_derivatives(self) -> None:
+        _, _, step = side_by_side(Training)
+        source = step.source
+        for line in (
+            "linear1 = x @ linear1_weight.T",
+            "linear1 += linear1_bias",
+            "d_linear1_weight = d_linear1.T @ x",
+            "# --- forward ---",
+            "# --- backward ---",
+            "# --- update ---",
+            "scale = np.sqrt(new_square)",
+            "return loss",
+        ):
+            assert line in source, source
+
+    @pytest.mark.parametrize("model", ["logistic", "mlp", "cnn", "gru"])
+    def test_runs_with_numpy_alone_and_gives_the_same_numbers(
+        self, model: str, tmp_path: Path
+    ) -> None:
+        training, _, step = side_by_side(lambda: Training(model))
+        step.save(tmp_path / "step.py")
+        x, y = batch(3)
+        np.savez(tmp_path / "batch.npz", x=x.data, y=y.data)
+        script = (
+            "import sys, numpy as np, step\n"
+            "data = np.load('batch.npz'); state = step.load_state()\n"
+            "for _ in range(3): print(float(step.step(data['x'], data['y'], state, lr=0.05)))\n"
+            "assert 'tinygrad_lab' not in sys.modules\n"
+        )
+        out = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
+        )
+        mine = [float(step(x, y).item()) for _ in range(3)]
+        assert [float(line) for line in out.stdout.split()] == mine
+        assert training is not None
+
+    def test_of_dropout_draws_the_same_numbers(self, tmp_path: Path) -> None:
+        drop = nn.Dropout(0.5)
+        compiled = tg.compile(lambda x: drop(x) * 2.0)
+        x = tg.tensor(np.ones((4, 5), dtype=np.float32))
+        for _ in range(3):
+            compiled(x)
+        compiled.save(tmp_path / "drop.py")
+        names: dict[str, Any] = {"__file__": str(tmp_path / "drop.py")}
+        exec((tmp_path / "drop.py").read_text(), names)
+        state = names["load_state"]()
+        mine = [names["step"](x.numpy(), state).tolist() for _ in range(3)]
+        assert mine == [compiled(x).tolist() for _ in range(3)]
+
+    def test_has_no_dead_code_and_nothing_twice(self) -> None:
+        @tg.compile
+        def f(x: tg.Tensor) -> tg.Tensor:
+            unused = x.exp()  # noqa: F841
+            return (x + 1.0).tanh() * (x + 1.0).tanh()
+
+        for _ in range(3):
+            f(tg.tensor([1.0]))
+        assert "exp" not in f.source
+        assert f.source.count("np.tanh(") == 1, f.source
+        assert f.optimized_source.count("tanh(") == 1
+
+    def test_before_two_calls_there_is_none(self) -> None:
+        with pytest.raises(CompileError, match="call it twice"):
+            _ = tg.compile(lambda x: x).source
+
+    def test_is_saved_as_a_module(self, tmp_path: Path) -> None:
+        _, _, step = side_by_side(Training)
+        with pytest.raises(ArgumentError, match=r"\.py"):
+            step.save(tmp_path / "step.txt")
+
+
+class TestTheReport:
+    def test_has_a_time_for_every_line_and_changes_nothing(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        before = compiled.everything()
+        report = step.report(*batch(), replays=5)
+        assert len(report.lines) == len(step._replays[-1].program.lines)
+        assert all(line.microseconds >= 0 for line in report.lines)
+        assert math.isclose(report.microseconds, sum(line.microseconds for line in report.lines))
+        assert 0 < report.scratch_bytes < report.eager_peak_bytes
+        assert "matmul" in str(report)
+        assert_same(compiled.everything(), before)
+        assert step(*batch()).item() == eager.step(*batch()).item()

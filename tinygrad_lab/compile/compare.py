@@ -1,0 +1,64 @@
+"""Do two recordings of a step do the same? What differs would be frozen by a replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compile.record import Recording
+from tinygrad_lab.compile.trace import Event, Value
+from tinygrad_lab.errors import CompileError
+from tinygrad_lab.site import line_of
+
+__all__ = ["difference"]
+
+
+def difference(first: Recording, second: Recording) -> bool:
+    """Whether two recordings make the same calls in the same order.
+
+    Raises:
+        CompileError: if they do, but with another number or array among the constants.
+    """
+    mine, theirs = first.trace.events, second.trace.events
+    if len(mine) != len(theirs) or not all(map(_same_call, mine, theirs)):
+        return False
+    for event, other in zip(mine, theirs, strict=True):
+        _compare((event.args, event.kwargs), (other.args, other.kwargs), other)
+    return True
+
+
+def _same_call(one: Event, other: Event) -> bool:
+    return (
+        (one.call.kind, one.call.name) == (other.call.kind, other.call.name)
+        and len(one.results) == len(other.results)
+        and len(list(one.inputs)) == len(list(other.inputs))
+    )
+
+
+def _compare(one: Any, other: Any, event: Event) -> None:
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list) and len(one) == len(other):
+        for mine, theirs in zip(one, other, strict=True):
+            _compare(mine, theirs, event)
+    elif isinstance(one, dict) and isinstance(other, dict):
+        _compare(list(one.items()), list(other.items()), event)
+    elif isinstance(one, slice) and isinstance(other, slice):
+        _compare((one.start, one.stop, one.step), (other.start, other.stop, other.step), event)
+    elif isinstance(one, Value) and isinstance(other, Value):
+        if one.is_constant and other.is_constant:
+            _compare_constants(one.array, other.array, event)
+    elif not (one is other or one == other or (one != one and other != other)):
+        raise _differs(one, other, event)
+
+
+def _compare_constants(one: Any, other: Any, event: Event) -> None:
+    if not np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind == "f"):
+        raise _differs(f"an array {one!r:.40}", f"{other!r:.40}", event)
+
+
+def _differs(one: Any, other: Any, event: Event) -> CompileError:
+    return CompileError(
+        f"tg.compile: {event.call.name} was given {one} in the first call and {other} in the "
+        "second. A replay would freeze it: make it an argument of the step (a tensor, an array or "
+        f"a float).\n  at {line_of(event.code, event.offset)}"
+    )

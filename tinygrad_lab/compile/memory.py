@@ -1,0 +1,307 @@
+"""Where the arrays of a compiled step live: a plan of memory by liveness.
+
+A value made by an event gets a buffer that is allocated once. Values whose lives do not overlap
+share memory, and an elementwise operation may work in the memory of an input that nobody needs any
+more. What a step changes (parameters, moments, gradients) is written in place, where the old
+content is no longer read, and copied there at the end otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compile.record import Recording, State
+from tinygrad_lab.compile.tidy import constants
+from tinygrad_lab.compile.trace import Event, Value
+
+__all__ = ["Plan", "empty_like_recorded", "plan_memory"]
+
+ALIGNMENT = 64
+"""Bytes: a line of the cache."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What lives where."""
+
+    events: list[Event]
+    constants: set[Value]
+    slots: list[int] = field(default_factory=list)
+    """The bytes of each piece of scratch memory."""
+    slot_of: dict[Value, int] = field(default_factory=dict)
+    """Which piece of scratch memory a root lives in."""
+    home_of: dict[Value, State] = field(default_factory=dict)
+    """Roots that live where a state does, which they become."""
+    own: set[Value] = field(default_factory=set)
+    """Roots with a buffer that nobody shares, because it outlives the call."""
+    fresh: set[Value] = field(default_factory=set)
+    """Roots that are handed to the caller, in new memory each time."""
+    copies: list[tuple[State, Value]] = field(default_factory=list)
+    """States that get their new values at the end."""
+    once: set[Event] = field(default_factory=set)
+    """Writes of constants into buffers of their own, which need not be repeated."""
+
+    def is_static(self, root: Value) -> bool:
+        """Whether a root has the same memory at every call."""
+        if root.origin is not None:
+            return root.origin.kind in ("state", "constant")
+        return (
+            root in self.slot_of
+            or root in self.home_of
+            or root in self.own
+            or root in self.constants
+        )
+
+
+def plan_memory(recording: Recording, events: list[Event], plannable: set[Event]) -> Plan:
+    """Decide where every value lives.
+
+    ``plannable`` are the events that can write their result into a given buffer.
+    """
+    plan = Plan(events, constants(events))
+    lives = _Lives(recording, events)
+    plan.fresh = {
+        value.root
+        for value in recording.outputs
+        if isinstance(value, Value) and value.origin is None
+    } - plan.constants
+    _settle_states(recording, plan, lives, plannable)
+    _settle_constant_writes(plan, lives, plannable)
+    _settle_scratch(plan, lives, plannable)
+    return plan
+
+
+class _Lives:
+    """When each root is made, read and written: positions in the list of events."""
+
+    def __init__(self, recording: Recording, events: list[Event]) -> None:
+        self.events = events
+        self.made: dict[Value, int] = {}
+        self.last: dict[Value, int] = {}
+        self.reads: dict[Value, list[int]] = {}
+        self.writes: dict[Value, list[int]] = {}
+        for position, event in enumerate(events):
+            for value in event.inputs:
+                if value.is_array:
+                    self.reads.setdefault(value.root, []).append(position)
+                    self.last[value.root] = position
+            if event.writes is not None:
+                self.writes.setdefault(event.writes.root, []).append(position)
+                self.last[event.writes.root] = position
+            for value in event.results:
+                self.made.setdefault(value.root, position)
+                self.last[value.root] = position
+        for value in (*recording.outputs, *recording.writes.values()):
+            if isinstance(value, Value):
+                self.last[value.root] = len(events)
+
+
+def is_elementwise(event: Event) -> bool:
+    """Whether each element of the result depends on its own place in the inputs alone."""
+    return (
+        event.call.kind == "ufunc"
+        and isinstance(event.call.function, np.ufunc)
+        and event.call.function.signature is None
+    )
+
+
+def _can_take_over(event: Event, old: Value) -> bool:
+    """Whether the result may overwrite an input while it is computed."""
+    new = event.result.array
+    return is_elementwise(event) and all(
+        value.array.shape == new.shape
+        and value.array.strides == new.strides
+        and value.array.dtype == new.dtype
+        for value in event.inputs
+        if value.is_array and value.root is old
+    )
+
+
+def _settle_states(recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+    """Let what a state becomes live where the state does, or be copied there at the end."""
+    in_vectors = {value.root for state, value in recording.writes.items() if state.kind == "vector"}
+    for state, value in recording.writes.items():
+        root = value.root
+        if not value.is_array or (state.kind == "data" and root in in_vectors):
+            continue  # numbers are handed back; parameters are views of their vector
+        if value is recording.states.get(state):
+            continue
+        before = _old_content(recording, state)
+        taken = root in plan.home_of or root in plan.own or root in plan.fresh
+        whole = value is root or state.kind == "grad"
+        if (
+            root.event is None
+            or root in plan.constants
+            or taken
+            or not whole
+            or root.event not in plannable
+        ):
+            plan.copies.append((state, value))
+        elif not before and state.kind == "grad":
+            plan.own.add(root)
+            plan.home_of[root] = state
+        elif all(_over(lives, root, old) for old in before):
+            plan.home_of[root] = state
+        else:
+            plan.copies.append((state, value))
+
+
+def _old_content(recording: Recording, state: State) -> list[Value]:
+    """The values that read what is there before a state is written."""
+    if state.kind == "vector":
+        parameters = [State("data", p) for p in state.owner.parameters]
+        states = [state, *parameters]
+    else:
+        states = [state]
+    return [recording.states[one] for one in states if one in recording.states]
+
+
+def _over(lives: _Lives, root: Value, old: Value) -> bool:
+    """Whether an old content was read for the last time when a root is made."""
+    last = lives.last.get(old, -1)
+    made = lives.made[root]
+    return last < made or (last == made and _can_take_over(lives.events[made], old))
+
+
+def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+    """Find writes of constants that need to happen once: padding, a column of ones."""
+    for root, positions in lives.writes.items():
+        event = root.event
+        if event is None or event not in plannable or root in plan.fresh or root in plan.home_of:
+            continue
+        writes = [lives.events[position] for position in positions]
+        fixed = [one for one in writes if _writes_constant(one, plan)]
+        if event.call.name not in ("empty", "empty_like"):
+            plain = all(one.call.kind == "setitem" or one.call.name == "fill" for one in writes)
+            reads = [p for p in lives.reads.get(root, []) if not _is_write(lives.events[p], root)]
+            made_once = plain and (not reads or min(reads) > max(positions))
+            made_once = made_once and not any(_reads_itself(one, root) for one in writes)
+            if made_once:
+                plan.own.add(root)
+                plan.once.add(event)
+            continue
+        for one in fixed:
+            if not any(other is not one and _overlap(one, other) for other in writes):
+                plan.own.add(root)
+                plan.once.add(one)
+
+
+def _is_write(event: Event, root: Value) -> bool:
+    """Whether an event uses a root only to write into it, or to look at a part of it."""
+    if event.results and all(value.root is root for value in event.results):
+        return True
+    return event.writes is not None and event.writes.root is root
+
+
+def _reads_itself(event: Event, root: Value) -> bool:
+    source = event.args[2] if event.call.kind == "setitem" else None
+    return isinstance(source, Value) and source.root is root
+
+
+def _writes_constant(event: Event, plan: Plan) -> bool:
+    if event.call.kind == "setitem":
+        key, source = event.args[1], event.args[2]
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(part, Value) for part in parts):
+            return False
+    elif event.call.name == "fill":
+        source = event.args[1]
+    else:
+        return False
+    return not isinstance(source, Value) or source in plan.constants
+
+
+def _region(event: Event) -> Any:
+    """What a write writes into."""
+    if event.call.kind == "setitem":
+        key = event.args[1]
+        parts = key if isinstance(key, tuple) else (key,)
+        if not any(isinstance(part, Value) for part in parts):
+            return event.writes.array[key]  # type: ignore[union-attr]
+    return event.writes.array  # type: ignore[union-attr]
+
+
+def _overlap(one: Event, other: Event) -> bool:
+    mine, theirs = _region(one), _region(other)
+    if not (isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray)):
+        return True
+    try:
+        return np.shares_memory(mine, theirs, max_work=10_000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+    """Give all other roots scratch memory, which those use again that come later."""
+    free: list[int] = []
+    ending: dict[int, list[Value]] = {}
+    for root in lives.made:
+        ending.setdefault(lives.last[root], []).append(root)
+    for position, event in enumerate(plan.events):
+        for value in event.results:
+            root = value.root
+            if root is not value or not _wants_scratch(plan, event, root, plannable):
+                continue
+            dying = [
+                old
+                for old in ending.get(position, ())
+                if old in plan.slot_of and _can_take_over(event, old)
+            ]
+            if dying:
+                plan.slot_of[root] = plan.slot_of[dying[0]]
+                ending[position].remove(dying[0])
+            else:
+                plan.slot_of[root] = _take(plan.slots, free, root.array.nbytes)
+        for old in ending.get(position, ()):
+            if old in plan.slot_of:
+                free.append(plan.slot_of[old])
+
+
+def _wants_scratch(plan: Plan, event: Event, root: Value, plannable: set[Event]) -> bool:
+    settled = root in plan.home_of or root in plan.own or root in plan.fresh
+    return event in plannable and not settled and root not in plan.constants
+
+
+def _take(slots: list[int], free: list[int], nbytes: int) -> int:
+    """A piece of scratch memory of so many bytes: the tightest that is free, or a new one."""
+    fitting = [slot for slot in free if slots[slot] >= nbytes]
+    if fitting:
+        best = min(fitting, key=lambda slot: slots[slot])
+        free.remove(best)
+        return best
+    if free:
+        largest = max(free, key=lambda slot: slots[slot])
+        free.remove(largest)
+        slots[largest] = nbytes
+        return largest
+    slots.append(nbytes)
+    return len(slots) - 1
+
+
+def empty_like_recorded(array: Any, memory: Any = None) -> Any:
+    """An array of the shape, dtype and memory order of a recorded one, in memory or fresh."""
+    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    shape = tuple(array.shape[axis] for axis in order)
+    if memory is None:
+        made = aligned(array.nbytes)[: array.nbytes].view(array.dtype).reshape(shape)
+    else:
+        made = memory[: array.nbytes].view(array.dtype).reshape(shape)
+    return made.transpose(_inverse(order))
+
+
+def aligned(nbytes: int) -> Any:
+    """Bytes that begin at a line of the cache."""
+    raw = np.empty(nbytes + ALIGNMENT, dtype=np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + nbytes]
+
+
+def _inverse(order: Sequence[int]) -> list[int]:
+    inverse = [0] * len(order)
+    for place, axis in enumerate(order):
+        inverse[axis] = place
+    return inverse

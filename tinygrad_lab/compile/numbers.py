@@ -1,0 +1,173 @@
+"""Python numbers that write down what is done with them; see ``arrays.py``."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.backends import PYTHON, Namespace, namespaces, register_number
+from tinygrad_lab.compile.refusal import refused
+from tinygrad_lab.compile.trace import Call, Origin, Trace, Value, caller
+from tinygrad_lab.context import current
+
+__all__ = ["TracedNumber", "traced_numbers"]
+
+
+class TracedNumber:
+    """A Python number whose every use is entered in a trace."""
+
+    __slots__ = ("__weakref__", "trace", "value")
+    base = None
+    size = 1
+
+    def __init__(self, trace: Trace, value: Value) -> None:
+        self.trace = trace
+        self.value = value
+
+    @property
+    def dtype(self) -> Any:
+        """As of an array: by it the engine sees whether a gradient can flow."""
+        return np.dtype(type(self.value.array))
+
+    def __bool__(self) -> bool:
+        origin = self.value.origin
+        if origin is not None and origin.kind == "setting":
+            # Whether a setting is zero is part of what a recording is for.
+            return bool(self.value.array)
+        raise refused("whether a tensor holds (bool, if, while, and, or)")
+
+    def __float__(self) -> float:
+        raise refused("a tensor's number (float, math.sin, formatting)")
+
+    def __int__(self) -> int:
+        raise refused("a tensor's number (int)")
+
+    def __index__(self) -> int:
+        raise refused("a tensor's number as an index")
+
+    def item(self) -> Any:
+        raise refused("a tensor's number (item)")
+
+    def __repr__(self) -> str:
+        return f"<traced {type(self.value.array).__name__}>"
+
+
+def record_number(trace: Trace, call: Call, *numbers: Any) -> TracedNumber:
+    """Do it, and enter it."""
+    out = call.function(
+        *[one.value.array if isinstance(one, TracedNumber) else one for one in numbers]
+    )
+    entered = tuple([one.value if isinstance(one, TracedNumber) else one for one in numbers])
+    event = trace.add(call, entered, {})
+    name = trace.observe(event, caller(2))
+    value = trace.result_of(event, out)
+    value.name = name
+    return TracedNumber(trace, value)
+
+
+def _operator(name: str, function: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
+    call = Call("number", name, getattr(PYTHON, _IEEE.get(name, ""), function))
+
+    def method(self: TracedNumber, *others: Any) -> Any:
+        if others and type(others[0]) not in (TracedNumber, float, int, bool):
+            return NotImplemented
+        numbers = (*others, self) if reflected else (self, *others)
+        return record_number(self.trace, call, *numbers)
+
+    return method
+
+
+_IEEE = {"truediv": "divide", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
+"""Operators that Python raises on where IEEE 754 has an answer."""
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    _function = getattr(operator, _name)
+    setattr(TracedNumber, f"__{_name}__", _operator(_name, _function, reflected=False))
+    setattr(TracedNumber, f"__r{_name}__", _operator(_name, _function, reflected=True))
+for _name in ("neg", "pos", "abs", "eq", "ne", "lt", "le", "gt", "ge"):
+    _function = getattr(operator, _name)
+    setattr(TracedNumber, f"__{_name}__", _operator(_name, _function, reflected=False))
+TracedNumber.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+class _TracedNumbers(Namespace):
+    """The namespace of traced numbers: that of Python's, step by step."""
+
+    name = "python"
+    default_device = "cpu"
+
+    def __getattr__(self, name: str) -> Any:
+        # All else is composed of these, or missing.
+        if not (hasattr(type(PYTHON), name) or hasattr(math, name)):
+            return super().__getattr__(name)
+        call = Call("python", name, getattr(PYTHON, name))
+
+        def entered(*numbers: Any) -> Any:
+            trace = next(one.trace for one in numbers if isinstance(one, TracedNumber))
+            return record_number(trace, call, *numbers)
+
+        setattr(self, name, entered)
+        return entered
+
+    def _missing(self, name: str) -> Exception:
+        return PYTHON._missing(name)
+
+    def relu(self, x: Any) -> Any:
+        return self.__getattr__("relu")(x)
+
+    def where_positive(self, condition: Any, x: Any) -> Any:
+        return self.__getattr__("where_positive")(condition, x)
+
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False, **_: Any) -> Any:
+        PYTHON.sum(0.0, axis)
+        return x
+
+    max = min = prod = sum
+
+    def reshape(self, x: Any, shape: tuple[int, ...], **_: Any) -> Any:
+        PYTHON.reshape(0.0, shape)
+        return x
+
+    broadcast_to = reshape
+
+    def transfer(self, x: Any, *, device: str) -> Any:
+        if device != "python":
+            raise refused(f"a Python number on {device}")
+        return x
+
+    def astype(self, x: Any, dtype: Any, copy: bool = True) -> Any:
+        call = Call("python", "astype", lambda number: PYTHON.astype(number, dtype))
+        return record_number(x.trace, call, x)
+
+    def asarray(
+        self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
+    ) -> Any:
+        return data if isinstance(data, TracedNumber) else self._constant(data)
+
+    def ones(self, shape: Any, dtype: Any = None) -> Any:
+        PYTHON.reshape(0.0, shape)
+        return self._constant(1.0)
+
+    def zeros_like(self, x: Any) -> Any:
+        return self._constant(type(x.value.array)(0))
+
+    def ones_like(self, x: Any) -> Any:
+        return self._constant(type(x.value.array)(1))
+
+    def _constant(self, number: float) -> TracedNumber:
+        recorder = current().recorder
+        assert recorder is not None
+        trace = recorder.trace
+        return TracedNumber(trace, trace.given(number, Origin("constant", "number", number)))
+
+    def to_numpy(self, array: Any) -> Any:
+        raise refused("a tensor's number (numpy, tolist, print)")
+
+
+traced_numbers = _TracedNumbers(math)
+namespaces[TracedNumber] = traced_numbers
+register_number(TracedNumber, traced_numbers)

@@ -1,0 +1,485 @@
+"""The NumPy target: the recorded calls, each writing into memory that was planned for it.
+
+Emission has two halves. ``NumPyProgram`` emits one line a call, by rules that stand in one table.
+``bind`` makes the buffers, the constants and every view of them once, so that a call need not: the
+lines of the replay are left with the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compile.memory import Plan, aligned, empty_like_recorded, plan_memory
+from tinygrad_lab.compile.record import Recording, State
+from tinygrad_lab.compile.tidy import tidied
+from tinygrad_lab.compile.trace import Event, Value, mapped, values_in
+
+__all__ = ["NumPyProgram"]
+
+_VIEWS = frozenset(
+    [
+        "reshape",
+        "transpose",
+        "swapaxes",
+        "view",
+        "ravel",
+        "squeeze",
+        "diagonal",
+        "as_strided",
+        "broadcast_to",
+        "expand_dims",
+        "permute_dims",
+        "moveaxis",
+        "flip",
+        "ascontiguousarray",
+        "astype",
+        "array",
+        "matrix_transpose",
+    ]
+)
+_COPIES = frozenset(["array", "astype", "copy", "ascontiguousarray", "reshape", "ravel", "flatten"])
+_REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
+_MAKERS = frozenset(
+    ["empty", "empty_like", "zeros", "zeros_like", "ones", "ones_like", "full", "full_like"]
+)
+_NUMBER_FORMS = {
+    "add": "{} + {}",
+    "sub": "{} - {}",
+    "subtract": "{} - {}",
+    "mul": "{} * {}",
+    "multiply": "{} * {}",
+    "neg": "-{}",
+    "negative": "-{}",
+    "square": "{0} * {0}",
+    "lt": "{} < {}",
+    "le": "{} <= {}",
+    "gt": "{} > {}",
+    "ge": "{} >= {}",
+    "relu": "0.0 if {0} <= 0.0 else {0}",
+    "where_positive": "{1} if {0} > 0.0 else 0.0",
+    "where": "{1} if {0} else {2}",
+}
+"""Operations on Python numbers that never raise, as expressions."""
+
+
+def is_view(event: Event) -> bool:
+    """Whether the result is a view of what was given."""
+    if len(event.results) != 1 or event.result.root is event.result:
+        return False
+    return event.call.kind == "getitem" or event.call.name in _VIEWS
+
+
+def plannable(event: Event) -> bool:
+    """Whether the result can be written into a given buffer."""
+    if len(event.results) != 1 or not isinstance(event.result.array, np.ndarray | np.generic):
+        return False
+    kind, name = event.call.kind, event.call.name
+    if event.result.root is not event.result:
+        return False
+    return (
+        (kind == "ufunc" and isinstance(event.call.function, np.ufunc))
+        or (kind == "method" and name in _REDUCTIONS)
+        or (kind in ("method", "function") and (name in _COPIES or name in _MAKERS))
+        or (
+            kind == "function"
+            and name in ("concatenate", "concat", "dot", "where", "where_positive")
+        )
+    )
+
+
+class NumPyProgram:
+    """A recording as code that runs in planned memory."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.events = tidied(recording)
+        able = {event for event in self.events if plannable(event)}
+        self.plan: Plan = plan_memory(recording, self.events, able)
+        self.bindings: dict[str, Any] = {}
+        """Names of the code that stand for fixed things: constants, functions."""
+        self._names: dict[Value, str] = {}
+        self._scalars: dict[tuple[Any, ...], str] = {}
+        self._fills: list[str] = []
+        """Lines that must come before those that are being written."""
+        self.lines_by_phase = list(self._emit())
+        self.lines = [line for line, _ in self.lines_by_phase]
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The memory that is made for a replay, and belongs to nobody else."""
+        own = sum(root.array.nbytes for root in self.plan.own if root not in self.plan.home_of)
+        return sum(self.plan.slots) + own
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def name(self, value: Value) -> str:
+        """What the code calls a value."""
+        if value not in self._names:
+            self._names[value] = f"{value.name or 'v'}_{value.index}"
+        return self._names[value]
+
+    def bound(self, stem: str, thing: Any) -> str:
+        """A name for a fixed thing."""
+        if self.bindings.get(stem) is not thing and stem in self.bindings:
+            stem = f"{stem}_{len(self.bindings)}"
+        self.bindings[stem] = thing
+        return stem
+
+    def is_static(self, value: Value) -> bool:
+        """Whether a value is the same array object at every call."""
+        return value.is_array and self.plan.is_static(value.root)
+
+    # --- lines ------------------------------------------------------------------------------------
+
+    def _emit(self) -> Iterator[tuple[str, str]]:
+        """The lines, each with its phase."""
+        for event in self.events:
+            fixed = event.results and all(value in self.plan.constants for value in event.results)
+            if event in self.plan.once or (fixed and event.result.is_array):
+                continue
+            if is_view(event):
+                if not self.is_static(event.result):
+                    yield f"{self.name(event.result)} = {self._call(event)}", event.phase
+                continue
+            lines = list(self._lines_of(event))
+            for line in (*self._fills, *lines):
+                yield line, event.phase
+            self._fills.clear()
+        for state, value in self.plan.copies:
+            yield f"{self.home(state)}[...] = {self.text(value)}", "update"
+
+    def home(self, state: State) -> str:
+        """The name of the memory that a state lives in."""
+        if state in self.recording.states:
+            return self.name(self.recording.states[state])
+        return self.name(self.recording.writes[state]) + "_home"
+
+    def _lines_of(self, event: Event) -> Iterator[str]:
+        kind, name = event.call.kind, event.call.name
+        if kind in ("number", "python"):
+            yield f"{self.name(event.result)} = {self._number(event)}"
+        elif kind == "check":
+            condition, recorded = event.args
+            yield f"if bool({self.text(condition)}) is not {recorded}: return MISS"
+        elif kind == "draw":
+            draw = self.bound(name, event.call.function)
+            arguments = ", ".join(map(self.text, event.args))
+            yield f"{self.name(event.result)} = {draw}({arguments})"
+        elif event.writes is not None:
+            yield from self._write(event)
+        elif event.result.root in self.plan.fresh or not self.is_static(event.result):
+            yield f"{self._targets(event)} = {self._call(event)}"
+        else:
+            yield from self._into(event, self.name(event.result))
+
+    def _targets(self, event: Event) -> str:
+        return ", ".join(self.name(value) for value in event.results)
+
+    def _write(self, event: Event) -> Iterator[str]:
+        kind, name = event.call.kind, event.call.name
+        target = self.text(event.writes)
+        if kind == "setitem":
+            array, key, source = event.args
+            yield f"{self._place(array, key)} = {self.text(source)}"
+        elif name == "fill":
+            yield f"{target}.fill({self.text(event.args[1])})"
+        elif kind == "ufunc" and isinstance(event.call.function, np.ufunc):
+            yield self._ufunc(event, target)
+        elif name in ("dot",):
+            yield f"{self.bound('dot', np.dot)}({self._arguments(event.args)}, {target})"
+        elif kind == "ufunc":
+            yield self._call(event)
+        else:
+            yield self._call(event, f"out={target}")
+
+    def _place(self, array: Value, key: Any) -> str:
+        """What an assignment assigns to: a view that was made before, where there can be one."""
+        if self.is_static(array) and not any(values_in(key)):
+            view = array.array[key]
+            if isinstance(view, np.ndarray) and np.may_share_memory(view, array.array):
+                return f"{self._view_of(array, key)}[...]"
+        return f"{self.text(array)}[{self._key(key)}]"
+
+    def _view_of(self, array: Value, key: Any) -> str:
+        name = f"{self.name(array)}_at_{len(self.bindings)}"
+        self.bindings[name] = _Later(array, key)
+        return name
+
+    def _into(self, event: Event, target: str) -> Iterator[str]:
+        """The lines that write an event's result into a buffer."""
+        kind, name = event.call.kind, event.call.name
+        first: Any = event.args[0] if event.args else None
+        if kind == "ufunc":
+            yield self._ufunc(event, target)
+        elif name in _REDUCTIONS:
+            yield self._reduction(event, target)
+        elif name in _MAKERS:
+            if name.startswith(("zeros", "ones")):
+                yield f"{target}.fill({0 if name.startswith('zeros') else 1})"
+            elif name.startswith("full"):
+                yield f"{target}.fill({self.text(event.args[1])})"
+        elif name in ("reshape", "ravel", "flatten"):
+            yield f"{self._as_shape(event.result, first.array.shape)}[...] = {self.text(first)}"
+        elif name in _COPIES:
+            yield f"{target}[...] = {self.text(first)}"
+        elif name in ("concatenate", "concat"):
+            parts = ", ".join(map(self.text, first))
+            axis = event.kwargs.get("axis", event.args[1] if len(event.args) > 1 else 0)
+            yield f"{self.bound('concatenate', np.concatenate)}(({parts},), {axis}, {target})"
+        elif name == "where":
+            condition, x, y = map(self.text, event.args)
+            copyto = self.bound("copyto", np.copyto)
+            yield f"{target}[...] = {y}"
+            yield f"{copyto}({target}, {x}, where={condition})"
+        elif name == "dot":
+            yield f"{self.bound('dot', np.dot)}({self._arguments(event.args)}, {target})"
+        else:
+            yield from self._where_positive(event, target)
+
+    def _where_positive(self, event: Event, target: str) -> Iterator[str]:
+        """x where a condition is positive: minus the truth value is a mask of all bits or none."""
+        condition, x = event.args
+        out = event.result.array
+        integer = f"i{out.dtype.itemsize}"
+        truth = self._scratch(f"{target}_truth", np.empty_like(out, dtype=bool))
+        bits = self._view(f"{target}_bits", event.result, lambda a: a.view(integer))
+        zero = self._scalar(0, condition.array.dtype)
+        yield f"{self.bound('greater', np.greater)}({self.text(condition)}, {zero}, {truth})"
+        yield f"{bits}[...] = {truth}"
+        yield f"{self.bound('negative', np.negative)}({bits}, {bits})"
+        if self.is_static(x):
+            words = self._view(f"{target}_words", x, lambda a: a.view(integer))
+        else:
+            words = f"{self.text(x)}.view({integer!r})"
+        yield f"{self.bound('bitwise_and', np.bitwise_and)}({bits}, {words}, {bits})"
+
+    def _as_shape(self, value: Value, shape: tuple[int, ...]) -> str:
+        return self._view(f"{self.name(value)}_as_given", value, lambda a: a.reshape(shape))
+
+    def _view(self, name: str, value: Value, make: Callable[[Any], Any]) -> str:
+        self.bindings[name] = _Derived(value, make)
+        return name
+
+    def _scratch(self, name: str, like: Any) -> str:
+        self.bindings[name] = _Scratch(like)
+        return name
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    def _ufunc(self, event: Event, target: str) -> str:
+        function = event.call.function
+        operands = ", ".join(self._operands(event))
+        extra = "".join(f", {key}={self.text(one)}" for key, one in event.kwargs.items())
+        out = f"out={target}" if function in (np.maximum, np.minimum) else target
+        return f"{self.bound(function.__name__, function)}({operands}, {out}{extra})"
+
+    def _operands(self, event: Event) -> Iterator[str]:
+        """The operands of a ufunc, with numbers as arrays of the dtype that NumPy computes in."""
+        function: Any = event.call.function
+        dtypes = [
+            one.array.dtype if isinstance(one, Value) and one.is_array else type(_number(one))
+            for one in event.args
+        ]
+        try:
+            loop = function.resolve_dtypes((*dtypes, *[None] * function.nout))
+        except (TypeError, ValueError):
+            loop = None
+        for position, one in enumerate(event.args):
+            if loop is not None and isinstance(one, float | int | bool):
+                yield self._scalar(one, loop[position])
+            elif loop is not None and isinstance(one, Value) and not one.is_array:
+                yield self._filled(one, loop[position])
+            else:
+                yield self.text(one)
+
+    def _scalar(self, number: Any, dtype: Any) -> str:
+        key = (type(number), number, dtype)
+        if key not in self._scalars:
+            self._scalars[key] = f"number_{len(self._scalars)}"
+            self.bindings[self._scalars[key]] = np.asarray(number, dtype=dtype)
+        return self._scalars[key]
+
+    def _filled(self, number: Value, dtype: Any) -> str:
+        """A number of this call as an array without axes, which operations take sooner."""
+        key = (number, dtype)
+        if key not in self._scalars:
+            name = self._scalars[key] = f"{self.name(number)}_array"
+            self.bindings[name] = np.empty((), dtype=dtype)
+            self._fills.append(f"{name}.fill({self.name(number)})")
+        return self._scalars[key]
+
+    def _reduction(self, event: Event, target: str) -> str:
+        function = _REDUCTIONS[event.call.name].reduce
+        axis = event.kwargs.get("axis", event.args[1] if len(event.args) > 1 else None)
+        keepdims = event.kwargs.get("keepdims", False)
+        name = self.bound(f"{event.call.name}_of", function)
+        tail = ", True" if keepdims else ""
+        return f"{name}({self.text(event.args[0])}, {axis!r}, None, {target}{tail})"
+
+    def _number(self, event: Event) -> str:
+        """An operation on Python numbers: an expression where it cannot raise, else a call."""
+        name, operands = event.call.name, [self.text(one) for one in event.args]
+        if name in _NUMBER_FORMS:
+            return _NUMBER_FORMS[name].format(*operands)
+        divisor = event.args[-1]
+        if name in ("truediv", "divide") and type(divisor) in (int, float) and divisor:
+            return f"{operands[0]} / {operands[1]}"
+        return f"{self.bound(name, event.call.function)}({', '.join(operands)})"
+
+    def _call(self, event: Event, *extra: str) -> str:
+        """A call as it was recorded."""
+        kind, name = event.call.kind, event.call.name
+        if kind == "getitem":
+            array, key = event.args
+            return f"{self.text(array)}[{self._key(key)}]"
+        given = [*map(self.text, event.args)]
+        given += [f"{key}={self.text(one)}" for key, one in event.kwargs.items()]
+        if kind == "method":
+            return f"{given[0]}.{name}({', '.join([*given[1:], *extra])})"
+        function = self.bound(name.replace(".", "_"), event.call.function)
+        return f"{function}({', '.join([*given, *extra])})"
+
+    def _arguments(self, args: Any) -> str:
+        return ", ".join(map(self.text, args))
+
+    def _key(self, key: Any) -> str:
+        if isinstance(key, tuple):
+            return ", ".join(map(self._key_part, key)) + ("," if len(key) == 1 else "") or "()"
+        return self._key_part(key)
+
+    def _key_part(self, part: Any) -> str:
+        if isinstance(part, slice):
+            ends = ["" if end is None else self.text(end) for end in (part.start, part.stop)]
+            return ":".join(ends) + ("" if part.step is None else f":{self.text(part.step)}")
+        return "..." if part is Ellipsis else self.text(part)
+
+    def text(self, one: Any) -> str:
+        """An argument in the code."""
+        if isinstance(one, Value):
+            return self.text(one.array) if _is_literal(one) else self.name(one)
+        if isinstance(one, tuple):
+            return "(" + ", ".join(map(self.text, one)) + ("," if len(one) == 1 else "") + ")"
+        if isinstance(one, list):
+            return "[" + ", ".join(map(self.text, one)) + "]"
+        if one is None or isinstance(one, bool | int | str) or one is Ellipsis:
+            return repr(one)
+        if isinstance(one, float) and np.isfinite(one):
+            return repr(one) if one >= 0 else f"({one!r})"
+        return self.bound(f"thing_{len(self.bindings)}", one)
+
+    # --- binding ----------------------------------------------------------------------------------
+
+    def bind(self, homes: dict[State, Any]) -> dict[str, Any]:
+        """All names of the code, with buffers made anew.
+
+        ``homes`` has the memory of the states: it is given what is missing there.
+        """
+        arrays: dict[Value, Any] = {}
+        slots = [aligned(nbytes) for nbytes in self.plan.slots]
+        for value in self.recording.trace.values:
+            if value.origin is not None and value.origin.kind == "constant":
+                arrays[value] = value.array
+        for state, value in self.recording.states.items():
+            if value.is_array:
+                arrays[value] = homes[state]
+        for event in self.events:
+            for value in event.results:
+                if value in self.plan.constants:
+                    arrays[value] = value.array
+                elif value.is_array and self.is_static(value):
+                    arrays[value] = self._memory(event, value, arrays, slots, homes)
+        bound = {self.name(value): array for value, array in arrays.items()}
+        for name, thing in self.bindings.items():
+            bound[name] = thing.made(arrays) if isinstance(thing, _Late) else thing
+        self._write_constants(arrays)
+        for state, value in self.recording.writes.items():
+            if value.is_array and state not in homes:
+                homes[state] = self._home_of_write(state, value, arrays)
+                bound[self.name(value) + "_home"] = homes[state]
+        return bound
+
+    def _home_of_write(self, state: State, value: Value, arrays: dict[Value, Any]) -> Any:
+        copied = any(one == state for one, _ in self.plan.copies)
+        return empty_like_recorded(value.array) if copied else arrays[value]
+
+    def _memory(
+        self,
+        event: Event,
+        value: Value,
+        arrays: dict[Value, Any],
+        slots: list[Any],
+        homes: dict[State, Any],
+    ) -> Any:
+        """The array that a value is at every call."""
+        if is_view(event):
+            return event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
+        state = self.plan.home_of.get(value)
+        if state is not None and state in homes and value is self.recording.writes[state]:
+            return homes[state]
+        if value in self.plan.own or state is not None:
+            return empty_like_recorded(np.asarray(value.array))
+        return empty_like_recorded(np.asarray(value.array), slots[self.plan.slot_of[value]])
+
+    def _write_constants(self, arrays: dict[Value, Any]) -> None:
+        for event in self.events:
+            if event not in self.plan.once:
+                continue
+            if event.writes is None:
+                name = event.call.name
+                start = 0 if name.startswith("zeros") else 1 if name.startswith("ones") else None
+                arrays[event.result].fill(event.args[1] if start is None else start)
+            else:
+                event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
+
+
+def _is_literal(value: Value) -> bool:
+    """Whether a value is a number that is the same at every call."""
+    return value.is_constant and not value.is_array
+
+
+def _number(one: Any) -> Any:
+    return one.array if isinstance(one, Value) else one
+
+
+def _real(tree: Any, arrays: dict[Value, Any]) -> Any:
+    return mapped(tree, lambda one: arrays[one] if isinstance(one, Value) else one)
+
+
+class _Late:
+    """A fixed thing that is made when the buffers are."""
+
+    def made(self, arrays: dict[Value, Any]) -> Any:
+        raise NotImplementedError
+
+
+class _Later(_Late):
+    """A part of a buffer."""
+
+    def __init__(self, value: Value, key: Any) -> None:
+        self.value, self.key = value, key
+
+    def made(self, arrays: dict[Value, Any]) -> Any:
+        return arrays[self.value][self.key]
+
+
+class _Derived(_Late):
+    """Another view of a buffer."""
+
+    def __init__(self, value: Value, make: Callable[[Any], Any]) -> None:
+        self.value, self.make = value, make
+
+    def made(self, arrays: dict[Value, Any]) -> Any:
+        return self.make(arrays[self.value])
+
+
+class _Scratch(_Late):
+    """Memory for one line."""
+
+    def __init__(self, like: Any) -> None:
+        self.like = like
+
+    def made(self, arrays: dict[Value, Any]) -> Any:
+        return empty_like_recorded(self.like)

@@ -1,0 +1,436 @@
+"""A recording that is bound to memory, and to the tensors and optimisers that it is about.
+
+A replay works in place: parameters, moments and gradients stay where they are from call to call.
+That is right only as long as nobody else looks at that memory, and everything is as it was when
+the step was recorded. So the code of a replay begins with checks, each a few dozen nanoseconds:
+shapes, dtypes, modes, settings; that the tensors still have the arrays that this replay gave them;
+and, by the number of references, that nobody else holds those. Where one fails, the replay does
+nothing and says so.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.backends import SMALL
+from tinygrad_lab.compile.numpy_target import NumPyProgram
+from tinygrad_lab.compile.record import BundlePlace, Recording, State
+from tinygrad_lab.compile.trace import Value
+from tinygrad_lab.context import current
+from tinygrad_lab.nn.module import Module, structure
+from tinygrad_lab.node import Leaf
+from tinygrad_lab.ops.apply import plain
+from tinygrad_lab.tensor import Tensor
+
+__all__ = ["MISS", "Replay"]
+
+MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
+"""What a replay returns that was recorded for something else than it is called with."""
+
+
+class Replay:
+    """Straight-line code for one recording."""
+
+    def __init__(self, recording: Recording, leaves: list[Any]) -> None:
+        self.recording = recording
+        self._leaves = [
+            leaf if value is None else None
+            for leaf, value in zip(leaves, recording.arguments, strict=True)
+        ]
+        self._are_tensors = [isinstance(leaf, Tensor) for leaf in leaves]
+        self._fixed: dict[str, Any] = {}
+        """What the code refers to that is the same after ``renew``."""
+        self._parts = _parts_of(recording)
+        self._places = _places_of(recording)
+        self.run: Callable[..., Any] = lambda *_: MISS
+
+    @cached_property
+    def program(self) -> NumPyProgram:
+        """The lines between the checks and the results."""
+        return NumPyProgram(self.recording)
+
+    @cached_property
+    def source(self) -> str:
+        """The function that replays."""
+        return self._source()
+
+    @cached_property
+    def _code(self) -> CodeType:
+        return compile(self.source, "<tinygrad_lab compiled step>", "exec")
+
+    # --- is it for this call? ---------------------------------------------------------------------
+
+    def fits(self, leaves: list[Any]) -> bool:
+        """Whether it was recorded for arguments, modules, settings and states like these."""
+        recording = self.recording
+        return (
+            len(leaves) == len(self._leaves)
+            and all(map(self._is_alike, range(len(leaves)), leaves))
+            and all(module.training is mode for module, mode in recording.modules.items())
+            and all(_parts(module) == parts for module, parts in self._parts.items())
+            and all(_settings_alike(*group) for group in recording.groups)
+            and all(tensor.grad is None for tensor in recording.without_gradient)
+            and all(_state_alike(state, value) for state, value in recording.states.items())
+        )
+
+    def _is_alike(self, position: int, leaf: Any) -> bool:
+        value = self.recording.arguments[position]
+        if value is None:
+            return _is_same(leaf, self._leaves[position])
+        if isinstance(leaf, Tensor) is not self._are_tensors[position]:
+            return False
+        if isinstance(leaf, Tensor):
+            if leaf.requires_grad:
+                return False
+            leaf = leaf._data
+        if not value.is_array:
+            return type(leaf) is float
+        return isinstance(leaf, np.ndarray) and _array_alike(leaf, value.array)
+
+    # --- binding ----------------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        """Make new memory, with what the states are now in it, and let their owners have it."""
+        code = self._code  # writing it settles what it refers to
+        names, counted = self._bind()
+        # Only now that no local variable holds any of it do the counts say what is usual.
+        counts = names["counts"]()
+        guards = [f"getrefcount({n}) <= {c}" for n, c in zip(counted, counts, strict=True)]
+        guards += self._identity_checks()
+        exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
+        exec(code, names)
+        self.run = names["replay"]
+
+    def _bind(self) -> tuple[dict[str, Any], list[str]]:
+        """All names of the code; and those of objects that nobody else may hold."""
+        bundles = {place: place.bundle() for place in self._places}
+        homes = self._homes(bundles)
+        names = self.program.bind(homes)
+        for state, array in homes.items():
+            _settle(state, array, bundles)
+        for place, bundle in bundles.items():
+            bundle.views = [parameter._data for parameter in place.parameters]
+        held = self._held(homes)
+        names.update(
+            self._fixed,
+            **held,
+            MISS=MISS,
+            Tensor=Tensor,
+            plain=plain,
+            current=current,
+            getrefcount=sys.getrefcount,
+            structure=structure,
+            structure_now=structure(),
+            rebuild=self.recording.rebuild,
+        )
+        names.update({f"owner_{number}": state.owner for number, state in enumerate(homes)})
+        for number, (place, bundle) in enumerate(bundles.items()):
+            names[f"bundle_{number}"] = bundle
+            names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
+        for state, value in self.recording.states.items():
+            if state.kind == "data" and not value.is_array:
+                names[f"leaf_of_{value.index}"] = state.owner._node
+        for number, (optimizer, group, _) in enumerate(self.recording.groups):
+            names[f"group_{number}"] = optimizer.param_groups[group]
+        written = self._written_homes()
+        counted = [name for name in held if _number_of(name) in written]
+        exec(f"def counts(): return [{', '.join(f'getrefcount({n})' for n in counted)}]", names)
+        return names, counted
+
+    def _held(self, homes: dict[State, Any]) -> dict[str, Any]:
+        """By name, what holds the memory of each state: arrays, leaves, gradients."""
+        held: dict[str, Any] = {}
+        for number, (state, array) in enumerate(homes.items()):
+            held[f"home_{number}"] = array
+            held[f"memory_{number}"] = _memory_of(array)
+            if state.kind == "data":
+                held[f"leaf_{number}"] = state.owner._node
+            elif state.kind == "grad":
+                held[f"grad_{number}"] = _gradient_in(array, state.owner)
+        return held
+
+    def _homes(self, bundles: dict[BundlePlace, Any]) -> dict[State, Any]:
+        """Memory for every array state, with its content as it is now."""
+        homes: dict[State, Any] = {}
+        for place, bundle in bundles.items():
+            vector = homes[State("vector", place)] = np.array(bundle.vector)
+            for position, array in enumerate(bundle.state):
+                homes[State("state", place, position)] = np.array(array)
+            if not bundle.numbers:
+                for parameter, part in zip(bundle.parameters, bundle.parts(vector), strict=True):
+                    homes[State("data", parameter)] = part
+        for state, value in self.recording.states.items():
+            if state in homes or not value.is_array:
+                continue
+            if state.kind == "data":
+                written = state in self.recording.writes
+                now = state.owner._data
+                homes[state] = np.array(now) if written else now
+            elif state.kind == "grad":
+                homes[state] = np.array(state.owner.grad._data)
+        return homes
+
+    def _written_homes(self) -> set[int]:
+        """The numbers of the states whose memory a replay writes into."""
+        bundled = {id(p) for place in self._places for p in place.parameters}
+        return {
+            number
+            for number, state in enumerate(self._order_of_homes())
+            if state in self.recording.writes
+            or state.kind in ("vector", "state")
+            or id(state.owner) in bundled
+        }
+
+    def _identity_checks(self) -> Iterator[str]:
+        """That the owners still have what they were given."""
+        for number, state in enumerate(self._order_of_homes()):
+            if state.kind == "data":
+                yield f"owner_{number}._data is home_{number}"
+                yield f"owner_{number}._node is leaf_{number}"
+            elif state.kind == "grad" and state in self.recording.states:
+                yield f"owner_{number}._grad is grad_{number}"
+        for state, value in self.recording.states.items():
+            if state.kind == "data" and not value.is_array:
+                yield f"scalar_{value.index}._node is leaf_of_{value.index}"
+                if state in self.recording.writes:
+                    yield f"getrefcount(leaf_of_{value.index}) <= 3"
+
+    # --- the source -------------------------------------------------------------------------------
+
+    def _source(self, *, clock: bool = False) -> str:
+        arguments = [f"given_{position}" for position in range(len(self._leaves))]
+        lines = [*self._checks(), *self._reads()]
+        if clock:
+            tick = "clock.append(now())"
+            lines += [tick, *(part for line in self.program.lines for part in (line, tick))]
+        else:
+            lines += self.program.lines
+        lines += self._results()
+        body = "\n".join(f"    {line}" for line in lines)
+        return f"def replay({', '.join(['clock'] * clock + arguments)}):\n{body}\n"
+
+    def run_with_clock(self, now: Callable[[], int]) -> Callable[..., Any]:
+        """The replay, which notes the time before and after each of the program's lines."""
+        names = {**self.run.__globals__, "now": now}
+        # The one copy more of all names is a reference more to all that is guarded.
+        names["untouched"] = lambda: True
+        exec(self._source(clock=True), names)
+        return names["replay"]
+
+    def _checks(self) -> Iterator[str]:
+        recording, fixed = self.recording, self._fixed
+        checks = ["current().ordinary", "structure() is structure_now", "untouched()"]
+        for number, (module, mode) in enumerate(recording.modules.items()):
+            fixed[f"module_{number}"] = module
+            checks.append(f"module_{number}.training is {mode}")
+        for number, tensor in enumerate(recording.without_gradient):
+            fixed[f"first_{number}"] = tensor
+            checks.append(f"first_{number}._grad is None")
+        for number, place in enumerate(self._places):
+            fixed[f"optimizer_{number}"] = place.optimizer
+            checks.append(f"optimizer_{number}._bundles[{place.group}] is bundles_{number}")
+        yield f"if not ({' and '.join(checks)}): return MISS"
+
+    def _reads(self) -> Iterator[str]:
+        """Arguments and settings, checked and unpacked."""
+        fixed = self._fixed
+        for position, value in enumerate(self.recording.arguments):
+            given = f"given_{position}"
+            if value is None:
+                fixed[f"same_{position}"], fixed["is_same"] = self._leaves[position], _is_same
+                yield f"if not is_same({given}, same_{position}): return MISS"
+                continue
+            local = self.program.name(value)
+            if self._are_tensors[position]:
+                yield f"if {given}.__class__ is not Tensor or {given}._node: return MISS"
+                yield f"{local} = {given}._data"
+            else:
+                yield f"{local} = {given}"
+            if not value.is_array:
+                yield f"if {local}.__class__ is not float: return MISS"
+                continue
+            fixed["ndarray"] = np.ndarray
+            tests = [f"{local}.__class__ is not ndarray"]
+            for what, operator in (("shape", "!="), ("strides", "!="), ("dtype", "!=")):
+                fixed[f"{what}_{position}"] = getattr(value.array, what)
+                tests.append(f"{local}.{what} {operator} {what}_{position}")
+            yield f"if {' or '.join(tests)}: return MISS"
+        yield from self._settings()
+
+    def _settings(self) -> Iterator[str]:
+        recording, fixed = self.recording, self._fixed
+        for place, (optimizer, number, group) in enumerate(recording.groups):
+            name = f"group_{place}"
+            fixed[f"optimizer_of_{name}"] = optimizer
+            tests = [f"optimizer_of_{name}.param_groups[{number}] is not {name}"]
+            for setting, value in group.items():
+                if type(value) is bool or value is None:
+                    tests.append(f"{name}[{setting!r}] is not {value}")
+            yield f"if {' or '.join(tests)}: return MISS"
+        names = {
+            (o, number): f"group_{place}" for place, (o, number, _) in enumerate(recording.groups)
+        }
+        for key, value in recording.settings.items():
+            optimizer, number, *path = key
+            group_name = names[optimizer, number]
+            local = self.program.name(value)
+            yield f"{local} = {group_name}" + "".join(f"[{part!r}]" for part in path)
+            truth = "not " if value.array else ""
+            yield f"if {local}.__class__ is not float or {truth}{local}: return MISS"
+        for state, value in recording.states.items():
+            if state.kind == "steps":
+                number = self._places.index(state.owner)
+                yield f"{self.program.name(value)} = bundle_{number}.steps"
+            elif state.kind in ("data", "grad") and not value.is_array:
+                fixed[f"scalar_{value.index}"] = state.owner
+                part = "_data" if state.kind == "data" else "_grad._data"
+                yield f"{self.program.name(value)} = scalar_{value.index}.{part}"
+
+    def _results(self) -> Iterator[str]:
+        """What is handed back: to the owners of states, and to the caller."""
+        recording, name = self.recording, self.program.name
+        for number, (state, value) in enumerate(recording.writes.items()):
+            if state.kind == "steps":
+                yield f"bundle_{self._places.index(state.owner)}.steps = {name(value)}"
+            elif state.kind in ("grad", "data"):
+                if value.is_array and state.kind == "data":
+                    continue  # it is where it belongs
+                self._fixed[f"gets_{number}"] = state.owner
+                text = self.program.text(value)
+                new = self._grad_name(state) if value.is_array else f"plain({text})"
+                part, new = ("_data", text) if state.kind == "data" else ("_grad", new)
+                yield f"gets_{number}.{part} = {new}"
+        for number, tensor in enumerate(recording.cleared):
+            self._fixed[f"cleared_{number}"] = tensor
+            yield f"cleared_{number}._grad = None"
+        outputs = []
+        for position, one in enumerate(recording.outputs):
+            if not isinstance(one, Value):
+                self._fixed[f"output_{position}"] = one
+                outputs.append(f"output_{position}")
+                continue
+            text = self.program.text(one)
+            if one.is_array and one.root not in self.program.plan.fresh:
+                text = f"{text}.copy()"
+            outputs.append(f"plain({text})" if recording.are_tensors[position] else text)
+        single = len(outputs) == 1 and recording.rebuild(["only"]) == "only"
+        yield f"return {outputs[0]}" if single else f"return rebuild([{', '.join(outputs)}])"
+
+    def _grad_name(self, state: State) -> str:
+        return f"grad_{self._order_of_homes().index(state)}"
+
+    def _order_of_homes(self) -> list[State]:
+        """The states in the order in which ``renew`` gives them homes."""
+        order: dict[State, None] = {}
+        for place in self._places:
+            order[State("vector", place)] = None
+            names = [s for s in self.recording.states if s.kind == "state" and s.owner is place]
+            order.update(dict.fromkeys(sorted(names, key=lambda s: s.position)))
+            if not isinstance(place.parameters[0]._data, float):
+                order.update(dict.fromkeys(State("data", p) for p in place.parameters))
+        arrays = [
+            s for s, v in self.recording.states.items() if v.is_array and s.kind in ("data", "grad")
+        ]
+        order.update(dict.fromkeys(arrays))
+        order.update(dict.fromkeys(s for s, v in self.recording.writes.items() if v.is_array))
+        return list(order)
+
+
+def _memory_of(array: Any) -> Any:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _number_of(name: str) -> int:
+    return int(name.rpartition("_")[2])
+
+
+def _settle(state: State, array: Any, bundles: dict[BundlePlace, Any]) -> None:
+    """Let an owner have its data in an array, which has their content already."""
+    owner = state.owner
+    if state.kind == "vector":
+        bundles[owner].vector = array
+    elif state.kind == "state":
+        parts = list(bundles[owner].state)
+        parts[state.position] = array
+        bundles[owner].state = tuple(parts)
+    elif state.kind == "data" and owner._data is not array:
+        owner._rebind(array)
+
+
+def _gradient_in(array: Any, owner: Any) -> Tensor:
+    """The tensor that is an owner's ``.grad`` after a replay; now, too, if it has one."""
+    gradient = plain(array)
+    if owner.grad is not None and owner.grad.shape == array.shape:
+        array[...] = owner.grad._data
+        owner._grad = gradient
+    if isinstance(owner._node, Leaf):
+        owner._node._gradient = array if array.size <= SMALL else None
+    return gradient
+
+
+def _places_of(recording: Recording) -> list[BundlePlace]:
+    return [state.owner for state in recording.states if state.kind == "vector"]
+
+
+def _parts(module: Any) -> list[int]:
+    """By identity, what a module is made of."""
+    return [id(one) for one in vars(module).values() if isinstance(one, Tensor | Module)]
+
+
+def _parts_of(recording: Recording) -> dict[Any, list[int]]:
+    return {module: _parts(module) for module in recording.modules}
+
+
+def _settings_alike(optimizer: Any, number: int, group: dict[str, Any]) -> bool:
+    """Whether settings are the same, floats apart, of which it counts whether they are 0."""
+    if number >= len(optimizer.param_groups):
+        return False
+    now = optimizer.param_groups[number]
+    return (
+        now.keys() == group.keys()
+        and all(_setting_alike(now[name], group[name]) for name in group if name != "params")
+        and list(map(id, now["params"])) == list(map(id, group["params"]))
+    )
+
+
+def _setting_alike(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_setting_alike, one, other))
+    return bool(one) is bool(other) if type(one) is float else one == other
+
+
+def _state_alike(state: State, value: Value) -> bool:
+    owner = state.owner
+    if state.kind == "data":
+        needs = (owner._node is not None) is value.wants_gradient
+        return needs and (not value.is_array or _array_alike(owner._data, value.array, False))
+    if state.kind == "grad":
+        held = owner.grad is not None
+        return held and (not value.is_array or _array_alike(owner.grad._data, value.array, False))
+    return owner.bundle() is not None
+
+
+def _array_alike(one: Any, other: Any, strides: bool = True) -> bool:
+    return (
+        isinstance(one, np.ndarray)
+        and one.shape == other.shape
+        and one.dtype == other.dtype
+        and (not strides or one.strides == other.strides)
+    )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether an argument that is no array is what it was."""
+    if one is other:
+        return True
+    return type(one) is type(other) and isinstance(one, int | str | bool | float) and one == other

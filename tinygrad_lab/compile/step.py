@@ -1,0 +1,187 @@
+"""``tg.compile``: a step that is recorded, and replayed ever after."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from functools import update_wrapper
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab import trees
+from tinygrad_lab.compile.compare import difference
+from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
+from tinygrad_lab.compile.replay import MISS, Replay
+from tinygrad_lab.compile.report import Report, report_on
+from tinygrad_lab.compile.write import Writer
+from tinygrad_lab.context import current
+from tinygrad_lab.errors import ArgumentError, CompileError
+
+__all__ = ["CompiledStep"]
+
+TARGETS = ("numpy",)
+
+MANY_RECORDINGS = 8
+"""So many kinds of calls are as many as somebody means to make; more are worth a warning."""
+
+MOST_ATTEMPTS = 4
+"""After so many recordings that are all different, a step is not to be had."""
+
+
+class CompiledStep:
+    """A function whose array operations are recorded, and replayed as straight-line code."""
+
+    def __init__(self, function: Callable[..., Any], target: str = "numpy") -> None:
+        if target not in TARGETS:
+            raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
+        update_wrapper(self, function)
+        self.function = function
+        self._replays: list[Replay] = []
+        self._first: list[Replay] = []
+        """What was recorded once so far, to be compared with what the next call records."""
+        self._attempts = 0
+        self._runs_eagerly = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            for replay in self._replays:
+                try:
+                    out = replay.run(*args)
+                except TypeError:
+                    if len(args) == len(replay.recording.arguments):
+                        raise
+                    continue
+                if out is not MISS:
+                    return out
+        return self._another(args, kwargs)
+
+    def _another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no replay was ready for."""
+        if self._runs_eagerly or not current().ordinary:
+            return self.function(*args, **kwargs)
+        leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
+        for replay in self._replays:
+            if replay.fits(leaves):
+                out = replay.run(*leaves)
+                if out is MISS:
+                    replay.renew()
+                    out = replay.run(*leaves)
+                if out is not MISS:
+                    return out
+        return self._record(args, kwargs, leaves, rebuild)
+
+    def _record(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Any:
+        """Run it for real, and write down what it does."""
+
+        def call(new: list[Any]) -> Any:
+            new_args, new_kwargs = rebuild(new)
+            return self.function(*new_args, **new_kwargs)
+
+        earlier = next((one for one in self._first if one.fits(leaves)), None)
+        found: list[Replay] = []
+
+        def accept(recording: Recording) -> None:
+            same = earlier is not None and difference(earlier.recording, recording)
+            if same:
+                found.append(Replay(recording, leaves))
+
+        names = self._names(args, kwargs, len(leaves))
+        try:
+            recording, result = record_step(call, leaves, names, accept)
+        except UnsupportedError as reason:
+            self._give_up(reason)
+            return self.function(*args, **kwargs)
+        if earlier is not None:
+            self._first.remove(earlier)
+        if found:
+            self._replays.append(found[0])
+            self._warn_if_many()
+            found[0].renew()
+        else:
+            self._first.append(Replay(recording, leaves))
+            self._attempts += 1
+        return result
+
+    def _names(self, args: Any, kwargs: Any, count: int) -> list[str]:
+        """What the leaves of the arguments are called: by the parameter they are part of."""
+        names: list[str] = []
+        try:
+            bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
+        except (TypeError, ValueError):
+            bound = {}
+        for name, value in bound.items():
+            parts = len(trees.flatten(value, open_modules=False)[0])
+            names += [name] if parts == 1 else [f"{name}_{part}" for part in range(parts)]
+        return names if len(names) == count else [f"argument_{n}" for n in range(count)]
+
+    def _warn_if_many(self) -> None:
+        if len(self._replays) == MANY_RECORDINGS:
+            warnings.warn(
+                f"tg.compile: {self._name} was recorded {MANY_RECORDINGS} times, for different "
+                "shapes, dtypes, modes or settings. Recording takes many times as long as a step.",
+                stacklevel=5,
+            )
+
+    def _give_up(self, reason: Exception) -> None:
+        warnings.warn(f"tg.compile: {self._name} runs uncompiled: {reason}", stacklevel=5)
+        self._runs_eagerly = True
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", "the step")
+
+    @property
+    def source(self) -> str:
+        """What is computed, as a person would have written it with NumPy."""
+        latest = self._latest
+        return Writer(latest.recording, latest.program.events, self._name).source()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the source as a module, and beside it (``.npz``) the state as it is now.
+
+        The module needs NumPy alone: ``state = load_state()``, then ``step(..., state)`` as often
+        as wanted, which changes the state and returns what the step returns.
+        """
+        path = Path(path)
+        if path.suffix != ".py":
+            raise ArgumentError(f"step.save: expected a path that ends with .py, got {path}.")
+        latest = self._latest
+        writer = Writer(latest.recording, latest.program.events, self._name)
+        np.savez(path.with_suffix(".npz"), **writer.state())
+        path.write_text(writer.source(loading=True), encoding="utf-8")
+
+    def report(self, *args: Any, replays: int = 50, **kwargs: Any) -> Report:
+        """Time per line and memory, measured on arguments like those of a call.
+
+        What the step changes (parameters, moments, gradients, generators) is put back.
+        """
+        leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
+        replay = next((one for one in self._replays if one.fits(leaves)), None)
+        if replay is None:
+            raise CompileError(
+                f"tg.compile: {self._name} was not recorded for such arguments yet: call it twice."
+            )
+
+        def call(new: list[Any]) -> Any:
+            new_args, new_kwargs = rebuild(new)
+            return self.function(*new_args, **new_kwargs)
+
+        return report_on(replay, leaves, call, replays)
+
+    @property
+    def optimized_source(self) -> str:
+        """The lines that are run, with buffers."""
+        return self._latest.source
+
+    @property
+    def _latest(self) -> Replay:
+        if not self._replays:
+            raise CompileError(
+                f"tg.compile: {self._name} was not recorded yet: call it twice (the first two "
+                "calls are recorded, to see that they do the same)."
+            )
+        return self._replays[-1]

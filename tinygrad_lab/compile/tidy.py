@@ -1,0 +1,193 @@
+"""Simplifying a recording, without changing a bit of what it computes.
+
+Three passes, each a function from a list of events to a shorter one: what gives back the very array
+that it was given is left out, what was computed before is used again, and what nobody reads is not
+computed. To add a pass, write a function and list it in ``PASSES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compile.record import Recording
+from tinygrad_lab.compile.trace import Event, Value, mapped
+
+__all__ = ["PASSES", "constants", "tidied"]
+
+Replacements = dict[Value, Value]
+
+_SHAPE_ONLY = frozenset({"zeros_like", "ones_like", "empty_like", "full_like"})
+"""Functions that ask an array for its shape alone."""
+_ONCE = frozenset({"draw", "check", "setitem"})
+"""Kinds of calls that are never done on each other's behalf."""
+
+
+def tidied(recording: Recording) -> list[Event]:
+    """The events that a replay needs; the recording's values are replaced where they are twins."""
+    events = recording.trace.events
+    for one_pass in PASSES:
+        events = one_pass(recording, events)
+    return events
+
+
+def _replaced(recording: Recording, events: list[Event], twins: Replacements) -> None:
+    """Let everybody who reads a value read its twin."""
+
+    def twin(one: Any) -> Any:
+        while isinstance(one, Value) and one in twins:
+            one = twins[one]
+        return one
+
+    for event in events:
+        if not twins.keys().isdisjoint(event.inputs):
+            event.args = mapped(event.args, twin)
+            event.kwargs = mapped(event.kwargs, twin)
+            event.read_anew()
+        event.writes = twin(event.writes)
+    recording.outputs = [twin(one) for one in recording.outputs]
+    recording.writes = {state: twin(one) for state, one in recording.writes.items()}
+    for value in recording.trace.values:
+        value.base = twin(value.base)
+
+
+def without_identities(recording: Recording, events: list[Event]) -> list[Event]:
+    """Leave out views that are an array which is there: ``x.reshape(x.shape)``, ``x.T.T``."""
+    twins: Replacements = {}
+    known: dict[Any, Value] = {}
+    left = []
+    for event in events:
+        sources = [one for one in event.inputs if one.is_array]
+        for value in sources:
+            known.setdefault(_place(value), value)
+        pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
+        if pure and sources and event.result.base is not None:
+            twin = known.setdefault(_place(event.result), event.result)
+            if twin is not event.result:
+                twins[event.result] = twin
+                _keep_name(twin, event.result)
+                continue
+        left.append(event)
+    _replaced(recording, left, twins)
+    return left
+
+
+def _place(value: Value) -> Any:
+    """Which memory a value is, and how it is read."""
+    array = value.array
+    if not isinstance(array, np.ndarray):
+        return value
+    return value.root, array.ctypes.data, array.shape, array.strides, array.dtype
+
+
+def _keep_name(kept: Value, dropped: Value) -> None:
+    if kept.name is None and kept.origin is None:
+        kept.name = dropped.name
+
+
+def without_repetitions(recording: Recording, events: list[Event]) -> list[Event]:
+    """Use again what was computed before from the same values, if nothing was written since."""
+    written = {event.writes.root for event in events if event.writes is not None}
+    known: dict[Any, Event] = {}
+    twins: Replacements = {}
+    left = []
+    for event in events:
+        reads = event.inputs
+        if not twins.keys().isdisjoint(reads):
+            event.args = mapped(
+                event.args, lambda one: twins.get(one, one) if _is_value(one) else one
+            )
+            event.read_anew()
+            reads = event.inputs
+        pure = (
+            event.call.kind not in _ONCE
+            and len(event.results) == 1
+            and event.writes is None
+            and bool(reads)
+            and not any(value.root in written for value in (*reads, *event.results))
+        )
+        key = _key(event) if pure else None
+        if key is not None and key in known:
+            twins[event.result] = known[key].result
+            _keep_name(known[key].result, event.result)
+            continue
+        if key is not None:
+            known[key] = event
+        left.append(event)
+    _replaced(recording, left, twins)
+    return left
+
+
+def _is_value(one: Any) -> bool:
+    return isinstance(one, Value)
+
+
+def _key(event: Event) -> Any:
+    """What two calls that give the same have in common."""
+
+    def hashable(tree: Any) -> Any:
+        if isinstance(tree, tuple | list):
+            return (type(tree), *map(hashable, tree))
+        if isinstance(tree, dict):
+            return tuple((name, hashable(one)) for name, one in tree.items())
+        if isinstance(tree, slice):
+            return ("slice", hashable(tree.start), hashable(tree.stop), hashable(tree.step))
+        return (type(tree), tree)
+
+    return (
+        event.call.kind,
+        event.call.name,
+        event.augmented,
+        hashable(event.args),
+        hashable(event.kwargs),
+    )
+
+
+def without_dead_code(recording: Recording, events: list[Event]) -> list[Event]:
+    """Leave out what nobody reads: neither the caller, nor the next step, nor another event."""
+    read = {value for value in recording.outputs if _is_value(value)}
+    read |= set(recording.writes.values())
+    memory = {value.root for value in read}
+    left = []
+    for event in reversed(events):
+        wanted = (
+            event.call.kind in ("draw", "check")
+            or any(value in read or value.root in memory for value in event.results)
+            or (event.writes is not None and event.writes.root in memory)
+        )
+        if not wanted:
+            continue
+        left.append(event)
+        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs)
+        if event.writes is not None:
+            inputs.append(event.writes)
+        for value in inputs:
+            read.add(value)
+            memory.add(value.root)
+    return left[::-1]
+
+
+PASSES: tuple[Callable[[Recording, list[Event]], list[Event]], ...] = (
+    without_identities,
+    without_repetitions,
+    without_dead_code,
+)
+
+
+def constants(events: list[Event]) -> set[Value]:
+    """The values that are the same at every call: made of constants, and never written into."""
+    written = {event.writes.root for event in events if event.writes is not None}
+    known: set[Value] = set()
+    for event in events:
+        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs)
+        if event.call.kind in _ONCE or event.writes is not None:
+            continue
+        fixed = all(
+            value in known or (value.origin is not None and value.origin.kind == "constant")
+            for value in inputs
+        )
+        if fixed and not any(value.root in written for value in (*inputs, *event.results)):
+            known.update(event.results)
+    return known

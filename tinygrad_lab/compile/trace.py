@@ -1,0 +1,301 @@
+"""A trace: every array operation of a run, in the order in which they happened.
+
+An event says which function was called with what; a value is what an event made, or what was
+there before. Both carry what a reader wants to know: the phase (forward, backward, update), the
+module, the user's line, and what the code that asked for it calls the result.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.context import Scope, current
+from tinygrad_lab.site import is_library
+
+__all__ = [
+    "Call",
+    "Event",
+    "Origin",
+    "Trace",
+    "Value",
+    "caller",
+    "mapped",
+    "target_of",
+    "values_in",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value that no event made comes from."""
+
+    kind: str
+    """``"argument"``, ``"state"`` (read and written by the step), ``"setting"`` (read at each call)
+    or ``"constant"``."""
+    name: str
+    """What the source calls it."""
+    key: Any = None
+    """Which argument, which state, which setting."""
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """One array or number of a trace."""
+
+    index: int
+    array: Any
+    """What it was when it was recorded."""
+    origin: Origin | None = None
+    event: Event | None = None
+    base: Value | None = None
+    """The value whose memory it is a view of."""
+    name: str | None = None
+    """What the code calls it."""
+    viewed: bool = False
+    """There are views of its memory."""
+    wants_gradient: bool = False
+    """It is the data of a tensor that requires a gradient."""
+
+    @property
+    def root(self) -> Value:
+        """The value that the memory belongs to."""
+        value = self
+        while value.base is not None:
+            value = value.base
+        return value
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.array, np.ndarray | np.generic)
+
+    @property
+    def is_constant(self) -> bool:
+        return self.origin is not None and self.origin.kind == "constant"
+
+    def __repr__(self) -> str:
+        return f"%{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What an event calls."""
+
+    kind: str
+    """``"ufunc"``, ``"function"``, ``"method"``, ``"getitem"``, ``"setitem"``, ``"number"`` or
+    ``"draw"``."""
+    name: str
+    function: Callable[..., Any]
+
+
+@dataclass(eq=False, slots=True)
+class Event:
+    """One call, with values in the places of its arrays."""
+
+    call: Call
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    results: tuple[Value, ...] = ()
+    several: bool = False
+    """The call returns a sequence of results."""
+    writes: Value | None = None
+    """The value whose memory the call writes into."""
+    augmented: bool = False
+    """The result takes the place of the first argument, as in ``x += y``."""
+    phase: str = "forward"
+    scope: Scope | None = None
+    code: CodeType | None = None
+    offset: int = 0
+    inputs: tuple[Value, ...] = ()
+    """The values it reads, in order; a value that is used twice comes twice."""
+
+    def __post_init__(self) -> None:
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        """Find the inputs among the arguments, after these were changed."""
+        self.inputs = (*values_in(self.args), *values_in(self.kwargs))
+
+    @property
+    def result(self) -> Value:
+        return self.results[0]
+
+    @property
+    def generator(self) -> Any:
+        """What a ``"draw"`` draws from."""
+        method: Any = self.call.function
+        return method.__self__
+
+
+def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
+    """An argument with its leaves replaced, within tuples, lists, dicts and slices."""
+    if isinstance(tree, tuple):
+        return tuple([mapped(part, replace) for part in tree])
+    if isinstance(tree, list):
+        return [mapped(part, replace) for part in tree]
+    if isinstance(tree, dict):
+        return {name: mapped(part, replace) for name, part in tree.items()}
+    if isinstance(tree, slice):
+        return slice(
+            mapped(tree.start, replace), mapped(tree.stop, replace), mapped(tree.step, replace)
+        )
+    return replace(tree)
+
+
+_CONTAINERS = (tuple, list, dict, slice)
+
+
+def values_in(tree: Any) -> Iterator[Value]:
+    """The values within an argument."""
+    if isinstance(tree, Value):
+        yield tree
+    elif isinstance(tree, tuple | list):
+        for part in tree:
+            if isinstance(part, Value):
+                yield part
+            elif isinstance(part, _CONTAINERS):
+                yield from values_in(part)
+    elif isinstance(tree, dict):
+        yield from values_in(tuple(tree.values()))
+    elif isinstance(tree, slice):
+        yield from values_in((tree.start, tree.stop, tree.step))
+
+
+@dataclass(slots=True)
+class Trace:
+    """The events of a run, and the values they are about."""
+
+    events: list[Event] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    phases: Mapping[int, str] = field(default_factory=dict)
+    """By the id of their code, which functions begin a phase (hashing code takes microseconds)."""
+    _owners: dict[int, Value] = field(default_factory=dict)
+    _constants: dict[int, Value] = field(default_factory=dict)
+
+    def value(self, array: Any, **facts: Any) -> Value:
+        """A value for something that is there."""
+        owner = memory_owner(array)
+        base = None if owner is None else self._owners.get(id(owner))
+        value = Value(len(self.values), array, base=base, **facts)
+        if owner is not None and base is None:
+            self._owners[id(owner)] = value
+        elif base is not None:
+            base.viewed = True
+        self.values.append(value)
+        return value
+
+    def given(self, array: Any, origin: Origin) -> Value:
+        """A value that no event makes."""
+        return self.value(array, origin=origin, name=origin.name)
+
+    def constant(self, array: Any) -> Value:
+        """An array that is none of the step's inputs: it stays what it was."""
+        known = self._constants.get(id(array))
+        if known is None:
+            name = f"constant_{len(self._constants)}"
+            known = self._constants[id(array)] = self.given(array, Origin("constant", name, array))
+        return known
+
+    def add(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], **facts: Any) -> Event:
+        """An event, with all that its surroundings tell."""
+        event = Event(call, args, kwargs, scope=current().scope, **facts)
+        self.events.append(event)
+        return event
+
+    def result_of(self, event: Event, out: Any) -> Value:
+        """The value that an event made."""
+        value = self.value(out, event=event)
+        event.results = (*event.results, value)
+        return value
+
+    def observe(self, event: Event, frame: FrameType | None) -> str | None:
+        """Note phase and line of the code that asked for an event; what it calls the result."""
+        name, looking = None, True
+        while frame is not None:
+            code = frame.f_code
+            if not (code.co_filename.startswith(_HERE) or _is_numpy(code.co_filename)):
+                if looking and not code.co_filename.endswith(_APPLY):
+                    name = _targets(code).get(frame.f_lasti)
+                    # What is returned at once has the name that the caller gives it.
+                    looking = name == _RETURNED
+                    name = None if looking else name
+                else:
+                    looking = False
+                phase = self.phases.get(id(code))
+                if phase is not None:
+                    event.phase = phase
+                if not is_library[code.co_filename]:
+                    event.code, event.offset = code, frame.f_lasti
+                    break
+            frame = frame.f_back
+        return name
+
+
+_HERE = __file__[: -len("trace.py")]
+
+
+@cache
+def _is_numpy(filename: str) -> bool:
+    return filename.startswith(np.__file__[: -len("__init__.py")])
+
+
+def memory_owner(array: Any) -> Any:
+    """The array whose memory an array is a view of; None for what has no memory to share."""
+    if not isinstance(array, np.ndarray):
+        return None
+    while array.base is not None:
+        # as_strided puts a stand-in between a view and its base.
+        base = array.base if isinstance(array.base, np.ndarray) else array.base.base
+        if not isinstance(base, np.ndarray):
+            break
+        array = base
+    return array
+
+
+_APPLY = "apply.py"
+"""Where every op's result has the same name."""
+_RETURNED = "return"
+
+
+_known_targets: dict[int, tuple[CodeType, dict[int, str]]] = {}
+
+
+def _targets(code: CodeType) -> dict[int, str]:
+    """By the offset of an instruction, the variable that its result is stored in at once."""
+    known = _known_targets.get(id(code))
+    if known is None:
+        known = _known_targets[id(code)] = code, _find_targets(code)
+    return known[1]
+
+
+def _find_targets(code: CodeType) -> dict[int, str]:
+    stores = ("STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL", "STORE_ATTR")
+    instructions = [one for one in dis.get_instructions(code) if one.opname != "SWAP"]
+    targets = {}
+    for before, after in pairwise(instructions):
+        # A frame may stand at an instruction, or at the space for its cache behind it.
+        for offset in range(before.offset, after.offset, 2):
+            if after.opname in stores:
+                targets[offset] = after.argval
+            elif after.opname == "RETURN_VALUE":
+                targets[offset] = _RETURNED
+    return targets
+
+
+def target_of(code: CodeType, offset: int) -> str | None:
+    """The variable that the result of an instruction is stored in at once."""
+    name = _targets(code).get(offset)
+    return None if name == _RETURNED else name
+
+
+def caller(depth: int = 1) -> FrameType:
+    """The frame of whoever called the function that asks."""
+    return sys._getframe(depth + 1)
