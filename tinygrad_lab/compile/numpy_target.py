@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compile.expressions import Expressions, is_number
 from tinygrad_lab.compile.memory import Plan, aligned, empty_like_recorded, plan_memory
 from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.tidy import tidied
@@ -45,24 +46,6 @@ _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.m
 _MAKERS = frozenset(
     ["empty", "empty_like", "zeros", "zeros_like", "ones", "ones_like", "full", "full_like"]
 )
-_NUMBER_FORMS = {
-    "add": "{} + {}",
-    "sub": "{} - {}",
-    "subtract": "{} - {}",
-    "mul": "{} * {}",
-    "multiply": "{} * {}",
-    "neg": "-{}",
-    "negative": "-{}",
-    "square": "{0} * {0}",
-    "lt": "{} < {}",
-    "le": "{} <= {}",
-    "gt": "{} > {}",
-    "ge": "{} >= {}",
-    "relu": "0.0 if {0} <= 0.0 else {0}",
-    "where_positive": "{1} if {0} > 0.0 else 0.0",
-    "where": "{1} if {0} else {2}",
-}
-"""Operations on Python numbers that never raise, as expressions."""
 
 
 def is_view(event: Event) -> bool:
@@ -100,7 +83,8 @@ class NumPyProgram:
         self.plan: Plan = plan_memory(recording, self.events, able)
         self.bindings: dict[str, Any] = {}
         """Names of the code that stand for fixed things: constants, functions."""
-        self._names: dict[Value, str] = {}
+        self.expressions = Expressions(self.events, self._values_after())
+        self._names = self.expressions.names(self.events)
         self._scalars: dict[tuple[Any, ...], str] = {}
         self._fills: list[str] = []
         """Lines that must come before those that are being written."""
@@ -112,6 +96,12 @@ class NumPyProgram:
         """The memory that is made for a replay, and belongs to nobody else."""
         own = sum(root.array.nbytes for root in self.plan.own if root not in self.plan.home_of)
         return sum(self.plan.slots) + own
+
+    def _values_after(self) -> Iterator[Value]:
+        """The values that are read when all events are over."""
+        yield from (one for one in self.recording.outputs if isinstance(one, Value))
+        yield from self.recording.writes.values()
+        yield from (value for _, value in self.plan.copies)
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -159,8 +149,10 @@ class NumPyProgram:
 
     def _lines_of(self, event: Event) -> Iterator[str]:
         kind, name = event.call.kind, event.call.name
-        if kind in ("number", "python"):
-            yield f"{self.name(event.result)} = {self._number(event)}"
+        if is_number(event):
+            if event.result not in self.expressions.folded:
+                text = self.expressions.text(event, self.text, self.bound)
+                yield f"{self.name(event.result)} = {text}"
         elif kind == "check":
             condition, recorded = event.args
             yield f"if bool({self.text(condition)}) is not {recorded}: return MISS"
@@ -296,7 +288,7 @@ class NumPyProgram:
                 yield self.text(one)
 
     def _scalar(self, number: Any, dtype: Any) -> str:
-        key = (type(number), number, dtype)
+        key = (repr(number), dtype)  # 0.0 == -0.0
         if key not in self._scalars:
             self._scalars[key] = f"number_{len(self._scalars)}"
             self.bindings[self._scalars[key]] = np.asarray(number, dtype=dtype)
@@ -318,16 +310,6 @@ class NumPyProgram:
         name = self.bound(f"{event.call.name}_of", function)
         tail = ", True" if keepdims else ""
         return f"{name}({self.text(event.args[0])}, {axis!r}, None, {target}{tail})"
-
-    def _number(self, event: Event) -> str:
-        """An operation on Python numbers: an expression where it cannot raise, else a call."""
-        name, operands = event.call.name, [self.text(one) for one in event.args]
-        if name in _NUMBER_FORMS:
-            return _NUMBER_FORMS[name].format(*operands)
-        divisor = event.args[-1]
-        if name in ("truediv", "divide") and type(divisor) in (int, float) and divisor:
-            return f"{operands[0]} / {operands[1]}"
-        return f"{self.bound(name, event.call.function)}({', '.join(operands)})"
 
     def _call(self, event: Event, *extra: str) -> str:
         """A call as it was recorded."""

@@ -1,0 +1,162 @@
+"""Operations on Python numbers as expressions, and the names of what is left over.
+
+Numbers have no memory to plan, but a step of 100,000 of them has costs of its own: every name is a
+store and a load, names beyond the first 256 take longer, and numbers that are all kept until the
+end are far apart in memory. So an operation whose result is used once, and soon, stands where it
+is used, and in large steps a name serves again when nobody reads its number any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tinygrad_lab.compile.trace import Event, Value
+
+__all__ = ["Expressions", "is_number"]
+
+Writer = Callable[[Any], str]
+
+_CHOICE, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
+"""How strongly the parts of an expression hold together."""
+
+_FORMS: dict[str, tuple[str, int, tuple[int, ...]]] = {
+    "add": ("{} + {}", _SUM, (_SUM, _PRODUCT)),
+    "sub": ("{} - {}", _SUM, (_SUM, _PRODUCT)),
+    "mul": ("{} * {}", _PRODUCT, (_PRODUCT, _SIGN)),
+    "divide": ("{} / {}", _PRODUCT, (_PRODUCT, _SIGN)),
+    "neg": ("-{}", _SIGN, (_ATOM,)),
+    "square": ("{0} * {0}", _PRODUCT, (_ATOM,)),
+    "lt": ("{} < {}", _COMPARISON, (_SUM, _SUM)),
+    "le": ("{} <= {}", _COMPARISON, (_SUM, _SUM)),
+    "gt": ("{} > {}", _COMPARISON, (_SUM, _SUM)),
+    "ge": ("{} >= {}", _COMPARISON, (_SUM, _SUM)),
+    "relu": ("0.0 if {0} <= 0.0 else {0}", _CHOICE, (_ATOM,)),
+    "where_positive": ("{1} if {0} > 0.0 else 0.0", _CHOICE, (_SUM, _COMPARISON)),
+    "where": ("{1} if {0} else {2}", _CHOICE, (_COMPARISON, _COMPARISON, _COMPARISON)),
+}
+"""Operations that never raise: the expression, its strength, and that needed of its operands."""
+
+_SYNONYMS = {"subtract": "sub", "multiply": "mul", "negative": "neg", "truediv": "divide"}
+_TWICE = frozenset({"square", "relu"})
+"""What reads its operand twice."""
+
+_NEAR = 40
+"""Within so many operations a number is used soon; one that waits longer keeps others waiting."""
+_DEEPEST = 40
+"""So deep may an expression be: Python's compiler is recursive."""
+_FAST_NAMES = 256
+
+
+def _form_of(event: Event) -> tuple[str, int, tuple[int, ...]] | None:
+    """How an operation is written as an expression; None for one that has to be a call."""
+    name = _SYNONYMS.get(event.call.name, event.call.name)
+    if name == "divide":
+        divisor = event.args[-1]
+        if type(divisor) not in (int, float) or not divisor:
+            return None
+    return _FORMS.get(name)
+
+
+class Expressions:
+    """Which numbers have no name, and which names the others have."""
+
+    def __init__(self, events: list[Event], kept: Iterable[Value]) -> None:
+        """``kept``: the values that are read after all events."""
+        self._kept = set(kept)
+        self._position = {event: position for position, event in enumerate(events)}
+        self._uses: dict[Value, int] = {}
+        self._last: dict[Value, int] = {}
+        for position, event in enumerate(events):
+            for value in event.inputs:
+                self._uses[value] = self._uses.get(value, 0) + 1
+                self._last[value] = position
+        self.folded: dict[Value, Event] = {}
+        """Numbers that stand where they are used, with the operation that gives them."""
+        self._depth: dict[Value, int] = {}
+        for event in events:
+            if is_number(event):
+                self._fold_operands(event)
+
+    def _fold_operands(self, event: Event) -> None:
+        """Let the operands that are used here alone stand in the expression."""
+        deepest = 0
+        position = self._position[event]
+        if _form_of(event) is not None and event.call.name not in _TWICE:
+            for value in event.inputs:
+                depth = self._depth.get(value, 0) + 1
+                if depth < _DEEPEST and self._may_fold(value, position):
+                    self.folded[value] = value.event  # type: ignore[assignment]
+                    deepest = max(deepest, depth)
+                    # What stands in it is read here, and no sooner.
+                    self._read_later(value, position)
+        self._depth[event.result] = deepest
+
+    def _may_fold(self, value: Value, position: int) -> bool:
+        event = value.event
+        return (
+            event is not None
+            and is_number(event)
+            and self._uses[value] == 1
+            and value not in self._kept
+            and position - self._position.get(event, -_NEAR) < _NEAR
+        )
+
+    def _read_later(self, value: Value, position: int) -> None:
+        for operand in value.event.inputs:  # type: ignore[union-attr]
+            if operand in self.folded:
+                self._read_later(operand, position)
+            else:
+                self._last[operand] = max(self._last[operand], position)
+
+    def names(self, events: list[Event]) -> dict[Value, str]:
+        """Names for the numbers that have one, if there are too many for names of their own."""
+        named = [event for event in events if is_number(event) and event.result not in self.folded]
+        if len(named) < _FAST_NAMES:
+            return {}
+        ending: dict[int, list[str]] = {}
+        names: dict[Value, str] = {}
+        free: list[str] = []
+        count = 0
+        for position, event in enumerate(events):
+            # An expression is computed before its result gets the name.
+            free += ending.pop(position, ())
+            if is_number(event) and event.result not in self.folded:
+                if not free:
+                    free.append(f"n{count}")
+                    count += 1
+                name = names[event.result] = free.pop()
+                if event.result not in self._kept:
+                    ending.setdefault(self._last[event.result], []).append(name)
+        return names
+
+    def text(self, event: Event, argument: Writer, bound: Callable[[str, Any], str]) -> str:
+        """An operation as an expression, or as a call of what can raise.
+
+        ``argument`` writes what is not folded, ``bound`` gives a function a name.
+        """
+        form = _form_of(event)
+        if form is None:
+            function = bound(event.call.name, event.call.function)
+            return f"{function}({', '.join(map(argument, event.args))})"
+        template, _, needed = form
+        parts = [
+            self._part(one, strength, argument, bound)
+            for one, strength in zip(event.args, needed, strict=True)
+        ]
+        return template.format(*parts)
+
+    def _part(
+        self, one: Any, needed: int, argument: Writer, bound: Callable[[str, Any], str]
+    ) -> str:
+        event = self.folded.get(one) if isinstance(one, Value) else None
+        if event is None:
+            return argument(one)
+        form = _form_of(event)
+        text = self.text(event, argument, bound)
+        return text if form is None or form[1] >= needed else f"({text})"
+
+
+def is_number(event: Event) -> bool:
+    """Whether an event is an operation on Python numbers."""
+    return event.call.kind in ("number", "python")
