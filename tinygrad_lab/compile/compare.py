@@ -37,16 +37,16 @@ def _same_call(one: Event, other: Event) -> bool:
 
 
 def _compare(one: Any, other: Any, event: Event) -> None:
-    if isinstance(one, tuple | list) and isinstance(other, tuple | list) and len(one) == len(other):
+    if one.__class__ is Value and other.__class__ is Value:
+        if one.is_constant and other.is_constant:
+            _compare_constants(one.array, other.array, event)
+    elif isinstance(one, tuple | list) and isinstance(other, tuple | list) and len(one) == len(other):
         for mine, theirs in zip(one, other, strict=True):
             _compare(mine, theirs, event)
     elif isinstance(one, dict) and isinstance(other, dict):
         _compare(list(one.items()), list(other.items()), event)
     elif isinstance(one, slice) and isinstance(other, slice):
         _compare((one.start, one.stop, one.step), (other.start, other.stop, other.step), event)
-    elif isinstance(one, Value) and isinstance(other, Value):
-        if one.is_constant and other.is_constant:
-            _compare_constants(one.array, other.array, event)
     elif not (one is other or one == other or (one != one and other != other)):
         raise _differs(one, other, event)
 

@@ -134,14 +134,16 @@ def _key(event: Event) -> Any:
             return tuple((name, hashable(one)) for name, one in tree.items())
         if isinstance(tree, slice):
             return ("slice", hashable(tree.start), hashable(tree.stop), hashable(tree.step))
-        return (type(tree), tree)
+        if isinstance(tree, Value):
+            return tree
+        return (type(tree), repr(tree) if isinstance(tree, float) else tree)  # 0.0 == -0.0
 
     return (
         event.call.kind,
         event.call.name,
         event.augmented,
-        hashable(event.args),
-        hashable(event.kwargs),
+        tuple(map(hashable, event.args)),
+        hashable(event.kwargs) if event.kwargs else None,
     )
 
 

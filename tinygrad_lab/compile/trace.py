@@ -122,7 +122,10 @@ class Event:
 
     def read_anew(self) -> None:
         """Find the inputs among the arguments, after these were changed."""
-        self.inputs = (*values_in(self.args), *values_in(self.kwargs))
+        if not self.kwargs and all([one.__class__ in _FLAT for one in self.args]):
+            self.inputs = tuple([one for one in self.args if one.__class__ is Value])
+        else:
+            self.inputs = (*values_in(self.args), *values_in(self.kwargs))
 
     @property
     def result(self) -> Value:
@@ -133,6 +136,10 @@ class Event:
         """What a ``"draw"`` draws from."""
         method: Any = self.call.function
         return method.__self__
+
+
+_FLAT = frozenset({Value, float, int, bool, str, type(None)})
+"""Kinds of arguments with nothing inside."""
 
 
 def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
