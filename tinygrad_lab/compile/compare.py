@@ -40,7 +40,9 @@ def _compare(one: Any, other: Any, event: Event) -> None:
     if one.__class__ is Value and other.__class__ is Value:
         if one.is_constant and other.is_constant:
             _compare_constants(one.array, other.array, event)
-    elif isinstance(one, tuple | list) and isinstance(other, tuple | list) and len(one) == len(other):
+    elif (
+        isinstance(one, tuple | list) and isinstance(other, tuple | list) and len(one) == len(other)
+    ):
         for mine, theirs in zip(one, other, strict=True):
             _compare(mine, theirs, event)
     elif isinstance(one, dict) and isinstance(other, dict):

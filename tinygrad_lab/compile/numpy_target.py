@@ -18,7 +18,7 @@ from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.tidy import tidied
 from tinygrad_lab.compile.trace import Event, Value, mapped, values_in
 
-__all__ = ["NumPyProgram"]
+__all__ = ["LateBinding", "NumPyProgram", "is_view", "plannable"]
 
 _VIEWS = frozenset(
     [
@@ -79,7 +79,7 @@ class NumPyProgram:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.events = tidied(recording)
-        able = {event for event in self.events if plannable(event)}
+        able = {event for event in self.events if self._plannable(event)}
         self.plan: Plan = plan_memory(recording, self.events, able)
         self.bindings: dict[str, Any] = {}
         """Names of the code that stand for fixed things: constants, functions."""
@@ -90,6 +90,13 @@ class NumPyProgram:
         """Lines that must come before those that are being written."""
         self.lines_by_phase = list(self._emit())
         self.lines = [line for line, _ in self.lines_by_phase]
+
+    preamble = ""
+    """What the lines need besides NumPy, as source."""
+
+    def _plannable(self, event: Event) -> bool:
+        """Whether the result can be written into a given buffer."""
+        return plannable(event)
 
     @property
     def scratch_bytes(self) -> int:
@@ -127,19 +134,26 @@ class NumPyProgram:
     def _emit(self) -> Iterator[tuple[str, str]]:
         """The lines, each with its phase."""
         for event in self.events:
-            fixed = event.results and all(value in self.plan.constants for value in event.results)
-            if event in self.plan.once or (fixed and event.result.is_array):
-                continue
-            if is_view(event):
-                if not self.is_static(event.result):
-                    yield f"{self.name(event.result)} = {self._call(event)}", event.phase
-                continue
-            lines = list(self._lines_of(event))
-            for line in (*self._fills, *lines):
-                yield line, event.phase
-            self._fills.clear()
+            if not self._is_settled(event):
+                yield from self._lines_by_numpy(event)
         for state, value in self.plan.copies:
             yield f"{self.home(state)}[...] = {self.text(value)}", "update"
+
+    def _is_settled(self, event: Event) -> bool:
+        """Whether nothing is left to do for an event once the buffers are there."""
+        fixed = event.results and all(value in self.plan.constants for value in event.results)
+        if event in self.plan.once or (fixed and event.result.is_array):
+            return True
+        return is_view(event) and self.is_static(event.result)
+
+    def _lines_by_numpy(self, event: Event) -> Iterator[tuple[str, str]]:
+        if is_view(event):
+            yield f"{self.name(event.result)} = {self._call(event)}", event.phase
+            return
+        lines = list(self._lines_of(event))
+        for line in (*self._fills, *lines):
+            yield line, event.phase
+        self._fills.clear()
 
     def home(self, state: State) -> str:
         """The name of the memory that a state lives in."""
@@ -359,6 +373,19 @@ class NumPyProgram:
 
         ``homes`` has the memory of the states: it is given what is missing there.
         """
+        arrays = self._arrays(homes)
+        bound = {self.name(value): array for value, array in arrays.items()}
+        for name, thing in self.bindings.items():
+            bound[name] = thing.made(arrays) if isinstance(thing, LateBinding) else thing
+        self._write_constants(arrays)
+        for state, value in self.recording.writes.items():
+            if value.is_array and state not in homes:
+                homes[state] = self._home_of_write(state, value, arrays)
+                bound[self.name(value) + "_home"] = homes[state]
+        return bound
+
+    def _arrays(self, homes: dict[State, Any]) -> dict[Value, Any]:
+        """The arrays of all values that are the same at every call."""
         arrays: dict[Value, Any] = {}
         slots = [aligned(nbytes) for nbytes in self.plan.slots]
         for value in self.recording.trace.values:
@@ -373,15 +400,7 @@ class NumPyProgram:
                     arrays[value] = value.array
                 elif value.is_array and self.is_static(value):
                     arrays[value] = self._memory(event, value, arrays, slots, homes)
-        bound = {self.name(value): array for value, array in arrays.items()}
-        for name, thing in self.bindings.items():
-            bound[name] = thing.made(arrays) if isinstance(thing, _Late) else thing
-        self._write_constants(arrays)
-        for state, value in self.recording.writes.items():
-            if value.is_array and state not in homes:
-                homes[state] = self._home_of_write(state, value, arrays)
-                bound[self.name(value) + "_home"] = homes[state]
-        return bound
+        return arrays
 
     def _home_of_write(self, state: State, value: Value, arrays: dict[Value, Any]) -> Any:
         copied = any(one == state for one, _ in self.plan.copies)
@@ -430,14 +449,14 @@ def _real(tree: Any, arrays: dict[Value, Any]) -> Any:
     return mapped(tree, lambda one: arrays[one] if isinstance(one, Value) else one)
 
 
-class _Late:
+class LateBinding:
     """A fixed thing that is made when the buffers are."""
 
     def made(self, arrays: dict[Value, Any]) -> Any:
         raise NotImplementedError
 
 
-class _Later(_Late):
+class _Later(LateBinding):
     """A part of a buffer."""
 
     def __init__(self, value: Value, key: Any) -> None:
@@ -447,7 +466,7 @@ class _Later(_Late):
         return arrays[self.value][self.key]
 
 
-class _Derived(_Late):
+class _Derived(LateBinding):
     """Another view of a buffer."""
 
     def __init__(self, value: Value, make: Callable[[Any], Any]) -> None:
@@ -457,7 +476,7 @@ class _Derived(_Late):
         return self.make(arrays[self.value])
 
 
-class _Scratch(_Late):
+class _Scratch(LateBinding):
     """Memory for one line."""
 
     def __init__(self, like: Any) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from tinygrad_lab.backends import SMALL
 from tinygrad_lab.compile.numpy_target import NumPyProgram
 from tinygrad_lab.compile.record import BundlePlace, Recording, State
+from tinygrad_lab.compile.targets import program_for
 from tinygrad_lab.compile.trace import Value
 from tinygrad_lab.context import current
 from tinygrad_lab.nn.module import Module, structure
@@ -37,8 +38,9 @@ MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
 class Replay:
     """Straight-line code for one recording."""
 
-    def __init__(self, recording: Recording, leaves: list[Any]) -> None:
+    def __init__(self, recording: Recording, leaves: list[Any], target: str) -> None:
         self.recording = recording
+        self.target = target
         self._leaves = [
             leaf if value is None else None
             for leaf, value in zip(leaves, recording.arguments, strict=True)
@@ -53,7 +55,7 @@ class Replay:
     @cached_property
     def program(self) -> NumPyProgram:
         """The lines between the checks and the results."""
-        return NumPyProgram(self.recording)
+        return program_for(self.target, self.recording)
 
     @cached_property
     def source(self) -> str:

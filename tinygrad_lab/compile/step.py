@@ -17,13 +17,12 @@ from tinygrad_lab.compile.compare import difference
 from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
 from tinygrad_lab.compile.report import Report, report_on
+from tinygrad_lab.compile.targets import TARGETS
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, CompileError
 
 __all__ = ["CompiledStep"]
-
-TARGETS = ("numpy",)
 
 MANY_RECORDINGS = 8
 """So many kinds of calls are as many as somebody means to make; more are worth a warning."""
@@ -40,6 +39,7 @@ class CompiledStep:
             raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
         update_wrapper(self, function)
         self.function = function
+        self.target = target
         self._replays: list[Replay] = []
         self._first: list[Replay] = []
         """What was recorded once so far, to be compared with what the next call records."""
@@ -87,7 +87,7 @@ class CompiledStep:
         def accept(recording: Recording) -> None:
             same = earlier is not None and difference(earlier.recording, recording)
             if same:
-                found.append(Replay(recording, leaves))
+                found.append(Replay(recording, leaves, self.target))
 
         names = self._names(args, kwargs, len(leaves))
         try:
@@ -102,7 +102,7 @@ class CompiledStep:
             self._warn_if_many()
             found[0].renew()
         else:
-            self._first.append(Replay(recording, leaves))
+            self._first.append(Replay(recording, leaves, self.target))
             self._attempts += 1
         return result
 
@@ -175,7 +175,8 @@ class CompiledStep:
     @property
     def optimized_source(self) -> str:
         """The lines that are run, with buffers."""
-        return self._latest.source
+        latest = self._latest
+        return "\n\n".join(filter(None, (latest.program.preamble, latest.source)))
 
     @property
     def _latest(self) -> Replay:

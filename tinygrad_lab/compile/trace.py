@@ -122,7 +122,7 @@ class Event:
 
     def read_anew(self) -> None:
         """Find the inputs among the arguments, after these were changed."""
-        if not self.kwargs and all([one.__class__ in _FLAT for one in self.args]):
+        if not self.kwargs and _FLAT.issuperset(map(type, self.args)):
             self.inputs = tuple([one for one in self.args if one.__class__ is Value])
         else:
             self.inputs = (*values_in(self.args), *values_in(self.kwargs))

@@ -1,0 +1,476 @@
+"""Instructions as loops: the same again and again is rolled up, element by element is fused.
+
+What comes out is source in the part of Python that numba compiles: ``for`` loops with fixed bounds
+over flat memories ``m0[3 + i0 * 10 + i1]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compile.instructions import FORMULAS, Instruction, Memory, Place
+
+__all__ = ["Loop", "body", "memories_of", "rolled"]
+
+_LONGEST_PERIOD = 80
+_FEWEST_ROUNDS = 4
+_LARGE_PRODUCT = 20_000
+"""Multiplications from which on a product of matrices is left to the BLAS."""
+_UNROLLED = 8
+"""So many terms of an inner product are added at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """Instructions that are done in rounds, in each of which places are further on."""
+
+    rounds: int
+    body: list[Instruction]
+
+
+# --- rolling up ----------------------------------------------------------------------------------
+
+
+def rolled(instructions: Sequence[Instruction]) -> list[Instruction | Loop]:
+    """Instructions with repetitions of a sequence as loops."""
+    numbers: dict[Any, int] = {}
+    kinds = [numbers.setdefault(one.signature(), len(numbers)) for one in instructions]
+    found: list[Instruction | Loop] = []
+    position = 0
+    while position < len(instructions):
+        loop, length = _longest_loop(instructions, kinds, position)
+        found.append(loop or instructions[position])
+        position += length if loop else 1
+    return found
+
+
+def _longest_loop(
+    instructions: Sequence[Instruction], kinds: list[int], start: int
+) -> tuple[Loop | None, int]:
+    """The loop that begins at ``start`` and does the most, and how many instructions it does."""
+    best, longest = None, 0
+    for period in range(1, min(_LONGEST_PERIOD, (len(kinds) - start) // _FEWEST_ROUNDS) + 1):
+        rounds = _rounds(instructions, kinds, start, period)
+        if rounds >= _FEWEST_ROUNDS and rounds * period > longest:
+            longest = rounds * period
+            first = instructions[start : start + period]
+            second = instructions[start + period : start + 2 * period]
+            best = Loop(rounds, [_advancing(*two) for two in zip(first, second, strict=True)])
+    return best, longest
+
+
+def _rounds(instructions: Sequence[Instruction], kinds: list[int], start: int, period: int) -> int:
+    """How often a sequence of instructions is repeated, evenly further on each time."""
+    steps = None
+    rounds = 1
+    while True:
+        here = start + rounds * period
+        if kinds[here : here + period] != kinds[start : start + period]:
+            return rounds
+        now = _offsets(instructions[here : here + period])
+        before = _offsets(instructions[here - period : here])
+        change = [a - b for a, b in zip(now, before, strict=True)]
+        if steps is not None and change != steps:
+            return rounds
+        steps = change
+        rounds += 1
+
+
+def _offsets(instructions: Sequence[Instruction]) -> list[int]:
+    return [place.offset for one in instructions for place in one.places]
+
+
+def _advancing(one: Instruction, following: Instruction) -> Instruction:
+    """An instruction whose places go on as far as they do to the following round's."""
+
+    def advancing(mine: Any, theirs: Any) -> Any:
+        if not isinstance(mine, Place):
+            return mine
+        return replace(mine, advance=theirs.offset - mine.offset)
+
+    return replace(
+        one,
+        target=advancing(one.target, following.target),
+        sources=tuple(map(advancing, one.sources, following.sources)),
+    )
+
+
+# --- fusing --------------------------------------------------------------------------------------
+
+
+def _fused(instructions: Sequence[Instruction]) -> Iterator[list[Instruction]]:
+    """Groups of instructions that one nest of loops can do."""
+    group: list[Instruction] = []
+    for one in instructions:
+        if group and not _fits(one, group):
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+def _fits(one: Instruction, group: list[Instruction]) -> bool:
+    """Whether an instruction may be done element by element together with those before it."""
+    if one.kind != "map" or group[0].kind != "map":
+        return False
+    if one.target.shape != group[0].target.shape:
+        return False
+    return all(_independent(before, one) for before in group)
+
+
+def _independent(before: Instruction, after: Instruction) -> bool:
+    """Whether what they do to the same memory, they do to the same element at a time."""
+    pairs = [(before.target, place) for place in after.places]
+    pairs += [(place, after.target) for place in before.places]
+    return all(_same_elements(*pair) for pair in pairs)
+
+
+def _same_elements(one: Place, other: Place) -> bool:
+    if one.memory.overlaps != other.memory.overlaps:
+        return True
+    return (one.memory, one.offset, one.strides, one.advance) == (
+        other.memory,
+        other.offset,
+        other.strides,
+        other.advance,
+    )
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def memories_of(code: Sequence[Instruction | Loop]) -> list[Memory]:
+    """The memories that are touched, in the order in which they are."""
+    found: dict[Memory, None] = {}
+    for part in code:
+        for one in part.body if isinstance(part, Loop) else [part]:
+            found.update(dict.fromkeys(place.memory for place in one.places))
+    return list(found)
+
+
+def body(
+    code: Sequence[Instruction | Loop], unread: Callable[[Instruction, list[Instruction]], bool]
+) -> list[str]:
+    """The lines of a function that does it all; it returns 1 where a check fails.
+
+    ``unread(instruction, group)``: nobody outside of a group reads what an instruction writes.
+    """
+    lines: list[str] = []
+    straight: list[Instruction] = []
+    for part in [*code, None]:
+        if isinstance(part, Instruction):
+            straight.append(part)
+            continue
+        for group in _fused(straight):
+            lines += _written(group, unread)
+        straight = []
+        if isinstance(part, Loop):
+            lines.append(f"for t in range({part.rounds}):")
+            for group in _fused(part.body):
+                lines += _indented(_written(group, _never))
+    return lines
+
+
+def _never(instruction: Instruction, group: list[Instruction]) -> bool:
+    return False
+
+
+def _written(group: list[Instruction], unread: Callable[..., bool]) -> list[str]:
+    first = group[0]
+    if first.kind == "map":
+        return _map_lines(group, unread)
+    writers = {
+        "reduce": _reduction_lines,
+        "product": _product_lines,
+        "gather": _gather_lines,
+        "scatter": _scatter_lines,
+        "check": _check_lines,
+    }
+    return writers[first.kind](first)
+
+
+def _indented(lines: Sequence[str], depth: int = 1) -> list[str]:
+    return ["    " * depth + line for line in lines]
+
+
+def _nest(loops: Sequence[tuple[str, int]], inside: Sequence[str]) -> list[str]:
+    """Lines within loops over the names."""
+    lines = list(inside)
+    for name, size in reversed(loops):
+        lines = [f"for {name} in range({size}):", *_indented(lines)]
+    return lines
+
+
+def _element(place: Place, names: Sequence[str]) -> str:
+    """The element of a place at an index."""
+    terms = [str(place.offset)] if place.offset or not place.strides else []
+    terms += [
+        name if stride == 1 else f"{name} * {stride}"
+        for name, stride in zip(names, place.strides, strict=True)
+        if stride
+    ]
+    if place.advance:
+        terms.append(f"t * {place.advance}")
+    return f"{place.memory.name}[{' + '.join(terms) or '0'}]"
+
+
+def cast(dtype: Any) -> str:
+    """The function that makes a number one of a dtype."""
+    dtype = np.dtype(dtype)
+    return "bool_" if dtype.kind == "b" else dtype.name
+
+
+def _operand(one: Any, dtype: Any, names: Sequence[str], known: dict[Place, str]) -> str:
+    """An operand of a map, as a number of the dtype that is computed in."""
+    if isinstance(one, Place):
+        text = known.get(one) or _element(one, names)
+        return text if one.memory.dtype == dtype else f"{cast(dtype)}({text})"
+    if isinstance(one, str):
+        return f"{cast(dtype)}({one})"
+    return f"{cast(dtype)}({_literal(one)})"
+
+
+def _literal(number: Any) -> str:
+    if isinstance(number, float) and not np.isfinite(number):
+        return "nan" if number != number else "inf" if number > 0 else "-inf"
+    return repr(number)
+
+
+def _map_lines(group: list[Instruction], unread: Callable[..., bool]) -> list[str]:
+    """One nest of loops for maps over one shape."""
+    group, sizes = _with_few_axes(group)
+    names = [f"i{axis}" for axis in range(len(sizes))]
+    known: dict[Place, str] = {}
+    lines = []
+    for number, one in enumerate(group):
+        formula = _formula(one)
+        condition = one.formula in ("where", "where_positive")
+        operands = [
+            _operand(x, _kept_dtype(x, one.dtype, condition and not n), names, known)
+            for n, x in enumerate(one.sources)
+        ]
+        text = formula.format(*operands, zero=f"{cast(one.dtype)}(0)")
+        if _result_dtype(one) != one.target.memory.dtype:
+            text = f"{cast(one.target.memory.dtype)}({text})"
+        local = f"v{number}"
+        lines.append(f"{local} = {text}")
+        if not unread(one, group):
+            lines.append(f"{_element(one.target, names)} = {local}")
+        known = {p: n for p, n in known.items() if p.memory.overlaps != one.target.memory.overlaps}
+        known[one.target] = local
+    return _nest(list(zip(names, sizes, strict=True)), lines)
+
+
+def _formula(one: Instruction) -> str:
+    """The expression; for float32 there are faster functions than the C library's."""
+    vectorised = one.formula in ("exp", "tanh") and one.dtype == np.float32
+    return f"{one.formula}_float32({{0}})" if vectorised else FORMULAS[one.formula]
+
+
+def _kept_dtype(one: Any, dtype: Any, is_condition: bool) -> Any:
+    return one.memory.dtype if is_condition and isinstance(one, Place) else dtype
+
+
+_COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+
+
+def _result_dtype(one: Instruction) -> Any:
+    return np.dtype(bool) if one.formula in _COMPARISONS else one.dtype
+
+
+def _with_few_axes(group: list[Instruction]) -> tuple[list[Instruction], list[int]]:
+    """A group with axes in the order of memory, and those as one that are one in all places."""
+    shape = group[0].target.shape
+    axes = [axis for axis, size in enumerate(shape) if size != 1]
+    axes.sort(key=lambda axis: -abs(group[0].target.strides[axis]))
+    places = [place for one in group for place in one.places]
+    blocks: list[list[int]] = []
+    for axis in axes:
+        joins = blocks and all(
+            place.strides[blocks[-1][-1]] == place.strides[axis] * shape[axis] for place in places
+        )
+        if joins:
+            blocks[-1].append(axis)
+        else:
+            blocks.append([axis])
+    sizes = [int(np.prod([shape[axis] for axis in block])) for block in blocks]
+
+    def joined(one: Any) -> Any:
+        if not isinstance(one, Place):
+            return one
+        strides = tuple(one.strides[block[-1]] for block in blocks)
+        return replace(one, shape=tuple(sizes), strides=strides)
+
+    return [
+        replace(one, target=joined(one.target), sources=tuple(map(joined, one.sources)))
+        for one in group
+    ], sizes
+
+
+# --- reductions ----------------------------------------------------------------------------------
+
+_STEPS = {
+    "sum": "{0} + {1}",
+    "prod": "{0} * {1}",
+    "max": "{1} if ({1} > {0} or {1} != {1}) else {0}",
+    "min": "{1} if ({1} < {0} or {1} != {1}) else {0}",
+}
+
+
+def _start_of(name: str, dtype: Any) -> str:
+    if name in ("sum", "prod"):
+        return f"{cast(dtype)}({int(name == 'prod')})"
+    if np.dtype(dtype).kind == "f":
+        return f"{cast(dtype)}({'-inf' if name == 'max' else 'inf'})"
+    limits = np.iinfo(dtype)
+    return f"{cast(dtype)}({limits.min if name == 'max' else limits.max})"
+
+
+def _reduction_lines(one: Instruction) -> list[str]:
+    (source,) = one.sources
+    shape = source.shape
+    names = [f"i{axis}" for axis in range(len(shape))]
+    order = sorted(range(len(shape)), key=lambda axis: -abs(source.strides[axis]))
+    kept = [(names[a], shape[a]) for a in order if a not in one.axes]
+    reduced = [(names[a], shape[a]) for a in order if a in one.axes]
+    start = _start_of(one.formula, one.dtype)
+    element, target = _element(source, names), _element(one.target, names)
+    if source.memory.dtype != one.dtype:
+        element = f"{cast(one.dtype)}({element})"
+    step = _STEPS[one.formula]
+    if not order or order[-1] in one.axes:
+        inner = _nest(reduced, [f"x = {element}", f"total = {step.format('total', 'x')}"])
+        return _nest(kept, [f"total = {start}", *inner, f"{target} = total"])
+    # Whole rows at a time: the elements of a row are next to each other.
+    lines = _nest(kept, [f"{target} = {start}"])
+    inner = [f"x = {element}", f"{target} = {step.format(target, 'x')}"]
+    return lines + _nest([*reduced, *kept], inner)
+
+
+# --- products of matrices ------------------------------------------------------------------------
+
+
+def _product_lines(one: Instruction) -> list[str]:
+    left, right = one.sources
+    stack, (rows, columns) = one.target.shape[:-2], one.target.shape[-2:]
+    inner = left.shape[-1]
+    names = [f"s{axis}" for axis in range(len(stack))]
+    if rows * columns * inner >= _LARGE_PRODUCT and not stack:
+        lines = _blas_lines(one.target, left, right)
+        if lines:
+            return lines
+    if right.strides[-1] == 1 and one.target.strides[-1] == 1:
+        lines = _by_rows(one.target, left, right, names)
+    elif left.strides[-2] == 1 and one.target.strides[-2] == 1:
+        target, right, left = map(_transposed, (one.target, right, left))
+        lines = _by_rows(target, right, left, names)
+    else:
+        lines = _by_elements(one.target, left, right, names)
+    return _nest(list(zip(names, stack, strict=True)), lines)
+
+
+def _transposed(place: Place) -> Place:
+    shape, strides = place.shape, place.strides
+    return replace(
+        place,
+        shape=(*shape[:-2], shape[-1], shape[-2]),
+        strides=(*strides[:-2], strides[-1], strides[-2]),
+    )
+
+
+def _by_rows(target: Place, left: Place, right: Place, stack: Sequence[str]) -> list[str]:
+    """Each row of the product as a sum of rows of the right matrix, several of them at a time."""
+    rows, columns = target.shape[-2:]
+    inner = left.shape[-1]
+    out = _element(target, [*stack, "i", "j"])
+    lines = []
+    for start in range(0, inner, _UNROLLED) if inner <= 8 * _UNROLLED else ():
+        ks = range(start, min(start + _UNROLLED, inner))
+        factors = [f"a{k - start} = {_element(left, [*stack, 'i', str(k)])}" for k in ks]
+        terms = [f"a{k - start} * {_element(right, [*stack, str(k), 'j'])}" for k in ks]
+        terms = [out, *terms] if start else terms
+        lines += [*factors, *_nest([("j", columns)], [f"{out} = {' + '.join(terms)}"])]
+    if inner > 8 * _UNROLLED or not inner:
+        term = f"a0 * {_element(right, [*stack, 'k', 'j'])}"
+        lines = _nest([("j", columns)], [f"{out} = {cast(target.memory.dtype)}(0)"])
+        add = [f"a0 = {_element(left, [*stack, 'i', 'k'])}"]
+        add += _nest([("j", columns)], [f"{out} = {out} + {term}"])
+        lines += _nest([("k", inner)], add)
+    return _nest([("i", rows)], lines)
+
+
+def _by_elements(target: Place, left: Place, right: Place, stack: Sequence[str]) -> list[str]:
+    rows, columns = target.shape[-2:]
+    x, y = _element(left, [*stack, "i", "k"]), _element(right, [*stack, "k", "j"])
+    lines = [
+        f"total = {cast(target.memory.dtype)}(0)",
+        *_nest([("k", left.shape[-1])], [f"total = total + {x} * {y}"]),
+        f"{_element(target, [*stack, 'i', 'j'])} = total",
+    ]
+    return _nest([("i", rows), ("j", columns)], lines)
+
+
+def _blas_lines(target: Place, left: Place, right: Place) -> list[str]:
+    """A call of the BLAS; none if one of the matrices is not dense."""
+    if target.strides[-2] == 1 and target.strides[-1] != 1:
+        return _blas_lines(*map(_transposed, (target, right, left)))
+    parts = [_dense(place) for place in (left, right, target)]
+    if not all(parts) or target.strides[-1] != 1:
+        return []
+    return [f"dot({', '.join(parts)})"]
+
+
+def _dense(place: Place) -> str:
+    """A matrix as an array; empty if its rows, or its columns, are not next to each other."""
+    rows, columns = place.shape[-2:]
+    start = f"{place.offset} + t * {place.advance}" if place.advance else str(place.offset)
+    flat = f"{place.memory.name}[{start}:{start} + {rows * columns}]"
+    if place.strides[-2:] == (columns, 1):
+        return f"{flat}.reshape(({rows}, {columns}))"
+    if place.strides[-2:] == (1, rows):
+        return f"{flat}.reshape(({columns}, {rows})).T"
+    return ""
+
+
+# --- indexing by arrays --------------------------------------------------------------------------
+
+
+def _indexed(array: Place, indices: Sequence[Place], names: Sequence[str]) -> tuple[list[str], str]:
+    """The element of an array at an index of arrays, and the lines that find and check it."""
+    lines, terms = [], [str(array.offset)]
+    for axis, (index, size) in enumerate(zip(indices, array.shape, strict=True)):
+        lines += [
+            f"k{axis} = {_element(index, names)}",
+            f"if k{axis} < 0:",
+            f"    k{axis} += {size}",
+            f"if k{axis} < 0 or k{axis} >= {size}:",
+            "    return 1",
+        ]
+        terms.append(f"k{axis} * {array.strides[axis]}")
+    return lines, f"{array.memory.name}[{' + '.join(terms)}]"
+
+
+def _gather_lines(one: Instruction) -> list[str]:
+    array, *indices = one.sources
+    names = [f"i{axis}" for axis in range(len(one.target.shape))]
+    lines, element = _indexed(array, indices, names)
+    lines.append(f"{_element(one.target, names)} = {element}")
+    return _nest(list(zip(names, one.target.shape, strict=True)), lines)
+
+
+def _scatter_lines(one: Instruction) -> list[str]:
+    values, *indices = one.sources
+    shape = indices[0].shape
+    names = [f"i{axis}" for axis in range(len(shape))]
+    lines, element = _indexed(one.target, indices, names)
+    lines.append(f"{element} = {_operand(values, one.target.memory.dtype, names, {})}")
+    return _nest(list(zip(names, shape, strict=True)), lines)
+
+
+def _check_lines(one: Instruction) -> list[str]:
+    return [f"if bool({_element(one.target, [])}) != {one.formula}:", "    return 1"]

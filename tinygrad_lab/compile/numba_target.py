@@ -1,0 +1,364 @@
+"""The numba target: the recorded calls as loops, compiled to machine code.
+
+Memory is planned as for the NumPy target. What there are loops for becomes functions over that
+memory, written as source (``instructions.py`` says what they do, ``loops.py`` how), compiled by
+numba and kept on disk; what there are none for stays a line of NumPy between them. Products of
+large matrices are left to the BLAS. Sums may be added up in another order than NumPy's: results
+differ by a few ulp.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compile.expressions import is_number
+from tinygrad_lab.compile.instructions import (
+    ElsewhereError,
+    Instruction,
+    Memory,
+    Place,
+    PlaceOf,
+    lowered,
+)
+from tinygrad_lab.compile.loops import body, cast, memories_of, rolled
+from tinygrad_lab.compile.memory import empty_like_recorded
+from tinygrad_lab.compile.numpy_target import LateBinding, NumPyProgram, is_view
+from tinygrad_lab.compile.record import Recording, State
+from tinygrad_lab.compile.trace import Event, Value
+from tinygrad_lab.errors import CompileError, MissingDependencyError
+
+__all__ = ["NumbaProgram"]
+
+_HEADER = '''"""Written by tinygrad_lab.compile: the loops of a compiled step."""
+
+from math import cos, exp, inf, log, nan, sin, sqrt, tanh
+
+from numba import carray, njit
+from numpy import bool_, dot, float32, float64
+from numpy import int8, int16, int32, int64, uint8, uint16, uint32, uint64
+
+from tinygrad_lab.compile.numba_support import address, exp_float32, tanh_float32
+'''
+_DECORATOR = (
+    '@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"}, '
+    "boundscheck=False)"
+)
+
+
+@dataclass(slots=True)
+class _Segment:
+    """Consecutive events that one compiled function does."""
+
+    name: str
+    code: list[Instruction] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    numbers: dict[str, Value] = field(default_factory=dict)
+    """Numbers that it is given, by their names."""
+    given: dict[str, Value] = field(default_factory=dict)
+    """Arrays that are others at every call, by their names."""
+    rows: dict[Value, int] = field(default_factory=dict)
+    """The roots whose addresses it finds in its table, and where."""
+    pointers: dict[Memory, str] = field(default_factory=dict)
+    """How it gets at the address of a memory."""
+    sizes: dict[Memory, int] = field(default_factory=dict)
+    source: str = ""
+
+
+class NumbaProgram(NumPyProgram):
+    """A recording as compiled loops, and lines of NumPy for what there are no loops for."""
+
+    def __init__(self, recording: Recording) -> None:
+        _need_numba()
+        self._segments: list[_Segment] = []
+        self._layout: dict[Value, Any] = {}
+        """Arrays that lie as those of the replay will, to see where views are."""
+        self._readers: dict[Value, set[Event]] = {}
+        super().__init__(recording)
+
+    @property
+    def preamble(self) -> str:  # type: ignore[override]
+        """The loops."""
+        return "\n\n".join([_HEADER, *(segment.source for segment in self._segments)])
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def _plannable(self, event: Event) -> bool:
+        picked = event.call.kind == "getitem" and event.result.root is event.result
+        return super()._plannable(event) or (picked and isinstance(event.result.array, np.ndarray))
+
+    def _emit(self) -> Iterator[tuple[str, str]]:
+        # What is handed out is copied in the end: loops write to where they always do.
+        handed_out = {root for root in self.plan.fresh if self._plannable(_event_of(root))}
+        self.plan.own |= handed_out
+        self.plan.fresh -= handed_out
+        self._layout = self._arrays(self._homes_alike())
+        self._readers = self._find_readers()
+        fixed = {value for value in self._constant_values() if value.array.ndim == 0}
+        segment = _Segment("loops_0")
+        for event in self.events:
+            if self._is_settled(event):
+                continue
+            if is_number(event):
+                # Numbers are made of numbers alone: they come before all loops.
+                for line in self._lines_of(event):
+                    yield line, event.phase
+                continue
+            if is_view(event):
+                yield from self._lines_by_numpy(event)
+                continue
+            places, numbers = self._places_for(segment), self._number_of(segment)
+            instructions = lowered(event, places, numbers, fixed)
+            if instructions is None:
+                yield from self._call_of(segment)
+                segment = _Segment(f"loops_{len(self._segments)}")
+                yield from self._lines_by_numpy(event)
+            else:
+                segment.code += instructions
+                segment.events.append(event)
+        yield from self._call_of(segment)
+        for state, value in self.plan.copies:
+            yield f"{self.home(state)}[...] = {self.text(value)}", "update"
+
+    def _constant_values(self) -> Iterator[Value]:
+        for value in self.recording.trace.values:
+            if value.is_array and (value.is_constant or value in self.plan.constants):
+                yield value
+
+    def _call_of(self, segment: _Segment) -> Iterator[tuple[str, str]]:
+        """The line that calls a segment's function, which is written here."""
+        if not segment.code:
+            return
+        segment.source = self._source_of(segment)
+        self._segments.append(segment)
+        table = self.bound(f"table_of_{segment.name}", _Table(segment, self._layout))
+        function = self.bound(segment.name, _Compiled(self, segment))
+        arguments = ", ".join([table, *segment.given, *segment.numbers])
+        phases = dict.fromkeys(event.phase for event in segment.events)
+        yield f"if {function}({arguments}): return MISS", ", ".join(phases)
+
+    def _source_of(self, segment: _Segment) -> str:
+        code = rolled(segment.code)
+        lines = [
+            f"{memory.name} = carray(address({segment.pointers[memory]}), "
+            f"{segment.sizes[memory]}, {cast(memory.dtype)})"
+            for memory in memories_of(code)
+        ]
+        lines += [*body(code, self._unread), "return 0"]
+        parameters = ", ".join(["table", *segment.given, *segment.numbers])
+        text = "\n".join(f"    {line}" for line in lines)
+        return f"{_DECORATOR}\ndef {segment.name}({parameters}):\n{text}\n"
+
+    def _find_readers(self) -> dict[Value, set[Event]]:
+        """Who reads, or writes into, the memory of each root, but for who makes it."""
+        readers: dict[Value, set[Event]] = {}
+        for event in self.events:
+            written = () if event.writes is None else (event.writes,)
+            for value in (*event.inputs, *written):
+                readers.setdefault(value.root, set()).add(event)
+        return readers
+
+    def _unread(self, one: Instruction, group: list[Instruction]) -> bool:
+        """Whether nobody outside of a group of instructions reads what one of them writes."""
+        event = one.event
+        if event is None or event.writes is not None or event.result.root not in self.plan.slot_of:
+            return False
+        inside = {other.event for other in group}
+        made_at_once = sum(other.event is event for other in group) == 1
+        return (
+            made_at_once
+            and self._readers.get(event.result.root, set()) <= inside
+            and all(value.root is not event.result.root for value in self._values_after())
+        )
+
+    # --- places -----------------------------------------------------------------------------------
+
+    def _homes_alike(self) -> dict[State, Any]:
+        """Memory that lies as that of the states will."""
+        bundled = {
+            id(parameter)
+            for state in self.recording.states
+            if state.kind == "vector"
+            for parameter in state.owner.parameters
+        }
+        homes = {}
+        for state, value in self.recording.states.items():
+            if value.is_array:
+                dense = state.kind == "data" and id(state.owner) in bundled
+                made = np.empty(value.array.shape, value.array.dtype)
+                homes[state] = made if dense else empty_like_recorded(value.array)
+        return homes
+
+    def _places_for(self, segment: _Segment) -> PlaceOf:
+        """Where arrays are, for the instructions of a segment."""
+
+        def place(value: Value, view: Callable[[Any], Any] | None) -> Place:
+            root = _maker_of(value)
+            whole = self._layout.get(root, root.array)
+            array = self._layout.get(value, value.array)
+            seen = array if view is None else view(array)
+            if not (isinstance(whole, np.ndarray) and isinstance(seen, np.ndarray)):
+                raise ElsewhereError
+            if not np.may_share_memory(seen, whole):
+                raise ElsewhereError
+            if any(step % seen.itemsize for step in (*seen.strides, *whole.strides)):
+                raise ElsewhereError
+            start, size = _extent(whole)
+            offset, rest = divmod(seen.ctypes.data - start, seen.itemsize)
+            if rest:
+                raise ElsewhereError
+            memory = Memory(self._memory_name(root, seen.dtype), seen.dtype, self._overlaps(root))
+            self._register(segment, memory, root, whole.ctypes.data - start)
+            segment.sizes[memory] = size // seen.itemsize
+            strides = tuple(step // seen.itemsize for step in seen.strides)
+            return Place(memory, offset, seen.shape, strides)
+
+        return place
+
+    def _memory_name(self, root: Value, dtype: np.dtype[Any]) -> str:
+        tail = "" if dtype == root.array.dtype else f"_as_{dtype.name}"
+        return f"m{root.index}{tail}"
+
+    def _register(self, segment: _Segment, memory: Memory, root: Value, shift: int) -> None:
+        """See to it that a segment finds a memory."""
+        if self.is_static(root):
+            row = segment.rows.setdefault(root, len(segment.rows))
+            segment.pointers[memory] = f"table[{row}]"
+        else:
+            name = self.name(root)
+            segment.given[name] = root
+            segment.pointers[memory] = f"{name}.ctypes.data" + (f" - {shift}" if shift else "")
+
+    def _overlaps(self, root: Value) -> Hashable:
+        """The same for two roots if they may lie in the same memory."""
+        state = self.plan.home_of.get(root)
+        if root.origin is not None and root.origin.kind == "state":
+            state = root.origin.key
+        if state is not None:
+            # Parameters are parts of their optimiser's vector.
+            return "parameters" if state.kind in ("data", "vector") else state
+        if root.origin is not None:
+            return root.origin.kind
+        slot = self.plan.slot_of.get(root)
+        return root.index if slot is None else ("slot", slot)
+
+    def _number_of(self, segment: _Segment) -> Callable[[Value], Any]:
+        def named(value: Value) -> Any:
+            if not isinstance(value.array, float | int) or value.is_constant:
+                return value.array.item() if value.is_array else value.array
+            name = self.name(value)
+            segment.numbers[name] = value
+            return name
+
+        return named
+
+    # --- compiling --------------------------------------------------------------------------------
+
+    @property
+    def module(self) -> Any:
+        """The loops, compiled when they are first called for, or loaded from disk."""
+        return _loaded(self.preamble)
+
+
+def _maker_of(value: Value) -> Value:
+    """The value that another is a view of. (Its root may be more: parameters share memory.)"""
+    while value.event is not None and is_view(value.event):
+        value = value.event.args[0]
+    return value
+
+
+def _event_of(root: Value) -> Event:
+    assert root.event is not None
+    return root.event
+
+
+def _extent(array: Any) -> tuple[int, int]:
+    """The lowest address of an array's elements, and the bytes from there to their end."""
+    low, high = np.lib.array_utils.byte_bounds(array)
+    return low, high - low
+
+
+class _Table(LateBinding):
+    """The addresses of a segment's memories."""
+
+    def __init__(self, segment: _Segment, layout: dict[Value, Any]) -> None:
+        self.rows = segment.rows
+        self.layout = layout
+
+    def made(self, arrays: dict[Value, Any]) -> Any:
+        for root in self.rows:
+            if arrays[root].strides != self.layout[root].strides:
+                raise CompileError(
+                    f"tg.compile: {root.name} lies in memory in another order than when the loops "
+                    "were written; give it a copy: x.data = x.data.copy()."
+                )
+        return np.array([_extent(arrays[root])[0] for root in self.rows], dtype=np.uintp)
+
+
+class _Compiled(LateBinding):
+    """The function of a segment, as machine code."""
+
+    def __init__(self, program: NumbaProgram, segment: _Segment) -> None:
+        self.program, self.segment = program, segment
+
+    def made(self, arrays: dict[Value, Any]) -> Any:
+        import numba
+
+        segment = self.segment
+        function = getattr(self.program.module, segment.name)
+        kinds = {float: numba.float64, int: numba.int64, bool: numba.boolean}
+        signature: list[Any] = [numba.types.Array(numba.types.uintp, 1, "C")]
+        signature += [numba.typeof(value.array) for value in segment.given.values()]
+        signature += [kinds[type(value.array)] for value in segment.numbers.values()]
+        function.compile(tuple(signature))
+        return function
+
+
+def _need_numba() -> None:
+    if importlib.util.find_spec("numba") is None:
+        raise MissingDependencyError(
+            "tg.compile: the target 'numba' needs numba, which is not installed: "
+            "pip install 'tinygrad_lab[fast]'."
+        )
+
+
+@cache
+def _loaded(source: str) -> Any:
+    """A module with some source, in a file of its own, beside which numba keeps what it made."""
+    from tinygrad_lab.compile import numba_support
+
+    support = Path(numba_support.__file__).read_text(encoding="utf-8")
+    name = "loops_" + hashlib.sha256((source + support).encode()).hexdigest()[:24]
+    path = _folder() / f"{name}.py"
+    if not path.exists():
+        # Another process may be at the same: each writes a file of its own and renames it.
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(source)
+        os.replace(file.name, path)
+    spec = importlib.util.spec_from_file_location(f"tinygrad_lab_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # what numba keeps on disk refers to it by name
+    spec.loader.exec_module(module)
+    return module
+
+
+def _folder() -> Path:
+    """Where compiled loops are kept: the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "tinygrad_lab" / "loops"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
