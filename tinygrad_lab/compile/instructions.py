@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lab.compile.trace import Event, Value
 
-__all__ = ["ElsewhereError", "Instruction", "Memory", "Place", "lowered"]
+__all__ = ["ElsewhereError", "Instruction", "Memory", "Place", "lowered", "picks_elements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,14 @@ class Place:
     """In elements."""
     advance: int = 0
     """How much further on it is at each round of a loop over instructions."""
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last element in memory."""
+        reach = [step * (size - 1) for step, size in zip(self.strides, self.shape, strict=True)]
+        return self.offset + sum(r for r in reach if r < 0), self.offset + sum(
+            r for r in reach if r > 0
+        )
 
     def spread(self, shape: tuple[int, ...]) -> Place:
         """This place, broadcast to a shape."""
@@ -309,17 +317,22 @@ class _Lowering:
 
     def _indices(self, array: Value, key: Any) -> list[Place] | None:
         """The arrays of an index that has one for each axis, and nothing else."""
-        parts = key if isinstance(key, tuple) else (key,)
-        whole = all(
-            isinstance(part, Value) and part.is_array and part.array.dtype.kind in "iu"
-            for part in parts
-        )
-        if not whole or len(parts) != array.array.ndim:
+        if not picks_elements(array, key):
             return None
+        parts = key if isinstance(key, tuple) else (key,)
         places = [self._at(part) for part in parts]
         if any(one.shape != places[0].shape for one in places):
             return None
         return places
+
+
+def picks_elements(array: Value, key: Any) -> bool:
+    """Whether an index has an array of integers for each axis, and nothing else."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return len(parts) == array.array.ndim and all(
+        isinstance(part, Value) and part.is_array and part.array.dtype.kind in "iu"
+        for part in parts
+    )
 
 
 def _with_axis(place: Place, axis: int) -> Place:

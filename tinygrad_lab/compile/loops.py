@@ -14,14 +14,16 @@ import numpy as np
 
 from tinygrad_lab.compile.instructions import FORMULAS, Instruction, Memory, Place
 
-__all__ = ["Loop", "body", "memories_of", "rolled"]
+__all__ = ["Loop", "blocks", "cast", "memories_of", "rolled"]
 
 _LONGEST_PERIOD = 80
 _FEWEST_ROUNDS = 4
-_LARGE_PRODUCT = 20_000
-"""Multiplications from which on a product of matrices is left to the BLAS."""
-_UNROLLED = 8
-"""So many terms of an inner product are added at once."""
+_SOME_PRODUCT = 20_000
+_LARGE_PRODUCT = 100_000
+"""Multiplications from which on a product of matrices is left to the BLAS: in general, and where
+each element is a sum of few terms."""
+_UNROLLED = 16
+"""A sum of so many terms is written out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,14 +133,13 @@ def _independent(before: Instruction, after: Instruction) -> bool:
 
 
 def _same_elements(one: Place, other: Place) -> bool:
+    """Whether two places of one shape have each element in common with the other's, or none."""
     if one.memory.overlaps != other.memory.overlaps:
         return True
-    return (one.memory, one.offset, one.strides, one.advance) == (
-        other.memory,
-        other.offset,
-        other.strides,
-        other.advance,
-    )
+    if one.memory == other.memory and one.advance == other.advance:
+        (low, high), (other_low, other_high) = one.bounds, other.bounds
+        return one == other or high < other_low or other_high < low
+    return False
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -153,27 +154,24 @@ def memories_of(code: Sequence[Instruction | Loop]) -> list[Memory]:
     return list(found)
 
 
-def body(
+def blocks(
     code: Sequence[Instruction | Loop], unread: Callable[[Instruction, list[Instruction]], bool]
-) -> list[str]:
-    """The lines of a function that does it all; it returns 1 where a check fails.
+) -> Iterator[list[str]]:
+    """The lines that do it all, in blocks that may be apart; they return 1 where a check fails.
 
     ``unread(instruction, group)``: nobody outside of a group reads what an instruction writes.
     """
-    lines: list[str] = []
     straight: list[Instruction] = []
     for part in [*code, None]:
         if isinstance(part, Instruction):
             straight.append(part)
             continue
         for group in _fused(straight):
-            lines += _written(group, unread)
+            yield _written(group, unread)
         straight = []
         if isinstance(part, Loop):
-            lines.append(f"for t in range({part.rounds}):")
-            for group in _fused(part.body):
-                lines += _indented(_written(group, _never))
-    return lines
+            inside = [line for group in _fused(part.body) for line in _written(group, _never)]
+            yield [f"for t in range({part.rounds}):", *_indented(inside)]
 
 
 def _never(instruction: Instruction, group: list[Instruction]) -> bool:
@@ -356,22 +354,28 @@ def _reduction_lines(one: Instruction) -> list[str]:
 
 
 def _product_lines(one: Instruction) -> list[str]:
-    left, right = one.sources
-    stack, (rows, columns) = one.target.shape[:-2], one.target.shape[-2:]
-    inner = left.shape[-1]
-    names = [f"s{axis}" for axis in range(len(stack))]
-    if rows * columns * inner >= _LARGE_PRODUCT and not stack:
-        lines = _blas_lines(one.target, left, right)
+    target, (left, right) = one.target, one.sources
+    stacked = [axis for axis, size in enumerate(target.shape[:-2]) if size != 1]
+    target, left, right = (_stacked_along(place, stacked) for place in (target, left, right))
+    work = target.shape[-2] * target.shape[-1] * left.shape[-1]
+    if right.strides[-1] != 1 and left.strides[-2] == 1 and target.strides[-2] == 1:
+        target, right, left = map(_transposed, (target, left, right))
+    by_rows = right.strides[-1] == 1 and target.strides[-1] == 1
+    thin = by_rows and left.shape[-1] <= _UNROLLED
+    if work >= (_LARGE_PRODUCT if thin else _SOME_PRODUCT) and not stacked:
+        lines = _blas_lines(target, left, right)
         if lines:
             return lines
-    if right.strides[-1] == 1 and one.target.strides[-1] == 1:
-        lines = _by_rows(one.target, left, right, names)
-    elif left.strides[-2] == 1 and one.target.strides[-2] == 1:
-        target, right, left = map(_transposed, (one.target, right, left))
-        lines = _by_rows(target, right, left, names)
-    else:
-        lines = _by_elements(one.target, left, right, names)
-    return _nest(list(zip(names, stack, strict=True)), lines)
+    names = [f"s{axis}" for axis in range(len(stacked))]
+    lines = (_by_rows if by_rows else _by_elements)(target, left, right, names)
+    return _nest(list(zip(names, target.shape[:-2], strict=True)), lines)
+
+
+def _stacked_along(place: Place, axes: Sequence[int]) -> Place:
+    """Matrices in a stack, without the axes along which there is but one."""
+    kept = [*axes, len(place.shape) - 2, len(place.shape) - 1]
+    shape = tuple(place.shape[axis] for axis in kept)
+    return replace(place, shape=shape, strides=tuple(place.strides[axis] for axis in kept))
 
 
 def _transposed(place: Place) -> Place:
@@ -384,23 +388,20 @@ def _transposed(place: Place) -> Place:
 
 
 def _by_rows(target: Place, left: Place, right: Place, stack: Sequence[str]) -> list[str]:
-    """Each row of the product as a sum of rows of the right matrix, several of them at a time."""
+    """Each row of the product as a sum of rows of the right matrix."""
     rows, columns = target.shape[-2:]
     inner = left.shape[-1]
     out = _element(target, [*stack, "i", "j"])
-    lines = []
-    for start in range(0, inner, _UNROLLED) if inner <= 8 * _UNROLLED else ():
-        ks = range(start, min(start + _UNROLLED, inner))
-        factors = [f"a{k - start} = {_element(left, [*stack, 'i', str(k)])}" for k in ks]
-        terms = [f"a{k - start} * {_element(right, [*stack, str(k), 'j'])}" for k in ks]
-        terms = [out, *terms] if start else terms
-        lines += [*factors, *_nest([("j", columns)], [f"{out} = {' + '.join(terms)}"])]
-    if inner > 8 * _UNROLLED or not inner:
-        term = f"a0 * {_element(right, [*stack, 'k', 'j'])}"
+    if 0 < inner <= _UNROLLED:
+        factors = [f"a{k} = {_element(left, [*stack, 'i', str(k)])}" for k in range(inner)]
+        terms = [f"a{k} * {_element(right, [*stack, str(k), 'j'])}" for k in range(inner)]
+        lines = [*factors, *_nest([("j", columns)], [f"{out} = {' + '.join(terms)}"])]
+    else:
+        factor = f"a = {_element(left, [*stack, 'i', 'k'])}"
+        term = f"a * {_element(right, [*stack, 'k', 'j'])}"
+        add = _nest([("j", columns)], [f"{out} = {out} + {term}"])
         lines = _nest([("j", columns)], [f"{out} = {cast(target.memory.dtype)}(0)"])
-        add = [f"a0 = {_element(left, [*stack, 'i', 'k'])}"]
-        add += _nest([("j", columns)], [f"{out} = {out} + {term}"])
-        lines += _nest([("k", inner)], add)
+        lines += _nest([("k", inner)], [factor, *add])
     return _nest([("i", rows)], lines)
 
 
@@ -417,24 +418,27 @@ def _by_elements(target: Place, left: Place, right: Place, stack: Sequence[str])
 
 def _blas_lines(target: Place, left: Place, right: Place) -> list[str]:
     """A call of the BLAS; none if one of the matrices is not dense."""
-    if target.strides[-2] == 1 and target.strides[-1] != 1:
-        return _blas_lines(*map(_transposed, (target, right, left)))
-    parts = [_dense(place) for place in (left, right, target)]
-    if not all(parts) or target.strides[-1] != 1:
+    if not _is_dense(target) and _is_dense(_transposed(target)):
+        return _blas_lines(_transposed(target), _transposed(right), _transposed(left))
+    name = "product"
+    name += {(1, 0): "_left_T", (0, 1): "_right_T", (1, 1): "_both_T"}.get(
+        (not _is_dense(left), not _is_dense(right)), ""
+    )
+    if not all(_is_dense(place) or _is_dense(_transposed(place)) for place in (left, right)):
         return []
-    return [f"dot({', '.join(parts)})"]
+    if not _is_dense(target):
+        return []
+    given = ", ".join(f"{p.memory.name}, {_start(p)}" for p in (left, right, target))
+    return [f"{name}({given}, {target.shape[-2]}, {left.shape[-1]}, {target.shape[-1]})"]
 
 
-def _dense(place: Place) -> str:
-    """A matrix as an array; empty if its rows, or its columns, are not next to each other."""
-    rows, columns = place.shape[-2:]
-    start = f"{place.offset} + t * {place.advance}" if place.advance else str(place.offset)
-    flat = f"{place.memory.name}[{start}:{start} + {rows * columns}]"
-    if place.strides[-2:] == (columns, 1):
-        return f"{flat}.reshape(({rows}, {columns}))"
-    if place.strides[-2:] == (1, rows):
-        return f"{flat}.reshape(({columns}, {rows})).T"
-    return ""
+def _is_dense(place: Place) -> bool:
+    """Whether the rows of a matrix follow each other in memory."""
+    return place.strides[-2:] == (place.shape[-1], 1)
+
+
+def _start(place: Place) -> str:
+    return f"{place.offset} + t * {place.advance}" if place.advance else str(place.offset)
 
 
 # --- indexing by arrays --------------------------------------------------------------------------

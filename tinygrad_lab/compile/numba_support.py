@@ -11,17 +11,17 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["address", "exp_float32", "tanh_float32"]
+__all__ = ["MEMORIES", "PRODUCTS", "exp_float32", "tanh_float32"]
 
 _f4 = np.float32
 
 
 @intrinsic
-def address(typing: Any, number: Any) -> Any:
+def _address(typing: Any, number: Any) -> Any:
     """An address as a pointer."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -30,13 +30,34 @@ def address(typing: Any, number: Any) -> Any:
     return types.voidptr(types.uintp), generate
 
 
-@njit(error_model="numpy", inline="always")
+def _memory_of(dtype: Any) -> Any:
+    """A function that gives the memory at an address, as numbers of a dtype."""
+
+    @njit
+    def memory(number: Any) -> Any:
+        # How much there is of it is known where its elements are counted.
+        return carray(_address(number), 1 << 40, dtype)
+
+    return memory
+
+
+MEMORIES = {
+    f"memory_of_{name}": _memory_of(np.dtype(name).type)
+    for name in (
+        *("bool", "float32", "float64", "int8", "int16", "int32", "int64"),
+        *("uint8", "uint16", "uint32", "uint64"),
+    )
+}
+"""By name, the functions that loops get at their memory with."""
+
+
+@njit(error_model="numpy", cache=True)
 def _power_of_two(n: Any) -> Any:
     """2 to an integer from -126 to 127, by writing its exponent."""
     return np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@njit(error_model="numpy", inline="always")
+@njit(error_model="numpy", cache=True)
 def exp_float32(x: Any) -> Any:
     """The exponential."""
     # Beyond these the result is 0 or inf; a NaN passes.
@@ -58,7 +79,7 @@ def exp_float32(x: Any) -> Any:
     return x if x != x else e
 
 
-@njit(error_model="numpy", inline="always")
+@njit(error_model="numpy", cache=True)
 def tanh_float32(x: Any) -> Any:
     """The hyperbolic tangent."""
     size = abs(x)
@@ -72,3 +93,34 @@ def tanh_float32(x: Any) -> Any:
     p = p * z + _f4(-3.33332819422e-1)
     near = p * z * x + x
     return near if size < _f4(0.625) else _f4(math.copysign(far, x))
+
+
+def _product_of(left_is_transposed: bool, right_is_transposed: bool) -> Any:
+    """A function that multiplies two dense matrices, each by its first element in a memory."""
+
+    @njit(cache=True)
+    def product(
+        left: Any, i: Any, right: Any, j: Any, out: Any, k: Any, rows: Any, inner: Any, columns: Any
+    ) -> Any:
+        a, b = left[i : i + rows * inner], right[j : j + inner * columns]
+        c = out[k : k + rows * columns].reshape((rows, columns))
+        if left_is_transposed:
+            if right_is_transposed:
+                np.dot(a.reshape((inner, rows)).T, b.reshape((columns, inner)).T, c)
+            else:
+                np.dot(a.reshape((inner, rows)).T, b.reshape((inner, columns)), c)
+        elif right_is_transposed:
+            np.dot(a.reshape((rows, inner)), b.reshape((columns, inner)).T, c)
+        else:
+            np.dot(a.reshape((rows, inner)), b.reshape((inner, columns)), c)
+
+    return product
+
+
+PRODUCTS = {
+    "product": _product_of(False, False),
+    "product_left_T": _product_of(True, False),
+    "product_right_T": _product_of(False, True),
+    "product_both_T": _product_of(True, True),
+}
+"""By name, the functions that loops leave large products of matrices to."""

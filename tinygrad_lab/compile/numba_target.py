@@ -12,9 +12,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -28,10 +29,10 @@ from tinygrad_lab.compile.instructions import (
     Instruction,
     Memory,
     Place,
-    PlaceOf,
     lowered,
+    picks_elements,
 )
-from tinygrad_lab.compile.loops import body, cast, memories_of, rolled
+from tinygrad_lab.compile.loops import blocks, memories_of, rolled
 from tinygrad_lab.compile.memory import empty_like_recorded
 from tinygrad_lab.compile.numpy_target import LateBinding, NumPyProgram, is_view
 from tinygrad_lab.compile.record import Recording, State
@@ -44,16 +45,21 @@ _HEADER = '''"""Written by tinygrad_lab.compile: the loops of a compiled step.""
 
 from math import cos, exp, inf, log, nan, sin, sqrt, tanh
 
-from numba import carray, njit
-from numpy import bool_, dot, float32, float64
+from numba import njit
+from numpy import bool_, float32, float64
 from numpy import int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
-from tinygrad_lab.compile.numba_support import address, exp_float32, tanh_float32
+from tinygrad_lab.compile.numba_support import MEMORIES, PRODUCTS, exp_float32, tanh_float32
+
+globals().update(MEMORIES | PRODUCTS)
 '''
 _DECORATOR = (
     '@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"}, '
     "boundscheck=False)"
 )
+
+_LENGTH_OF_PART = 40
+"""Lines: numba's work grows faster than the length of a function."""
 
 
 @dataclass(slots=True)
@@ -63,15 +69,11 @@ class _Segment:
     name: str
     code: list[Instruction] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    numbers: dict[str, Value] = field(default_factory=dict)
-    """Numbers that it is given, by their names."""
-    given: dict[str, Value] = field(default_factory=dict)
-    """Arrays that are others at every call, by their names."""
-    rows: dict[Value, int] = field(default_factory=dict)
-    """The roots whose addresses it finds in its table, and where."""
-    pointers: dict[Memory, str] = field(default_factory=dict)
-    """How it gets at the address of a memory."""
-    sizes: dict[Memory, int] = field(default_factory=dict)
+    roots: list[Value] = field(default_factory=list)
+    """Values whose memory stays where it is: the addresses are in a table."""
+    given: list[Value] = field(default_factory=list)
+    """Arrays that are others at every call."""
+    numbers: list[Value] = field(default_factory=list)
     source: str = ""
 
 
@@ -84,6 +86,9 @@ class NumbaProgram(NumPyProgram):
         self._layout: dict[Value, Any] = {}
         """Arrays that lie as those of the replay will, to see where views are."""
         self._readers: dict[Value, set[Event]] = {}
+        self._roots: dict[str, Value] = {}
+        """The values that lie in the memories, by the names of these."""
+        self._numbers: dict[str, Value] = {}
         super().__init__(recording)
 
     @property
@@ -94,8 +99,10 @@ class NumbaProgram(NumPyProgram):
     # --- writing ----------------------------------------------------------------------------------
 
     def _plannable(self, event: Event) -> bool:
-        picked = event.call.kind == "getitem" and event.result.root is event.result
-        return super()._plannable(event) or (picked and isinstance(event.result.array, np.ndarray))
+        if event.call.kind == "getitem":
+            array, key = event.args
+            return picks_elements(array, key) and isinstance(event.result.array, np.ndarray)
+        return super()._plannable(event)
 
     def _emit(self) -> Iterator[tuple[str, str]]:
         # What is handed out is copied in the end: loops write to where they always do.
@@ -117,8 +124,7 @@ class NumbaProgram(NumPyProgram):
             if is_view(event):
                 yield from self._lines_by_numpy(event)
                 continue
-            places, numbers = self._places_for(segment), self._number_of(segment)
-            instructions = lowered(event, places, numbers, fixed)
+            instructions = self._lowered(event, fixed)
             if instructions is None:
                 yield from self._call_of(segment)
                 segment = _Segment(f"loops_{len(self._segments)}")
@@ -135,6 +141,13 @@ class NumbaProgram(NumPyProgram):
             if value.is_array and (value.is_constant or value in self.plan.constants):
                 yield value
 
+    def _lowered(self, event: Event, fixed: Container[Value]) -> list[Instruction] | None:
+        """An event as instructions; None for one that is left to NumPy."""
+        made = () if event.writes is not None else event.results
+        if not all(map(self.is_static, made)):
+            return None
+        return lowered(event, self._place_of, self._number_of, fixed)
+
     def _call_of(self, segment: _Segment) -> Iterator[tuple[str, str]]:
         """The line that calls a segment's function, which is written here."""
         if not segment.code:
@@ -143,21 +156,40 @@ class NumbaProgram(NumPyProgram):
         self._segments.append(segment)
         table = self.bound(f"table_of_{segment.name}", _Table(segment, self._layout))
         function = self.bound(segment.name, _Compiled(self, segment))
-        arguments = ", ".join([table, *segment.given, *segment.numbers])
+        arguments = ", ".join([table, *map(self.name, (*segment.given, *segment.numbers))])
         phases = dict.fromkeys(event.phase for event in segment.events)
         yield f"if {function}({arguments}): return MISS", ", ".join(phases)
 
     def _source_of(self, segment: _Segment) -> str:
+        """A segment's function, and the parts that it calls: one large one compiles slowly."""
         code = rolled(segment.code)
-        lines = [
-            f"{memory.name} = carray(address({segment.pointers[memory]}), "
-            f"{segment.sizes[memory]}, {cast(memory.dtype)})"
-            for memory in memories_of(code)
-        ]
-        lines += [*body(code, self._unread), "return 0"]
-        parameters = ", ".join(["table", *segment.given, *segment.numbers])
-        text = "\n".join(f"    {line}" for line in lines)
-        return f"{_DECORATOR}\ndef {segment.name}({parameters}):\n{text}\n"
+        memories = {memory.name: memory for memory in memories_of(code)}
+        found = [self._found(segment, memory) for memory in memories.values()]
+        functions, calls = [], []
+        numbers: dict[str, None] = {}
+        for number, lines in enumerate(_in_parts(blocks(code, self._unread))):
+            used = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", " ".join(lines)))
+            numbers.update(dict.fromkeys(name for name in used if name in self._numbers))
+            given = ", ".join(name for name in used if name in memories or name in numbers)
+            functions.append(_function(f"{segment.name}_{number}", given, lines))
+            calls.append(f"if {segment.name}_{number}({given}):\n        return 1")
+        segment.numbers = [self._numbers[name] for name in numbers]
+        parameters = ["table", *map(self.name, segment.given), *numbers]
+        functions.append(_function(segment.name, ", ".join(parameters), [*found, *calls]))
+        return "\n\n".join(functions)
+
+    def _found(self, segment: _Segment, memory: Memory) -> str:
+        """The line by which a segment finds a memory."""
+        root = self._roots[memory.name]
+        if self.is_static(root):
+            address = f"table[{len(segment.roots)}]"
+            segment.roots.append(root)
+        else:
+            if root not in segment.given:
+                segment.given.append(root)
+            shift = root.array.ctypes.data - _lowest(root.array)
+            address = f"{self.name(root)}.ctypes.data" + (f" - {shift}" if shift else "")
+        return f"{memory.name} = memory_of_{memory.dtype.name}({address})"
 
     def _find_readers(self) -> dict[Value, set[Event]]:
         """Who reads, or writes into, the memory of each root, but for who makes it."""
@@ -199,45 +231,30 @@ class NumbaProgram(NumPyProgram):
                 homes[state] = made if dense else empty_like_recorded(value.array)
         return homes
 
-    def _places_for(self, segment: _Segment) -> PlaceOf:
-        """Where arrays are, for the instructions of a segment."""
-
-        def place(value: Value, view: Callable[[Any], Any] | None) -> Place:
-            root = _maker_of(value)
-            whole = self._layout.get(root, root.array)
-            array = self._layout.get(value, value.array)
-            seen = array if view is None else view(array)
-            if not (isinstance(whole, np.ndarray) and isinstance(seen, np.ndarray)):
-                raise ElsewhereError
-            if not np.may_share_memory(seen, whole):
-                raise ElsewhereError
-            if any(step % seen.itemsize for step in (*seen.strides, *whole.strides)):
-                raise ElsewhereError
-            start, size = _extent(whole)
-            offset, rest = divmod(seen.ctypes.data - start, seen.itemsize)
-            if rest:
-                raise ElsewhereError
-            memory = Memory(self._memory_name(root, seen.dtype), seen.dtype, self._overlaps(root))
-            self._register(segment, memory, root, whole.ctypes.data - start)
-            segment.sizes[memory] = size // seen.itemsize
-            strides = tuple(step // seen.itemsize for step in seen.strides)
-            return Place(memory, offset, seen.shape, strides)
-
-        return place
+    def _place_of(self, value: Value, view: Callable[[Any], Any] | None) -> Place:
+        """Where the array of a value is, or a view of it."""
+        root = _maker_of(value)
+        whole = self._layout.get(root, root.array)
+        array = self._layout.get(value, value.array)
+        seen = array if view is None else view(array)
+        if not (isinstance(whole, np.ndarray) and isinstance(seen, np.ndarray)):
+            raise ElsewhereError
+        if not np.may_share_memory(seen, whole):
+            raise ElsewhereError
+        offset, rest = divmod(seen.ctypes.data - _lowest(whole), seen.itemsize)
+        if rest or any(step % seen.itemsize for step in (*seen.strides, *whole.strides)):
+            raise ElsewhereError
+        memory = Memory(self._memory_name(root, seen.dtype), seen.dtype, self._overlaps(root))
+        # Of all that take turns in a piece of scratch memory, any will do.
+        self._roots[memory.name] = root
+        strides = tuple(step // seen.itemsize for step in seen.strides)
+        return Place(memory, offset, seen.shape, strides)
 
     def _memory_name(self, root: Value, dtype: np.dtype[Any]) -> str:
-        tail = "" if dtype == root.array.dtype else f"_as_{dtype.name}"
-        return f"m{root.index}{tail}"
-
-    def _register(self, segment: _Segment, memory: Memory, root: Value, shift: int) -> None:
-        """See to it that a segment finds a memory."""
-        if self.is_static(root):
-            row = segment.rows.setdefault(root, len(segment.rows))
-            segment.pointers[memory] = f"table[{row}]"
-        else:
-            name = self.name(root)
-            segment.given[name] = root
-            segment.pointers[memory] = f"{name}.ctypes.data" + (f" - {shift}" if shift else "")
+        slot = self.plan.slot_of.get(root)
+        if slot is not None:
+            return f"scratch{slot}_{dtype.name}"
+        return f"m{root.index}" + ("" if dtype == root.array.dtype else f"_as_{dtype.name}")
 
     def _overlaps(self, root: Value) -> Hashable:
         """The same for two roots if they may lie in the same memory."""
@@ -252,15 +269,12 @@ class NumbaProgram(NumPyProgram):
         slot = self.plan.slot_of.get(root)
         return root.index if slot is None else ("slot", slot)
 
-    def _number_of(self, segment: _Segment) -> Callable[[Value], Any]:
-        def named(value: Value) -> Any:
-            if not isinstance(value.array, float | int) or value.is_constant:
-                return value.array.item() if value.is_array else value.array
-            name = self.name(value)
-            segment.numbers[name] = value
-            return name
-
-        return named
+    def _number_of(self, value: Value) -> Any:
+        if not isinstance(value.array, float | int) or value.is_constant:
+            return value.array.item() if value.is_array else value.array
+        name = self.name(value)
+        self._numbers[name] = value
+        return name
 
     # --- compiling --------------------------------------------------------------------------------
 
@@ -268,6 +282,23 @@ class NumbaProgram(NumPyProgram):
     def module(self) -> Any:
         """The loops, compiled when they are first called for, or loaded from disk."""
         return _loaded(self.preamble)
+
+
+def _in_parts(blocks: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Blocks of lines put together to parts of some length."""
+    part: list[str] = []
+    for block in blocks:
+        part += block
+        if len(part) >= _LENGTH_OF_PART:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _function(name: str, parameters: str, lines: Iterable[str]) -> str:
+    text = "\n".join(f"    {line}" for line in (*lines, "return 0"))
+    return f"{_DECORATOR}\ndef {name}({parameters}):\n{text}\n"
 
 
 def _maker_of(value: Value) -> Value:
@@ -282,27 +313,26 @@ def _event_of(root: Value) -> Event:
     return root.event
 
 
-def _extent(array: Any) -> tuple[int, int]:
-    """The lowest address of an array's elements, and the bytes from there to their end."""
-    low, high = np.lib.array_utils.byte_bounds(array)
-    return low, high - low
+def _lowest(array: Any) -> int:
+    """The lowest address of an array's elements."""
+    return np.lib.array_utils.byte_bounds(array)[0]
 
 
 class _Table(LateBinding):
     """The addresses of a segment's memories."""
 
     def __init__(self, segment: _Segment, layout: dict[Value, Any]) -> None:
-        self.rows = segment.rows
+        self.segment = segment
         self.layout = layout
 
     def made(self, arrays: dict[Value, Any]) -> Any:
-        for root in self.rows:
+        for root in self.segment.roots:
             if arrays[root].strides != self.layout[root].strides:
                 raise CompileError(
                     f"tg.compile: {root.name} lies in memory in another order than when the loops "
                     "were written; give it a copy: x.data = x.data.copy()."
                 )
-        return np.array([_extent(arrays[root])[0] for root in self.rows], dtype=np.uintp)
+        return np.array([_lowest(arrays[root]) for root in self.segment.roots], dtype=np.uintp)
 
 
 class _Compiled(LateBinding):
@@ -318,8 +348,8 @@ class _Compiled(LateBinding):
         function = getattr(self.program.module, segment.name)
         kinds = {float: numba.float64, int: numba.int64, bool: numba.boolean}
         signature: list[Any] = [numba.types.Array(numba.types.uintp, 1, "C")]
-        signature += [numba.typeof(value.array) for value in segment.given.values()]
-        signature += [kinds[type(value.array)] for value in segment.numbers.values()]
+        signature += [numba.typeof(value.array) for value in segment.given]
+        signature += [kinds[type(value.array)] for value in segment.numbers]
         function.compile(tuple(signature))
         return function
 
