@@ -157,7 +157,9 @@ def _times_the_others(xp: Any, g: Any, x: Any, x_shape: tuple[int, ...], axis: i
 _prod = op(
     "prod",
     "Π",
-    forward=lambda xp, x, *, axis, keepdims=False: xp.prod(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis, keepdims=False, dtype=None: xp.prod(
+        x, axis=axis, dtype=dtype, keepdims=keepdims
+    ),
     vjp={"x": _times_the_others},
     latex=r"\prod {x}",
     check=_no_such_axis,
@@ -185,14 +187,14 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
         x = astype(x, dtype)
     if not axes:
         # The one factor there is, in the dtype of a product.
-        return sum(x, axis=axis)
+        return sum(x, axis=axis, dtype=dtype)
     if axis is not None:
         # A product along several axes is one of products: the last axis first, as the others keep
         # their numbers then.
         for one in sorted(axes, reverse=True):
-            x = _prod(x, axis=one, keepdims=keepdims)
+            x = _prod(x, axis=one, keepdims=keepdims, dtype=dtype)
         return x
-    product = _prod(flatten(x), axis=0)
+    product = _prod(flatten(x), axis=0, dtype=dtype)
     return reshape(product, (1,) * len(shape)) if keepdims else product
 
 
