@@ -241,7 +241,7 @@ class TestValues:
             same(found.to("cpu"), np.linalg.norm(x, ord=ord), rtol=1e-5)
             assert found.dtype == real
 
-    @pytest.mark.parametrize("ord", ["fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf])
+    @pytest.mark.parametrize("ord", [None, "fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf])
     @pytest.mark.parametrize("keepdims", [False, True])
     def test_of_matrix_norm_are_those_of_numpy(self, ord: Any, keepdims: bool) -> None:
         x = numbers(2, 3, 4)
