@@ -93,7 +93,9 @@ class Results:
             for graph, by_count in measured.items()
             for nodes, figures in by_count.items()
         ]
-        notes = ["a node; kept by the graph, and added at the peak of the sweep"]
+        notes = [
+            "all a node: processor time; bytes that the graph keeps, and that the sweep's peak adds"
+        ]
         self.sections.append(Section(growth.TITLE, growth.HEADER, lines, notes))
         for graph, by_count in measured.items():
             for kind, times in growth.growth(by_count).items():
