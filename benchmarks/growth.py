@@ -87,7 +87,6 @@ def of_one_graph(graph: str, nodes: int) -> dict[str, float]:
     """
     build, start = GRAPHS[graph]
     leaf = tg.tensor(start, requires_grad=True) if isinstance(start, list) else tg.scalar(start)
-    leaf.requires_grad_()
     seed = tg.ones_like(leaf.detach())
     rounds: list[tuple[float, ...]] = []
     while len(rounds) < 3 or sum(map(sum, rounds)) < ENOUGH_SECONDS:
