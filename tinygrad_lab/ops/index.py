@@ -199,17 +199,11 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
             f"expected indices with as many axes as x, {len(shape)}, got {len(shape_of(indices))}."
         )
         raise ShapeError(in_full("take_along_axis", reason, {"x": x, "indices": indices}, {}))
-    return getitem(x, positions_along(x, indices, place))
-
-
-def positions_along(x: Any, indices: Any, axis: int) -> tuple[Any, ...]:
-    """The index of x that has its own positions along one axis, counted from the front.
-
-    Along each other axis it has all positions, shaped so that they broadcast against the indices.
-    """
-    shape = shape_of(x)
+    # Along each other axis its own positions, shaped so that they broadcast against the indices.
     every = [np.arange(n).reshape((n,) + (1,) * (len(shape) - 1 - a)) for a, n in enumerate(shape)]
-    return tuple(indices if a == axis else beside(x, own) for a, own in enumerate(every))
+    return getitem(
+        x, tuple(indices if a == place else beside(x, own) for a, own in enumerate(every))
+    )
 
 
 def _positions(name: str, x: Any, indices: Any) -> Any:

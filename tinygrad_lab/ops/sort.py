@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tinygrad_lab.backends.scatter import ARRAY
 from tinygrad_lab.ops.axes import known_axis
 from tinygrad_lab.ops.explain import shape_of
-from tinygrad_lab.ops.index import positions_along, take
+from tinygrad_lab.ops.index import take
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.shape import flatten, flip
 
@@ -20,9 +19,11 @@ from tinygrad_lab.ops.shape import flatten, flip
 
 
 def _back_in_place(xp: Any, g: Any, x: Any, axis: int) -> Any:
-    """What a place got goes back to the element that went there."""
-    came_from = positions_along(x, xp.argsort(x, axis=axis, stable=True), axis % len(x.shape))
-    return xp.index_add(xp.zeros_like(g), g, *came_from, key=(ARRAY,) * len(came_from))
+    """An element takes the gradient from where it went: its rank."""
+    order = xp.argsort(x, axis=axis, stable=True)
+    # Positions are all different: to sort them needs no stability, and is faster without.
+    ranks = xp.argsort(order, axis=axis, stable=False)
+    return xp.take_along_axis(g, ranks, axis=axis)
 
 
 _sort = op(
