@@ -11,12 +11,12 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from benchmarks import imports, memory, rows
+from benchmarks import growth, imports, memory, rows
 from benchmarks.environment import describe, run_python
 from benchmarks.report import Section, Verdict, document, number
 from benchmarks.rows import Bar, Row
 
-KEYS = ("import", *rows.BY_KEY, *memory.BY_KEY)
+KEYS = ("import", *rows.BY_KEY, *memory.BY_KEY, "growth")
 QUICK_DIVISOR = 4
 OURS = "tinygrad_lab"
 
@@ -84,6 +84,25 @@ class Results:
         limit, value = imports.LIMIT_SECONDS, spreads[OURS].median
         self.verdicts.append(Verdict("import tinygrad_lab", "s", limit, value))
 
+    def measure_growth(self, quick: bool) -> None:
+        """What a node costs in small and in large graphs."""
+        measured = growth.measure(growth.QUICK_COUNTS if quick else growth.COUNTS)
+        self.raw["growth"] = measured
+        lines = [
+            (graph, f"{nodes:,}", *(number(figures[name]) for name in growth.QUANTITIES))
+            for graph, by_count in measured.items()
+            for nodes, figures in by_count.items()
+        ]
+        notes = [
+            "all a node: processor time; bytes that the graph keeps, and that the sweep's peak adds"
+        ]
+        self.sections.append(Section(growth.TITLE, growth.HEADER, lines, notes))
+        for graph, by_count in measured.items():
+            for kind, times in growth.growth(by_count).items():
+                largest = f"times the {kind} of a node among 1,000, among {max(by_count):,}"
+                limit = growth.LIMITS[kind]
+                self.verdicts.append(Verdict(f"Growth, {graph}", largest, limit, times))
+
 
 def _value(bar: Bar, row: Row, timings: dict[str, Any]) -> float | None:
     """What tinygrad_lab reached, or None where the peer it is compared with is not installed."""
@@ -116,6 +135,8 @@ def command(quick: bool, chosen: str, json_file: Path | None, markdown: bool) ->
         try:
             if key == "import":
                 results.measure_imports(quick)
+            elif key == "growth":
+                results.measure_growth(quick)
             elif key in memory.BY_KEY:
                 results.measure_memory(memory.BY_KEY[key], quick)
             else:

@@ -222,14 +222,26 @@ class TestValues:
         found = tg.vector_norm(tg.tensor(x), axis=axis, ord=ord, keepdims=keepdims)
         same(found, np.linalg.vector_norm(x, axis=axis, ord=ord, keepdims=keepdims))
 
-    def test_of_norms_of_complex_numbers_are_those_of_numpy(self) -> None:
-        x = numbers(2, 3) + 1j * numbers(2, 3, seed=1)
-        for ord in (1, 2, 3, math.inf):
-            same(tg.vector_norm(x, ord=ord), np.linalg.vector_norm(x, ord=ord))
-        for name in ("fro", "nuc"):
-            same(tg.matrix_norm(x, ord=name), np.linalg.matrix_norm(x, ord=name))
+    @pytest.mark.parametrize(
+        ("dtype", "real"), [("complex64", "float32"), ("complex128", "float64")]
+    )
+    @pytest.mark.parametrize("device", ["cpu", "strict:1"])
+    def test_of_norms_of_complex_numbers_are_real(self, dtype: str, real: str, device: str) -> None:
+        x = (numbers(2, 3) + 1j * numbers(2, 3, seed=1)).astype(dtype)
+        norms = [
+            *(("vector_norm", ord) for ord in (0, 0.5, 1, 2, 3, -1, math.inf, -math.inf)),
+            *(("matrix_norm", ord) for ord in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)),
+        ]
+        for name, ord in norms:
+            found = getattr(tg, name)(tg.asarray(x, device=device), ord=ord)
+            same(found.to("cpu"), getattr(np.linalg, name)(x, ord=ord), rtol=1e-5)
+            assert found.dtype == real
+        for ord in (None, 1, "nuc"):
+            found = tg.norm(tg.asarray(x, device=device), ord=ord)
+            same(found.to("cpu"), np.linalg.norm(x, ord=ord), rtol=1e-5)
+            assert found.dtype == real
 
-    @pytest.mark.parametrize("ord", ["fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf])
+    @pytest.mark.parametrize("ord", [None, "fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf])
     @pytest.mark.parametrize("keepdims", [False, True])
     def test_of_matrix_norm_are_those_of_numpy(self, ord: Any, keepdims: bool) -> None:
         x = numbers(2, 3, 4)

@@ -72,6 +72,21 @@ class TestReductions:
         assert x.grad.dtype == tg.float32
         assert not getattr(tg, name)(x, dtype=tg.int64).requires_grad
 
+    @pytest.mark.parametrize("name", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
+    @pytest.mark.parametrize("wanted", ["bool", "int8", "uint16", "int32", "float32", "float64"])
+    @pytest.mark.parametrize("axis", [None, 0, -1, (0, 1), ()])
+    def test_have_the_dtype_that_is_asked_for_however_small(
+        self, name: str, wanted: str, axis: Any
+    ) -> None:
+        if name.startswith("cumulative") and not isinstance(axis, int):
+            return
+        for dtype in ("bool", "int8", "uint8", "float32"):
+            array = np.array([[1, 3, 2], [2, 1, 3]]).astype(dtype)
+            found = getattr(tg, name)(tg.tensor(array), axis=axis, dtype=wanted)
+            expected = getattr(np, name)(array.astype(wanted), axis=axis, dtype=wanted)
+            np.testing.assert_array_equal(found.numpy(), expected)
+            assert found.dtype == wanted
+
     @pytest.mark.parametrize("name", ["mean", "var", "std"])
     def test_of_integers_that_divide_give_float64_as_division_does(self, name: str) -> None:
         found = getattr(tg, name)(tg.tensor([1, 2, 4]))

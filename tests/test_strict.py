@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.backends import backend_for_device
-from tinygrad_lab.errors import DeviceError, DTypeError
+from tinygrad_lab.errors import DeviceError, DTypeError, IndexingError
 
 XP = backend_for_device("strict")
 
@@ -42,6 +42,15 @@ class TestTensors:
         assert x[[1, 0]].tolist() == [[3.0, 4.0], [1.0, 2.0]]
         with pytest.raises(DeviceError, match="do not mix"):
             x[tg.tensor([1, 0], device="strict:2")]
+
+    def test_of_one_element_can_become_a_scalar(self) -> None:
+        assert tg.scalar(tg.tensor([3.0], device="strict:1")).item() == 3.0
+
+    def test_say_which_index_of_an_array_is_out_of_bounds(self) -> None:
+        x, far = on("strict:1"), tg.tensor([0, 7], device="strict:1")
+        for taken in (lambda: x[far], lambda: x[:, far[1]], lambda: tg.take(x, far, axis=0)):
+            with pytest.raises(IndexingError, match=r"-2 to 1 as an index of axis [01], got 7"):
+                taken()
 
     def test_of_kinds_that_the_standard_does_not_promote_are_refused(self) -> None:
         with pytest.raises(DTypeError, match="cannot be type promoted"):

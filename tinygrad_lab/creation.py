@@ -76,7 +76,7 @@ def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -
         raise ArgumentTypeError(
             f"tg.scalar takes a number, got {described}; tg.tensor takes arrays and lists."
         )
-    number = float(np.asarray(getattr(value, "_data", value)).item())
+    number = float(value.item() if hasattr(value, "item") else value)
     return leaf(number, requires_grad=requires_grad, name=name)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
+from tinygrad_lab.backends.positions import flat_positions
 
 __all__ = ["NUMPY", "NumPy", "where_positive"]
 
@@ -49,7 +50,11 @@ class NumPy(Namespace):
         return np.asarray(array)
 
     def add_at(self, target: Array, key: Any, values: Array) -> None:
-        np.add.at(target, key, values)
+        positions = _worthwhile_positions(target, key, values)
+        if positions is None:
+            np.add.at(target, key, values)
+        else:
+            np.add.at(target.reshape(-1), positions, np.reshape(values, -1))
 
     def outside(self, integers: Array, count: int) -> tuple[int, int] | None:
         # Read without a sign, a negative number is a huge one: one pass finds both mistakes.
@@ -74,6 +79,25 @@ class NumPy(Namespace):
         from scipy.special import erfc
 
         return erfc(x)
+
+
+def _worthwhile_positions(target: Array, key: Any, values: Array) -> Any:
+    """Flat positions to add at, or None where that would be no faster, or not right.
+
+    NumPy adds at one vector of positions in a flat array in 2 ns an element, and at any other
+    index in 14 or more.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    few = max(np.size(values), *map(np.size, parts)) < 1000
+    flat = target.ndim == 1 and len(parts) == np.ndim(parts[0]) == 1
+    masked = any(np.issubdtype(getattr(part, "dtype", type(part)), np.bool) for part in parts)
+    if few or flat or masked or not target.flags.c_contiguous:
+        return None
+    try:
+        positions = flat_positions(target.shape, parts)
+    except (IndexError, ValueError):
+        return None  # Such an index fits no array of this shape, which NumPy is to say.
+    return positions if np.size(values) in (1, positions.size) else None
 
 
 NUMPY = NumPy(np)

@@ -27,11 +27,15 @@ def add_into(
 ) -> None:
     """Add values to the elements at an index, in place."""
     index = filled(key, arrays)
-    if all(array.dtype == bool for array in arrays):
-        # Integers, slices and masks take no element twice.
+    if _takes_none_twice(arrays):
         target[index] += values
     else:
         xp.add_at(target, index, values)
+
+
+def _takes_none_twice(arrays: tuple[Any, ...]) -> bool:
+    """Whether an index is made of integers, slices and masks alone."""
+    return all(array.dtype == bool for array in arrays)
 
 
 class Scatter:
@@ -74,5 +78,8 @@ class Scatter:
         """The gradient as an array."""
         if self._buffer is None:
             self._buffer = self._xp.zeros(self.shape, dtype=self.dtype, device=self._values.device)
-            add_into(self._xp, self._buffer, self._values, self._arrays, self._key)
+            if _takes_none_twice(self._arrays):
+                self._buffer[filled(self._key, self._arrays)] = self._values
+            else:
+                add_into(self._xp, self._buffer, self._values, self._arrays, self._key)
         return self._buffer

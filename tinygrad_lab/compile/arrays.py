@@ -397,6 +397,10 @@ class _Traced(NumPy):
     def drawn(self, draw: Callable[..., Any], *args: Any, device: str | None = None) -> Any:
         return _record(self.library.trace, Call("draw", draw.__name__, draw), args, {})
 
+    def add_at(self, target: Any, key: Any, values: Any) -> None:
+        call = Call("ufunc", "add.at", NUMPY.add_at)
+        _record(self.library.trace, call, (target, key, values), {}, writes=target)
+
     def outside(self, integers: Any, count: int) -> tuple[int, int] | None:
         self.holds(integers.view(f"u{integers.itemsize}").max() >= count)
         return NUMPY.outside(integers.array, count)

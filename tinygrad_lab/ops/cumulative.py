@@ -84,24 +84,34 @@ def _products_from_here_on(
     g, axis = _without_initial(g, x_shape, axis, include_initial)
     products = xp.cumulative_prod(x, axis=axis, include_initial=True)
     before = products[along(axis, slice(0, -1))]
-    return before * _weighted_products(xp, g, x, x_shape[axis], axis)
+    return before * _weighted_products(xp, g, x, axis)
 
 
-def _weighted_products(xp: Any, g: Any, x: Any, count: int, axis: int) -> Any:
-    """s_k = g_k + g_{k+1} x_{k+1} + g_{k+2} x_{k+1} x_{k+2} + ..., with all k at once.
+def _weighted_products(xp: Any, g: Any, x: Any, axis: int) -> Any:
+    """s_k = g_k + g_{k+1} x_{k+1} + g_{k+2} x_{k+1} x_{k+2} + ..., that is, g_k + x_{k+1} s_{k+1}.
 
-    The number of summands doubles in each round (Hillis & Steele, "Data parallel algorithms",
-    1986): the sum of the first 2 w is that of the first w, plus the product x_{k+1} ... x_{k+w}
-    times the same sum begun at k + w.
+    Put into one another, two such steps lead from s_k to s_{k+2}: the s of odd k are a sequence of
+    the same kind and half as long, and each s of an even k is one step from the one behind it
+    (cyclic reduction: Hockney, "A fast direct solution of Poisson's equation using Fourier
+    analysis", 1965).
     """
-    total, product = g, x[along(axis, slice(1, None))]
-    w = 1
-    while w < count:
-        longer = total[along(axis, slice(0, -w))] + product * total[along(axis, slice(w, None))]
-        total = xp.concat((longer, total[along(axis, slice(-w, None))]), axis=axis)
-        product = product[along(axis, slice(0, -w))] * product[along(axis, slice(w, None))]
-        w *= 2
-    return total
+
+    def part(array: Any, start: int | None, stop: int | None = None, step: int = 1) -> Any:
+        return array[along(axis, slice(start, stop, step))]
+
+    count = g.shape[axis]
+    if count < 2:
+        return g
+    if count % 2:
+        # An element of zeros more makes pairs of all, and adds nothing.
+        g, x = (xp.concat((y, xp.zeros_like(part(y, 0, 1))), axis=axis) for y in (g, x))
+    g_even, g_odd, x_even, x_odd = (part(y, first, step=2) for y in (g, x) for first in (0, 1))
+    behind = part(x_even, 1) * part(g_even, 1)
+    g_two = xp.concat((part(g_odd, 0, -1) + behind, part(g_odd, -1)), axis=axis)
+    odd = _weighted_products(xp, g_two, x_even * x_odd, axis)
+    even = g_even + x_odd * odd
+    both = xp.stack((even, odd), axis=axis + 1)
+    return part(xp.reshape(both, g.shape), 0, count)
 
 
 cumulative_prod = op(

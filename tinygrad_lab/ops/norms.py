@@ -86,14 +86,14 @@ def _power(x: Any, exponent: float) -> Any:
     return where(zero, at_zero, pow(where(zero, 1.0, x), exponent))
 
 
-def matrix_norm(x: Any, keepdims: bool = False, ord: float | str = "fro") -> Any:
+def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro") -> Any:
     """The norm of each matrix (..., m, n), of shape (...,).
 
     Args:
         x: matrices.
         keepdims: whether their axes stay, as axes of size 1.
-        ord: "fro", the length of all elements as a vector (Frobenius); "nuc", the sum of the
-            singular values; 2 or -2, the largest or the smallest of them; 1 or -1, the largest
+        ord: "fro" or None, the length of all elements as a vector (Frobenius); "nuc", the sum of
+            the singular values; 2 or -2, the largest or the smallest of them; 1 or -1, the largest
             or the smallest sum of sizes in a column; inf or -inf, those in a row.
 
     The gradient at a matrix of zeros is 0 for "fro", 1 and inf; of several largest (smallest)
@@ -112,7 +112,7 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str = "fro") -> Any
     if len(shape) < 2:
         reason = f"expected a matrix or a stack of matrices, got shape {shape}."
         raise ShapeError(in_full("matrix_norm", reason, {"x": x}, {"ord": ord}))
-    if ord == "fro":
+    if ord in ("fro", None):
         return _length(x, axis=(-2, -1), keepdims=keepdims)
     if ord in ("nuc", 2, -2):
         reduce = {"nuc": sum, 2: max, -2: min}[ord]

@@ -141,23 +141,35 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _times_the_others(xp: Any, g: Any, x: Any, x_shape: tuple[int, ...], axis: int) -> Any:
-    """g times the product of all other factors: of those before times those behind.
+    """g times the product of all other factors."""
+    return _with_axes(xp, g, x_shape, axis) * _products_of_the_others(xp, x, axis % len(x_shape))
 
+
+def _products_of_the_others(xp: Any, x: Any, axis: int) -> Any:
+    """For each factor along an axis the product of all others.
+
+    Factor k is paired with factor k + half. What is left out of the product for one of them is
+    its partner times all the other pairs: the same question, asked of half as many factors.
     Nothing is divided by, so zeros among the factors do no harm.
     """
-
-    def before(factors: Any) -> Any:
-        products = xp.cumulative_prod(factors, axis=axis, include_initial=True)
-        return products[along(axis % len(x_shape), slice(0, -1))]
-
-    behind = xp.flip(before(xp.flip(x, axis=axis)), axis=axis)
-    return _with_axes(xp, g, x_shape, axis) * (before(x) * behind)
+    count = x.shape[axis]
+    if count < 2:
+        return xp.ones_like(x)
+    half = count // 2
+    first, second, unpaired = (
+        x[along(axis, part)] for part in (slice(half), slice(half, 2 * half), slice(2 * half, None))
+    )
+    others = _products_of_the_others(xp, xp.concat((first * second, unpaired), axis=axis), axis)
+    of_pairs, of_unpaired = others[along(axis, slice(half))], others[along(axis, slice(half, None))]
+    return xp.concat((of_pairs * second, of_pairs * first, of_unpaired), axis=axis)
 
 
 _prod = op(
     "prod",
     "Π",
-    forward=lambda xp, x, *, axis, keepdims=False: xp.prod(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis, keepdims=False, dtype=None: xp.prod(
+        x, axis=axis, dtype=dtype, keepdims=keepdims
+    ),
     vjp={"x": _times_the_others},
     latex=r"\prod {x}",
     check=_no_such_axis,
@@ -185,14 +197,14 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
         x = astype(x, dtype)
     if not axes:
         # The one factor there is, in the dtype of a product.
-        return sum(x, axis=axis)
+        return sum(x, axis=axis, dtype=dtype)
     if axis is not None:
         # A product along several axes is one of products: the last axis first, as the others keep
         # their numbers then.
         for one in sorted(axes, reverse=True):
-            x = _prod(x, axis=one, keepdims=keepdims)
+            x = _prod(x, axis=one, keepdims=keepdims, dtype=dtype)
         return x
-    product = _prod(flatten(x), axis=0)
+    product = _prod(flatten(x), axis=0, dtype=dtype)
     return reshape(product, (1,) * len(shape)) if keepdims else product
 
 
