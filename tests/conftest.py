@@ -28,6 +28,7 @@ settings.register_profile(
     max_examples=30,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("thorough", settings.get_profile("reproducible"), derandomize=False, max_examples=600)
 settings.load_profile("reproducible")
 
 # Not the first of the strict devices: what is made on the default device by mistake is found out.

@@ -70,6 +70,11 @@ class TestChangedCopies:
         assert v.grad is not None
         assert v.grad.item() == 4.0
 
+    def test_add_a_vector_to_every_row_of_a_matrix_of_positions(self) -> None:
+        positions = tg.tensor([[0, 0, 1], [2, 2, 2]])
+        changed = tg.zeros(3).at[positions].add(tg.tensor([1.0, 10.0, 100.0]))
+        assert changed.tolist() == [11.0, 100.0, 111.0]
+
     def test_give_the_gradient_of_an_element_set_twice_to_the_last_value(self) -> None:
         x, v = tg.tensor([5.0, 6.0], requires_grad=True), tg.tensor([1.0, 2.0], requires_grad=True)
         changed = x.at[[0, 0]].set(v)

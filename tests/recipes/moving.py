@@ -345,7 +345,7 @@ def _changed(choose: st.DrawFn, change: str) -> Call:
     def expected(x: Array, values: Array) -> Array:
         copy = x.copy()
         if change == "add":
-            np.add.at(copy, parts, values)
+            np.add.at(copy, parts, np.broadcast_to(values, place))
         else:
             copy[parts] = values
         return copy

@@ -75,7 +75,12 @@ def _set(xp: Any, x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> An
 
 
 def _add(xp: Any, x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
-    copy = _copy(xp, x, values, filled(key, arrays))
+    index = filled(key, arrays)
+    copy = _copy(xp, x, values, index)
+    if 1 == len(shape_of(values)) < max((array.ndim for array in arrays), default=0):
+        # NumPy's add.at (2.4) does not repeat a vector at an index of more axes: it reads on
+        # behind its end.
+        values = xp.broadcast_to(values, x[index].shape)
     add_into(xp, copy, values, arrays, key)
     return copy
 
