@@ -591,7 +591,7 @@ class TestArrayAPI:
 W = tg.tensor(np.arange(6.0).reshape(2, 3), name="weights")
 SINGULAR = tg.tensor([[1.0, 2.0], [2.0, 4.0]], name="singular")
 STACK = tg.tensor(np.stack([np.eye(2), np.ones((2, 2))]), name="stack")
-HALVES = tg.tensor(np.eye(2, dtype=np.float16), name="halves")
+HALVES = tg.tensor(np.eye(2, dtype=np.float16), name="halves", device="cpu")
 NAN = tg.tensor([[math.nan, 1.0], [1.0, 1.0]], name="broken")
 V = tg.tensor([1.0, 2.0], name="vector")
 

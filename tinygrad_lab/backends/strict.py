@@ -292,6 +292,11 @@ class _Strict(Namespace):
 
         return self.asarray(erf(self.to_numpy(x)), device=self.device_of(x))
 
+    def erfc(self, x: Array) -> Array:
+        from scipy.special import erfc
+
+        return self.asarray(erfc(self.to_numpy(x)), device=self.device_of(x))
+
 
 @cache
 def _load() -> _Strict:

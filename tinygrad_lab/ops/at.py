@@ -100,8 +100,9 @@ def _unfit(x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> str | Non
 def _remains(xp: Any, x: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
     """Where several values are set at one element: which of them it has at the end."""
     index = filled(key, arrays)
-    numbers = xp.reshape(xp.arange(x[index].size), x[index].shape)
-    holder = xp.zeros(x.shape, dtype=numbers.dtype)
+    place = x[index].shape
+    numbers = xp.reshape(xp.arange(math.prod(place), device=x.device), place)
+    holder = xp.zeros(x.shape, dtype=numbers.dtype, device=x.device)
     holder[index] = numbers
     return holder[index] == numbers
 
