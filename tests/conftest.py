@@ -28,7 +28,12 @@ settings.register_profile(
     max_examples=30,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("thorough", settings.get_profile("reproducible"), derandomize=False, max_examples=300)
+# For an hour: other examples in every run, and many.
+settings.register_profile(
+    "thorough", settings.get_profile("reproducible"), derandomize=False, max_examples=600
+)
+# What does not depend on values is found by few: whether functions and devices are the right ones.
+settings.register_profile("brief", settings.get_profile("reproducible"), max_examples=9)
 settings.load_profile("reproducible")
 
 # Not the first of the strict devices: what is made on the default device by mistake is found out.
@@ -36,12 +41,23 @@ DEVICES = {"numpy": "cpu", "cupy": "cuda", "strict": "strict:1"}
 
 FOLDER = Path(__file__).parent
 PORTABLE = {
+    "test_at.py",
     "test_backward.py",
+    "test_checkpoint.py",
+    "test_convolution.py",
+    "test_creation.py",
+    "test_einsum.py",
+    "test_elementwise.py",
     "test_gradcheck.py",
+    "test_linalg.py",
+    "test_manipulation.py",
     "test_nn.py",
     "test_ops.py",
     "test_optim.py",
     "test_properties.py",
+    "test_random.py",
+    "test_reduce.py",
+    "test_sorting.py",
     "test_stateful.py",
     "test_transforms.py",
 }
@@ -63,6 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "numpy_only(reason): is about NumPy, or does not depend on the backend"
     )
     backend = config.getoption("--backend")
+    if backend == "strict" and not config.getoption("--hypothesis-profile"):
+        settings.load_profile("brief")
     if backend != "numpy" and _missing(backend) is None:
         _make_tensors_on(DEVICES[backend])
         # The strict backend has no kernels: fused ops run as the small ops they are composed of.
