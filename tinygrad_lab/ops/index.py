@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.backends.scatter import ARRAY, filled
 from tinygrad_lab.dtypes import get_default_dtype
 from tinygrad_lab.errors import DTypeError, IndexingError, ShapeError
@@ -59,7 +59,7 @@ def is_mask(part: Any) -> bool:
 
 def _out_of(size: int, part: Any, axis: int) -> str | None:
     """Says that an index, or one of an array of them, is out of bounds; None if none is."""
-    positions = np.asarray(part)
+    positions = namespace_of([part]).to_numpy(part)
     outside = positions[(positions < -size) | (positions >= size)]
     if outside.size == 0:
         return None
