@@ -39,7 +39,6 @@ settings.load_profile("reproducible")
 # Not the first of the strict devices: what is made on the default device by mistake is found out.
 DEVICES = {"numpy": "cpu", "cupy": "cuda", "strict": "strict:1"}
 
-FOLDER = Path(__file__).parent
 PORTABLE = {
     "test_at.py",
     "test_backward.py",
@@ -114,18 +113,19 @@ def _make_tensors_on(chosen: str) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """On other backends than NumPy only tests of what is computed run."""
-    if config.getoption("--backend") == "numpy" or collection_path.is_dir():
-        return None
-    portable = collection_path.parent == FOLDER and collection_path.name in PORTABLE
-    return None if portable else True
+    """On other backends than NumPy files of tests about NumPy are not even imported."""
+    portable = collection_path.is_dir() or collection_path.name in PORTABLE
+    return None if portable or config.getoption("--backend") == "numpy" else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On other backends than NumPy no tests run that are about NumPy."""
+    """On other backends than NumPy no examples of docstrings run, and no tests about NumPy."""
     backend = config.getoption("--backend")
     if backend == "numpy":
         return
+    portable = [item for item in items if item.path.name in PORTABLE]
+    config.hook.pytest_deselected(items=[item for item in items if item not in portable])
+    items[:] = portable
     missing = _missing(backend)
     for item in items:
         mark = item.get_closest_marker("numpy_only")
