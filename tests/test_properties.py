@@ -17,7 +17,7 @@ from tinygrad_lab.site import is_library
 from .recipes import RECIPES, SEEN_THROUGH, WITHOUT_GRADIENT, Array, Call, Recipe, seeds
 
 every_function = pytest.mark.parametrize("recipe", RECIPES, ids=str)
-some = settings(max_examples=max(1, settings().max_examples // 3))
+some = settings(max_examples=max(3, settings().max_examples // 2))
 STEP = 1e-6
 
 
