@@ -8,7 +8,7 @@ listed below run on each, but those marked ``numpy_only``; without a GPU ``cupy`
 import functools
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +28,41 @@ settings.register_profile(
     max_examples=30,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# For an hour: other examples in every run, and many.
+settings.register_profile(
+    "thorough", settings.get_profile("reproducible"), derandomize=False, max_examples=600
+)
+# What does not depend on values is found by few: whether functions and devices are the right ones.
+settings.register_profile("brief", settings.get_profile("reproducible"), max_examples=9)
 settings.load_profile("reproducible")
 
 # Not the first of the strict devices: what is made on the default device by mistake is found out.
 DEVICES = {"numpy": "cpu", "cupy": "cuda", "strict": "strict:1"}
 
-
 PORTABLE = {
+    "test_at.py",
     "test_backward.py",
+    "test_checkpoint.py",
+    "test_convolution.py",
+    "test_einsum.py",
     "test_gradcheck.py",
+    "test_linalg.py",
+    "test_manipulation.py",
     "test_nn.py",
     "test_ops.py",
     "test_optim.py",
     "test_properties.py",
+    "test_random.py",
+    "test_reduce.py",
+    "test_sorting.py",
     "test_stateful.py",
     "test_transforms.py",
 }
 """The files of tests about what is computed; those of other files are about NumPy, or do not
 depend on the backend (pictures, the command line, files, errors)."""
+
+
+_in_force = ExitStack()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,8 +76,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "numpy_only(reason): is about NumPy, or does not depend on the backend"
     )
     backend = config.getoption("--backend")
+    if backend == "strict" and not config.getoption("--hypothesis-profile"):
+        settings.load_profile("brief")
     if backend != "numpy" and _missing(backend) is None:
         _make_tensors_on(DEVICES[backend])
+        # The strict backend has no kernels: fused ops run as the small ops they are composed of.
+        _in_force.enter_context(changed(device=DEVICES[backend], composing=backend == "strict"))
+
+
+def pytest_unconfigure() -> None:
+    _in_force.close()
 
 
 def _missing(backend: str) -> str | None:
@@ -73,7 +98,7 @@ def _missing(backend: str) -> str | None:
 
 
 def _make_tensors_on(chosen: str) -> None:
-    """Let ``tg.tensor`` make tensors on a device wherever none is asked for."""
+    """Let ``tg.tensor`` put NumPy's arrays, too, on a device wherever none is asked for."""
     on_cpu = tg.tensor
 
     @functools.wraps(on_cpu)
@@ -87,13 +112,18 @@ def _make_tensors_on(chosen: str) -> None:
             setattr(module, "tensor", tensor)  # noqa: B010 - a module has no such attribute to mypy
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """On other backends than NumPy files of tests about NumPy are not even imported."""
+    portable = collection_path.is_dir() or collection_path.name in PORTABLE
+    return None if portable or config.getoption("--backend") == "numpy" else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On other backends than NumPy only tests of what is computed run, and none about NumPy."""
+    """On other backends than NumPy no examples of docstrings run, and no tests about NumPy."""
     backend = config.getoption("--backend")
     if backend == "numpy":
         return
-    folder = Path(__file__).parent
-    portable = [item for item in items if item.path.parent == folder and item.path.name in PORTABLE]
+    portable = [item for item in items if item.path.name in PORTABLE]
     config.hook.pytest_deselected(items=[item for item in items if item not in portable])
     items[:] = portable
     missing = _missing(backend)
@@ -105,15 +135,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+def _nothing_left_behind() -> Iterator[None]:
     """Ops that a test declares are gone after it; nothing that it switched on stays on."""
     ops, kernels = dict(table), dict(forwards)
-    # The strict backend has no kernels: fused ops run as the small ops they are composed of.
-    strict = request.config.getoption("--backend") == "strict"
-    with changed(composing=True) if strict else nullcontext():
-        before = current()
-        yield
-        assert current() == before, "a test left a context switched on"
+    before = current()
+    yield
+    assert current() == before, "a test left a context switched on"
     for registry, saved in ((table, ops), (forwards, kernels)):
         registry.clear()
         registry.update(saved)  # type: ignore[arg-type]

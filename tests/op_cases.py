@@ -189,7 +189,7 @@ def _indexed(name: str, index: Any, array: Array = CUBE) -> Case:
 
 
 def _positive_definite(x: tg.Tensor) -> tg.Tensor:
-    return x @ x.mT + np.eye(x.shape[-2], dtype=np.float32)
+    return x @ x.mT + tg.eye(x.shape[-2], dtype=tg.float32, device=x.device)
 
 
 def _symmetric(x: tg.Tensor) -> tg.Tensor:

@@ -32,7 +32,7 @@ def gradients(
     for one in tensors:
         one.grad = None
     out = build(run)
-    (out * numbers(*out.shape, seed=5)).sum().backward()
+    (out * tg.tensor(numbers(*out.shape, seed=5))).sum().backward()
     return [out.tolist(), *(None if one.grad is None else one.grad.tolist() for one in tensors)]
 
 
@@ -129,6 +129,7 @@ class TestGradients:
         tg.checkpoint(f, x).backward()
         assert seen == [[40.0]]
 
+    @pytest.mark.numpy_only("NumPy's arrays beside tensors")
     def test_of_higher_order_are_those_of_the_function(self) -> None:
         x, w = tg.tensor(numbers(3)), tg.tensor(numbers(3, seed=1), requires_grad=True)
 
@@ -180,6 +181,7 @@ class TestRandomNumbers:
 
 
 class TestMemory:
+    @pytest.mark.numpy_only("is about memory")
     def test_at_its_peak_is_that_of_the_inputs_and_of_one_piece(self) -> None:
         size, pieces, steps = 100_000, 10, 10
 
@@ -202,6 +204,7 @@ class TestMemory:
         assert peaks[plainly] > pieces * steps
         assert peaks[tg.checkpoint] < pieces + steps + 6
 
+    @pytest.mark.numpy_only("is about memory")
     def test_of_what_happens_inside_is_given_back_at_once(self) -> None:
         inside: list[weakref.ref[Any]] = []
 
@@ -219,6 +222,7 @@ class TestMemory:
         del out
         assert node() is None
 
+    @pytest.mark.numpy_only("is about memory")
     def test_keeps_arguments_and_nothing_else(self) -> None:
         x, w = (tg.tensor(numbers(10_000, seed=i), requires_grad=True) for i in range(2))
         graph = tg.graph(tg.checkpoint(lambda x: (x * w).exp().tanh().sum(), x))

@@ -171,6 +171,7 @@ class TestEinsum:
             assert one.grad is not None
             np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy(), rtol=1e-10, atol=1e-12)
 
+    @pytest.mark.numpy_only("NumPy's arrays beside tensors")
     def test_takes_numbers_and_arrays_beside_tensors(self) -> None:
         x = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
         assert tg.einsum(",ij->ji", 2.0, x).tolist() == [[2.0, 6.0], [4.0, 8.0]]

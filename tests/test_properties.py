@@ -17,7 +17,7 @@ from tinygrad_lab.site import is_library
 from .recipes import RECIPES, SEEN_THROUGH, WITHOUT_GRADIENT, Array, Call, Recipe, seeds
 
 every_function = pytest.mark.parametrize("recipe", RECIPES, ids=str)
-some = settings(max_examples=10)
+some = settings(max_examples=max(3, settings().max_examples // 2))
 STEP = 1e-6
 
 
@@ -35,7 +35,6 @@ def differentiable() -> set[str]:
         for name, function in public.items()
         if getattr(function, "__module__", "").startswith("tinygrad_lab.ops")
         and not hasattr(function, "op")
-        and name not in table
         and name != "op"
     }
     return with_rules | composed
@@ -45,7 +44,7 @@ def test_every_differentiable_function_has_a_recipe() -> None:
     known = {recipe.name for recipe in RECIPES} | set(WITHOUT_GRADIENT) | set(SEEN_THROUGH)
     missing = sorted(differentiable() - known)
     assert not missing, (
-        f"{', '.join(missing)}: not proved yet. Add to RECIPES in tests/recipes.py a line for "
+        f"{', '.join(missing)}: not proved yet. Add to RECIPES in tests/recipes/ a line for "
         f'each: unary("{missing[0]}") or binary("{missing[0]}") for an elementwise function '
         "(low=, high= bound its domain, kinks= lists its kinks), reduction(...) for one of axis= "
         "and keepdims=, along(...) for one of a single axis=, special(..., strategy) for any "
@@ -195,21 +194,21 @@ def test_elementwise_functions_of_python_floats_are_those_of_arrays(
 KINKS = [(recipe, kink) for recipe in RECIPES for kink in recipe.kinks]
 
 
-@pytest.mark.parametrize(("recipe", "kink"), KINKS, ids=lambda one: str(one))
+@pytest.mark.parametrize(("recipe", "kink"), KINKS, ids=lambda one: getattr(one, "name", ""))
 def test_at_a_kink_the_gradient_lies_between_the_slopes_on_its_sides(
-    recipe: Recipe, kink: tuple[float, ...]
+    recipe: Recipe, kink: Call
 ) -> None:
-    function = getattr(tg, recipe.name)
-    arrays = [np.asarray(value) for value in kink]
-    call = Call(function, tuple(arrays))
-    gradients = pulled_back(call, np.ones(()))
-    for position, gradient in enumerate(gradients):
-        slopes = []
-        for step in (STEP, -STEP):
-            moved = list(arrays)
-            moved[position] = arrays[position] + step
-            slopes.append((value_of(call, *moved) - value_of(call, *arrays)) / step)
-        assert min(slopes) - 1e-5 <= gradient <= max(slopes) + 1e-5
+    here = value_of(kink, *kink.arrays)
+    # Of several outputs, each has a weight of its own.
+    weights = np.arange(1.0, here.size + 1).reshape(here.shape)
+    for position, gradient in enumerate(pulled_back(kink, weights)):
+        for place in np.ndindex(gradient.shape):
+            slopes = []
+            for step in (STEP, -STEP):
+                moved = [array.copy() for array in kink.arrays]
+                moved[position][place] += step
+                slopes.append(((value_of(kink, *moved) - here) * weights).sum() / step)
+            assert min(slopes) - 1e-5 <= gradient[place] <= max(slopes) + 1e-5
 
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe.shared], ids=str)

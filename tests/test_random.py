@@ -47,6 +47,7 @@ class TestDistributions:
         assert drawn.tolist() == [0.6369616873214543, 0.2697867137638703]
         assert tg.random.integers(5, 0, 10, generator=tg.Generator(0)).tolist() == [8, 6, 5, 2, 3]
 
+    @pytest.mark.numpy_only("the standard has no float16")
     def test_numbers_do_not_depend_on_the_dtype(self) -> None:
         for dtype in (tg.float16, tg.float32):
             drawn = [

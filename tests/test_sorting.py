@@ -64,7 +64,7 @@ class TestSorting:
         axis = axis_of(data, array)
         weights = numbers(*array.shape, seed=1)
         x = tg.tensor(array, requires_grad=True)
-        (tg.sort(x, axis=axis, descending=descending) * weights).sum().backward()
+        (tg.sort(x, axis=axis, descending=descending) * tg.tensor(weights)).sum().backward()
         order = tg.argsort(x, axis=axis, descending=descending).numpy()
         expected = np.empty_like(weights)
         np.put_along_axis(expected, order, weights, axis=axis)
@@ -76,6 +76,7 @@ class TestSorting:
         assert tg.argsort(x).tolist() == [1, 2, 0]
         assert tg.argsort(x, descending=True).tolist() == [0, 2, 1]
 
+    @pytest.mark.numpy_only("booleans have no order in the standard")
     def test_of_integers_and_booleans_has_no_gradient(self) -> None:
         assert tg.sort(tg.tensor([3, 1])).tolist() == [1, 3]
         assert tg.sort(tg.tensor([True, False])).tolist() == [False, True]
@@ -94,7 +95,8 @@ class TestSearching:
         x1, x2 = tg.tensor(vector), tg.tensor(wanted)
         found = tg.searchsorted(x1, x2, side=side, sorter=tg.argsort(x1))
         np.testing.assert_array_equal(found.numpy(), expected)
-        np.testing.assert_array_equal(tg.searchsorted(tg.sort(x1), x2, side=side), expected)
+        found = tg.searchsorted(tg.sort(x1), x2, side=side)
+        np.testing.assert_array_equal(found.numpy(), expected)
 
     @given(array=with_ties)
     def test_for_what_is_not_zero_is_that_of_numpy(self, array: Array) -> None:
@@ -105,6 +107,7 @@ class TestSearching:
         np.testing.assert_array_equal(x[found].numpy(), array[np.nonzero(array)])
 
     @given(array=with_ties, wanted=st.lists(st.integers(0, 3), max_size=3))
+    @pytest.mark.numpy_only("the standard has isin of integers alone")
     def test_for_members_is_that_of_numpy(self, array: Array, wanted: list[int]) -> None:
         among = np.array(wanted, float)
         for invert in (False, True):

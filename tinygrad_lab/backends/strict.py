@@ -86,13 +86,17 @@ class StrictArray:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         _check_devices(self, value)
-        try:
-            self.array[_whole(index)] = _unwrapped(value)
-        except IndexError:
-            backend = _load()
-            numbers = backend.to_numpy(self).copy()
-            numbers[index] = backend.to_numpy(value) if isinstance(value, StrictArray) else value
-            self.array[...] = backend.asarray(numbers, device=backend.device_of(self)).array
+        if not _has_array(index):
+            try:
+                self.array[_whole(index)] = _unwrapped(value)
+                return
+            except IndexError:
+                pass
+        backend = _load()
+        numbers = backend.to_numpy(self).copy()
+        value = backend.to_numpy(value) if isinstance(value, StrictArray) else value
+        numbers[_on_numpy(backend, self, index)] = value
+        self.array[...] = backend.asarray(numbers, device=backend.device_of(self)).array
 
     def __bool__(self) -> bool:
         return bool(self.array)
@@ -291,6 +295,11 @@ class _Strict(Namespace):
         from scipy.special import erf
 
         return self.asarray(erf(self.to_numpy(x)), device=self.device_of(x))
+
+    def erfc(self, x: Array) -> Array:
+        from scipy.special import erfc
+
+        return self.asarray(erfc(self.to_numpy(x)), device=self.device_of(x))
 
 
 @cache

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tinygrad_lab import ops
+from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
@@ -185,10 +186,11 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
     if x.dtype.kind not in "iu":
         raise DTypeError(f"embedding: expected integers, got {x.dtype}: x.astype(tg.int64).")
     raw = getattr(x, "_data", x)
-    if raw.size and not 0 <= raw.min() <= raw.max() < weight.shape[0]:
+    xp = namespace_of([raw])
+    if raw.size and xp.any_outside(raw, weight.shape[0]):
         raise IndexingError(
-            f"embedding: {weight.shape[0]} rows are 0 to {weight.shape[0] - 1}, got {raw.min()} to "
-            f"{raw.max()}."
+            f"embedding: {weight.shape[0]} rows are 0 to {weight.shape[0] - 1}, got "
+            f"{int(xp.min(raw))} to {int(xp.max(raw))}."
         )
     rows = ops.getitem(weight, x)
     if padding_idx is None:

@@ -75,7 +75,12 @@ def _set(xp: Any, x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> An
 
 
 def _add(xp: Any, x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
-    copy = _copy(xp, x, values, filled(key, arrays))
+    index = filled(key, arrays)
+    copy = _copy(xp, x, values, index)
+    if 1 == len(shape_of(values)) < max((array.ndim for array in arrays), default=0):
+        # NumPy's add.at (2.4) does not repeat a vector at an index of more axes: it reads on
+        # behind its end.
+        values = xp.broadcast_to(values, x[index].shape)
     add_into(xp, copy, values, arrays, key)
     return copy
 
@@ -95,8 +100,9 @@ def _unfit(x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> str | Non
 def _remains(xp: Any, x: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
     """Where several values are set at one element: which of them it has at the end."""
     index = filled(key, arrays)
-    numbers = xp.reshape(xp.arange(x[index].size), x[index].shape)
-    holder = xp.zeros(x.shape, dtype=numbers.dtype)
+    place = x[index].shape
+    numbers = xp.reshape(xp.arange(math.prod(place), device=x.device), place)
+    holder = xp.zeros(x.shape, dtype=numbers.dtype, device=x.device)
     holder[index] = numbers
     return holder[index] == numbers
 

@@ -264,7 +264,7 @@ def matrix_rank(x: Any, rtol: float | None = None) -> Any:
 def _through_pseudo_inverse(xp: Any, g: Any, x: Any, out: Any, rtol: float | None) -> Any:
     """From dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺ (Golub & Pereyra)."""
     full = min(shape_of(x)[-2:])
-    if bool(xp.any(xp.matrix_rank(x, rtol=rtol) < full)):
+    if full and bool(xp.any(xp.matrix_rank(x, rtol=rtol) < full)):
         reason = (
             f"the rank is less than {full}; the smallest change of x can raise it, where the "
             "pseudo-inverse jumps."

@@ -9,10 +9,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
 from tinygrad_lab.ops.explain import in_full, shape_of
-from tinygrad_lab.ops.index import getitem
+from tinygrad_lab.ops.index import beside, getitem
 from tinygrad_lab.ops.kernels import max_pool as kernel
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
@@ -76,8 +78,8 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
         shape = (*x.shape[: x.ndim - axes], *over.count)
         windows = reshape(gathered(x, over, -math.inf), (math.prod(shape), over.elements))
         # The first of several that are largest; max would share the gradient among them.
-        xp = namespaces[type(getattr(x, "_data", x))]
-        largest = getitem(windows, (xp.arange(math.prod(shape)), argmax(windows, axis=1)))
+        each = beside(x, np.arange(math.prod(shape)))
+        largest = getitem(windows, (each, argmax(windows, axis=1)))
         return reshape(largest, shape)
 
     def forward(

@@ -11,6 +11,8 @@ import builtins
 from math import prod as product_of
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.ops.arithmetic import sqrt, subtract
 from tinygrad_lab.ops.axes import Axis, along, from_the_front, known_axes
 from tinygrad_lab.ops.conversion import astype
@@ -134,7 +136,7 @@ all = op(
 
 def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """How many elements along some axes, or of all, are not 0; NaN counts."""
-    return sum(not_equal(x, 0), axis=axis, keepdims=keepdims)
+    return sum(astype(not_equal(x, 0), np.int64), axis=axis, keepdims=keepdims)
 
 
 # --- products --------------------------------------------------------------------------------

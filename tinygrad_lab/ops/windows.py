@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.conversion import zeros_like
-from tinygrad_lab.ops.index import getitem
+from tinygrad_lab.ops.index import beside, getitem
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.shape import broadcast_to, concat
 
@@ -136,15 +135,14 @@ def places(windows: Windows, x: Any) -> list[Any]:
 
     As indices next to each other they give an array (*count, *kernel).
     """
-    xp = namespaces[type(getattr(x, "_data", x))]
     axes = len(windows.kernel)
     indices = []
     for axis in range(axes):
-        starts = xp.arange(windows.count[axis]) * windows.stride[axis]
-        steps = xp.arange(windows.kernel[axis]) * windows.dilation[axis]
+        starts = np.arange(windows.count[axis]) * windows.stride[axis]
+        steps = np.arange(windows.kernel[axis]) * windows.dilation[axis]
         shape = [1] * (2 * axes)
         shape[axis], shape[axes + axis] = windows.count[axis], windows.kernel[axis]
-        indices.append(xp.reshape(starts[:, None] + steps, tuple(shape)))
+        indices.append(beside(x, np.reshape(starts[:, None] + steps, tuple(shape))))
     return indices
 
 

@@ -1,0 +1,116 @@
+"""Functions that work element by element, and broadcast."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+import tinygrad_lab as tg
+from tinygrad_lab import ops
+
+from .kinds import Array, Call, away, binary, numbers, seeds, shaped, special, unary
+
+
+def _where(choose: st.DrawFn) -> Call:
+    three = npst.mutually_broadcastable_shapes(num_shapes=3, min_side=0, max_side=3, max_dims=3)
+    first, *others = choose(three).input_shapes
+    mask = numbers(choose(seeds), first) > 0
+    condition = tg.tensor(mask)
+    return Call(
+        lambda x, y: tg.where(condition, x, y),
+        tuple(numbers(choose(seeds), shape) for shape in others),
+        lambda x, y: np.where(mask, x, y),
+        lambda torch, x, y: torch.where(torch.tensor(mask), x, y),
+    )
+
+
+def _clip(choose: st.DrawFn) -> Call:
+    array = away(shaped(choose), (-1.0, 0.5))
+    low, high = choose(st.sampled_from([(-1.0, 0.5), (None, 0.5), (-1.0, None)]))
+    return Call(
+        lambda x: tg.clip(x, min=low, max=high),
+        (array,),
+        lambda x: np.clip(x, low, high),
+        lambda torch, x: torch.clip(x, low, high),
+    )
+
+
+def _at_the_bounds() -> Call:
+    return Call(lambda x: tg.clip(x, min=-1.0, max=0.5), (np.array([-1.0, 0.5]),))
+
+
+def _astype(choose: st.DrawFn) -> Call:
+    return Call(lambda x: tg.astype(x, dtype=x.dtype), (shaped(choose),), np.positive)
+
+
+def _transfer(choose: st.DrawFn) -> Call:
+    return Call(lambda x: ops.transfer(x, device=x.device), (shaped(choose),), np.positive)
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+RECIPES = [
+    # arithmetic
+    unary("negative"),
+    unary("positive"),
+    unary("reciprocal", low=0.3),
+    unary("square"),
+    unary("sqrt", low=0.2),
+    unary("real"),
+    unary("conj"),
+    unary("alias", numpy=np.positive, torch="clone"),
+    binary("add"),
+    binary("subtract"),
+    binary("multiply"),
+    binary("divide", y=(0.3, 2.0)),
+    binary("remainder", y=(0.3, 2.0), apart=lambda x, y: x / y - np.round(x / y)),
+    binary("pow", x=(0.2, 2.0)),
+    binary("hypot", x=(0.3, 2.0), kinks=[(0.0, 0.0)]),
+    # exponentials and logarithms
+    unary("exp"),
+    unary("expm1"),
+    unary("log", low=0.2),
+    unary("log1p", low=-0.8),
+    unary("log2", low=0.2),
+    unary("log10", low=0.2),
+    unary("erf", numpy=None),
+    unary("erfc", numpy=None),
+    binary("logaddexp"),
+    # angles
+    unary("sin"),
+    unary("cos"),
+    unary("tan", low=-1.2, high=1.2),
+    unary("asin", low=-0.9, high=0.9),
+    unary("acos", low=-0.9, high=0.9),
+    unary("atan"),
+    unary("sinh"),
+    unary("cosh"),
+    unary("tanh"),
+    unary("asinh"),
+    unary("acosh", low=1.2, high=3.0),
+    unary("atanh", low=-0.9, high=0.9),
+    binary("atan2", x=(0.3, 2.0)),
+    # in pieces
+    unary("abs", kinks=[0.0]),
+    binary("maximum", apart=np.subtract, kinks=[(0.5, 0.5)]),
+    binary("minimum", apart=np.subtract, kinks=[(0.5, 0.5)]),
+    binary("copysign", apart=lambda x, y: x * y, kinks=[(0.0, 1.0), (0.0, -1.0)]),
+    binary("nextafter", torch=None),
+    special("clip", _clip, kinks=[_at_the_bounds()]),
+    special("where", _where),
+    # activations
+    unary("sigmoid", numpy=_sigmoid),
+    unary("log_sigmoid", numpy=lambda x: np.log(_sigmoid(x)), torch="logsigmoid"),
+    unary("softplus", numpy=lambda x: np.log1p(np.exp(x))),
+    unary("relu", kinks=[0.0], numpy=lambda x: np.maximum(x, 0)),
+    unary("leaky_relu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, 0.01 * x)),
+    unary("elu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, np.expm1(x))),
+    unary("silu", numpy=lambda x: x * _sigmoid(x)),
+    unary("gelu", numpy=None),
+    # the same numbers, of another kind or elsewhere
+    special("astype", _astype, shared=False),
+    special("transfer", _transfer, shared=False),
+]
