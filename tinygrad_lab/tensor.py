@@ -232,6 +232,8 @@ class Tensor(Interchange):
                 f"{self._label()} is {self.dtype} on {self.device}, its .grad cannot be "
                 f"{value.dtype} on {value.device}: value.astype(x.dtype), value.to(x.device)."
             )
+        if (recorder := current().recorder) is not None:
+            recorder.lift_owner(self)
         self._grad = None if value is None else value.detach() if value.requires_grad else value
 
     def backward(

@@ -17,6 +17,7 @@ from tinygrad_lab.compile.compare import difference
 from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
 from tinygrad_lab.compile.report import Report, report_on
+from tinygrad_lab.compile.surroundings import same_thing, surroundings_of
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, CompileError
@@ -28,8 +29,9 @@ TARGETS = ("numpy",)
 MANY_RECORDINGS = 8
 """So many kinds of calls are as many as somebody means to make; more are worth a warning."""
 
-MOST_ATTEMPTS = 4
-"""After so many recordings that are all different, a step is not to be had."""
+MOST_FIRST = 8
+"""So many recordings that are all different are kept; if there were no others, a step is not to be
+had."""
 
 
 class CompiledStep:
@@ -90,8 +92,9 @@ class CompiledStep:
                 found.append(Replay(recording, leaves))
 
         names = self._names(args, kwargs, len(leaves))
+        surroundings = surroundings_of(self.function)
         try:
-            recording, result = record_step(call, leaves, names, accept)
+            recording, result = record_step(call, leaves, names, accept, surroundings)
         except UnsupportedError as reason:
             self._give_up(reason)
             return self.function(*args, **kwargs)
@@ -102,9 +105,28 @@ class CompiledStep:
             self._warn_if_many()
             found[0].renew()
         else:
-            self._first.append(Replay(recording, leaves))
-            self._attempts += 1
+            self._remember_first(Replay(recording, leaves))
         return result
+
+    def _remember_first(self, replay: Replay) -> None:
+        """Keep what was recorded once for the next call, unless no two calls are alike."""
+        self._first = [*self._first, replay][-MOST_FIRST:]
+        self._attempts += 1
+        if self._attempts == MOST_FIRST and not self._replays:
+            other = [
+                named.name
+                for named in replay.recording.surroundings
+                if any(named.name == one.name and not same_thing(named.thing, one.thing)
+                       for first in self._first for one in first.recording.surroundings)
+            ]
+            reason = f"{' and '.join(other)} differs" if other else (
+                "shapes, modes, settings or operations differ"
+            )
+            self._give_up(
+                f"{MOST_FIRST} calls were recorded, and {reason} from each to the next. Numbers "
+                "that change are best given as arguments."
+            )
+            self._first.clear()
 
     def _names(self, args: Any, kwargs: Any, count: int) -> list[str]:
         """What the leaves of the arguments are called: by the parameter they are part of."""
@@ -126,7 +148,7 @@ class CompiledStep:
                 stacklevel=5,
             )
 
-    def _give_up(self, reason: Exception) -> None:
+    def _give_up(self, reason: Exception | str) -> None:
         warnings.warn(f"tg.compile: {self._name} runs uncompiled: {reason}", stacklevel=5)
         self._runs_eagerly = True
 

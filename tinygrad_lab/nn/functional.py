@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tinygrad_lab import ops
+from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
@@ -184,11 +185,10 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
         )
     if x.dtype.kind not in "iu":
         raise DTypeError(f"embedding: expected integers, got {x.dtype}: x.astype(tg.int64).")
-    raw = getattr(x, "_data", x)
-    if raw.size and not 0 <= raw.min() <= raw.max() < weight.shape[0]:
+    raw, count = getattr(x, "_data", x), weight.shape[0]
+    if found := 0 not in raw.shape and namespace_of([raw]).outside(raw, count):
         raise IndexingError(
-            f"embedding: {weight.shape[0]} rows are 0 to {weight.shape[0] - 1}, got {raw.min()} to "
-            f"{raw.max()}."
+            f"embedding: {count} rows are 0 to {count - 1}, got {found[0]} to {found[1]}."
         )
     rows = ops.getitem(weight, x)
     if padding_idx is None:
