@@ -114,9 +114,7 @@ class Generator:
         """The integers below n in random order."""
         return self.numpy.permutation(n)
 
-    def choice(
-        self, n: int, shape: tuple[int, ...], replace: bool, p: Any
-    ) -> np.ndarray[Any, Any]:
+    def choice(self, n: int, shape: tuple[int, ...], replace: bool, p: Any) -> np.ndarray[Any, Any]:
         """Integers below n, chosen by chances p, or evenly."""
         return np.asarray(self.numpy.choice(n, shape, replace=replace, p=p))
 
@@ -290,7 +288,8 @@ def integers(
     # The same bits make the same number whatever the dtype is: all are drawn as int64, if it can.
     drawing = np.dtype(np.uint64 if high > 2**63 else np.int64)
     sizes = sizes_of("integers", shape)
-    return leaf(_drawn(generator.integers, sizes, low, high, drawing, wanted, device=device))
+    drawn = _drawn(generator.integers, sizes, low, high, drawing, wanted, device=device)
+    return leaf(drawn)
 
 
 def bernoulli(
@@ -320,7 +319,8 @@ def bernoulli(
     if not 0 <= p <= 1:
         raise ArgumentError(f"bernoulli: expected a chance from 0 to 1, got {p!r}.")
     sizes, wanted = sizes_of("bernoulli", shape), known_dtype(dtype, "bernoulli")
-    return leaf(_drawn(generator.bernoulli, sizes, p, wanted, device=device))
+    drawn = _drawn(generator.bernoulli, sizes, p, wanted, device=device)
+    return leaf(drawn)
 
 
 def permutation(
@@ -334,7 +334,8 @@ def permutation(
         [2, 4, 3, 0, 1]
     """
     (count,) = sizes_of("permutation", (n,))
-    return leaf(_drawn(generator.permutation, count, device=device))
+    drawn = _drawn(generator.permutation, count, device=device)
+    return leaf(drawn)
 
 
 def choice(
@@ -367,7 +368,8 @@ def choice(
     sizes = sizes_of("choice", shape)
     chances = None if p is None else np.asarray(p, dtype=np.float64)
     try:
-        return leaf(_drawn(generator.choice, n, sizes, replace, chances, device=device))
+        drawn = _drawn(generator.choice, n, sizes, replace, chances, device=device)
+        return leaf(drawn)
     except (ValueError, TypeError) as error:
         raise ArgumentError(f"choice: {error} (n={n!r:.60}, shape={sizes}).") from None
 

@@ -278,6 +278,9 @@ class TracedArray(NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise refused("a tensor's numbers (numpy, print)")
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise refused("a tensor's numbers (deepcopy, pickle)")
+
     def __repr__(self) -> str:
         return f"<traced {self.dtype} of shape {self.shape}>"
 

@@ -54,6 +54,9 @@ class TracedNumber:
     def item(self) -> Any:
         raise refused("a tensor's number (item)")
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise refused("a tensor's number (deepcopy, pickle)")
+
     def __repr__(self) -> str:
         return f"<traced {type(self.value.array).__name__}>"
 

@@ -195,7 +195,10 @@ class Recorder:
         origin = Origin("argument", _identifier(name), position)
         if isinstance(leaf, Tensor):
             if leaf.requires_grad:
-                raise UnsupportedError("an argument requires a gradient")
+                raise UnsupportedError(
+                    "an argument requires a gradient, whose history a replay does not give. Where "
+                    "none is wanted, pass x.detach()"
+                )
             # A tensor of its own: at the next call another one may be given twice, or be no longer
             # one that the step has from elsewhere, too.
             own = plain(self._given(_in_own_memory(leaf._data), origin))
@@ -464,7 +467,9 @@ class Recorder:
         kept = [one.value for handle in self.trace.handles if (one := handle()) is not None]
         if kept:
             # The tensor that was made last keeps, by its history, those before it, and gradients.
-            forward = [one for one in kept if one.event is not None and one.event.phase == "forward"]
+            forward = [
+                one for one in kept if one.event is not None and one.event.phase == "forward"
+            ]
             raise _leaked((forward or kept)[-1])
 
     # --- names ------------------------------------------------------------------------------------

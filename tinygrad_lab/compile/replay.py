@@ -180,7 +180,7 @@ class Replay:
             rebuild=self.recording.rebuild,
         )
         for number, named in enumerate(self.recording.surroundings):
-            names[f"place_{number}"], names[f"thing_{number}"] = named.place, named.now
+            names[f"place_{number}"], names[f"named_{number}"] = named.place, named.now
         names.update({f"owner_{number}": state.owner for number, state in enumerate(homes)})
         for number, (place, bundle) in enumerate(bundles.items()):
             names[f"bundle_{number}"] = bundle
@@ -286,7 +286,7 @@ class Replay:
         checks = ["current().ordinary", "structure() is structure_now"]
         checks += ["numbers() is numbers_now"] * bool(recording.modules)
         checks += [
-            named.check.format(place=f"place_{number}", thing=f"thing_{number}")
+            named.check.format(place=f"place_{number}", thing=f"named_{number}")
             for number, named in enumerate(recording.surroundings)
         ]
         checks.append("untouched()")

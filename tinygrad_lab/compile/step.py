@@ -116,11 +116,16 @@ class CompiledStep:
             other = [
                 named.name
                 for named in replay.recording.surroundings
-                if any(named.name == one.name and not same_thing(named.thing, one.thing)
-                       for first in self._first for one in first.recording.surroundings)
+                if any(
+                    named.name == one.name and not same_thing(named.thing, one.thing)
+                    for first in self._first
+                    for one in first.recording.surroundings
+                )
             ]
-            reason = f"{' and '.join(other)} differs" if other else (
-                "shapes, modes, settings or operations differ"
+            reason = (
+                f"{' and '.join(other)} differs"
+                if other
+                else ("shapes, modes, settings or operations differ")
             )
             self._give_up(
                 f"{MOST_FIRST} calls were recorded, and {reason} from each to the next. Numbers "

@@ -14,7 +14,15 @@ from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
 from tinygrad_lab.node import Leaf
 from tinygrad_lab.tensor import Tensor
 
-__all__ = ["Module", "ModuleList", "Parameter", "Sequential", "numbers", "plain_settings", "structure"]
+__all__ = [
+    "Module",
+    "ModuleList",
+    "Parameter",
+    "Sequential",
+    "numbers",
+    "plain_settings",
+    "structure",
+]
 
 _structure = object()
 """Another object whenever some module gained or lost a part: names by then may be out of date."""
