@@ -229,6 +229,7 @@ def _device(context: click.Context, parameter: click.Parameter, value: str) -> s
 @click.pass_context
 def train(
     context: click.Context,
+    /,
     model: str | None,
     seed: int,
     device: str,

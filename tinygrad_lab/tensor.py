@@ -76,12 +76,6 @@ class Tensor(Interchange):
             self._data = np.asarray(self._data)
         return self._data
 
-    def _read(self) -> Array:
-        """The raw value for who looks at it; in a step that is being compiled it is traced."""
-        if (recorder := current().recorder) is not None:
-            recorder.lift([self])
-        return self._data
-
     @data.setter
     def data(self, value: Tensor | Array | float) -> None:
         if (recorder := current().recorder) is not None:
@@ -151,6 +145,12 @@ class Tensor(Interchange):
     def device(self) -> str:
         """Where the value lives: ``"cpu"``, ``"cuda"``, ``"cuda:1"``."""
         return namespaces[type(self._data)].device_of(self._data)
+
+    def _read(self) -> Array:
+        """The raw value for who looks at it; in a step that is being compiled it is traced."""
+        if (recorder := current().recorder) is not None:
+            recorder.lift([self])
+        return self._data
 
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number."""
