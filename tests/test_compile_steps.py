@@ -192,6 +192,13 @@ class TestFunctions:
             tg.compile(double)(x)
         assert x.tolist() == (normal(0, 3) * 2.0).tolist()
 
+    def test_on_other_devices_run_uncompiled(self) -> None:
+        w = tg.tensor([2.0], device="strict:1")
+        with pytest.warns(UserWarning, match="becomes NumPy code, and x is on strict:1"):
+            assert tg.compile(lambda x: x * 2.0)(w).tolist() == [4.0]
+        with pytest.warns(UserWarning, match="is on strict:1"):
+            assert tg.compile(lambda: w * 2.0)().tolist() == [4.0]
+
 
 class TestModels:
     @pytest.mark.parametrize(
@@ -600,6 +607,7 @@ class TestWhatWouldBeFrozen:
         with pytest.raises(CompileError, match=match) as caught:
             tg.compile(training.step)(*training.batch(0))
         assert "test_compile_steps.py:" in str(caught.value)
+        assert len(training.optimizer.param_groups) == 1
         # An optimiser's moments, zeros, may have been made by then.
         assert_same(training.state()[: len(before)], before)
         assert training.optimizer.param_groups[0]["lr"] == settings["lr"]
@@ -642,6 +650,21 @@ class TestWhatWouldBeFrozen:
 
         for step in (first, last):
             self.refused(step, "another lr of the optimiser")
+
+    def test_a_group_of_the_optimiser(self) -> None:
+        def step(self: Any, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+            self.optimizer.add_param_group({"params": [tg.zeros(1, requires_grad=True)]})
+            return Training.step(self, x, y)
+
+        self.refused(step, "another group of parameters")
+
+    def test_what_hangs_together_in_a_circle_is_not_kept(self) -> None:
+        def step(x: tg.Tensor) -> tg.Tensor:
+            circle: list[Any] = [x * 2.0]
+            circle.append(circle)
+            return circle[0]
+
+        check(lambda: Function(step, lambda call: normal(call, 3)))
 
     def test_a_branch_on_data(self) -> None:
         def step(self: Any, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:

@@ -8,6 +8,7 @@ parameters, moments, step counts and gradients are inputs and outputs of what wa
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.backends import SMALL
+from tinygrad_lab.backends import SMALL, namespace_of
 from tinygrad_lab.backward import ancestors, hooked, run_hooks, sweep
 from tinygrad_lab.compile.arrays import TracedArray, traced_namespace
 from tinygrad_lab.compile.numbers import TracedNumber
@@ -175,6 +176,9 @@ class Recorder:
     def _given(self, data: Any, origin: Origin) -> Any:
         if isinstance(data, np.generic):
             data = np.asarray(data)
+        if not isinstance(data, np.ndarray | int | float):
+            device = namespace_of([data]).device_of(data)
+            raise UnsupportedError(f"it becomes NumPy code, and {origin.name} is on {device}")
         return self._handle(self.trace.given(data, origin))
 
     def _handle(self, value: Value) -> Any:
@@ -412,7 +416,8 @@ class Recorder:
             optimizer.param_groups = groups
         if not keep_changes:
             for optimizer, groups in self._settings_before:
-                for group, before in zip(optimizer.param_groups, groups, strict=False):
+                optimizer.drop_param_groups(len(groups))
+                for group, before in zip(optimizer.param_groups, groups, strict=True):
                     group.update(before)
         for bundle, vector, state, steps, views, _ in self._bundles.values():
             if keep_changes:
@@ -464,13 +469,19 @@ class Recorder:
         for lifted in self._lifted.values():
             lifted.handle = None
         self._groups = [(optimizer, groups, []) for optimizer, groups, _ in self._groups]
-        kept = [one.value for handle in self.trace.handles if (one := handle()) is not None]
+        kept = self._kept_values()
+        if kept:
+            gc.collect()  # what only hangs together in a circle is not kept
+            kept = self._kept_values()
         if kept:
             # The tensor that was made last keeps, by its history, those before it, and gradients.
             forward = [
                 one for one in kept if one.event is not None and one.event.phase == "forward"
             ]
             raise _leaked((forward or kept)[-1])
+
+    def _kept_values(self) -> list[Value]:
+        return [one.value for handle in self.trace.handles if (one := handle()) is not None]
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -594,6 +605,8 @@ def _check_modes(modules: Mapping[Any, bool]) -> None:
 
 def _check_settings(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
     """Raise if the step has changed a setting, which a replay would not."""
+    if len(now) != len(before):
+        raise refused("another group of parameters", "Add groups outside of the step.")
     for earlier, group in zip(before, now, strict=True):
         for name, setting in group.items():
             if setting is not earlier.get(name):

@@ -90,6 +90,10 @@ class Optimizer:
         self._bundles.append([])
         self._bundled.append([])
 
+    def drop_param_groups(self, start: int) -> None:
+        """Forget the groups from a number on, which were added last."""
+        del self.param_groups[start:], self._bundles[start:], self._bundled[start:]
+
     def zero_grad(self) -> None:
         """Forget the gradients that the parameters have collected."""
         recorder = current().recorder

@@ -206,9 +206,8 @@ def fit(
     bit for bit, on the same machine with as many threads of BLAS (the command uses one).
     ``on_step`` is told of each step, ``on_measurement`` of each measurement, with all those
     before it; after each step ``should_stop`` may end the training. ``compiled`` is that of
-    ``train_steps``. Left to itself,
-    ``measure_every`` gives about 60 measurements, and more where they would be more than 500
-    steps apart.
+    ``train_steps``. Left to itself, ``measure_every`` gives about 60 measurements, and more where
+    they would be more than 500 steps apart.
 
     Raises ``ArgumentError`` where ``measure_every`` is less than 1, or a batch would be larger
     than the training set.
