@@ -1,5 +1,6 @@
 """Steps as users write them give the same compiled as eager, bit for bit, over several calls."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn, trees
-from tinygrad_lab.errors import CompileError, IndexingError, LinAlgError
+from tinygrad_lab.errors import ArgumentTypeError, CompileError, IndexingError, LinAlgError
 from tinygrad_lab.nn import functional as F  # noqa: N812
 
 Step = Callable[..., Any]
@@ -180,6 +181,43 @@ class TestFunctions:
                 lambda n: xs[n] if n < 4 else normal(77, 3),
             )
         )
+
+    def test_that_are_given_the_same_leaves_in_another_way(self) -> None:
+        step = tg.compile(lambda a, b=None, **more: a - (more["c"] if b is None else b))
+        x, y = tg.tensor([5.0]), tg.tensor([3.0])
+        for _ in range(3):
+            assert step(x, y).item() == step(a=x, b=y).item() == step(b=y, a=x).item() == 2.0
+            assert step(b=x, a=y).item() == -2.0
+            assert step(x, c=y).item() == 2.0
+        nested = tg.compile(lambda *parts: sum(len(p) * p[0] for p in parts if isinstance(p, list)))
+        for _ in range(3):
+            assert nested([x, y]).item() == 10.0
+            assert nested([x], y).item() == 5.0
+            assert nested(y, [x]).item() == 5.0
+        with pytest.raises(TypeError, match="missing 1 required"):
+            step()
+
+    def test_that_are_methods(self) -> None:
+        class Scaling:
+            def __init__(self, factor: float) -> None:
+                self.factor = tg.tensor([factor])
+
+            @tg.compile
+            def step(self, x: tg.Tensor) -> tg.Tensor:
+                return self.factor * x
+
+        two, three = Scaling(2.0), Scaling(3.0)
+        for _ in range(4):
+            assert two.step(tg.ones(1)).item() == 2.0
+            assert three.step(tg.ones(1)).item() == 3.0
+        assert "factor" in two.step.source
+        another = copy.deepcopy(two)
+        another.factor.data = another.factor * 2.0
+        assert (another.step(tg.ones(1)).item(), two.step(tg.ones(1)).item()) == (4.0, 2.0)
+
+    def test_that_are_none_are_refused(self) -> None:
+        with pytest.raises(ArgumentTypeError, match="expected a function, got int"):
+            tg.compile(3)  # type: ignore[arg-type]
 
     def test_that_set_data_of_an_argument_run_uncompiled(self) -> None:
         x = normal(0, 3)
@@ -781,6 +819,12 @@ class TestFailuresOfAReplay:
 
 
 class TestTheSource:
+    def test_calls_keyword_arguments_by_their_names(self) -> None:
+        step = tg.compile(lambda first, second: first - second)
+        for _ in range(3):
+            step(second=normal(0, 3), first=normal(1, 3))
+        assert "first - second" in step.source
+
     def test_draws_in_the_order_of_the_step(self, tmp_path: Path) -> None:
         drop = nn.Dropout(0.5)
 

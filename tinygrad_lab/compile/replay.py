@@ -38,8 +38,10 @@ MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
 class Replay:
     """Straight-line code for one recording."""
 
-    def __init__(self, recording: Recording, leaves: list[Any]) -> None:
+    def __init__(self, recording: Recording, leaves: list[Any], structure: Any) -> None:
         self.recording = recording
+        self.structure = structure
+        """How the arguments hang together, of which ``leaves`` are the leaves."""
         self._leaves = [
             leaf if value is None else None
             for leaf, value in zip(leaves, recording.arguments, strict=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from os import PathLike
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tinygrad_lab.compile.report import Report, report_on
 from tinygrad_lab.compile.surroundings import same_thing, surroundings_of
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
-from tinygrad_lab.errors import ArgumentError, CompileError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
 
 __all__ = ["CompiledStep"]
 
@@ -40,17 +41,25 @@ class CompiledStep:
     def __init__(self, function: Callable[..., Any], target: str = "numpy") -> None:
         if target not in TARGETS:
             raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
+        if not callable(function):
+            raise ArgumentTypeError(
+                f"tg.compile: expected a function, got {type(function).__name__}: {function!r:.60}."
+            )
         update_wrapper(self, function)
         self.function = function
+        self.target = target
         self._replays: list[Replay] = []
+        self._direct: list[Replay] = []
+        """Those of calls whose arguments are leaves, each given by its place."""
         self._first: list[Replay] = []
         """What was recorded once so far, to be compared with what the next call records."""
         self._attempts = 0
         self._runs_eagerly = False
+        self._attribute: str | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
-            for replay in self._replays:
+            for replay in self._direct:
                 try:
                     out = replay.run(*args)
                 except TypeError:
@@ -66,8 +75,9 @@ class CompiledStep:
         if self._runs_eagerly or not current().ordinary:
             return self.function(*args, **kwargs)
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
+        structure = _structure(leaves, rebuild)
         for replay in self._replays:
-            if replay.fits(leaves):
+            if replay.structure == structure and replay.fits(leaves):
                 out = replay.run(*leaves)
                 if out is MISS:
                     replay.renew()
@@ -76,6 +86,22 @@ class CompiledStep:
                     return out
         return self._record(args, kwargs, leaves, rebuild)
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """The step of one object, where a method was compiled."""
+        if instance is None:
+            return self
+        own = CompiledStep(MethodType(self.function, instance), self.target)
+        if self._attribute is not None and hasattr(instance, "__dict__"):
+            instance.__dict__[self._attribute] = own
+        return own
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __reduce__(self) -> Any:
+        # What was recorded is about these very tensors; a copy begins anew.
+        return type(self), (self.function, self.target)
+
     def _record(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Any:
         """Run it for real, and write down what it does."""
 
@@ -83,13 +109,16 @@ class CompiledStep:
             new_args, new_kwargs = rebuild(new)
             return self.function(*new_args, **new_kwargs)
 
-        earlier = next((one for one in self._first if one.fits(leaves)), None)
+        structure = _structure(leaves, rebuild)
+        earlier = next(
+            (one for one in self._first if one.structure == structure and one.fits(leaves)), None
+        )
         found: list[Replay] = []
 
         def accept(recording: Recording) -> None:
             same = earlier is not None and difference(earlier.recording, recording)
             if same:
-                found.append(Replay(recording, leaves))
+                found.append(Replay(recording, leaves, structure))
 
         names = self._names(args, kwargs, len(leaves))
         surroundings = surroundings_of(self.function)
@@ -102,10 +131,12 @@ class CompiledStep:
             self._first.remove(earlier)
         if found:
             self._replays.append(found[0])
+            if structure == (list(range(len(args))), {}):
+                self._direct.append(found[0])
             self._warn_if_many()
             found[0].renew()
         else:
-            self._remember_first(Replay(recording, leaves))
+            self._remember_first(Replay(recording, leaves, structure))
         return result
 
     def _remember_first(self, replay: Replay) -> None:
@@ -137,7 +168,9 @@ class CompiledStep:
         """What the leaves of the arguments are called: by the parameter they are part of."""
         names: list[str] = []
         try:
-            bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
+            # In the order of the call, which keyword arguments need not have in common with the
+            # signature.
+            bound = {**inspect.signature(self.function).bind_partial(*args).arguments, **kwargs}
         except (TypeError, ValueError):
             bound = {}
         for name, value in bound.items():
@@ -187,7 +220,10 @@ class CompiledStep:
         What the step changes (parameters, moments, gradients, generators) is put back.
         """
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
-        replay = next((one for one in self._replays if one.fits(leaves)), None)
+        structure = _structure(leaves, rebuild)
+        replay = next(
+            (one for one in self._replays if one.structure == structure and one.fits(leaves)), None
+        )
         if replay is None:
             raise CompileError(
                 f"tg.compile: {self._name} was not recorded for such arguments yet: call it twice."
@@ -212,3 +248,8 @@ class CompiledStep:
                 "calls are recorded, to see that they do the same)."
             )
         return self._replays[-1]
+
+
+def _structure(leaves: list[Any], rebuild: Callable[[list[Any]], Any]) -> Any:
+    """How arguments hang together: the containers, with numbers in the places of the leaves."""
+    return rebuild(list(range(len(leaves))))
