@@ -10,7 +10,6 @@ import numpy as np
 
 from tinygrad_lab import optim
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.compile import compile as compile_step
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.creation import tensor
 from tinygrad_lab.data import MNIST1D, DataLoader
@@ -110,6 +109,8 @@ def _step_of(
     model: Module, optimizer: optim.Optimizer, compiled: bool
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """The step of a training; one that cannot be compiled runs as it is, with one warning."""
+
+    from tinygrad_lab.compile import compile as compile_step
 
     def step(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return _learn(model, optimizer, x, y)
