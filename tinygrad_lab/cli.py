@@ -265,7 +265,8 @@ def train(
     """
     experiments = _experiments(model, seed, device, shuffle_seq, changes)
     _check_device(device)
-    _choose_kernels(context.find_object(_Process))
+    if device == "cpu":
+        _choose_kernels(context.find_object(_Process))
     name = f"{model or 'all'}{'-shuffled' if shuffle_seq else ''}-seed{seed}"
     folder = _run_folder(out, name, overwrite)
     click.echo(f"run folder: {folder}", err=True)
