@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import pty
 import re
 import shlex
@@ -17,7 +18,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tinygrad_lab import cli
+from tinygrad_lab import blas, cli
 from tinygrad_lab.train import MODELS, load_model
 
 RUN_FILES = [
@@ -225,6 +226,21 @@ class TestTrain:
             assert (first / name).read_bytes() == (second / name).read_bytes()
         assert metrics_in(first)["history"] == metrics_in(second)["history"]
 
+    def test_compiled_or_not_the_files_are_the_same(self) -> None:
+        arguments = ["train", "--model", "mlp", "--steps", "6", "--seed", "1"]
+        compiled = succeed(*arguments, "--out", "compiled")
+        plain = succeed(*arguments, "--out", "plain", "--no-compile")
+        for name in ("metrics.csv", "checkpoint.safetensors", "graph.svg", "curves.png"):
+            assert Path("compiled", name).read_bytes() == Path("plain", name).read_bytes(), name
+        metrics, others = metrics_in(Path("compiled")), metrics_in(Path("plain"))
+        assert (metrics.pop("compiled"), others.pop("compiled")) == (True, False)
+        assert metrics | {"seconds": 0} == others | {"seconds": 0}
+        assert re.search("^steps: compiled, .*--no-compile", compiled.stderr, re.MULTILINE)
+        assert re.search(r"^steps: as they are \(--no-compile\)$", plain.stderr, re.MULTILINE)
+
+    def test_on_a_gpu_steps_are_not_compiled_and_that_is_told(self) -> None:
+        assert "is NumPy code, and the device is cuda" in cli._about_compiling(True, "cuda")
+
     def test_options_change_the_model_s_settings(self) -> None:
         options = ["--steps", "4", "--lr", "0.005", "--batch-size", "32"]
         options += ["--weight-decay", "0.1", "--schedule", "cosine", "--out", "run"]
@@ -356,6 +372,124 @@ class TestDraw:
     def test_values_may_be_any_python_float(self) -> None:
         result = succeed("draw", "x * y", "x=1e3", "y=-.5")
         assert result.stdout.startswith("f = -500\n")
+
+
+WITH_AVX512 = blas.AVX512_FLAGS | {"avx2"}
+
+
+class TestKernels:
+    def test_for_avx512_are_chosen_where_those_for_avx2_are_in_use(self) -> None:
+        for kernels in ("Haswell", "Zen"):
+            assert blas.kernels_to_choose(WITH_AVX512, kernels, {}) == "SkylakeX"
+
+    @pytest.mark.parametrize(
+        ("flags", "kernels", "environment"),
+        [
+            (frozenset({"avx2"}), "Haswell", {}),
+            (frozenset(), "Haswell", {}),
+            (WITH_AVX512 - {"avx512vl"}, "Haswell", {}),
+            (WITH_AVX512, "SkylakeX", {}),
+            (WITH_AVX512, "Cooperlake", {}),
+            (WITH_AVX512, None, {}),
+            (WITH_AVX512, "Haswell", {"OPENBLAS_CORETYPE": "Haswell"}),
+            (WITH_AVX512, "Haswell", {"OPENBLAS_CORETYPE": "SkylakeX"}),
+        ],
+        ids=str,
+    )
+    def test_are_left_alone_where_none_are_faster_or_somebody_has_chosen(
+        self, flags: frozenset[str], kernels: str | None, environment: dict[str, str]
+    ) -> None:
+        assert blas.kernels_to_choose(flags, kernels, environment) is None
+
+    def test_are_left_alone_on_other_systems(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "platform", "darwin")
+        assert blas.kernels_to_choose(WITH_AVX512, "Haswell", {}) is None
+
+    def test_flags_are_read_as_linux_writes_them(self, tmp_path: Path) -> None:
+        text = "processor\t: 0\nflags\t\t: fpu avx2 avx512f\n\nprocessor\t: 1\nflags\t: fpu\n"
+        (tmp_path / "cpuinfo").write_text(text)
+        assert blas.processor_flags(tmp_path / "cpuinfo") == {"fpu", "avx2", "avx512f"}
+        assert blas.processor_flags(tmp_path / "missing") == frozenset()
+
+    def test_are_told_by_info_with_who_chose_them(self) -> None:
+        if not _picks_kernels():
+            pytest.skip("no OpenBLAS with kernels for several processors")
+        environment = ENVIRONMENT | {"OPENBLAS_CORETYPE": "Nehalem"}
+        command = [*COMMAND, "info"]
+        text = subprocess.run(command, env=environment, text=True, capture_output=True).stdout
+        assert re.search("^blas .*kernels: Nehalem, threads: 1$", text, re.MULTILINE)
+        assert re.search("^kernels +Nehalem: chosen by OPENBLAS_CORETYPE", text, re.MULTILINE)
+
+    def begun_anew(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """A command that takes kernels for faster which any processor can run."""
+        code = (
+            "import os, sys, tinygrad_lab.blas as blas, tinygrad_lab.cli as cli\n"
+            "blas.faster_kernels = lambda flags, kernels: None if kernels == 'Nehalem' else "
+            "'Nehalem'\n"
+            "print('process', os.getpid(), sys.stdin.readline().strip() if "
+            "os.environ.get('OPENBLAS_CORETYPE') else '', flush=True)\n"
+            "cli.main(prog_name='tinygrad-lab')"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            env={**ENVIRONMENT, **environment},
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def test_are_chosen_by_beginning_the_process_anew_once(self) -> None:
+        if not _picks_kernels():
+            pytest.skip("no OpenBLAS with kernels for several processors")
+        arguments = ["train", "--model", "logistic", "--steps", "3", "--out", "run"]
+        process = self.begun_anew(*arguments)
+        stdout, stderr = process.communicate("mine\n")
+        assert process.returncode == 0, stderr
+        pids = re.findall(r"^process (\d+) ?(.*)$", stdout, re.MULTILINE)
+        assert pids == [(str(process.pid), ""), (str(process.pid), "mine")]
+        assert len(re.findall("^matrix products: .*Nehalem", stderr, re.MULTILINE)) == 1
+        assert metrics_in(Path("run"))["status"] == "finished"
+
+    def test_are_not_chosen_against_the_user(self) -> None:
+        arguments = ["train", "--model", "logistic", "--steps", "2", "--out", "run"]
+        process = self.begun_anew(*arguments, OPENBLAS_CORETYPE="Haswell")
+        stdout, stderr = process.communicate("mine\n")
+        assert process.returncode == 0, stderr
+        assert stdout.count("process") == 1
+        assert "matrix products" not in stderr
+
+    def test_exit_codes_and_ctrl_c_are_those_of_the_command(self) -> None:
+        process = self.begun_anew("train", "--model", "logistic", "--out", "/dev/null/no")
+        assert process.communicate("\n")[1].splitlines()[-1].startswith("error: ")
+        assert process.returncode == 1
+        endless = ["train", "--model", "logistic", "--steps", "10000000", "--out", "run"]
+        process = self.begun_anew(*endless)
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        try:
+            wait_until(Path("run", "checkpoint.safetensors").exists)
+            process.send_signal(signal.SIGINT)
+            stderr = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+        assert process.returncode == 130
+        assert stderr.endswith("interrupted: what was trained so far is in run\n")
+
+    def test_within_another_program_nothing_begins_anew(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(blas, "faster_kernels", lambda *_: "Nehalem")
+        monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+        monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it began anew"))
+        succeed("train", "--model", "logistic", "--steps", "2", "--out", "run")
+
+
+def _picks_kernels() -> bool:
+    """Whether NumPy's OpenBLAS can be told which kernels to take."""
+    library = blas.libraries()[0]
+    return library.name == "openblas" and platform.machine() == "x86_64"
 
 
 class TestInfo:

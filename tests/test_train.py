@@ -80,6 +80,7 @@ def metrics_of(history: list[Measurement], **changes: Any) -> Metrics:
         "parameters": 15210,
         "status": "finished",
         "seconds": 1.5,
+        "compiled": True,
         "history": history,
     }
     return Metrics(**{**fields, **changes})
@@ -201,6 +202,46 @@ class TestLoop:
         first, second = fresh(name, 1), fresh(name, 1)
         assert fit(first, digits, SHORT, seed=1) == fit(second, digits, SHORT, seed=1)
         assert bits(first) == bits(second)
+
+    @every_model
+    def test_compiled_steps_give_the_same_bits(self, name: str, digits: tg.data.MNIST1D) -> None:
+        settings = replace(SHORT, steps=8, weight_decay=0.1, schedule="steps")
+        compiled, plain = fresh(name), fresh(name)
+        measured = fit(compiled, digits, settings, measure_every=3)
+        assert measured == fit(plain, digits, settings, measure_every=3, compiled=False)
+        assert bits(compiled) == bits(plain)
+
+    def test_compiled_steps_end_at_the_same_loss_that_is_not_finite(
+        self, digits: tg.data.MNIST1D
+    ) -> None:
+        x = digits.x.copy()
+        x[7] = np.nan
+        compiled, plain = fresh("mlp"), fresh("mlp")
+        steps = list(train_steps(compiled, replace(digits, x=x), SHORT))
+        assert 4 < len(steps) < 30, "it comes when steps are replayed"
+        others = list(train_steps(plain, replace(digits, x=x), SHORT, compiled=False))
+        assert repr(steps) == repr(others)  # a NaN is equal to itself in writing alone
+        assert bits(compiled) == bits(plain)
+
+    def test_a_model_that_cannot_be_compiled_is_trained_as_it_is_with_one_warning(
+        self, digits: tg.data.MNIST1D
+    ) -> None:
+        class Peeking(MLP):
+            def forward(self, x: tg.Tensor) -> tg.Tensor:
+                x = tg.nn.functional.dropout(x, 0.1, training=self.training)
+                logits = super().forward(x)
+                return logits * 2.0 if logits.mean().item() > 0 else logits
+
+        def trained(**options: bool) -> list[bytes]:
+            tg.seed(0)
+            model = Peeking()
+            fit(model, digits, replace(SHORT, steps=4), **options)
+            return bits(model)
+
+        with pytest.warns(UserWarning, match="goes on uncompiled") as caught:
+            compiled = trained()
+        assert len(caught) == 1
+        assert compiled == trained(compiled=False)
 
     def test_another_seed_of_the_batches_gives_other_numbers(self, digits: tg.data.MNIST1D) -> None:
         first = fit(fresh("mlp"), digits, SHORT, seed=1)

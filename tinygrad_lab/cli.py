@@ -6,10 +6,12 @@ heavy is imported by the command that needs it, so that ``--help`` answers at on
 """
 
 import math
+import os
 import re
 import signal
+import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
@@ -46,8 +48,21 @@ class _Misuse(_Failure):
     exit_code: ClassVar[int] = 2
 
 
+@dataclass(frozen=True)
+class _Process:
+    """The process that a command runs in."""
+
+    is_own: bool
+    """It runs this command and nothing else, and may be begun anew."""
+
+
 class _OneLineErrors(click.Group):
     """A group of commands whose errors, and click's own, are one line."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        # Without arguments of its own, it is the process's command line that is carried out.
+        extra.setdefault("obj", _Process(is_own=args is None))
+        return super().main(args, *rest, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -187,6 +202,14 @@ def _device(context: click.Context, parameter: click.Parameter, value: str) -> s
     help="Where to compute: cpu, cuda, cuda:1 ...",
 )
 @click.option(
+    "--compile/--no-compile",
+    "compiled",
+    default=True,
+    show_default="--compile",
+    help="Whether to record the training step once and replay it as straight-line code (on the "
+    "CPU), which is faster and gives the same numbers, bit for bit.",
+)
+@click.option(
     "--shuffle-seq",
     is_flag=True,
     help="Put the 40 points of all signals into one random order, which hides from CNN and GRU "
@@ -203,10 +226,14 @@ def _device(context: click.Context, parameter: click.Parameter, value: str) -> s
     is_flag=True,
     help="Take the folder of --out also if it is not empty, and replace files of the same names.",
 )
+@click.pass_context
 def train(
+    context: click.Context,
+    /,
     model: str | None,
     seed: int,
     device: str,
+    compiled: bool,
     shuffle_seq: bool,
     out: Path | None,
     overwrite: bool,
@@ -232,18 +259,23 @@ def train(
     second Ctrl-C ends at once.
 
     Matrix products run on one thread: nets of this size leave little for a second one to do,
-    and numbers then repeat bit for bit on one machine, however busy it is.
+    and numbers then repeat bit for bit on one machine, however busy it is. Where OpenBLAS has
+    faster kernels for this processor than those it picks by itself (tinygrad-lab info tells), the
+    process is begun anew with them, and says so; OPENBLAS_CORETYPE, where it is set, decides.
     """
     experiments = _experiments(model, seed, device, shuffle_seq, changes)
     _check_device(device)
+    if device == "cpu":
+        _choose_kernels(context.find_object(_Process))
     name = f"{model or 'all'}{'-shuffled' if shuffle_seq else ''}-seed{seed}"
     folder = _run_folder(out, name, overwrite)
     click.echo(f"run folder: {folder}", err=True)
+    click.echo(_about_compiling(compiled, device), err=True)
     from threadpoolctl import threadpool_limits
 
     with _Interruption() as interruption, threadpool_limits(1):
         try:
-            results = _train_all(experiments, folder, interruption)
+            results = _train_all(experiments, folder, interruption, compiled)
         except KeyboardInterrupt:
             click.echo(f"interrupted twice: what was saved before is in {folder}", err=True)
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
@@ -329,6 +361,7 @@ def info() -> None:
     import numpy
     import scipy
 
+    from tinygrad_lab import blas
     from tinygrad_lab.show import renderer
 
     rows = {
@@ -337,7 +370,8 @@ def info() -> None:
         "numpy": numpy.__version__,
         "scipy": scipy.__version__,
         "devices": _devices(),
-        "blas": _blas(),
+        "blas": "; ".join(map(str, blas.libraries())) or "unknown",
+        "kernels": _about_kernels(),
         "renderer": renderer(),
     }
     for name, text in rows.items():
@@ -405,7 +439,7 @@ def _run_folder(out: Path | None, name: str, overwrite: bool) -> Path:
 
 
 def _train_all(
-    experiments: "list[Experiment]", folder: Path, interruption: _Interruption
+    experiments: "list[Experiment]", folder: Path, interruption: _Interruption, compiled: bool
 ) -> "list[Metrics]":
     """Train one model after the other, with the table up to date after each."""
     from tinygrad_lab.data import mnist1d
@@ -424,6 +458,7 @@ def _train_all(
                 experiment,
                 data,
                 own_folder,
+                compiled=compiled,
                 on_step=progress.on_step,
                 on_measurement=progress.on_measurement,
                 should_stop=lambda: interruption.requested,
@@ -456,17 +491,58 @@ def _report(results: "Sequence[Metrics]", folder: Path) -> None:
     click.echo(f"in {folder}: {', '.join(names)}")
 
 
-def _blas() -> str:
-    """The library that multiplies matrices for NumPy, its kernels and threads."""
-    from threadpoolctl import threadpool_info
+def _about_compiling(compiled: bool, device: str) -> str:
+    from tinygrad_lab.train.loop import compiles_on
 
-    libraries = {
-        f"{one['internal_api']} {one.get('version') or ''}, kernels: "
-        f"{one.get('architecture', 'not told')}, threads: {one['num_threads']}"
-        for one in threadpool_info()
-        if one["user_api"] == "blas"
-    }
-    return "; ".join(sorted(libraries)) or "unknown"
+    if not compiled:
+        return "steps: as they are (--no-compile)"
+    if not compiles_on(device):
+        return f"steps: as they are (a compiled step is NumPy code, and the device is {device})"
+    return "steps: compiled, with the same numbers bit for bit (--no-compile: as they are)"
+
+
+def _about_kernels() -> str:
+    """Whether matrix products could be faster on this processor, and how."""
+    from tinygrad_lab import blas
+
+    flags, used = blas.processor_flags(), [library.kernels for library in blas.libraries()]
+    chosen = os.environ.get(blas.CHOICE)
+    faster = blas.faster_kernels(flags, used[0]) if used else None
+    if faster is None:
+        because = (
+            f"chosen by {blas.CHOICE}" if chosen else "no faster ones known for this processor"
+        )
+        return f"{used[0] or 'not told'}: {because}" if used else "unknown"
+    return (
+        f"{used[0]}, while this processor has AVX-512: {blas.CHOICE}={faster}, set before Python "
+        + (f"starts, is faster than {chosen}" if chosen else "starts, is faster (train sets it)")
+    )
+
+
+def _choose_kernels(process: _Process | None) -> None:
+    """Begin the process anew with faster kernels for matrix products, if there are any.
+
+    OpenBLAS reads the choice when NumPy is imported, which has happened by now. What begins is the
+    same command in the same process: its number, terminal and exit code stay.
+    """
+    from tinygrad_lab import blas
+
+    used = blas.libraries()
+    kernels = used[0].kernels if used else None
+    choice = blas.kernels_to_choose(blas.processor_flags(), kernels, os.environ)
+    command = sys.orig_argv[1:]
+    whole = process is not None and process.is_own and command[-len(sys.argv[1:]) :] == sys.argv[1:]
+    if choice is None or not whole or not sys.executable:
+        return
+    click.echo(
+        f"matrix products: by the kernels for {choice} instead of {kernels}, for this processor "
+        f"has AVX-512 ({blas.CHOICE}={kernels} keeps the others)",
+        err=True,
+    )
+    os.environ[blas.CHOICE] = choice
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *command])
 
 
 def _devices() -> str:

@@ -109,7 +109,7 @@ def tensor(
         >>> tg.tensor([[1, 2], [3, 4]], dtype=tg.float32).sum(axis=0)
         tensor([4., 6.])
     """
-    source = data._data if isinstance(data, Tensor) else data
+    source = data._read() if isinstance(data, Tensor) else data
     array = _array("tg.tensor", source, dtype, device, copy=True)
     return leaf(array, requires_grad=requires_grad, name=name)
 

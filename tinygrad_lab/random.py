@@ -11,13 +11,14 @@ distribution is drawn; it has not done so for those used here.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_lab.context import current
 from tinygrad_lab.devices import backend_at
 from tinygrad_lab.dtypes import get_default_dtype, known_dtype, optional_dtype
 from tinygrad_lab.errors import ArgumentError, DTypeError
@@ -98,6 +99,24 @@ class Generator:
     ) -> np.ndarray[Any, Any]:
         """Numbers drawn from a normal distribution."""
         return self.numpy.normal(mean, std, shape).astype(dtype)
+
+    def integers(
+        self, shape: tuple[int, ...], low: int, high: int, drawing: Any, dtype: Any
+    ) -> np.ndarray[Any, Any]:
+        """Integers from low up to but without high, drawn as one dtype and given as another."""
+        return np.asarray(self.numpy.integers(low, high, shape, dtype=drawing)).astype(dtype)
+
+    def bernoulli(self, shape: tuple[int, ...], p: float, dtype: Any) -> np.ndarray[Any, Any]:
+        """Ones with a chance of p, zeros otherwise."""
+        return np.asarray(self.numpy.random(shape) < p).astype(dtype)
+
+    def permutation(self, n: int) -> np.ndarray[Any, Any]:
+        """The integers below n in random order."""
+        return self.numpy.permutation(n)
+
+    def choice(self, n: int, shape: tuple[int, ...], replace: bool, p: Any) -> np.ndarray[Any, Any]:
+        """Integers below n, chosen by chances p, or evenly."""
+        return np.asarray(self.numpy.choice(n, shape, replace=replace, p=p))
 
     def keep_mask(self, shape: tuple[int, ...], drop: float) -> np.ndarray[Any, Any]:
         """Booleans that are False with a chance of ``drop``."""
@@ -199,8 +218,9 @@ def uniform(
         raise ArgumentError(
             f"uniform: expected finite bounds low <= high, got low={low!r} and high={high!r}."
         )
-    drawn = generator.uniform(sizes_of("uniform", shape), low, high, wanted)
-    return _placed(drawn, device, requires_grad=requires_grad, name=name)
+    sizes = sizes_of("uniform", shape)
+    drawn = _drawn(generator.uniform, sizes, low, high, wanted, device=device)
+    return leaf(drawn, requires_grad=requires_grad, name=name)
 
 
 def normal(
@@ -227,8 +247,9 @@ def normal(
     wanted = _floating("normal", dtype)
     if not std >= 0:
         raise ArgumentError(f"normal: expected a standard deviation of 0 or more, got {std!r}.")
-    drawn = generator.normal(sizes_of("normal", shape), mean, std, wanted)
-    return _placed(drawn, device, requires_grad=requires_grad, name=name)
+    sizes = sizes_of("normal", shape)
+    drawn = _drawn(generator.normal, sizes, mean, std, wanted, device=device)
+    return leaf(drawn, requires_grad=requires_grad, name=name)
 
 
 def integers(
@@ -267,8 +288,8 @@ def integers(
     # The same bits make the same number whatever the dtype is: all are drawn as int64, if it can.
     drawing = np.dtype(np.uint64 if high > 2**63 else np.int64)
     sizes = sizes_of("integers", shape)
-    drawn = np.asarray(generator.numpy.integers(low, high, sizes, dtype=drawing))
-    return _placed(drawn.astype(wanted), device)
+    drawn = _drawn(generator.integers, sizes, low, high, drawing, wanted, device=device)
+    return leaf(drawn)
 
 
 def bernoulli(
@@ -297,8 +318,9 @@ def bernoulli(
     """
     if not 0 <= p <= 1:
         raise ArgumentError(f"bernoulli: expected a chance from 0 to 1, got {p!r}.")
-    drawn = np.asarray(generator.numpy.random(sizes_of("bernoulli", shape)) < p)
-    return _placed(drawn.astype(known_dtype(dtype, "bernoulli")), device)
+    sizes, wanted = sizes_of("bernoulli", shape), known_dtype(dtype, "bernoulli")
+    drawn = _drawn(generator.bernoulli, sizes, p, wanted, device=device)
+    return leaf(drawn)
 
 
 def permutation(
@@ -312,7 +334,8 @@ def permutation(
         [2, 4, 3, 0, 1]
     """
     (count,) = sizes_of("permutation", (n,))
-    return _placed(generator.numpy.permutation(count), device)
+    drawn = _drawn(generator.permutation, count, device=device)
+    return leaf(drawn)
 
 
 def choice(
@@ -345,10 +368,10 @@ def choice(
     sizes = sizes_of("choice", shape)
     chances = None if p is None else np.asarray(p, dtype=np.float64)
     try:
-        drawn = generator.numpy.choice(n, sizes, replace=replace, p=chances)
+        drawn = _drawn(generator.choice, n, sizes, replace, chances, device=device)
+        return leaf(drawn)
     except (ValueError, TypeError) as error:
         raise ArgumentError(f"choice: {error} (n={n!r:.60}, shape={sizes}).") from None
-    return _placed(np.asarray(drawn), device)
 
 
 def _floating(asked_by: str, dtype: Any) -> Any:
@@ -358,7 +381,9 @@ def _floating(asked_by: str, dtype: Any) -> Any:
     return wanted
 
 
-def _placed(drawn: np.ndarray[Any, Any], device: str | None, **settings: Any) -> Tensor:
-    """A Tensor of the numbers that were drawn, on its device."""
+def _drawn(draw: Callable[..., Any], *args: Any, device: str | None) -> Any:
+    """What a generator's method draws, on its device; a compiled step draws anew at each call."""
     backend, place = backend_at(device)
-    return leaf(backend.asarray(drawn, device=place, copy=None), **settings)
+    if (recorder := current().recorder) is not None:
+        return recorder.drawn(draw, *args)
+    return backend.asarray(draw(*args), device=place, copy=None)

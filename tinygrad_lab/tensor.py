@@ -146,6 +146,12 @@ class Tensor(Interchange):
         """Where the value lives: ``"cpu"``, ``"cuda"``, ``"cuda:1"``."""
         return namespaces[type(self._data)].device_of(self._data)
 
+    def _read(self) -> Array:
+        """The raw value for who looks at it; in a step that is being compiled it is traced."""
+        if (recorder := current().recorder) is not None:
+            recorder.lift([self])
+        return self._data
+
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number."""
         if self.size != 1:
@@ -153,7 +159,8 @@ class Tensor(Interchange):
                 f"{self._label()} of shape {self.shape} has {self.size} elements; item(), bool(), "
                 "float() and int() take one. Reduce it first (sum, mean), or use tolist()."
             )
-        return self._data.item() if hasattr(self._data, "item") else self._data
+        data = self._read()
+        return data.item() if hasattr(data, "item") else data
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value as a NumPy array, which shares the memory of a tensor on the CPU.
@@ -167,11 +174,13 @@ class Tensor(Interchange):
                 f"{self._label()} requires a gradient, which a NumPy array cannot carry. "
                 "If it is not wanted here: x.detach().numpy()."
             )
-        return namespaces[type(self._data)].to_numpy(self._data)
+        data = self._read()
+        return namespaces[type(data)].to_numpy(data)
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
-        return namespaces[type(self._data)].to_numpy(self._data).tolist()
+        data = self._read()
+        return namespaces[type(data)].to_numpy(data).tolist()
 
     # --- gradients ---------------------------------------------------------------------------
 
@@ -232,6 +241,8 @@ class Tensor(Interchange):
                 f"{self._label()} is {self.dtype} on {self.device}, its .grad cannot be "
                 f"{value.dtype} on {value.device}: value.astype(x.dtype), value.to(x.device)."
             )
+        if (recorder := current().recorder) is not None:
+            recorder.lift_owner(self)
         self._grad = None if value is None else value.detach() if value.requires_grad else value
 
     def backward(
@@ -304,7 +315,7 @@ class Tensor(Interchange):
 
     def detach(self) -> Tensor:
         """The same value, in the same memory, without a history."""
-        return plain(self._data)
+        return plain(self._read())
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Let this leaf require a gradient, or no longer; returns the tensor itself.
@@ -580,10 +591,11 @@ class Tensor(Interchange):
         return f"tensor {self.name!r}" if self.name else "the tensor"
 
     def __repr__(self) -> str:
-        if self._data.__class__ in _NUMBERS:
-            parts = [f"scalar({self._data!r}"]
+        data = self._read()
+        if data.__class__ in _NUMBERS:
+            parts = [f"scalar({data!r}"]
         else:
-            data = namespaces[type(self._data)].to_numpy(self._data)
+            data = namespaces[type(data)].to_numpy(data)
             numbers = np.array2string(data, separator=", ", prefix="tensor(", threshold=100)
             parts = [f"tensor({numbers}"]
             if self.size == 0:
@@ -606,7 +618,7 @@ class Tensor(Interchange):
                 f"{self._label()} was computed from other tensors: a copy or a pickle would lose "
                 "that history. Copy x.detach(), or its inputs."
             )
-        return _rebuilt, (type(self), self._data, self.requires_grad, self.name, self.grad)
+        return _rebuilt, (type(self), self._read(), self.requires_grad, self.name, self.grad)
 
 
 bind(Tensor)

@@ -14,6 +14,7 @@ import operator
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -89,6 +90,10 @@ _BY_VALUE = frozenset(
         np.array_equal,
         np.allclose,
         np.trim_zeros,
+        np.unique_all,
+        np.unique_counts,
+        np.unique_inverse,
+        np.unique_values,
         np.histogram,
     }
 )
@@ -120,6 +125,7 @@ class TracedArray(NDArrayOperatorsMixin):
     def __init__(self, trace: Trace, value: Value) -> None:
         self.trace = trace
         self.value = value
+        trace.handles.append(ref(self))
 
     @property
     def array(self) -> Any:
@@ -207,7 +213,7 @@ class TracedArray(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> Any:
         if any(_is_mask(part) for part in (key if isinstance(key, tuple) else (key,))):
-            raise refused("a boolean mask as an index, which picks a number of elements that")
+            raise refused("as many elements as a boolean mask picks")
         return _record(self.trace, Call("getitem", "getitem", operator.getitem), (self, key), {})
 
     def __setitem__(self, key: Any, new: Any) -> None:
@@ -272,6 +278,9 @@ class TracedArray(NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise refused("a tensor's numbers (numpy, print)")
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise refused("a tensor's numbers (deepcopy, pickle)")
+
     def __repr__(self) -> str:
         return f"<traced {self.dtype} of shape {self.shape}>"
 
@@ -315,7 +324,8 @@ def _record(
         return None
     if isinstance(out, tuple | list):
         event.several = True
-        return type(out)([TracedArray(trace, trace.result_of(event, one)) for one in out])
+        parts = [TracedArray(trace, trace.result_of(event, one)) for one in out]
+        return out._make(parts) if hasattr(out, "_make") else type(out)(parts)
     value = trace.result_of(event, out)
     value.name = name
     return TracedArray(trace, value)

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class TracedNumber:
     def __init__(self, trace: Trace, value: Value) -> None:
         self.trace = trace
         self.value = value
+        trace.handles.append(ref(self))
 
     @property
     def dtype(self) -> Any:
@@ -51,6 +53,9 @@ class TracedNumber:
 
     def item(self) -> Any:
         raise refused("a tensor's number (item)")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise refused("a tensor's number (deepcopy, pickle)")
 
     def __repr__(self) -> str:
         return f"<traced {type(self.value.array).__name__}>"

@@ -8,6 +8,7 @@ parameters, moments, step counts and gradients are inputs and outputs of what wa
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,18 +17,21 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.backends import SMALL
+from tinygrad_lab.backends import SMALL, namespace_of
 from tinygrad_lab.backward import ancestors, hooked, run_hooks, sweep
 from tinygrad_lab.compile.arrays import TracedArray, traced_namespace
 from tinygrad_lab.compile.numbers import TracedNumber
 from tinygrad_lab.compile.refusal import refused
+from tinygrad_lab.compile.surroundings import Named
 from tinygrad_lab.compile.trace import Origin, Trace, Value, target_of
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import CompileError
+from tinygrad_lab.nn.module import plain_settings
 from tinygrad_lab.node import Leaf, Node
 from tinygrad_lab.ops.apply import plain
-from tinygrad_lab.optim.optimizer import Optimizer
-from tinygrad_lab.site import is_library
+from tinygrad_lab.optim.optimizer import Optimizer, living
+from tinygrad_lab.random import remembered_states
+from tinygrad_lab.site import is_library, line_of
 from tinygrad_lab.tensor import Tensor
 
 __all__ = ["BundlePlace", "Recorder", "Recording", "State", "UnsupportedError", "record_step"]
@@ -103,6 +107,10 @@ class Recording:
     """The groups of parameters whose settings are read, with what their settings were."""
     modules: dict[Any, bool] = field(default_factory=dict)
     """The modules that ran, and whether they were in training."""
+    module_settings: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    """Their numbers: ``Dropout.p``."""
+    surroundings: list[Named] = field(default_factory=list)
+    """What the step referred to by name."""
 
 
 @dataclass(slots=True)
@@ -119,6 +127,8 @@ class _Lifted:
     handle: Any
     first_gradient: bool = False
     """It had no ``.grad``, and got one."""
+    gradient_set: bool = False
+    """The step sets its ``.grad``, to None perhaps, whatever that was before."""
 
 
 class Recorder:
@@ -128,9 +138,13 @@ class Recorder:
         self.trace = Trace(phases=_PHASES)
         self.recording = Recording(self.trace, [])
         self._lifted: dict[int, _Lifted] = {}
+        self._arguments: list[tuple[Tensor, Any]] = []
         self._grads: dict[int, Tensor] = {}
         """By the id of a tensor that is some leaf's ``.grad``: that leaf."""
-        self._groups: list[tuple[Optimizer, list[dict[str, Any]]]] = []
+        self._groups: list[tuple[Optimizer, list[dict[str, Any]], list[dict[str, Any]]]] = []
+        self._settings_before = [
+            (optimizer, [dict(group) for group in optimizer.param_groups]) for optimizer in living
+        ]
         self._bundles: dict[int, tuple[Any, Any, Sequence[Any], int, Any, BundlePlace]] = {}
         self._named: list[tuple[Node, Value]] = []
 
@@ -141,6 +155,12 @@ class Recorder:
         for x in inputs:
             if isinstance(x, Tensor) and not isinstance(x._data, _TRACED):
                 self._lift(x)
+
+    def lift_owner(self, x: Tensor) -> None:
+        """Lift a tensor whose ``.grad`` is about to be set."""
+        self.lift([x])
+        if id(x) in self._lifted:
+            self._lifted[id(x)].gradient_set = True
 
     def _lift(self, x: Tensor) -> TracedArray | TracedNumber:
         leaf = self._grads.get(id(x))
@@ -156,6 +176,9 @@ class Recorder:
     def _given(self, data: Any, origin: Origin) -> Any:
         if isinstance(data, np.generic):
             data = np.asarray(data)
+        if not isinstance(data, np.ndarray | int | float):
+            device = namespace_of([data]).device_of(data)
+            raise UnsupportedError(f"it becomes NumPy code, and {origin.name} is on {device}")
         return self._handle(self.trace.given(data, origin))
 
     def _handle(self, value: Value) -> Any:
@@ -176,16 +199,20 @@ class Recorder:
         origin = Origin("argument", _identifier(name), position)
         if isinstance(leaf, Tensor):
             if leaf.requires_grad:
-                raise UnsupportedError("an argument requires a gradient")
-            known = self._lifted.get(id(leaf))
-            if known is None:
-                self._remember(leaf, self._given(leaf._data, origin))
-                known = self._lifted[id(leaf)]
-                leaf._data = known.handle
-            self.recording.arguments.append(known.handle.value)
-            return leaf
+                raise UnsupportedError(
+                    "an argument requires a gradient, whose history a replay does not give. Where "
+                    "none is wanted, pass x.detach()"
+                )
+            # A tensor of its own: at the next call another one may be given twice, or be no longer
+            # one that the step has from elsewhere, too.
+            own = plain(self._given(_in_own_memory(leaf._data), origin))
+            if leaf.name:
+                own.name = leaf.name
+            self._arguments.append((own, own._data))
+            self.recording.arguments.append(own._data.value)
+            return own
         if isinstance(leaf, np.ndarray) or type(leaf) is float:
-            handle = self._given(leaf, origin)
+            handle = self._given(_in_own_memory(leaf), origin)
             self.recording.arguments.append(handle.value)
             return handle
         self.recording.arguments.append(None)
@@ -196,7 +223,6 @@ class Recorder:
         if optimizer in self.recording.optimizers:
             return
         self.recording.optimizers.append(optimizer)
-        self._groups.append((optimizer, optimizer.param_groups))
         for number, group in enumerate(optimizer.param_groups):
             self.recording.groups.append((optimizer, number, dict(group)))
             active = [p for p in group["params"] if p.grad is not None]
@@ -206,10 +232,17 @@ class Recorder:
                 parameters = tuple(bundle.parameters)
                 place = BundlePlace(optimizer, number, parameters, tuple(active))
                 self._lift_bundle(place, bundle)
-        optimizer.param_groups = [
+        lifted = [
             self._lifted_settings(optimizer, number, group)
             for number, group in enumerate(optimizer.param_groups)
         ]
+        self._groups.append((optimizer, optimizer.param_groups, list(map(dict, lifted))))
+        optimizer.param_groups = lifted
+
+    def _real_groups(self, optimizer: Optimizer) -> list[dict[str, Any]]:
+        """The groups of an optimiser without traced numbers."""
+        lifted = (groups for one, groups, _ in self._groups if one is optimizer)
+        return next(lifted, optimizer.param_groups)
 
     def _real_bundles(
         self, optimizer: Optimizer, number: int, active: list[Tensor]
@@ -283,13 +316,23 @@ class Recorder:
 
     def visit(self, module: Any) -> None:
         """Remember a module that runs."""
-        self.recording.modules.setdefault(module, module.training)
+        if module not in self.recording.modules:
+            self.recording.modules[module] = module.training
+            self.recording.module_settings[module] = plain_settings(module)
 
     def note_first_gradient(self, tensor: Tensor) -> None:
         """A gradient is collected that is the first: was it so from the start?"""
         lifted = self._lifted.get(id(tensor))
         if lifted is not None and lifted.grad is None:
             lifted.first_gradient = True
+
+    def drawn(self, draw: Callable[..., Any], *args: Any) -> Any:
+        """What a generator's method draws, which it does anew at each call."""
+        return traced_namespace.drawn(draw, *args)
+
+    def real(self, arrays: Sequence[Any]) -> list[Any]:
+        """Arrays without traces, for an error that looks at them."""
+        return [one.value.array if isinstance(one, _TRACED) else one for one in arrays]
 
     def refuse_reading(self, what: str) -> None:
         """Raise if user code, and not this package, is the one who reads."""
@@ -310,10 +353,15 @@ class Recorder:
         leaves, recording.rebuild = trees.flatten(result)
         recording.outputs = [_value_or_constant(leaf) for leaf in leaves]
         self._settle_temporaries()
+        _check_modes(recording.modules)
+        if any(own._data is not handle or own.grad is not None for own, handle in self._arguments):
+            raise UnsupportedError("it sets .data or .grad of an argument")
         recording.are_tensors = [isinstance(leaf, Tensor) for leaf in leaves]
         self._name_values([leaf.node for leaf in leaves if isinstance(leaf, Tensor)])
-        for optimizer, groups in self._groups:
-            _check_settings(optimizer, groups)
+        for optimizer, groups in self._settings_before:
+            _check_settings(groups, self._real_groups(optimizer))
+        for optimizer, _, lifted_groups in self._groups:
+            _check_settings(lifted_groups, optimizer.param_groups)
         for lifted in self._lifted.values():
             self._note_changes(lifted)
         for bundle, *_, place in self._bundles.values():
@@ -324,6 +372,7 @@ class Recorder:
                 value.name = f"d_{_identifier(state.owner.name or 'tensor')}"
             elif value.origin is None and value.name is None and before is not None:
                 value.name = f"new_{before.name}"
+        _order_moves(recording)
         accept(recording)
         self.put_back(keep_changes=True)
         return recording
@@ -344,7 +393,8 @@ class Recorder:
             return
         if tensor._data is not lifted.handle:
             recording.writes[State("data", tensor)] = tensor._data.value
-        if tensor.grad is lifted.grad and not _is_traced(tensor.grad):
+        unchanged = tensor.grad is lifted.grad and not _is_traced(tensor.grad)
+        if unchanged and not (lifted.gradient_set and tensor.grad is None):
             return
         if tensor.grad is None:
             recording.cleared.append(tensor)
@@ -362,8 +412,13 @@ class Recorder:
 
     def put_back(self, *, keep_changes: bool) -> None:
         """Take every traced array out of what outlives the step."""
-        for optimizer, groups in self._groups:
+        for optimizer, groups, _ in self._groups:
             optimizer.param_groups = groups
+        if not keep_changes:
+            for optimizer, groups in self._settings_before:
+                optimizer.drop_param_groups(len(groups))
+                for group, before in zip(optimizer.param_groups, groups, strict=True):
+                    group.update(before)
         for bundle, vector, state, steps, views, _ in self._bundles.values():
             if keep_changes:
                 bundle.vector = bundle.vector.value.array
@@ -388,6 +443,8 @@ class Recorder:
             tensor._node = lifted.node
             if lifted.origin is not None:
                 tensor._origin = lifted.origin
+            elif hasattr(tensor, "_origin"):
+                del tensor._origin
         else:
             tensor._data = tensor._data.value.array
             new = tensor._node or getattr(tensor, "_origin", None)
@@ -401,6 +458,30 @@ class Recorder:
             node = tensor._node
             if node is not None:
                 node._gradient = array if node.form.size <= SMALL else None
+
+    def refuse_leaks(self) -> None:
+        """Raise if somebody has kept a tensor that the step made: later calls make none.
+
+        Once the recorder, too, has let go of what stood for the values, nobody should have it.
+        """
+        self._named.clear()
+        self._arguments.clear()
+        for lifted in self._lifted.values():
+            lifted.handle = None
+        self._groups = [(optimizer, groups, []) for optimizer, groups, _ in self._groups]
+        kept = self._kept_values()
+        if kept:
+            gc.collect()  # what only hangs together in a circle is not kept
+            kept = self._kept_values()
+        if kept:
+            # The tensor that was made last keeps, by its history, those before it, and gradients.
+            forward = [
+                one for one in kept if one.event is not None and one.event.phase == "forward"
+            ]
+            raise _leaked((forward or kept)[-1])
+
+    def _kept_values(self) -> list[Value]:
+        return [one.value for handle in self.trace.handles if (one := handle()) is not None]
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -439,6 +520,17 @@ _PHASES = {
 
 class UnsupportedError(CompileError):
     """A step that compiling has no way to replay; it runs as it always did."""
+
+
+def _leaked(value: Value) -> CompileError:
+    event = value.event
+    line = line_of(event.code, event.offset) if event is not None else None
+    return CompileError(
+        f"tg.compile: {value.name or 'a tensor'} of the step is kept beyond its end, where later "
+        "calls, which replay what was recorded, would not renew it. Return it; or let the step "
+        "set .data of a tensor that was there before (state.data = new)."
+        + (f"\n  made at {line}" if line is not None else "")
+    )
 
 
 def _references(lifted: _Lifted) -> int:
@@ -480,15 +572,46 @@ def _identifier(name: str) -> str:
     return cleaned if cleaned and not cleaned[0].isdigit() else f"layer{cleaned}"
 
 
-def _check_settings(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
+def _in_own_memory(array: Any) -> Any:
+    """An array like another in all but its memory, which it shares with nothing."""
+    if not isinstance(array, np.ndarray) or not array.size:
+        return array
+    low, high = np.lib.array_utils.byte_bounds(array)
+    memory = np.empty(high - low, dtype=np.uint8)
+    offset = array.ctypes.data - low
+    copy = np.ndarray(array.shape, array.dtype, memory, offset, array.strides)
+    copy[...] = array
+    return copy
+
+
+def _order_moves(recording: Recording) -> None:
+    """Let what a state held be copied to another (``a.data = b``) before that changes."""
+    moved = {state: value for state, value in recording.writes.items() if _is_state(value)}
+    for state, value in moved.items():
+        source = value.root.origin.key  # type: ignore[union-attr]
+        if source in moved and source != state:
+            raise UnsupportedError("tensors exchange what they hold")
+    recording.writes = {**moved, **recording.writes}
+
+
+def _is_state(value: Value) -> bool:
+    return value.root.origin is not None and value.root.origin.kind == "state"
+
+
+def _check_modes(modules: Mapping[Any, bool]) -> None:
+    if any(module.training is not mode for module, mode in modules.items()):
+        raise UnsupportedError("it leaves a module in another mode (train, eval) than it found it")
+
+
+def _check_settings(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
     """Raise if the step has changed a setting, which a replay would not."""
-    for lifted, group in zip(optimizer.param_groups, groups, strict=True):
+    if len(now) != len(before):
+        raise refused("another group of parameters", "Add groups outside of the step.")
+    for earlier, group in zip(before, now, strict=True):
         for name, setting in group.items():
-            now = lifted[name]
-            if type(setting) is float and not isinstance(now, TracedNumber):
-                raise refused(
-                    f"another {name} of the optimiser", "Change settings outside of the step."
-                )
+            if setting is not earlier.get(name):
+                instead = "Change settings outside of the step, between two calls."
+                raise refused(f"another {name} of the optimiser", instead)
 
 
 def _is_traced(tensor: Any) -> bool:
@@ -510,6 +633,7 @@ def record_step(
     leaves: list[Any],
     names: list[str],
     accept: Callable[[Recording], None],
+    surroundings: Sequence[Named] = (),
 ) -> tuple[Recording, Any]:
     """Run a step under a recorder; what was recorded, and what it returned.
 
@@ -517,24 +641,41 @@ def record_step(
     anything is raised, everything is put back as it was before the step.
     """
     recorder = Recorder()
+    recorder.recording.surroundings = list(surroundings)
     outer, traced_namespace.library.trace = traced_namespace.library.trace, recorder.trace
     if outer is not None:
         traced_namespace.library.trace = outer
         raise UnsupportedError("a compiled step is called within another")
-    try:
-        lifted = [
-            recorder.lift_argument(leaf, position, name)
-            for position, (leaf, name) in enumerate(zip(leaves, names, strict=True))
-        ]
-        with changed(recorder=recorder, recording=True):
-            result = call(lifted)
-        recording = recorder.finish(result, accept)
-    except BaseException:
-        recorder.put_back(keep_changes=False)
-        raise
-    finally:
-        traced_namespace.library.trace = None
-    return recording, _untraced(result)
+    with remembered_states() as drawn_from:
+        try:
+            return _recorded(recorder, call, leaves, names, accept)
+        except BaseException:
+            recorder.put_back(keep_changes=False)
+            for generator, state in list(drawn_from.items()):
+                generator.set_state(state)
+            raise
+        finally:
+            traced_namespace.library.trace = None
+
+
+def _recorded(
+    recorder: Recorder,
+    call: Callable[[list[Any]], Any],
+    leaves: list[Any],
+    names: list[str],
+    accept: Callable[[Recording], None],
+) -> tuple[Recording, Any]:
+    lifted = [
+        recorder.lift_argument(leaf, position, name)
+        for position, (leaf, name) in enumerate(zip(leaves, names, strict=True))
+    ]
+    with changed(recorder=recorder, recording=True):
+        result = call(lifted)
+    recording = recorder.finish(result, accept)
+    lifted.clear()
+    result = _untraced(result)
+    recorder.refuse_leaks()
+    return recording, result
 
 
 def _untraced(result: Any) -> Any:

@@ -11,6 +11,7 @@ nothing and says so.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from types import CodeType
@@ -22,9 +23,9 @@ from tinygrad_lab.backends import SMALL
 from tinygrad_lab.compile.numpy_target import NumPyProgram
 from tinygrad_lab.compile.record import BundlePlace, Recording, State
 from tinygrad_lab.compile.targets import program_for
-from tinygrad_lab.compile.trace import Value
+from tinygrad_lab.compile.trace import Event, Value, values_in
 from tinygrad_lab.context import current
-from tinygrad_lab.nn.module import Module, structure
+from tinygrad_lab.nn.module import Module, numbers, plain_settings, structure
 from tinygrad_lab.node import Leaf
 from tinygrad_lab.ops.apply import plain
 from tinygrad_lab.tensor import Tensor
@@ -38,9 +39,13 @@ MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
 class Replay:
     """Straight-line code for one recording."""
 
-    def __init__(self, recording: Recording, leaves: list[Any], target: str) -> None:
+    def __init__(
+        self, recording: Recording, leaves: list[Any], structure: Any, target: str
+    ) -> None:
         self.recording = recording
         self.target = target
+        self.structure = structure
+        """How the arguments hang together, of which ``leaves`` are the leaves."""
         self._leaves = [
             leaf if value is None else None
             for leaf, value in zip(leaves, recording.arguments, strict=True)
@@ -51,6 +56,8 @@ class Replay:
         self._parts = _parts_of(recording)
         self._places = _places_of(recording)
         self.run: Callable[..., Any] = lambda *_: MISS
+        self._namespace: dict[str, Any] = {}
+        """What the code refers to."""
 
     @cached_property
     def program(self) -> NumPyProgram:
@@ -76,7 +83,10 @@ class Replay:
             and all(map(self._is_alike, range(len(leaves)), leaves))
             and all(module.training is mode for module, mode in recording.modules.items())
             and all(_parts(module) == parts for module, parts in self._parts.items())
+            and all(plain_settings(m) == now for m, now in recording.module_settings.items())
+            and all(named.is_the_same for named in recording.surroundings)
             and all(_settings_alike(*group) for group in recording.groups)
+            and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
             and all(tensor.grad is None for tensor in recording.without_gradient)
             and all(_state_alike(state, value) for state, value in recording.states.items())
         )
@@ -93,7 +103,7 @@ class Replay:
             leaf = leaf._data
         if not value.is_array:
             return type(leaf) is float
-        return isinstance(leaf, np.ndarray) and _array_alike(leaf, value.array)
+        return _array_alike(leaf, value.array)
 
     # --- binding ----------------------------------------------------------------------------------
 
@@ -107,7 +117,58 @@ class Replay:
         guards += self._identity_checks()
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
         exec(code, names)
-        self.run = names["replay"]
+        self._namespace = names
+        may_fail = any(map(_may_fail, self.program.events))
+        self.run = self._careful(names) if may_fail else names["replay"]
+
+    def _at_risk(self) -> tuple[list[State], list[Any]]:
+        """States that are written, and generators that are drawn from, while the rest may fail."""
+        events, home_of = self.program.events, self.program.plan.home_of
+        last = max((n for n, event in enumerate(events) if _may_fail(event)), default=0)
+        states: dict[State, None] = {}
+        generators: dict[Any, None] = {}
+        for event in events[:last]:
+            if event.call.kind == "draw":
+                generators[event.generator] = None
+            for value in (*event.results, *filter(None, [event.writes])):
+                origin = value.root.origin
+                if value.root in home_of:
+                    states[home_of[value.root]] = None
+                elif origin is not None and origin.kind == "state":
+                    states[origin.key] = None
+        return list(states), list(generators)
+
+    def _careful(self, names: dict[str, Any]) -> Callable[..., Any]:
+        """The replay, which puts back what it has changed where it finds that it cannot go on.
+
+        The step is then run as it is, and says what is wrong, or is recorded anew.
+        """
+        replay, arrays, generators = names["replay"], names["at_risk"], self._at_risk()[1]
+        before = [np.empty_like(array) for array in arrays]
+
+        def run_at_no_risk(*args: Any) -> Any:
+            try:
+                return replay(*args)
+            except _FAILURES:
+                return MISS
+
+        if not (arrays or generators):
+            return run_at_no_risk
+
+        def run(*args: Any) -> Any:
+            _copy(arrays, before)
+            states = [generator.get_state() for generator in generators]
+            try:
+                out = replay(*args)
+            except _FAILURES:
+                out = MISS
+            if out is MISS:
+                _copy(before, arrays)
+                for generator, state in zip(generators, states, strict=True):
+                    generator.set_state(state)
+            return out
+
+        return run
 
     def _bind(self) -> tuple[dict[str, Any], list[str]]:
         """All names of the code; and those of objects that nobody else may hold."""
@@ -129,8 +190,12 @@ class Replay:
             getrefcount=sys.getrefcount,
             structure=structure,
             structure_now=structure(),
+            numbers=numbers,
+            numbers_now=numbers(),
             rebuild=self.recording.rebuild,
         )
+        for number, named in enumerate(self.recording.surroundings):
+            names[f"place_{number}"], names[f"named_{number}"] = named.place, named.now
         names.update({f"owner_{number}": state.owner for number, state in enumerate(homes)})
         for number, (place, bundle) in enumerate(bundles.items()):
             names[f"bundle_{number}"] = bundle
@@ -140,8 +205,14 @@ class Replay:
                 names[f"leaf_of_{value.index}"] = state.owner._node
         for number, (optimizer, group, _) in enumerate(self.recording.groups):
             names[f"group_{number}"] = optimizer.param_groups[group]
+        at_risk, _ = self._at_risk()
+        names["at_risk"] = [homes[state] for state in at_risk]
         written = self._written_homes()
-        counted = [name for name in held if _number_of(name) in written]
+        counted = [
+            name
+            for name, thing in held.items()
+            if thing is not None and _number_of(name) in written
+        ]
         exec(f"def counts(): return [{', '.join(f'getrefcount({n})' for n in counted)}]", names)
         return names, counted
 
@@ -200,7 +271,7 @@ class Replay:
         for state, value in self.recording.states.items():
             if state.kind == "data" and not value.is_array:
                 yield f"scalar_{value.index}._node is leaf_of_{value.index}"
-                if state in self.recording.writes:
+                if state in self.recording.writes and state.owner._node is not None:
                     yield f"getrefcount(leaf_of_{value.index}) <= 3"
 
     # --- the source -------------------------------------------------------------------------------
@@ -219,7 +290,7 @@ class Replay:
 
     def run_with_clock(self, now: Callable[[], int]) -> Callable[..., Any]:
         """The replay, which notes the time before and after each of the program's lines."""
-        names = {**self.run.__globals__, "now": now}
+        names = {**self._namespace, "now": now}
         # The one copy more of all names is a reference more to all that is guarded.
         names["untouched"] = lambda: True
         exec(self._source(clock=True), names)
@@ -227,7 +298,13 @@ class Replay:
 
     def _checks(self) -> Iterator[str]:
         recording, fixed = self.recording, self._fixed
-        checks = ["current().ordinary", "structure() is structure_now", "untouched()"]
+        checks = ["current().ordinary", "structure() is structure_now"]
+        checks += ["numbers() is numbers_now"] * bool(recording.modules)
+        checks += [
+            named.check.format(place=f"place_{number}", thing=f"named_{number}")
+            for number, named in enumerate(recording.surroundings)
+        ]
+        checks.append("untouched()")
         for number, (module, mode) in enumerate(recording.modules.items()):
             fixed[f"module_{number}"] = module
             checks.append(f"module_{number}.training is {mode}")
@@ -257,7 +334,9 @@ class Replay:
             if not value.is_array:
                 yield f"if {local}.__class__ is not float: return MISS"
                 continue
-            fixed["ndarray"] = np.ndarray
+            fixed["ndarray"], fixed["asarray"] = np.ndarray, np.asarray
+            if not value.array.ndim:
+                yield f"if {local}.__class__ is not ndarray: {local} = asarray({local})"
             tests = [f"{local}.__class__ is not ndarray"]
             for what, operator in (("shape", "!="), ("strides", "!="), ("dtype", "!=")):
                 fixed[f"{what}_{position}"] = getattr(value.array, what)
@@ -271,6 +350,9 @@ class Replay:
             name = f"group_{place}"
             fixed[f"optimizer_of_{name}"] = optimizer
             tests = [f"optimizer_of_{name}.param_groups[{number}] is not {name}"]
+            if not number:
+                count = _group_counts(recording)[optimizer]
+                tests.append(f"len(optimizer_of_{name}.param_groups) != {count}")
             for setting, value in group.items():
                 if type(value) is bool or value is None:
                     tests.append(f"{name}[{setting!r}] is not {value}")
@@ -344,6 +426,24 @@ class Replay:
         return list(order)
 
 
+_FAILURES = (IndexError, np.linalg.LinAlgError)
+"""What NumPy raises where the step would have raised an error of this package."""
+
+
+def _copy(sources: list[Any], targets: list[Any]) -> None:
+    # A function of its own: a variable that held an array during a replay would be a reference.
+    for source, target in zip(sources, targets, strict=True):
+        np.copyto(target, source)
+
+
+def _may_fail(event: Event) -> bool:
+    """Whether an event may turn out otherwise than it was recorded."""
+    call = event.call
+    if call.kind in ("getitem", "setitem"):
+        return any(values_in(event.args[1]))
+    return call.kind == "check" or getattr(call.function, "__module__", "") == "numpy.linalg"
+
+
 def _memory_of(array: Any) -> Any:
     while isinstance(array.base, np.ndarray):
         array = array.base
@@ -391,6 +491,11 @@ def _parts_of(recording: Recording) -> dict[Any, list[int]]:
     return {module: _parts(module) for module in recording.modules}
 
 
+def _group_counts(recording: Recording) -> dict[Any, int]:
+    """How many groups of parameters each optimiser had."""
+    return Counter(optimizer for optimizer, _, _ in recording.groups)
+
+
 def _settings_alike(optimizer: Any, number: int, group: dict[str, Any]) -> bool:
     """Whether settings are the same, floats apart, of which it counts whether they are 0."""
     if number >= len(optimizer.param_groups):
@@ -423,8 +528,9 @@ def _state_alike(state: State, value: Value) -> bool:
 
 
 def _array_alike(one: Any, other: Any, strides: bool = True) -> bool:
+    # What has no axes NumPy makes a scalar of now and then.
     return (
-        isinstance(one, np.ndarray)
+        isinstance(one, np.ndarray | np.generic)
         and one.shape == other.shape
         and one.dtype == other.dtype
         and (not strides or one.strides == other.strides)

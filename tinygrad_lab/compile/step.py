@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from os import PathLike
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,20 @@ from tinygrad_lab.compile.compare import difference
 from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
 from tinygrad_lab.compile.report import Report, report_on
+from tinygrad_lab.compile.surroundings import same_thing, surroundings_of
 from tinygrad_lab.compile.targets import TARGETS
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
-from tinygrad_lab.errors import ArgumentError, CompileError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
 
 __all__ = ["CompiledStep"]
 
 MANY_RECORDINGS = 8
 """So many kinds of calls are as many as somebody means to make; more are worth a warning."""
 
-MOST_ATTEMPTS = 4
-"""After so many recordings that are all different, a step is not to be had."""
+MOST_FIRST = 8
+"""So many recordings that are all different are kept; if there were no others, a step is not to be
+had."""
 
 
 class CompiledStep:
@@ -37,18 +40,25 @@ class CompiledStep:
     def __init__(self, function: Callable[..., Any], target: str = "numpy") -> None:
         if target not in TARGETS:
             raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
+        if not callable(function):
+            raise ArgumentTypeError(
+                f"tg.compile: expected a function, got {type(function).__name__}: {function!r:.60}."
+            )
         update_wrapper(self, function)
         self.function = function
         self.target = target
         self._replays: list[Replay] = []
+        self._direct: list[Replay] = []
+        """Those of calls whose arguments are leaves, each given by its place."""
         self._first: list[Replay] = []
         """What was recorded once so far, to be compared with what the next call records."""
         self._attempts = 0
         self._runs_eagerly = False
+        self._attribute: str | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
-            for replay in self._replays:
+            for replay in self._direct:
                 try:
                     out = replay.run(*args)
                 except TypeError:
@@ -64,8 +74,9 @@ class CompiledStep:
         if self._runs_eagerly or not current().ordinary:
             return self.function(*args, **kwargs)
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
+        structure = _structure(leaves, rebuild)
         for replay in self._replays:
-            if replay.fits(leaves):
+            if replay.structure == structure and replay.fits(leaves):
                 out = replay.run(*leaves)
                 if out is MISS:
                     replay.renew()
@@ -74,6 +85,22 @@ class CompiledStep:
                     return out
         return self._record(args, kwargs, leaves, rebuild)
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """The step of one object, where a method was compiled."""
+        if instance is None:
+            return self
+        own = CompiledStep(MethodType(self.function, instance), self.target)
+        if self._attribute is not None and hasattr(instance, "__dict__"):
+            instance.__dict__[self._attribute] = own
+        return own
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __reduce__(self) -> Any:
+        # What was recorded is about these very tensors; a copy begins anew.
+        return type(self), (self.function, self.target)
+
     def _record(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Any:
         """Run it for real, and write down what it does."""
 
@@ -81,17 +108,21 @@ class CompiledStep:
             new_args, new_kwargs = rebuild(new)
             return self.function(*new_args, **new_kwargs)
 
-        earlier = next((one for one in self._first if one.fits(leaves)), None)
+        structure = _structure(leaves, rebuild)
+        earlier = next(
+            (one for one in self._first if one.structure == structure and one.fits(leaves)), None
+        )
         found: list[Replay] = []
 
         def accept(recording: Recording) -> None:
             same = earlier is not None and difference(earlier.recording, recording)
             if same:
-                found.append(Replay(recording, leaves, self.target))
+                found.append(Replay(recording, leaves, structure, self.target))
 
         names = self._names(args, kwargs, len(leaves))
+        surroundings = surroundings_of(self.function)
         try:
-            recording, result = record_step(call, leaves, names, accept)
+            recording, result = record_step(call, leaves, names, accept, surroundings)
         except UnsupportedError as reason:
             self._give_up(reason)
             return self.function(*args, **kwargs)
@@ -99,18 +130,46 @@ class CompiledStep:
             self._first.remove(earlier)
         if found:
             self._replays.append(found[0])
+            if structure == (list(range(len(args))), {}):
+                self._direct.append(found[0])
             self._warn_if_many()
             found[0].renew()
         else:
-            self._first.append(Replay(recording, leaves, self.target))
-            self._attempts += 1
+            self._remember_first(Replay(recording, leaves, structure, self.target))
         return result
+
+    def _remember_first(self, replay: Replay) -> None:
+        """Keep what was recorded once for the next call, unless no two calls are alike."""
+        self._first = [*self._first, replay][-MOST_FIRST:]
+        self._attempts += 1
+        if self._attempts == MOST_FIRST and not self._replays:
+            other = [
+                named.name
+                for named in replay.recording.surroundings
+                if any(
+                    named.name == one.name and not same_thing(named.thing, one.thing)
+                    for first in self._first
+                    for one in first.recording.surroundings
+                )
+            ]
+            reason = (
+                f"{' and '.join(other)} differs"
+                if other
+                else ("shapes, modes, settings or operations differ")
+            )
+            self._give_up(
+                f"{MOST_FIRST} calls were recorded, and {reason} from each to the next. Numbers "
+                "that change are best given as arguments."
+            )
+            self._first.clear()
 
     def _names(self, args: Any, kwargs: Any, count: int) -> list[str]:
         """What the leaves of the arguments are called: by the parameter they are part of."""
         names: list[str] = []
         try:
-            bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
+            # In the order of the call, which keyword arguments need not have in common with the
+            # signature.
+            bound = {**inspect.signature(self.function).bind_partial(*args).arguments, **kwargs}
         except (TypeError, ValueError):
             bound = {}
         for name, value in bound.items():
@@ -126,7 +185,7 @@ class CompiledStep:
                 stacklevel=5,
             )
 
-    def _give_up(self, reason: Exception) -> None:
+    def _give_up(self, reason: Exception | str) -> None:
         warnings.warn(f"tg.compile: {self._name} runs uncompiled: {reason}", stacklevel=5)
         self._runs_eagerly = True
 
@@ -160,7 +219,10 @@ class CompiledStep:
         What the step changes (parameters, moments, gradients, generators) is put back.
         """
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
-        replay = next((one for one in self._replays if one.fits(leaves)), None)
+        structure = _structure(leaves, rebuild)
+        replay = next(
+            (one for one in self._replays if one.structure == structure and one.fits(leaves)), None
+        )
         if replay is None:
             raise CompileError(
                 f"tg.compile: {self._name} was not recorded for such arguments yet: call it twice."
@@ -186,3 +248,8 @@ class CompiledStep:
                 "calls are recorded, to see that they do the same)."
             )
         return self._replays[-1]
+
+
+def _structure(leaves: list[Any], rebuild: Callable[[list[Any]], Any]) -> Any:
+    """How arguments hang together: the containers, with numbers in the places of the leaves."""
+    return rebuild(list(range(len(leaves))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -182,6 +183,8 @@ class Trace:
 
     events: list[Event] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
+    handles: list[weakref.ref[Any]] = field(default_factory=list)
+    """The traced arrays and numbers that stood for the values."""
     phases: Mapping[int, str] = field(default_factory=dict)
     """By the id of their code, which functions begin a phase (hashing code takes microseconds)."""
     _owners: dict[int, Value] = field(default_factory=dict)

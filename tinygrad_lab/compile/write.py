@@ -276,6 +276,8 @@ class Writer:
         view = value.base is not None and not named
         if value in self._kept and not view:
             return False
+        if event.call.kind == "draw":
+            return False  # numbers are drawn in the order of the step
         if named or (uses > 1 and not (view and self._is_plain(event))):
             return False
         last = self._last.get(value, position)
@@ -484,7 +486,7 @@ def _plain_source(function: Callable[..., Any]) -> str:
 def _drawing_source(draw: Any) -> str:
     """The source of a method of ``Generator`` as a function of a NumPy generator."""
     source = textwrap.dedent(inspect.getsource(getattr(Generator, draw.__name__)))
-    source = source.replace("self.numpy", "generator").replace("(self, ", "(generator, ")
+    source = source.replace("self.numpy", "generator").replace("self, ", "generator, ")
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):

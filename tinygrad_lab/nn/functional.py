@@ -185,12 +185,10 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
         )
     if x.dtype.kind not in "iu":
         raise DTypeError(f"embedding: expected integers, got {x.dtype}: x.astype(tg.int64).")
-    raw = getattr(x, "_data", x)
-    xp = namespace_of([raw])
-    if raw.size and xp.any_outside(raw, weight.shape[0]):
+    raw, count = getattr(x, "_data", x), weight.shape[0]
+    if found := 0 not in raw.shape and namespace_of([raw]).outside(raw, count):
         raise IndexingError(
-            f"embedding: {weight.shape[0]} rows are 0 to {weight.shape[0] - 1}, got "
-            f"{int(xp.min(raw))} to {int(xp.max(raw))}."
+            f"embedding: {count} rows are 0 to {count - 1}, got {found[0]} to {found[1]}."
         )
     rows = ops.getitem(weight, x)
     if padding_idx is None:

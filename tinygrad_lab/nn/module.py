@@ -14,7 +14,15 @@ from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
 from tinygrad_lab.node import Leaf
 from tinygrad_lab.tensor import Tensor
 
-__all__ = ["Module", "ModuleList", "Parameter", "Sequential", "structure"]
+__all__ = [
+    "Module",
+    "ModuleList",
+    "Parameter",
+    "Sequential",
+    "numbers",
+    "plain_settings",
+    "structure",
+]
 
 _structure = object()
 """Another object whenever some module gained or lost a part: names by then may be out of date."""
@@ -23,6 +31,24 @@ _structure = object()
 def structure() -> object:
     """What stays the same object as long as no module gains, loses or exchanges a part."""
     return _structure
+
+
+_numbers = object()
+_PLAIN = (bool, int, float, str, type(None), tuple)
+
+
+def numbers() -> object:
+    """What stays the same object as long as no module has a number or the like set."""
+    return _numbers
+
+
+def plain_settings(module: Module) -> dict[str, Any]:
+    """The numbers, strings and the like among the attributes of a module: ``Dropout.p``."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, _PLAIN) and name not in ("training", "_called")
+    }
 
 
 class Parameter(Tensor):
@@ -98,7 +124,7 @@ class Module:
         return outer.with_changes(scope=Scope(path, type(self).__name__, names))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        global _structure
+        global _structure, _numbers
         before = self.__dict__.get(name)
         if isinstance(before, Parameter) and not (value is None or isinstance(value, Parameter)):
             raise ArgumentTypeError(
@@ -109,6 +135,8 @@ class Module:
         super().__setattr__(name, value)
         if isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter):
             _structure = object()
+        elif value is not before and isinstance(value, _PLAIN) and name != "training":
+            _numbers = object()
 
     def __delattr__(self, name: str) -> None:
         global _structure
@@ -193,7 +221,10 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training (dropout drops), or with False to evaluation."""
+        recorder = current().recorder
         for module in self.modules():
+            if recorder is not None:
+                recorder.visit(module)
             module.training = mode
         return self
 

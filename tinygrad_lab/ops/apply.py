@@ -64,6 +64,8 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         xp = namespace_of(arrays)
         out = op.forward(xp, *arrays, **attributes)
     except FAILURES as error:
+        if context.recorder is not None:
+            arrays = context.recorder.real(arrays)
         raise explained(op, inputs, arrays, attributes, error) from None
     out, residual = out if op.residual else (out, None)
     form = SEVERAL_FORMS if op.several_outputs else form_of(out)

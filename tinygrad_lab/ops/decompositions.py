@@ -23,6 +23,7 @@ from tinygrad_lab.ops.explain import in_full, shape_of, shapes_of
 from tinygrad_lab.ops.index import getitem
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.matrices import (
+    holds,
     matrices,
     no_gradient,
     not_finite,
@@ -206,7 +207,7 @@ def _through_eigh(xp: Any, g: Any, x: Any) -> Any:
 
 def _eigen(xp: Any, x: Any) -> tuple[Any, Any]:
     # Of NaN LAPACK makes eigenvalues that look like any others.
-    if not bool(xp.all(xp.isfinite(square(x)))):
+    if not holds(xp.all(xp.isfinite(square(x)))):
         raise LinAlgError(not_finite(x))
     return tuple(xp.eigh(x))
 

@@ -231,10 +231,10 @@ def beside(x: Any, array: Any) -> Any:
 def _one_hot(xp: Any, labels: Any, *, num_classes: int, dtype: Any) -> Any:
     if xp.name == "python" or np.dtype(labels.dtype).kind not in "iu":
         raise DTypeError("expected an array of integers as labels: labels.astype(tg.int64).")
-    outside = (labels < 0) | (labels >= num_classes)
-    if xp.any(outside):
+    if found := 0 not in labels.shape and xp.outside(labels, num_classes):
         raise IndexingError(
-            f"labels of {num_classes} classes are 0 to {num_classes - 1}, got {labels[outside][0]}."
+            f"labels of {num_classes} classes are 0 to {num_classes - 1}, got {found[0]} to "
+            f"{found[1]}."
         )
     classes = beside(labels, np.arange(num_classes))
     return xp.astype(xp.expand_dims(labels, axis=-1) == classes, dtype)

@@ -19,7 +19,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.explain import broadcast, in_full, shape_of, shapes_of
 from tinygrad_lab.ops.linalg import matmul
-from tinygrad_lab.ops.matrices import matrices, no_gradient, not_finite, singular, square
+from tinygrad_lab.ops.matrices import holds, matrices, no_gradient, not_finite, singular, square
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, squeeze
 
@@ -118,7 +118,7 @@ def _each(xp: Any, numbers: Any) -> Any:
 
 def _through_determinant(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """The gradient of a determinant is the matrix of cofactors (Giles, section 2.2.4)."""
-    if bool(xp.all(out != 0)):
+    if holds(xp.all(out != 0)):
         return _each(xp, g * out) * xp.matrix_transpose(xp.inv(x))
     return _each(xp, g) * _cofactors(xp, x)
 
@@ -264,7 +264,7 @@ def matrix_rank(x: Any, rtol: float | None = None) -> Any:
 def _through_pseudo_inverse(xp: Any, g: Any, x: Any, out: Any, rtol: float | None) -> Any:
     """From dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺ (Golub & Pereyra)."""
     full = min(shape_of(x)[-2:])
-    if full and bool(xp.any(xp.matrix_rank(x, rtol=rtol) < full)):
+    if full and holds(xp.any(xp.matrix_rank(x, rtol=rtol) < full)):
         reason = (
             f"the rank is less than {full}; the smallest change of x can raise it, where the "
             "pseudo-inverse jumps."

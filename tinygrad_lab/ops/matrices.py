@@ -108,6 +108,12 @@ def some_are_equal(ordered: Any) -> bool:
     return _some_vanish(ordered[..., 1:] - ordered[..., :-1], ordered)
 
 
+def holds(condition: Any) -> bool:
+    """Whether a condition on numbers holds; a compiled step looks anew at each call."""
+    condition = getattr(condition, "_data", condition)
+    return namespace_of([condition]).holds(condition)
+
+
 def some_are_zero(numbers: Any) -> bool:
     """Whether some of the numbers along the last axis are zero, but for rounding."""
     return _some_vanish(numbers, numbers)
@@ -123,4 +129,4 @@ def _some_vanish(small: Any, numbers: Any) -> bool:
         return False
     xp = namespace_of([numbers])
     largest = xp.max(xp.abs(numbers), axis=-1, keepdims=True)
-    return bool(xp.any(largest + xp.abs(small) / _ROUNDINGS == largest))
+    return holds(xp.any(largest + xp.abs(small) / _ROUNDINGS == largest))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from operator import is_
 from typing import Any
+from weakref import WeakSet
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
 from tinygrad_lab.context import current
@@ -23,6 +24,9 @@ __all__ = ["Optimizer"]
 
 State = dict[str, Any]
 """What is remembered of one parameter: ``"step"``, how often it was updated, and state arrays."""
+
+living: WeakSet[Optimizer] = WeakSet()
+"""All optimisers there are: a step that is compiled may not change the settings of any."""
 
 
 class Optimizer:
@@ -53,6 +57,7 @@ class Optimizer:
         grouped = isinstance(params[0], Mapping)
         for group in params if grouped else [{"params": params}]:
             self.add_param_group(group)
+        living.add(self)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters with settings of their own."""
@@ -85,10 +90,17 @@ class Optimizer:
         self._bundles.append([])
         self._bundled.append([])
 
+    def drop_param_groups(self, start: int) -> None:
+        """Forget the groups from a number on, which were added last."""
+        del self.param_groups[start:], self._bundles[start:], self._bundled[start:]
+
     def zero_grad(self) -> None:
         """Forget the gradients that the parameters have collected."""
+        recorder = current().recorder
         for group in self.param_groups:
             for parameter in group["params"]:
+                if recorder is not None:
+                    recorder.lift_owner(parameter)
                 parameter._grad = None
 
     def step(self) -> None:

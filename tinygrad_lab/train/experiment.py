@@ -11,7 +11,7 @@ from tinygrad_lab.nn import Module
 from tinygrad_lab.random import seed as set_seed
 from tinygrad_lab.train.checkpoint import Checkpoint, save_checkpoint
 from tinygrad_lab.train.curves import write_curves
-from tinygrad_lab.train.loop import Measurement, Status, Step, fit, status
+from tinygrad_lab.train.loop import Measurement, Status, Step, compiles_on, fit, status
 from tinygrad_lab.train.models import make_model
 from tinygrad_lab.train.report import Metrics, write_csv, write_graph, write_metrics
 from tinygrad_lab.train.settings import Settings
@@ -42,6 +42,7 @@ def run(
     data: MNIST1D,
     folder: Path,
     *,
+    compiled: bool = True,
     on_step: Callable[[Step], None] | None = None,
     on_measurement: Callable[[list[Measurement]], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -54,18 +55,20 @@ def run(
     that all of them tell of this one. A training that diverges keeps its last checkpoint with
     finite numbers, if there is one.
 
-    The callbacks are those of ``fit``. Raises ``DeviceError`` for a device that is not there,
-    ``ArgumentError`` for settings that the data does not allow, ``OSError`` where the folder
-    cannot be written to.
+    ``compiled`` and the callbacks are those of ``fit``. Raises ``DeviceError`` for a device that is
+    not there, ``ArgumentError`` for settings that the data does not allow, ``OSError`` where the
+    folder cannot be written to.
     """
     for name in (METRICS, TABLE, CHECKPOINT, CURVES, GRAPH):
         (folder / name).unlink(missing_ok=True)
     set_seed(experiment.seed)
     model = make_model(experiment.model).to(experiment.device)
+    compiled = compiled and compiles_on(experiment.device)
     started = perf_counter()
 
     def save(history: list[Measurement], state: Status) -> Metrics:
-        metrics = _metrics(experiment, model, history, state, perf_counter() - started)
+        seconds = perf_counter() - started
+        metrics = _metrics(experiment, model, history, state, seconds, compiled)
         write_metrics(folder / METRICS, metrics)
         write_csv(folder / TABLE, history)
         if history[-1].is_finite:
@@ -82,6 +85,7 @@ def run(
         data,
         experiment.settings,
         seed=experiment.seed,
+        compiled=compiled,
         on_step=on_step,
         on_measurement=on_measured,
         should_stop=should_stop,
@@ -98,6 +102,7 @@ def _metrics(
     history: list[Measurement],
     state: Status,
     seconds: float,
+    compiled: bool,
 ) -> Metrics:
     return Metrics(
         model=experiment.model,
@@ -108,6 +113,7 @@ def _metrics(
         parameters=sum(math.prod(parameter.shape) for parameter in model.parameters()),
         status=state,
         seconds=seconds,
+        compiled=compiled,
         history=tuple(history),
     )
 

@@ -1,6 +1,7 @@
 """The training loop: one update, a row of updates, and a whole training with its measurements."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -8,16 +9,27 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tinygrad_lab import optim
+from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.creation import tensor
 from tinygrad_lab.data import MNIST1D, DataLoader
-from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.errors import ArgumentError, CompileError
 from tinygrad_lab.nn import Module
 from tinygrad_lab.nn.functional import cross_entropy
 from tinygrad_lab.tensor import Tensor
 from tinygrad_lab.train.settings import Settings
 
-__all__ = ["Measurement", "Status", "Step", "evaluate", "fit", "status", "train_steps", "update"]
+__all__ = [
+    "Measurement",
+    "Status",
+    "Step",
+    "compiles_on",
+    "evaluate",
+    "fit",
+    "status",
+    "train_steps",
+    "update",
+]
 
 MEASUREMENTS = 60
 """How many measurements make a smooth curve."""
@@ -65,22 +77,69 @@ def update(model: Module, optimizer: optim.Optimizer, x: Tensor, y: Tensor) -> t
     accuracy in percent. A loss that is not finite has no gradient to follow: the model then
     stays as it is.
     """
-    logits = model(x)
-    loss = cross_entropy(logits, y)
-    if math.isfinite(loss.item()):
-        optimizer.zero_grad()
-        loss.backward(free=True)
-        optimizer.step()
+    loss, logits = _learn(model, optimizer, x, y)
     return loss.item(), _accuracy(logits, y)
 
 
+def _learn(
+    model: Module, optimizer: optim.Optimizer, x: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The update, with its loss and logits as tensors: a step that can be compiled."""
+    logits = model(x)
+    loss = cross_entropy(logits, y)
+    if _is_finite(loss):
+        optimizer.zero_grad()
+        loss.backward(free=True)
+        optimizer.step()
+    return loss, logits
+
+
+def _is_finite(loss: Tensor) -> bool:
+    """Whether there is a gradient to follow; a compiled step looks anew at each call."""
+    xp = namespace_of([loss.data])
+    return xp.holds(xp.isfinite(loss.data))
+
+
+def compiles_on(device: str) -> bool:
+    """Whether steps on a device are compiled: they become NumPy code."""
+    return device == "cpu"
+
+
+def _step_of(
+    model: Module, optimizer: optim.Optimizer, compiled: bool
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The step of a training; one that cannot be compiled runs as it is, with one warning."""
+
+    from tinygrad_lab.compile import compile as compile_step
+
+    def step(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return _learn(model, optimizer, x, y)
+
+    if not (compiled and compiles_on(_device_of(model))):
+        return step
+    run = compile_step(step)
+
+    def run_or_fall_back(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal run
+        try:
+            return run(x, y)
+        except CompileError as reason:
+            # It left everything as it was before.
+            warnings.warn(f"the training goes on uncompiled. {reason}", stacklevel=3)
+            run = step
+            return run(x, y)
+
+    return run_or_fall_back
+
+
 def train_steps(
-    model: Module, data: MNIST1D, settings: Settings, *, seed: int = 0
+    model: Module, data: MNIST1D, settings: Settings, *, seed: int = 0, compiled: bool = True
 ) -> Iterator[Step]:
     """Train a model, step by step: whoever iterates shows, measures, saves, and stops at will.
 
     The batches are drawn by ``seed``, epoch after epoch, and go to where the model is. The steps
-    end with ``settings.steps``, or with the first whose loss is not finite.
+    end with ``settings.steps``, or with the first whose loss is not finite. On the CPU they are
+    compiled (``tg.compile``), if ``compiled``: the numbers are the same, bit for bit.
 
     Raises ``ArgumentError`` where a batch would be larger than the training set.
 
@@ -103,16 +162,16 @@ def train_steps(
     )
     optimizer = optim.AdamW(_groups(model, settings), lr=settings.lr, weight_decay=0.0)
     model.train()
+    step = _step_of(model, optimizer, compiled)
     for number, (x, y) in zip(range(1, settings.steps + 1), _endless(loader), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate(number)
         # What overflows ends in a loss that is not finite, and that is told once, below.
         with np.errstate(all="ignore"):
-            loss, accuracy = update(
-                model, optimizer, tensor(x, device=device), tensor(y, device=device)
-            )
-        yield Step(number, loss, accuracy)
-        if not math.isfinite(loss):
+            labels = tensor(y, device=device)
+            loss, logits = step(tensor(x, device=device), labels)
+        yield Step(number, loss.item(), _accuracy(logits, labels))
+        if not math.isfinite(loss.item()):
             return
 
 
@@ -136,6 +195,7 @@ def fit(
     settings: Settings,
     *,
     seed: int = 0,
+    compiled: bool = True,
     measure_every: int | None = None,
     on_step: Callable[[Step], None] | None = None,
     on_measurement: Callable[[list[Measurement]], None] | None = None,
@@ -146,9 +206,9 @@ def fit(
     The same seeds (this one, and ``tg.seed`` before the model was made) give the same numbers,
     bit for bit, on the same machine with as many threads of BLAS (the command uses one).
     ``on_step`` is told of each step, ``on_measurement`` of each measurement, with all those
-    before it; after each step ``should_stop`` may end the training. Left to itself,
-    ``measure_every`` gives about 60 measurements, and more where they would be more than 500
-    steps apart.
+    before it; after each step ``should_stop`` may end the training. ``compiled`` is that of
+    ``train_steps``. Left to itself, ``measure_every`` gives about 60 measurements, and more where
+    they would be more than 500 steps apart.
 
     Raises ``ArgumentError`` where ``measure_every`` is less than 1, or a batch would be larger
     than the training set.
@@ -161,7 +221,7 @@ def fit(
     x_test, y_test = tensor(data.x_test, device=device), tensor(data.y_test, device=device)
     history: list[Measurement] = []
     since_last: list[Step] = []
-    for step in train_steps(model, data, settings, seed=seed):
+    for step in train_steps(model, data, settings, seed=seed, compiled=compiled):
         since_last.append(step)
         if on_step is not None:
             on_step(step)

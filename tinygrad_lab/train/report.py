@@ -48,6 +48,8 @@ class Metrics:
     status: Status
     seconds: float
     """How long the training took, its measurements included."""
+    compiled: bool
+    """Whether its steps were compiled, which changes the seconds alone."""
     history: Sequence[Measurement]
 
     @property
@@ -70,6 +72,7 @@ class Metrics:
             "published_spread": self.published.spread,
             "steps_done": self.history[-1].step,
             "seconds": round(self.seconds, 3),
+            "compiled": self.compiled,
             "settings": asdict(self.settings),
             "seed": self.seed,
             "device": self.device,
