@@ -26,6 +26,9 @@ from benchmarks.problems import (
     Training,
 )
 
+# Every step waits for its loss; handing it to another thread first takes longer.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
+
 Array = jax.Array
 Tree = dict[str, Array]
 

@@ -5,7 +5,6 @@ Written for the logistic model and the MLP; other models would need functions of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -127,22 +126,16 @@ def adam(p: Array, g: Array, m: Array, v: Array, rate: float, small: float) -> N
         p[i] -= rate * m[i] / (np.sqrt(v[i]) + small)
 
 
-@numba.njit
-def sgd_step(compute: Any, arguments: Any, p: Array, g: Array, rate: float) -> float:
-    """Forward, backward and update in one call."""
-    loss = compute(*arguments)
-    sgd(p, g, rate)
-    return loss
+def step_of(compute: Any, update: Any) -> Any:
+    """Forward, backward and update in one call; a function handed over would cost 19 µs."""
 
+    @numba.njit
+    def step(arguments: Any, state: Any) -> float:
+        loss = compute(*arguments)
+        update(*state)
+        return loss
 
-@numba.njit
-def adam_step(
-    compute: Any, arguments: Any, p: Array, g: Array, m: Array, v: Array, rate: float, small: float
-) -> float:
-    """Forward, backward and update in one call."""
-    loss = compute(*arguments)
-    adam(p, g, m, v, rate, small)
-    return loss
+    return step
 
 
 class TrainingStep(Participant):
@@ -162,7 +155,8 @@ class TrainingStep(Participant):
         widths = [len(problem.parameters[f"{layer}.bias"]) for layer in layers]
         sizes = [*widths[:-1], *widths[:-1], widths[-1]]
         buffers = tuple(np.empty((width, batch), np.float32) for width in sizes)
-        self.compute: Callable[..., float] = {"logistic": logistic, "mlp": mlp}[problem.model]
+        self.compute = {"logistic": logistic, "mlp": mlp}[problem.model]
+        self.compiled = step_of(self.compute, {"sgd": sgd, "adam": adam}[problem.optimiser])
         self.arguments = (
             problem.x,
             problem.labels,
@@ -180,12 +174,12 @@ class TrainingStep(Participant):
     def step(self) -> float:
         p, g, rate = self.p.array, self.g.array, self.problem.learning_rate
         if self.problem.optimiser == "sgd":
-            return sgd_step(self.compute, self.arguments, p, g, np.float32(rate))
+            return self.compiled(self.arguments, (p, g, np.float32(rate)))
         self.t += 1
         correction = (1 - 0.999**self.t) ** 0.5
         rate *= correction / (1 - 0.9**self.t)
-        moments, numbers = (self.m, self.v), (np.float32(rate), np.float32(1e-8 * correction))
-        return adam_step(self.compute, self.arguments, p, g, *moments, *numbers)
+        numbers = np.float32(rate), np.float32(1e-8 * correction)
+        return self.compiled(self.arguments, (p, g, self.m, self.v, *numbers))
 
     def outcome(self) -> Outcome:
         self.reset()

@@ -39,7 +39,7 @@ class Logistic(nn.Module):
 class MLP(nn.Module):
     """Linear 40 → H → H → 10 with ReLU between."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int = 100) -> None:
         super().__init__()
         self.linear1 = nn.Linear(FEATURES, hidden)
         self.linear2 = nn.Linear(hidden, hidden)
@@ -47,6 +47,14 @@ class MLP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.linear3(self.linear2(self.linear1(x).relu()).relu())
+
+
+class ResidualMLP(MLP):
+    """The same with a residual around the second layer: the MLP of the MNIST-1D paper."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.linear1(x).relu()
+        return self.linear3(h + self.linear2(h).relu())
 
 
 class CNN(nn.Module):
