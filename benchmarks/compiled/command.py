@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,15 @@ from benchmarks.compiled.rows import BY_KEY
 from benchmarks.environment import describe
 from benchmarks.report import Section, Verdict, document
 
-Measured = tuple[list[Section], list[Verdict], Any]
-"""Tables, bars, and everything for JSON."""
+
+@dataclass(frozen=True)
+class Measured:
+    """Tables, bars, everything for JSON, and what could not be measured."""
+
+    sections: list[Section]
+    verdicts: list[Verdict]
+    raw: Any
+    failed: Sequence[str] = ()
 
 
 def measurement(function: Callable[..., Measured]) -> click.Command:
@@ -27,15 +35,18 @@ def measurement(function: Callable[..., Measured]) -> click.Command:
     @wraps(function)
     def command(quick: bool, json_file: Path | None, markdown: bool, **chosen: Any) -> None:
         try:
-            sections, verdicts, raw = function(quick=quick, **chosen)
+            measured = function(quick=quick, **chosen)
         except subprocess.CalledProcessError as error:
             # The child has printed its traceback, a disagreement for instance.
             raise click.ClickException(f"{' '.join(error.cmd[1:])} failed, see above") from error
         facts = describe()
-        click.echo(document(sections, verdicts, facts, markdown))
+        click.echo(document(measured.sections, measured.verdicts, facts, markdown))
         if json_file is not None:
-            everything = {"machine": facts, "quick": quick, "measured": raw}
+            everything = {"machine": facts, "quick": quick, "measured": measured.raw}
             json_file.write_text(json.dumps(everything, indent=2) + "\n")
+        if measured.failed:
+            failed = ", ".join(measured.failed)
+            raise click.ClickException(f"not measured, see the messages above: {failed}")
 
     options = (
         click.option("--quick", is_flag=True, help="Fewer repeats."),
@@ -65,10 +76,14 @@ def compiled_steps(quick: bool, chosen: str) -> Measured:
     Everybody's loss, gradients and updates are checked against the plain hand-written step first;
     then they are timed in alternation, on one thread.
     """
-    measured = {}
+    measured, failed = {}, []
     for key in tqdm(_chosen(chosen, tuple(BY_KEY)), desc="rows", disable=None):
-        measured[key] = steps.time_row(BY_KEY[key], quick)
-    return steps.sections(measured), list(steps.verdicts(measured)), measured
+        try:
+            measured[key] = steps.time_row(BY_KEY[key], quick)
+        except subprocess.CalledProcessError:
+            # A row takes minutes: the others are not to be lost.
+            failed.append(key)
+    return Measured(steps.sections(measured), steps.verdicts(measured), measured, failed)
 
 
 @measurement
@@ -76,28 +91,29 @@ def compiling(quick: bool, chosen: str) -> Measured:
     """What the first calls of a compiled step take, in fresh processes."""
     keys = _chosen(chosen, first_calls.KEYS)
     measured, left_out = first_calls.measure(keys, quick)
-    return first_calls.sections(measured, left_out), first_calls.verdicts(measured), measured
+    tables = first_calls.sections(measured, left_out)
+    return Measured(tables, first_calls.verdicts(measured), measured)
 
 
 @measurement
 def scalar_graphs(quick: bool) -> Measured:
     """Compiled graphs of Python floats beside micrograd; 100,000 operations."""
     measured = scalars.measure(quick)
-    return scalars.sections(measured), scalars.verdicts(measured), measured
+    return Measured(scalars.sections(measured), scalars.verdicts(measured), measured)
 
 
 @measurement
 def step_memory(quick: bool) -> Measured:
     """What a step keeps and allocates, eager and compiled."""
     measured = memory.measure(quick)
-    return memory.sections(measured), memory.verdicts(measured), measured
+    return Measured(memory.sections(measured), memory.verdicts(measured), measured)
 
 
 @measurement
 def trainings(quick: bool, chosen: str) -> Measured:
     """Seconds to the accuracies of the MNIST-1D paper, beside PyTorch."""
     measured = accuracy.measure(_chosen(chosen, accuracy.MODELS), quick)
-    return accuracy.sections(measured), [], measured
+    return Measured(accuracy.sections(measured), [], measured)
 
 
 COMMANDS = {

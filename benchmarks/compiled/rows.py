@@ -86,10 +86,11 @@ def _torch(limit: float) -> Bar:
     return Bar(peers.TORCH.name, OURS, limit)
 
 
-JAX_ON_EVERY_CORE = Bar(f"JAX jit, {os.cpu_count()} core", NUMBA_TARGET, 1.0)
-LOGISTIC = {"model": "logistic", "optimiser": "sgd", "learning_rate": 1e-1}
-MLP_SGD = {"model": "mlp", "optimiser": "sgd", "learning_rate": 1e-1}
-MLP = {"model": "mlp", "optimiser": "adam", "learning_rate": 1e-2}
+CORES = os.cpu_count() or 1
+JAX_ON_EVERY_CORE = Bar(f"JAX jit, {CORES} core{'s' * (CORES > 1)}", NUMBA_TARGET, 1.0)
+LOGISTIC: dict[str, Any] = {"model": "logistic", "optimiser": "sgd", "learning_rate": 1e-1}
+MLP_SGD: dict[str, Any] = {"model": "mlp", "optimiser": "sgd", "learning_rate": 1e-1}
+MLP: dict[str, Any] = {"model": "mlp", "optimiser": "adam", "learning_rate": 1e-2}
 
 ROWS = (
     _training(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.compiled.rows import BARS, BY_KEY
@@ -71,7 +71,7 @@ def _ratio(timing: dict[str, Any]) -> str:
     return f"{number(ratio['median'])} ({number(ratio['low'])}–{number(ratio['high'])})"
 
 
-def verdicts(measured: dict[str, dict[str, Any]]) -> Sequence[Verdict]:
+def verdicts(measured: dict[str, dict[str, Any]]) -> list[Verdict]:
     """The bars of all rows that were measured."""
     found = []
     for key, row in measured.items():
