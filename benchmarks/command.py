@@ -12,6 +12,7 @@ import click
 from tqdm import tqdm
 
 from benchmarks import growth, imports, memory, rows
+from benchmarks.compiled.command import COMMANDS
 from benchmarks.environment import describe, run_python
 from benchmarks.report import Section, Verdict, document, number
 from benchmarks.rows import Bar, Row
@@ -116,17 +117,24 @@ def _value(bar: Bar, row: Row, timings: dict[str, Any]) -> float | None:
     return timings["micrograd"]["ratio"]["median"] / ours["ratio"]["median"]
 
 
-@click.command()
+@click.group(invoke_without_command=True, commands=COMMANDS)
+@click.pass_context
 @click.option("--quick", is_flag=True, help="A quarter of the rounds; no peer that needs 8 GB.")
 @click.option("--rows", "chosen", default=",".join(KEYS), help=f"Any of {', '.join(KEYS)}.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all numbers.")
 @click.option("--markdown", is_flag=True, help="Print Markdown instead of plain text.")
-def command(quick: bool, chosen: str, json_file: Path | None, markdown: bool) -> None:
+def command(
+    context: click.Context, quick: bool, chosen: str, json_file: Path | None, markdown: bool
+) -> None:
     """Compare tinygrad_lab's eager steps with hand-written NumPy and with its peers.
+
+    The commands measure something else; each has options of its own.
 
     Everybody's loss, gradients and updates are checked against the hand-written step first; then
     they are timed in alternation, on one thread. Ratios are to the hand-written step.
     """
+    if context.invoked_subcommand is not None:
+        return
     keys = [key.strip() for key in chosen.split(",")]
     if unknown := sorted(set(keys) - set(KEYS)):
         raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(KEYS)}")

@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,18 +26,31 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
-PACKAGES = ("numpy", "tinygrad_lab", "torch", "autograd", "mygrad", "micrograd")
+# XLA's own variable, which JAX reads when it starts.
+ONE_THREAD["NPROC"] = "1"
+EVERY_CORE_OF_XLA = {"NPROC": str(os.cpu_count())}
+PACKAGES = (
+    "numpy",
+    "tinygrad_lab",
+    "torch",
+    "jax",
+    "numba",
+    "autograd",
+    "mygrad",
+    "micrograd",
+)
 MIB = 1 << 20
 
 
-def run_python(*arguments: str) -> str:
+def run_python(*arguments: str, variables: Mapping[str, str] | None = None) -> str:
     """Run a fresh, single-threaded Python from the repository's root; return what it printed.
 
-    The child's standard error is passed through, so its progress bar is seen. Raises
-    `subprocess.CalledProcessError` when the child fails.
+    ``variables`` are set in its environment, beside the limits on threads. The child's standard
+    error is passed through, so its progress bar is seen. Raises `subprocess.CalledProcessError`
+    when the child fails.
     """
     command = [sys.executable, *arguments]
-    environment = os.environ | ONE_THREAD
+    environment = os.environ | ONE_THREAD | dict(variables or {})
     done = subprocess.run(
         command, env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     )

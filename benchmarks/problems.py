@@ -27,7 +27,7 @@ DIRECTIONS = ("", "_reverse")  # suffixes of PyTorch's GRU parameters
 class Training:
     """One training step: a model, its optimiser, one batch, and the weights it starts from.
 
-    ``x`` is (100, 40); convolutions see it as (100, 1, 40), the GRU as (100, 40, 1).
+    ``x`` is (batch, 40); convolutions see it as (batch, 1, 40), the GRU as (batch, 40, 1).
     """
 
     model: Model
@@ -87,21 +87,29 @@ class ScalarMLP:
 
 
 def training(
-    model: Model, optimiser: Literal["sgd", "adam"], learning_rate: float, seed: int = 0
+    model: Model,
+    optimiser: Literal["sgd", "adam"],
+    learning_rate: float,
+    seed: int = 0,
+    batch: int = BATCH,
+    hidden: int = 100,
 ) -> Training:
-    """A batch of 100 noisy examples of ten classes, and weights drawn as PyTorch draws them."""
+    """A batch of noisy examples of ten classes, and weights drawn as PyTorch draws them.
+
+    ``hidden`` is the width of the MLP's two hidden layers.
+    """
     random = np.random.default_rng(seed)
-    labels = random.integers(0, CLASSES, BATCH)
+    labels = random.integers(0, CLASSES, batch)
     centres = random.standard_normal((CLASSES, FEATURES))
-    x = centres[labels] + random.standard_normal((BATCH, FEATURES))
+    x = centres[labels] + random.standard_normal((batch, FEATURES))
     parameters = {
         name: random.uniform(-bound, bound, shape).astype(np.float32)
-        for name, (shape, bound) in _shapes(model).items()
+        for name, (shape, bound) in _shapes(model, hidden).items()
     }
     return Training(model, optimiser, learning_rate, x.astype(np.float32), labels, parameters)
 
 
-def _shapes(model: Model) -> dict[str, tuple[tuple[int, ...], float]]:
+def _shapes(model: Model, hidden: int) -> dict[str, tuple[tuple[int, ...], float]]:
     """Shape of each parameter, and the bound of its uniform distribution: 1/√fan-in."""
     shapes: dict[str, tuple[tuple[int, ...], float]] = {}
 
@@ -113,9 +121,9 @@ def _shapes(model: Model) -> dict[str, tuple[tuple[int, ...], float]]:
     if model == "logistic":
         layer("linear", CLASSES, FEATURES)
     elif model == "mlp":
-        layer("linear1", 100, FEATURES)
-        layer("linear2", 100, 100)
-        layer("linear3", CLASSES, 100)
+        layer("linear1", hidden, FEATURES)
+        layer("linear2", hidden, hidden)
+        layer("linear3", CLASSES, hidden)
     elif model == "cnn":
         for index, kernel in enumerate(KERNELS, start=1):
             layer(f"conv{index}", CHANNELS, 1 if index == 1 else CHANNELS, kernel)

@@ -54,7 +54,7 @@ def document(
     """Everything, with the bars first."""
     parts = []
     if verdicts:
-        header = ("row", "tinygrad_lab's", "bar", "measured", "")
+        header = ("row", "quantity", "bar", "measured", "")
         lines = [verdict.cells() for verdict in verdicts]
         parts.append(_section(Section("Bars", header, lines), markdown))
     parts += [_section(section, markdown) for section in sections]

@@ -10,19 +10,26 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.check import check, shortened
 from benchmarks.environment import settle_allocator
 from benchmarks.harness import alternate
-from benchmarks.rows import BY_KEY
+from benchmarks.peers import Peer
+from benchmarks.rows import BY_KEY, Row
 
 
 def time_row(key: str, rounds: int) -> dict[str, Any]:
     """Timings of one row, in seconds a step and ratios to the reference."""
-    settle_allocator()
     row = BY_KEY[key]
-    present = [peer for peer in row.peers if peer.available]
+    return {"key": key, **measure(row, row.peers, rounds)}
+
+
+def measure(row: Row, peers: Sequence[Peer], rounds: int) -> dict[str, Any]:
+    """Timings of those of the peers that are installed; the first is the reference."""
+    settle_allocator()
+    present = [peer for peer in peers if peer.available]
     builders = [peer.builder(row.kind) for peer in present]
 
     problem = row.problem()
@@ -33,10 +40,9 @@ def time_row(key: str, rounds: int) -> dict[str, Any]:
     participants = [build(problem) for build in builders]
     timings = alternate(participants, rounds)
     return {
-        "key": key,
         "rounds": rounds,
         "collector": gc.isenabled(),
-        "left out": [peer.name for peer in row.peers if not peer.available],
+        "left out": [peer.name for peer in peers if not peer.available],
         "timings": [timing.as_dict() for timing in timings],
     }
 

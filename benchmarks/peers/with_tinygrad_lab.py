@@ -37,13 +37,13 @@ class Logistic(nn.Module):
 
 
 class MLP(nn.Module):
-    """Linear 40 → 100 → 100 → 10 with ReLU between."""
+    """Linear 40 → H → H → 10 with ReLU between."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.linear1 = nn.Linear(FEATURES, 100)
-        self.linear2 = nn.Linear(100, 100)
-        self.linear3 = nn.Linear(100, CLASSES)
+        self.linear1 = nn.Linear(FEATURES, hidden)
+        self.linear2 = nn.Linear(hidden, hidden)
+        self.linear3 = nn.Linear(hidden, CLASSES)
         self.relu = nn.ReLU()
 
     def forward(self, x: tg.Tensor) -> tg.Tensor:
@@ -87,6 +87,13 @@ class GRU(nn.Module):
 MODELS: dict[Model, type[nn.Module]] = {"logistic": Logistic, "mlp": MLP, "cnn": CNN, "gru": GRU}
 
 
+def made_for(problem: Training) -> nn.Module:
+    """The problem's model, not yet with its weights."""
+    if problem.model == "mlp":
+        return MLP(hidden=len(problem.parameters["linear1.bias"]))
+    return MODELS[problem.model]()
+
+
 class TinygradLab(Participant):
     """The name, and nothing to reset unless there are weights."""
 
@@ -101,7 +108,7 @@ class TrainingStep(TinygradLab):
 
     def __init__(self, problem: Training) -> None:
         self.problem = problem
-        self.model = MODELS[problem.model]()
+        self.model = made_for(problem)
         shapes = {"cnn": (-1, 1, FEATURES), "gru": (-1, FEATURES, 1)}
         self.x = tg.tensor(problem.x.reshape(shapes.get(problem.model, problem.x.shape)))
         self.labels = tg.tensor(problem.labels)

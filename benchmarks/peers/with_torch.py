@@ -37,16 +37,24 @@ class Logistic(nn.Module):
 
 
 class MLP(nn.Module):
-    """Linear 40 → 100 → 100 → 10 with ReLU between."""
+    """Linear 40 → H → H → 10 with ReLU between."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int = 100) -> None:
         super().__init__()
-        self.linear1 = nn.Linear(FEATURES, 100)
-        self.linear2 = nn.Linear(100, 100)
-        self.linear3 = nn.Linear(100, CLASSES)
+        self.linear1 = nn.Linear(FEATURES, hidden)
+        self.linear2 = nn.Linear(hidden, hidden)
+        self.linear3 = nn.Linear(hidden, CLASSES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.linear3(self.linear2(self.linear1(x).relu()).relu())
+
+
+class ResidualMLP(MLP):
+    """The same with a residual around the second layer: the MLP of the MNIST-1D paper."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.linear1(x).relu()
+        return self.linear3(h + self.linear2(h).relu())
 
 
 class CNN(nn.Module):
@@ -80,6 +88,13 @@ class GRU(nn.Module):
 MODELS: dict[Model, type[nn.Module]] = {"logistic": Logistic, "mlp": MLP, "cnn": CNN, "gru": GRU}
 
 
+def made_for(problem: Training) -> nn.Module:
+    """The problem's model, not yet with its weights."""
+    if problem.model == "mlp":
+        return MLP(hidden=len(problem.parameters["linear1.bias"]))
+    return MODELS[problem.model]()
+
+
 class Torch(Participant):
     """The name, and nothing to reset unless there are weights."""
 
@@ -94,7 +109,7 @@ class TrainingStep(Torch):
 
     def __init__(self, problem: Training) -> None:
         self.problem = problem
-        self.model = MODELS[problem.model]()
+        self.model = made_for(problem)
         self.x = torch.tensor(problem.x)
         self.labels = torch.tensor(problem.labels)
         self.reset()
