@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_lab.compile.draft import fresh_result, same_layout
 from tinygrad_lab.compile.roll import Index
@@ -155,6 +156,8 @@ class Phrases:
             return f"{self.at_least(args[0], TIGHT)}[{self.key(args[1])}]", TIGHT
         if kind == "python":
             return self._of_numbers(event)
+        if name == "as_strided" and (windows := self._windows(event)):
+            return windows
         if name == "where_positive":
             return self._where_positive(event), TIGHT
         if name == "transpose" and kind == "method" and len(args) == 1:
@@ -171,10 +174,16 @@ class Phrases:
         if event.call.name not in ("multiply", "mul"):
             return None
         for one, other in (event.args, event.args[::-1]):
-            is_one = not isinstance(one, Value) and isinstance(one, int | float) and one == 1
-            if is_one and isinstance(other, Value) and self.may_be_aliased(event, other):
+            if self._is_one(one) and isinstance(other, Value) and self.may_be_aliased(event, other):
                 return self.phrase(other)
         return None
+
+    def _is_one(self, one: Any) -> bool:
+        if isinstance(one, Value):
+            return (one.is_constant and not one.is_array and one.array == 1) or (
+                self.inline.get(one) == ("1.0", TIGHT)
+            )
+        return isinstance(one, int | float) and one == 1
 
     def may_be_aliased(self, event: Event, source: Value) -> bool:
         """Whether the result of an event may be the very thing that it was made of."""
@@ -242,13 +251,39 @@ class Phrases:
         if kind == "draw":
             return name
         if name == "as_strided":
-            self.helpers["import as_strided"] = "from numpy.lib.stride_tricks import as_strided"
-            return name
+            return self._imported(name)
         module = getattr(event.call.function, "__module__", "numpy") or "numpy"
         if kind == "ufunc" and not hasattr(np, name.partition(".")[0]):
             self.helpers[f"import {name}"] = f"from scipy.special import {name}"
             return name
         return f"np.linalg.{name}" if "linalg" in module else f"np.{name}"
+
+    def _imported(self, name: str) -> str:
+        self.helpers[f"import {name}"] = f"from numpy.lib.stride_tricks import {name}"
+        return name
+
+    def _windows(self, event: Event) -> Phrase | None:
+        """All windows of an array, as NumPy's documentation makes them; None if it cannot be."""
+        base, result = event.args[0].array, event.result.array
+        axes = base.ndim - 2
+        if result.ndim != 2 * axes + 3 or result.shape[0] != 1:
+            return None
+        steps = [result.strides[2 + n] // base.strides[1 + n] for n in range(axes)]
+        gaps = [result.strides[2 + axes + n] // base.strides[1 + n] for n in range(axes)]
+        counts = result.shape[2 + axes : 2 + 2 * axes]
+        spans = tuple([(n - 1) * gap + 1 for n, gap in zip(counts, gaps, strict=True)])
+        key = ["None", ":", *[f"::{n}" if n > 1 else ":" for n in steps]]
+        key += [":", *[f"::{gap}" for gap in gaps]] if max(gaps) > 1 else []
+        while key[-1] == ":":
+            key.pop()
+        window, axis = (spans[0], 1) if axes == 1 else (spans, tuple(range(1, axes + 1)))
+        text = f"sliding_window_view({{x}}, {window}, axis={axis})[{', '.join(key)}]"
+        last = f"{text}.swapaxes(-1, -2)" if axes == 1 else f"np.moveaxis({text}, {2 + axes}, -1)"
+        names = {"x": base, "np": np, "sliding_window_view": sliding_window_view}
+        if not same_layout(eval(last.format(x="x"), names), result):
+            return None
+        self._imported("sliding_window_view")
+        return last.format(x=self.text(event.args[0])), TIGHT
 
     def _of_numbers(self, event: Event) -> Phrase:
         """A function of Python numbers."""
@@ -285,9 +320,10 @@ class Phrases:
     def _key_part(self, part: Any) -> str:
         if not isinstance(part, slice):
             return "None" if part is None else self.text(part)
-        start = None if part.start == 0 and part.step is None else part.start
+        step = None if part.step == 1 else part.step
+        start = None if part.start == 0 and step is None else part.start
         ends = ["" if end is None else self.text(end) for end in (start, part.stop)]
-        ends += [] if part.step is None else [self.text(part.step)]
+        ends += [] if step is None else [self.text(step)]
         if all(" " not in end for end in ends):
             return ":".join(ends)
         return " : ".join(ends).strip().replace(":  :", "::")

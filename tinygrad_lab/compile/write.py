@@ -10,6 +10,7 @@ from __future__ import annotations
 import keyword
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,16 @@ from tinygrad_lab.site import line_of
 
 __all__ = ["Writer"]
 
+_RESERVED = (
+    *("np", "math", "state", "step", "as_strided", "sliding_window_view", "where_positive"),
+    *("range", "reversed", "float", "load_state", "Path"),
+)
 _LONG = 60
 """Expressions up to this length stand within others."""
 _SHORT = 24
 """Views up to this length are written again rather than given a name: ``x.T``."""
+_STEMS = {"as_strided": "windows", "getitem": "part"}
+"""What the results of functions are called, where not after the function."""
 _LONGEST_COMMENT = 92
 _LARGEST_LITERAL = 16
 """Constant arrays of more numbers are part of the state."""
@@ -44,7 +51,8 @@ class Writer:
         self.loops = loops_of(draft.events)
         self.function = function
         self._names: dict[Value, str] = {}
-        self._taken = {"np", "math", "state", "step", *keyword.kwlist}
+        self._taken = {*_RESERVED, *keyword.kwlist}
+        self._taken |= {e.call.name for e in draft.events if e.call.kind == "draw"}
         self.phrases = Phrases(self.name, lambda one: self._generators()[one])
         self.phrases.unchanged = self._is_unchanged  # type: ignore[method-assign]
         self.constants = constants(draft.events)
@@ -117,7 +125,7 @@ class Writer:
         if of is not None and of in self._names:
             return f"d_{self._names[of]}"
         made = value.event
-        stem = value.name or (made.call.name if made else "value")
+        stem = value.name or (_STEMS.get(made.call.name, made.call.name) if made else "value")
         if made is not None and made.augmented and made.call.name not in INFIX:
             # Worked on in place, while the old value goes on to be used.
             stem = made.call.name
@@ -149,7 +157,8 @@ class Writer:
         ours = [text for text in imports if "numpy" in text or "scipy" in text]
         ours += ["import numpy as np"] if "np." in whole else []
         standard = [text for text in imports if text not in ours]
-        head = "\n\n".join("\n".join(sorted(one)) for one in (standard, sorted(ours)) if one)
+        blocks = (sorted(standard, key=_import_order), sorted(ours, key=_import_order))
+        head = "\n\n".join("\n".join(one) for one in blocks if one)
         head = f"\n\n{head}" if head else ""
         return f'"""{self._title(loading)}"""{head}\n\n\n{whole}\n'
 
@@ -170,6 +179,7 @@ class Writer:
 
     def _body(self) -> Iterator[str]:
         lines = [*self._reads(), *self._statements(), *self._results()]
+        lines = lines[1:] if not lines[0].text else lines
         arguments = [self.name(v) for v in self.recording.arguments if v is not None]
         arguments += ["state"] if self._has_state() else []
         used = [v for v in self.recording.settings.values() if self._uses[v]]
@@ -278,7 +288,10 @@ class Writer:
     def _where(self, event: Event) -> tuple[str, str]:
         """The module and the user's line that an event comes from."""
         line = line_of(event.code, event.offset)
-        return event.scope.path if event.scope is not None else "", line.text if line else ""
+        module = event.scope.path if event.scope is not None else ""
+        if event.scope is not None and module.rpartition(".")[2].isdigit():
+            module = f"{module} ({event.scope.kind})"
+        return module, line.text if line else ""
 
     def _comment(self, before: tuple[str, str], now: tuple[str, str], depth: int) -> Iterator[Line]:
         """What the next lines are about, as far as it is news."""
@@ -299,7 +312,7 @@ class Writer:
             key = before.name if before is not None else value.name
             if before is None and state.kind == "grad" and owner:
                 key = f"d_{owner}".replace(".", "_")
-            yield Line(f'state["{key}"] = {self.phrases.text(value)}')
+            yield Line(self._put(f'state["{key}"]', value))
         outputs = [self.phrases.text(one) for one in recording.outputs]
         yield Line(f"return {', '.join(outputs)}" if outputs else "return None")
 
@@ -526,6 +539,10 @@ class Writer:
         return Line(text, f"{value.array.shape}")
 
 
+def _import_order(line: str) -> tuple[bool, str]:
+    return line.startswith("from"), line
+
+
 def _touched(event: Event) -> tuple[Value, ...]:
     return event.inputs if event.writes is None else (*event.inputs, event.writes)
 
@@ -547,18 +564,13 @@ def _takes_a_number(event: Event, value: Value) -> bool:
     """Whether an event gives the same for a number as for an array that is full of it."""
     function = event.call.function
     elementwise = isinstance(function, np.ufunc) and function.signature is None
-    return (
-        (elementwise or event.call.name == "where")
-        and event.writes is None
-        and event.result.array.shape != ()
-        and any(
-            v is not value
-            and v.is_array
-            and v.array.shape == event.result.array.shape
-            and v.array.strides == event.result.array.strides
-            for v in event.inputs
-        )
-    )
+    others = [v for v in event.inputs if v is not value and v.is_array]
+    if not (elementwise or event.call.name == "where") or event.writes is not None or not others:
+        return False
+    bare = value.array.flat[0].item()
+    args = tuple([bare if one is value else one for one in event.args])
+    fresh = fresh_result(replace(event, args=args))
+    return fresh is not None and same_layout(fresh, event.result.array)
 
 
 def _now(state: State) -> Any:
