@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.compile.record import Recording, State
-from tinygrad_lab.compile.roll import Index, loops_of, rolled
+from tinygrad_lab.compile.roll import Index, last_rounds, loops_of, rolled
 from tinygrad_lab.compile.tidy import (
     keep_name,
     place,
@@ -207,12 +207,13 @@ def used_again(draft: Draft) -> None:
 def alive(draft: Draft) -> None:
     """Leave out what nobody reads; in a loop: what nobody reads in any round."""
     read: set[Value] = set()
+    loops = loops_of(draft.events)
     while True:
         events = without_dead_code(draft.recording, draft.events, read)
         used = {value for event in events for value in event.inputs} | set(draft.kept())
         # What a round reads may be what the round before has written.
         now = {value for event in events if event.loop is not None for value in event.inputs}
-        now |= {value for loop in loops_of(events) for value in loop.handed_on(used)}
+        now |= {value for loop in loops for value in loop.handed_on(used)}
         if now <= read:
             break
         read |= now
@@ -237,6 +238,7 @@ def roll(draft: Draft) -> None:
     for value in recording.trace.values:
         if value.base is not None:
             value.base = whole.templates.get(value.base, value.base)
+    draft.replace(last_rounds(draft.events))
 
 
 def hoist(draft: Draft) -> None:

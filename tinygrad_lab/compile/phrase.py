@@ -65,6 +65,8 @@ _NUMBERS = {
 TIGHT, UNARY, LOOSE = 10, 7, 0
 _SPLAT = frozenset(["reshape", "transpose"])
 """Methods that take a shape or an order of axes without brackets."""
+_REDUCTIONS = frozenset(["sum", "prod", "max", "min", "mean", "any", "all"])
+"""Functions that are methods, too, and need not be told their defaults."""
 _MAKERS = frozenset(["empty", "zeros", "ones", "full"])
 """Functions that take the length of a vector for its shape."""
 
@@ -167,10 +169,16 @@ class Phrases:
             return f"{self.at_least(args[0], TIGHT)}.{'T' if flat else 'mT'}", TIGHT
         if name == "reshape" and kind == "function" and event.kwargs in ({}, {"copy": None}):
             return self._method(event, {}), TIGHT
+        if name in _REDUCTIONS and kind == "function":
+            said = {key: one for key, one in event.kwargs.items() if one not in (None, False)}
+            return self._method(event, said), TIGHT
         return self.called(event), TIGHT
 
     def _factor_one(self, event: Event) -> Phrase | None:
-        """``1 * x``, with which the chain rule begins, is x."""
+        """``1 * x``, with which the chain rule begins, is x; and so is ``x**1``."""
+        first, second = event.args
+        if event.call.name in ("pow", "power") and self._is_one(second):
+            return self.phrase(first) if self.may_be_aliased(event, first) else None
         if event.call.name not in ("multiply", "mul"):
             return None
         for one, other in (event.args, event.args[::-1]):

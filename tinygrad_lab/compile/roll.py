@@ -23,12 +23,12 @@ import numpy as np
 
 from tinygrad_lab.compile.trace import Call, Event, Value, mapped
 
-__all__ = ["Carried", "Index", "Loop", "Rolled", "loops_of", "rolled"]
+__all__ = ["Carried", "Index", "Loop", "Rolled", "last_rounds", "loops_of", "rolled"]
 
 _LONGEST = 400
 """The most events that a round may have."""
-_FEWEST_ROUNDS = 3
-_WORTH = 12
+_FEWEST_ROUNDS = 4
+_WORTH = 6
 """So many events must be saved."""
 _CANDIDATES = 30
 """So many repetitions are looked at, those that would save most."""
@@ -294,8 +294,6 @@ class _Rolling:
     def __init__(self, stretch: _Stretch, whole: Rolled, new_value: Callable[..., Value]) -> None:
         self.stretch, self.whole, self.new_value = stretch, whole, new_value
         self.loop = Loop(stretch.count)
-        self._lists: dict[_Place, Value] = {}
-        self._elements: dict[Value, Value] = {}
         self._before: list[Event] = []
         """What gets values out of lists, before the event that reads them."""
 
@@ -377,22 +375,38 @@ class _Rolling:
         template = self._template(place)
         if template not in self.loop.lists:
             stem = template.name or (template.event.call.name if template.event else "value")
-            self.loop.lists[template] = self.new_value(None, name=f"{stem}s")
+            self.loop.lists[template] = self.new_value(None, name=f"all_{stem}")
         return self.loop.lists[template]
 
     def _found(self, one: Any) -> Any:
+        """What a round made, out of the list of all rounds.
+
+        Each event gets its own: what comes after the loop repeats as it did, and may be rolled.
+        """
         place = self.stretch.place_of(one)
         if place is None:
             return one
         template = self._template(place)
-        if place.round == self.stretch.count - 1:
-            return template
-        if one not in self._elements:
-            value = self._elements[one] = self.new_value(one.array, base=template)
-            call = Call("getitem", "getitem", operator.getitem)
-            self._before.append(Event(call, (self._list(place), place.round), {}, (value,)))
-            value.event = self._before[-1]
-        return self._elements[one]
+        base = template if one.is_array else None
+        value = self.new_value(one.array, base=base)
+        call = Call("getitem", "getitem", operator.getitem)
+        self._before.append(Event(call, (self._list(place), place.round), {}, (value,)))
+        value.event = self._before[-1]
+        return value
+
+
+def last_rounds(events: list[Event]) -> dict[Value, Value]:
+    """For what was taken out of a list's end, what the last round of the loop has made."""
+    lists = {
+        whole: (value, loop) for loop in loops_of(events) for value, whole in loop.lists.items()
+    }
+    found = {}
+    for event in events:
+        if event.call.kind == "getitem" and event.args[0] in lists:
+            value, loop = lists[event.args[0]]
+            if event.args[1] == loop.count - 1:
+                found[event.result] = value
+    return found
 
 
 # --- the leaves of arguments ----------------------------------------------------------------------

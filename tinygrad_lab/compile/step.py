@@ -138,7 +138,7 @@ class CompiledStep:
     def source(self) -> str:
         """What is computed, as a person would have written it with NumPy."""
         latest = self._latest
-        return Writer(latest.recording, self._name).source()
+        return Writer(latest.recording, self.function).source()
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the source as a module, and beside it (``.npz``) the state as it is now.
@@ -150,7 +150,7 @@ class CompiledStep:
         if path.suffix != ".py":
             raise ArgumentError(f"step.save: expected a path that ends with .py, got {path}.")
         latest = self._latest
-        writer = Writer(latest.recording, self._name)
+        writer = Writer(latest.recording, self.function)
         np.savez(path.with_suffix(".npz"), **writer.state())
         path.write_text(writer.source(loading=True), encoding="utf-8")
 

@@ -7,14 +7,16 @@ come from the user's variables, from modules, and from the code of the kernels a
 
 from __future__ import annotations
 
+import inspect
 import keyword
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab import trees
 from tinygrad_lab.compile.draft import draft_of, fresh_result, is_view, same_layout
 from tinygrad_lab.compile.page import Line, laid_out
 from tinygrad_lab.compile.phrase import INFIX, TIGHT, Phrases, literal, number
@@ -23,6 +25,7 @@ from tinygrad_lab.compile.roll import Loop, loops_of
 from tinygrad_lab.compile.tidy import constants
 from tinygrad_lab.compile.trace import Event, Value
 from tinygrad_lab.site import line_of
+from tinygrad_lab.tensor import Tensor
 
 __all__ = ["Writer"]
 
@@ -36,6 +39,8 @@ _SHORT = 24
 """Views up to this length are written again rather than given a name: ``x.T``."""
 _STEMS = {"as_strided": "windows", "getitem": "part"}
 """What the results of functions are called, where not after the function."""
+_NAMELESS = ("scratch",)
+"""Names that say nothing."""
 _LONGEST_COMMENT = 92
 _LARGEST_LITERAL = 16
 """Constant arrays of more numbers are part of the state."""
@@ -44,12 +49,12 @@ _LARGEST_LITERAL = 16
 class Writer:
     """Writes one recording."""
 
-    def __init__(self, recording: Recording, function: str) -> None:
+    def __init__(self, recording: Recording, function: Callable[..., Any]) -> None:
         draft = draft_of(recording)
         self.recording = draft.recording
         self.events = draft.events
         self.loops = loops_of(draft.events)
-        self.function = function
+        self.function = getattr(function, "__name__", "the step")
         self._names: dict[Value, str] = {}
         self._taken = {*_RESERVED, *keyword.kwlist}
         self._taken |= {e.call.name for e in draft.events if e.call.kind == "draw"}
@@ -58,7 +63,7 @@ class Writer:
         self.constants = constants(draft.events)
         self._kept = set(draft.kept())
         self._find_uses()
-        self._name_states()
+        self._name_states(_variables(function))
         self._name_rounds()
 
     def _find_uses(self) -> None:
@@ -98,8 +103,18 @@ class Writer:
 
     # --- names ------------------------------------------------------------------------------------
 
-    def _name_states(self) -> None:
-        """Give every state a name of its own, which is also its key."""
+    def _name_states(self, variables: dict[int, str]) -> None:
+        """Give every state a name of its own, which is also its key.
+
+        Tensors without a name are called after the variables that the step knows them by.
+        """
+        for state, value in (*self.recording.states.items(), *self.recording.writes.items()):
+            known = variables.get(id(state.owner))
+            if known is not None and state.owner.name is None:
+                if state.kind == "grad":
+                    value.name = f"d_{known}"
+                elif value.origin is not None:
+                    value.name = known
         taken: Counter[str] = Counter()
         for value in self.recording.states.values():
             stem = value.name or "value"
@@ -125,6 +140,8 @@ class Writer:
         if of is not None and of in self._names:
             return f"d_{self._names[of]}"
         made = value.event
+        if value.is_constant and value.name == "tensor":
+            return "constant"
         stem = value.name or (_STEMS.get(made.call.name, made.call.name) if made else "value")
         if made is not None and made.augmented and made.call.name not in INFIX:
             # Worked on in place, while the old value goes on to be used.
@@ -308,10 +325,10 @@ class Writer:
             yield Line("")
         for state, value in written:
             before = recording.states.get(state)
-            owner = getattr(state.owner, "name", None)
+            data = recording.states.get(State("data", state.owner))
             key = before.name if before is not None else value.name
-            if before is None and state.kind == "grad" and owner:
-                key = f"d_{owner}".replace(".", "_")
+            if before is None and state.kind == "grad" and data is not None:
+                key = f"d_{data.name}"
             yield Line(self._put(f'state["{key}"]', value))
         outputs = [self.phrases.text(one) for one in recording.outputs]
         yield Line(f"return {', '.join(outputs)}" if outputs else "return None")
@@ -338,8 +355,12 @@ class Writer:
 
     def _can_hand_over(self, initial: Value) -> bool:
         """Whether what the first round starts from is of no more use afterwards."""
-        made = initial.event is not None and initial not in self.phrases.inline
-        return made and self._uses[initial] == 1 and initial not in self._carried
+        return self._is_used_up(initial) and initial not in self.phrases.inline
+
+    def _is_used_up(self, initial: Value) -> bool:
+        """Whether an array is made for a loop alone."""
+        made = initial.event is not None and initial.base is None
+        return made and self._uses[initial] == 1 and initial not in self._viewed
 
     def _end_of_round(self, loop: Loop) -> Iterator[Line]:
         moved = [
@@ -428,12 +449,22 @@ class Writer:
         if augmented is not None:
             yield Line(augmented)
             return
-        carried = next((one for one in self._carried.values() if one.next is value), None)
-        if carried is not None and event.loop is not None:
-            free = self._last.get(carried.value, position) <= position
-            if free and carried.value in self._names and value not in self._names:
-                self._names[value] = self._names[carried.value]
+        self._take_over_name(value, position)
         yield self._line(f"{self.name(value)} = {phrase[0]}", value)
+
+    def _take_over_name(self, value: Value, position: int) -> None:
+        """Let what the next round starts from have the name of what this round started from."""
+        last = value
+        while last not in self._handed_on and self._uses[last] == 1:
+            user = next((e for e in self.events[position + 1 :] if last in e.inputs), None)
+            if user is None or not user.augmented or user.args[0] is not last:
+                break
+            last = user.result
+        carried = next((one for one in self._carried.values() if one.next is last), None)
+        if carried is None or value in self._names or carried.value not in self._names:
+            return
+        if self._last.get(carried.value, position) <= position:
+            self._names[value] = self._names[last] = self._names[carried.value]
 
     def _write_where_used(self, event: Event, phrase: tuple[str, float]) -> None:
         value = event.result
@@ -470,8 +501,7 @@ class Writer:
             return False
         if old in self._carried:
             initial = self._carried[old].initial
-            own = not isinstance(initial, Value) or self._names.get(initial) == self.name(old)
-            return own and (not isinstance(initial, Value) or initial.base is None)
+            return not isinstance(initial, Value) or self._is_used_up(initial)
         return old.event is not None and old not in self._handed_on
 
     def _write(self, event: Event) -> Line:
@@ -499,10 +529,11 @@ class Writer:
         view = is_view(event)
         user = next((one for one in self.events[position + 1 :] if value in _touched(one)), None)
         at_the_end = user is None and uses == 1 and value not in self._outputs()
-        named = value.name not in (None, event.call.name)
+        named = value.name not in (None, event.call.name, *_NAMELESS)
         if named and not (uses == 1 and self._goes_on(value, user)) and not at_the_end:
             return False
-        if uses > 1 and not (view and len(text) <= _SHORT):
+        again = text.isidentifier() or (view and len(text) <= _SHORT)
+        if uses > 1 and not again:
             return False
         if (value in self._kept and not at_the_end) or len(text) > _LONG:
             return False
@@ -537,6 +568,22 @@ class Writer:
         if not value.is_array or np.ndim(value.array) == 0:
             return Line(text)
         return Line(text, f"{value.array.shape}")
+
+
+def _variables(function: Callable[..., Any]) -> dict[int, str]:
+    """What tensors are called in a function, by their id."""
+    try:
+        known = inspect.getclosurevars(function)
+    except TypeError:
+        return {}
+    names: dict[int, str] = {}
+    for variable, held in (*known.globals.items(), *known.nonlocals.items()):
+        if not isinstance(held, Tensor | list | tuple | dict):
+            continue
+        leaves = trees.flatten(held, open_modules=False)[0]
+        for position, leaf in enumerate(leaves):
+            names[id(leaf)] = variable if held is leaf else f"{variable}_{position}"
+    return names
 
 
 def _import_order(line: str) -> tuple[bool, str]:
