@@ -252,6 +252,10 @@ class Phrases:
             args = list(args[0])
         given = [*map(self.text, args), *(f"{key}={self.text(v)}" for key, v in kwargs.items())]
         text = ", ".join([*given, *extra])
+        if self._is_number(receiver):
+            # A method needs an array, where an operator would take a Python number.
+            held = f"np.{receiver.array.dtype.name}({number(receiver.array, bare=True)})"
+            return f"{held}.{event.call.name}({text})"
         return f"{self.at_least(receiver, TIGHT)}.{event.call.name}({text})"
 
     def _function(self, event: Event) -> str:

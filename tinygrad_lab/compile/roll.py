@@ -135,12 +135,20 @@ def _best(numbered: _Numbered) -> _Stretch | None:
                 break
             if not _Stretch(numbered, first, period, _FEWEST_ROUNDS).rounds():
                 continue
+            if all(map(_is_element, numbered.events[first : first + period])):
+                continue
             count = _Stretch(numbered, first, period, most).rounds()
             if best is None or count > best.count:
                 best = _Stretch(numbered, first, period, count)
         if best is not None and (best.count - 1) * period >= _WORTH:
             return best
     return None
+
+
+def _is_element(event: Event) -> bool:
+    """Whether an event only takes something out of a list that a loop has made."""
+    source = event.args[0] if event.call.kind == "getitem" else None
+    return isinstance(source, Value) and source.array is None
 
 
 def _kinds(events: list[Event]) -> Any:

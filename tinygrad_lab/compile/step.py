@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from tinygrad_lab.compile.report import Report, report_on
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, CompileError
+
+if TYPE_CHECKING:
+    from tinygrad_lab.show.drawing import Drawing
+    from tinygrad_lab.show.picture import Direction
 
 __all__ = ["CompiledStep"]
 
@@ -153,6 +157,33 @@ class CompiledStep:
         writer = Writer(latest.recording, self.function)
         np.savez(path.with_suffix(".npz"), **writer.state())
         path.write_text(writer.source(loading=True), encoding="utf-8")
+
+    def draw(self, *, direction: Direction = "LR") -> Drawing:
+        """A picture of what is computed: a box for each line of ``source``, with its shape.
+
+        Forward, backward and update stand in frames, loops in frames within them.
+
+        Args:
+            direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
+
+        Raises:
+            ArgumentError: for another direction.
+            CompileError: before the step was called twice.
+
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> slope = tg.compile(tg.grad(lambda x: (x * x).tanh().sum()))
+            >>> _ = slope(tg.tensor([1.0, 2.0])), slope(tg.tensor([3.0, 4.0]))
+            >>> slope.draw()
+            <Drawing of gradient: 5 boxes, 6 edges; .save("graph.svg") or .pdf, .png, .dot>
+        """
+        from tinygrad_lab.compile.picture import picture_of_source
+        from tinygrad_lab.show.drawing import Drawing
+
+        if direction not in ("LR", "TB"):
+            raise ArgumentError(f'direction must be "LR" or "TB", got {direction!r}.')
+        writer = Writer(self._latest.recording, self.function)
+        return Drawing(picture_of_source(writer, direction))
 
     def report(self, *args: Any, replays: int = 50, **kwargs: Any) -> Report:
         """Time per line and memory, measured on arguments like those of a call.

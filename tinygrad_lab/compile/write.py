@@ -11,7 +11,7 @@ import inspect
 import keyword
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from tinygrad_lab.compile.trace import Event, Value
 from tinygrad_lab.site import line_of
 from tinygrad_lab.tensor import Tensor
 
-__all__ = ["Writer"]
+__all__ = ["Assignment", "Writer"]
 
 _RESERVED = (
     *("np", "math", "state", "step", "as_strided", "sliding_window_view", "where_positive"),
@@ -46,6 +46,16 @@ _LARGEST_LITERAL = 16
 """Constant arrays of more numbers are part of the state."""
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A line of the source, for those who draw it."""
+
+    target: str
+    text: str
+    reads: tuple[Value, ...]
+    event: Event | None = None
+
+
 class Writer:
     """Writes one recording."""
 
@@ -55,6 +65,8 @@ class Writer:
         self.events = draft.events
         self.loops = loops_of(draft.events)
         self.function = getattr(function, "__name__", "the step")
+        self.assignments: list[Assignment] = []
+        """What has been written."""
         self._names: dict[Value, str] = {}
         self._taken = {*_RESERVED, *keyword.kwlist}
         self._taken |= {e.call.name for e in draft.events if e.call.kind == "draw"}
@@ -290,6 +302,7 @@ class Writer:
             loop = event.loop
             depth = 1 if loop is not None else 0
             lines = [one.deeper(depth) for one in self._lines_of(event, position)]
+            self._remember(event, lines)
             if not (lines or entered):
                 continue
             if event.phase != phase:
@@ -301,6 +314,18 @@ class Writer:
             yield from [*entered, *lines]
         if loop is not None:
             yield from self._end_of_round(loop)
+
+    def _remember(self, event: Event, lines: list[Line]) -> None:
+        """Keep what an event was written as, if it makes or changes a value."""
+        target, equals, text = lines[0].text.partition("= ") if lines else ("", "", "")
+        if equals and (event.results or event.writes is not None):
+            reads = tuple(self._mentioned(event))
+            name = target.rstrip(" +-*/@%&|^")
+            self.assignments.append(Assignment(name, text, reads, event))
+
+    def where(self, event: Event) -> str:
+        """The module and the user's line that an event comes from, in words."""
+        return ": ".join(part for part in self._where(event) if part)
 
     def _where(self, event: Event) -> tuple[str, str]:
         """The module and the user's line that an event comes from."""
@@ -348,10 +373,12 @@ class Writer:
                 )
         for whole in loop.lists.values():
             yield Line(f"{self.name(whole)} = []")
-        rounds = f"range({loop.count})"
-        if loop.backwards:
-            rounds = f"reversed({rounds})"
-        yield Line(f"for {self.phrases.index_names[loop]} in {rounds}:")
+        yield Line(f"{self.rounds(loop)}:")
+
+    def rounds(self, loop: Loop) -> str:
+        """``for t in range(40)``."""
+        rounds = f"reversed(range({loop.count}))" if loop.backwards else f"range({loop.count})"
+        return f"for {self.phrases.index_names[loop]} in {rounds}"
 
     def _can_hand_over(self, initial: Value) -> bool:
         """Whether what the first round starts from is of no more use afterwards."""
