@@ -175,7 +175,7 @@ class CompiledStep:
             >>> slope = tg.compile(tg.grad(lambda x: (x * x).tanh().sum()))
             >>> _ = slope(tg.tensor([1.0, 2.0])), slope(tg.tensor([3.0, 4.0]))
             >>> slope.draw()
-            <Drawing of gradient: 5 boxes, 6 edges; .save("graph.svg") or .pdf, .png, .dot>
+            <Drawing of gradient: 5 boxes, 5 edges; .save("graph.svg") or .pdf, .png, .dot>
         """
         from tinygrad_lab.compile.picture import picture_of_source
         from tinygrad_lab.show.drawing import Drawing
