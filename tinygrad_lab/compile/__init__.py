@@ -27,7 +27,7 @@ def compile(function: Callable[..., Any] | None = None, *, target: str = "numpy"
     Returns:
         A function with ``source``, what it computes as NumPy code that a person can read;
         ``optimized_source``, what is run; ``save(path)``, which writes a module that needs NumPy
-        alone; and ``report()``, which says where the time goes.
+        alone; ``draw()``, a picture of it; and ``report()``, which says where the time goes.
 
     Raises:
         CompileError: by a call, if the step looks at numbers (``if loss > 1``, ``loss.item()``),

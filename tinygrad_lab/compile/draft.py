@@ -94,7 +94,7 @@ def _copied(recording: Recording) -> Draft:
         for value in mine.results:
             value.event = mine
         events.append(mine)
-    mine = replace(
+    copied = replace(
         recording,
         trace=Trace(events, list(values.values())),
         arguments=[own(one) for one in recording.arguments],
@@ -103,7 +103,7 @@ def _copied(recording: Recording) -> Draft:
         writes={state: own(one) for state, one in recording.writes.items()},
         outputs=[own(one) for one in recording.outputs],
     )
-    return Draft(mine, events)
+    return Draft(copied, events)
 
 
 # --- what is there already ------------------------------------------------------------------------

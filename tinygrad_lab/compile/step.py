@@ -140,7 +140,12 @@ class CompiledStep:
 
     @property
     def source(self) -> str:
-        """What is computed, as a person would have written it with NumPy."""
+        """What is computed, as a person would have written it with NumPy.
+
+        Forward, backward and update, with the names of your modules and variables; steps that
+        repeat are a loop. Run, it gives the same bits as the step, as long as no Python number
+        leaves what Python can compute (``1.0 / 0.0`` raises, where the step has inf).
+        """
         latest = self._latest
         return Writer(latest.recording, self.function).source()
 

@@ -82,6 +82,11 @@ class Writer:
         """Find out who uses which value how often, and where last."""
         self._uses: Counter[Value] = Counter(self._all_uses())
         self._last = {v: n for n, event in enumerate(self.events) for v in _touched(event)}
+        self._users: dict[Value, list[Event]] = {}
+        for event in self.events:
+            for value in dict.fromkeys(_touched(event)):
+                self._users.setdefault(value, []).append(event)
+        self._worked_on = {event.args[0] for event in self.events if event.augmented}
         self._writes: dict[Value, list[int]] = {}
         self._mentions: dict[Value, set[Value]] = {}
         self._viewed = {v.base for e in self.events for v in e.results if v.base is not None}
@@ -319,7 +324,7 @@ class Writer:
         """Keep what an event was written as, if it makes or changes a value."""
         target, equals, text = lines[0].text.partition("= ") if lines else ("", "", "")
         if equals and (event.results or event.writes is not None):
-            reads = tuple(self._mentioned(event))
+            reads = tuple(sorted(self._mentioned(event), key=lambda one: one.index))
             name = target.rstrip(" +-*/@%&|^")
             self.assignments.append(Assignment(name, text, reads, event))
 
@@ -423,7 +428,12 @@ class Writer:
     def _put(self, place: str, source: Any) -> str:
         """``x[k] = y``, or ``x[k] += y`` if that is what it comes to."""
         made = source.event if isinstance(source, Value) else None
-        if source in self.phrases.inline and made.call.name in INFIX and len(made.args) == 2:
+        if (
+            made is not None
+            and source in self.phrases.inline
+            and made.call.name in INFIX
+            and len(made.args) == 2
+        ):
             left, right = made.args
             if self.phrases.text(left) == place:
                 return f"{place} {INFIX[made.call.name][0]}= {self.phrases.operand(made, right, 0)}"
@@ -456,7 +466,7 @@ class Writer:
     def _stands_for_a_number(self, value: Value) -> bool:
         """Whether an array of equal numbers may be written as the number."""
         array = value.array
-        users = [event for event in self.events if value in event.inputs]
+        users = self._users.get(value, [])
         if not array.size or not (array == array.flat[0]).all() or np.signbit(array.flat[0]):
             return False
         if self._uses[value] > sum(event.inputs.count(value) for event in users):
@@ -483,7 +493,7 @@ class Writer:
         """Let what the next round starts from have the name of what this round started from."""
         last = value
         while last not in self._handed_on and self._uses[last] == 1:
-            user = next((e for e in self.events[position + 1 :] if last in e.inputs), None)
+            user = next(iter(self._users.get(last, ())), None)
             if user is None or not user.augmented or user.args[0] is not last:
                 break
             last = user.result
@@ -524,7 +534,7 @@ class Writer:
         """Whether the memory of a value is nobody else's, now."""
         if old in self.phrases.inline or old in self._kept or old in self._viewed:
             return False
-        if old.base is not None or self._last[old] != position:
+        if old.base is not None or self._last.get(old) != position:
             return False
         if old in self._carried:
             initial = self._carried[old].initial
@@ -554,7 +564,11 @@ class Writer:
         if value in self._handed_on or event.call.kind == "draw" or not uses:
             return False
         view = is_view(event)
-        user = next((one for one in self.events[position + 1 :] if value in _touched(one)), None)
+        users = self._users.get(value, [])
+        user = users[0] if users else None
+        leaves_its_loop = any(one.loop is not event.loop for one in users) or not users
+        if event.loop is not None and leaves_its_loop:
+            return False
         at_the_end = user is None and uses == 1 and value not in self._outputs()
         named = value.name not in (None, event.call.name, *_NAMELESS)
         if named and not (uses == 1 and self._goes_on(value, user)) and not at_the_end:
@@ -564,7 +578,7 @@ class Writer:
             return False
         if (value in self._kept and not at_the_end) or len(text) > _LONG:
             return False
-        if not view and user is not None and user.loop is not event.loop:
+        if not view and any(one.loop is not event.loop for one in users):
             return False
         last = self._last.get(value, len(self.events))
         return not any(
@@ -588,8 +602,7 @@ class Writer:
 
     def _is_unchanged(self, value: Value) -> bool:
         """Whether nobody writes into a value, or works on it in place."""
-        worked_on = any(e.augmented and e.args[0] is value for e in self.events)
-        return value.root not in self._writes and not worked_on
+        return value.root not in self._writes and value not in self._worked_on
 
     def _line(self, text: str, value: Value) -> Line:
         if not value.is_array or np.ndim(value.array) == 0:
@@ -627,7 +640,7 @@ def _labels(condition: Any) -> tuple[Value, Any] | None:
     if made is None or made.call.name != "greater_equal":
         return None
     largest, count = made.args
-    steps = []
+    steps: list[str] = []
     while isinstance(largest, Value) and largest.event is not None and len(steps) < 2:
         steps.append(largest.event.call.name)
         largest = largest.event.args[0]
