@@ -68,6 +68,8 @@ class Writer:
         self.assignments: list[Assignment] = []
         """What has been written."""
         self._names: dict[Value, str] = {}
+        self._counts: Counter[str] = Counter()
+        """How often a stem was numbered."""
         self._taken = {*_RESERVED, *keyword.kwlist}
         self._taken |= {e.call.name for e in draft.events if e.call.kind == "draw"}
         self.phrases = Phrases(self.name, lambda one: self._generators()[one])
@@ -91,7 +93,8 @@ class Writer:
         self._mentions: dict[Value, set[Value]] = {}
         self._viewed = {v.base for e in self.events for v in e.results if v.base is not None}
         self._carried = {one.value: one for loop in self.loops for one in loop.carried}
-        self._handed_on = {one.next for one in self._carried.values()}
+        self._continued = {one.next: one for one in self._carried.values()}
+        self._handed_on = set(self._continued)
         self._handed_on |= {value for loop in self.loops for value in loop.lists}
         for position, event in enumerate(self.events):
             if event.writes is not None:
@@ -166,10 +169,11 @@ class Writer:
         return stem.replace(".", "_").lstrip("_")
 
     def _free_name(self, stem: str) -> str:
-        name, count = stem, 1
+        name, count = stem, self._counts[stem]
         while name in self._taken:
             count += 1
-            name = f"{stem}_{count}"
+            name = f"{stem}_{count + 1}"
+        self._counts[stem] = count
         self._taken.add(name)
         return name
 
@@ -497,7 +501,7 @@ class Writer:
             if user is None or not user.augmented or user.args[0] is not last:
                 break
             last = user.result
-        carried = next((one for one in self._carried.values() if one.next is last), None)
+        carried = self._continued.get(last)
         if carried is None or value in self._names or carried.value not in self._names:
             return
         if self._last.get(carried.value, position) <= position:
