@@ -136,6 +136,14 @@ class TestTheSourceDoesWhatTheStepDoes:
             float(step(x, y).item()) for _ in range(3)
         ]
 
+    def test_of_a_function_without_state_has_no_file_beside_it(self, tmp_path: Path) -> None:
+        step = recorded(lambda x: (x * 2.0).tanh(), tg.tensor([1.0, 2.0]))
+        module = loaded(step, tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["saved_step.py"]
+        assert "load_state" not in module
+        x = tg.tensor([3.0, 4.0])
+        np.testing.assert_array_equal(module["step"](x.data), step(x).data)
+
     def test_for_scalars_and_gradients_that_pile_up(self, tmp_path: Path) -> None:
         w = tg.scalar(0.5, requires_grad=True)
 

@@ -153,14 +153,16 @@ class CompiledStep:
         """Write the source as a module, and beside it (``.npz``) the state as it is now.
 
         The module needs NumPy alone: ``state = load_state()``, then ``step(..., state)`` as often
-        as wanted, which changes the state and returns what the step returns.
+        as wanted, which changes the state and returns what the step returns. A function that has
+        no state is just called: ``step(...)``.
         """
         path = Path(path)
         if path.suffix != ".py":
             raise ArgumentError(f"step.save: expected a path that ends with .py, got {path}.")
         latest = self._latest
         writer = Writer(latest.recording, self.function)
-        np.savez(path.with_suffix(".npz"), **writer.state())
+        if writer.has_state():
+            np.savez(path.with_suffix(".npz"), **writer.state())
         path.write_text(writer.source(loading=True), encoding="utf-8")
 
     def draw(self, *, direction: Direction = "LR") -> Drawing:

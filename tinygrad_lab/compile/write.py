@@ -185,7 +185,7 @@ class Writer:
         With ``loading`` it has another one, which reads the state beside the module's file.
         """
         body = "\n".join(self._body())
-        loading = loading and self._has_state()
+        loading = loading and self.has_state()
         helpers = self.phrases.helpers.values()
         functions = [text.strip() for text in helpers if "def " in text]
         functions += [self._loader()] if loading else []
@@ -219,7 +219,7 @@ class Writer:
         lines = [*self._reads(), *self._statements(), *self._results()]
         lines = lines[1:] if not lines[0].text else lines
         arguments = [self.name(v) for v in self.recording.arguments if v is not None]
-        arguments += ["state"] if self._has_state() else []
+        arguments += ["state"] if self.has_state() else []
         used = [v for v in self.recording.settings.values() if self._uses[v]]
         settings = [f"{self.name(v)}={v.array!r}" for v in used]
         signature = ", ".join([*arguments, *(["*", *settings] if settings else [])])
@@ -228,7 +228,8 @@ class Writer:
 
     # --- the state --------------------------------------------------------------------------------
 
-    def _has_state(self) -> bool:
+    def has_state(self) -> bool:
+        """Whether the function needs anything besides its arguments."""
         states = (*self._states_read(), *self._writes_to_state(), *self._large_constants())
         return bool(states or self._generators())
 
