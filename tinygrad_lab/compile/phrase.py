@@ -75,11 +75,23 @@ Phrase = tuple[str, float]
 
 
 class Phrases:
-    """Writes arguments and calls. ``name`` says what a value is called."""
+    """Writes arguments and calls.
 
-    def __init__(self, name: Callable[[Value], str], generator: Callable[[Any], str]) -> None:
+    Args:
+        name: says what a value is called.
+        generator: says what a generator of random numbers is called.
+        unchanged: says whether nobody writes into a value.
+    """
+
+    def __init__(
+        self,
+        name: Callable[[Value], str],
+        generator: Callable[[Any], str],
+        unchanged: Callable[[Value], bool],
+    ) -> None:
         self.name = name
         self.generator = generator
+        self.unchanged = unchanged
         self.inline: dict[Value, Phrase] = {}
         """The values that stand where they are used, without a name."""
         self.numbers: set[Value] = set()
@@ -199,10 +211,6 @@ class Phrases:
         if not source.is_array:
             return type(array) is type(result.array)
         return same_layout(np.asarray(array), np.asarray(result.array)) and self.unchanged(result)
-
-    def unchanged(self, value: Value) -> bool:
-        """Whether nobody writes into a value; the writer knows."""
-        return True
 
     def _infix(self, event: Event) -> Phrase:
         sign, strength = INFIX[event.call.name]

@@ -72,8 +72,7 @@ class Writer:
         """How often a stem was numbered."""
         self._taken = {*_RESERVED, *keyword.kwlist}
         self._taken |= {e.call.name for e in draft.events if e.call.kind == "draw"}
-        self.phrases = Phrases(self.name, lambda one: self._generators()[one])
-        self.phrases.unchanged = self._is_unchanged  # type: ignore[method-assign]
+        self.phrases = Phrases(self.name, lambda one: self._generators()[one], self._is_unchanged)
         self.constants = constants(draft.events)
         self._kept = set(draft.kept())
         self._find_uses()
