@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from tinygrad_lab.compile.roll import Loop
 from tinygrad_lab.compile.trace import Value
 from tinygrad_lab.compile.write import Assignment, Writer
+from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.show.drawing import Drawing
 from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row
 
-__all__ = ["picture_of_source"]
+__all__ = ["Direction", "Drawing", "drawing_of"]
 
 
-def picture_of_source(writer: Writer, direction: Direction) -> Picture:
-    """What the source says, in boxes and arrows."""
+def drawing_of(writer: Writer, direction: Direction) -> Drawing:
+    """What the source says, in boxes and arrows; see ``CompiledStep.draw``."""
+    if direction not in ("LR", "TB"):
+        raise ArgumentError(f'direction must be "LR" or "TB", got {direction!r}.')
     writer.source()
     drawing = _Boxes(writer)
-    return Picture(
+    picture = Picture(
         boxes=tuple(drawing.boxes.values()),
         arrows=tuple(drawing.arrows),
         frames=tuple(drawing.frames.values()),
@@ -25,6 +29,7 @@ def picture_of_source(writer: Writer, direction: Direction) -> Picture:
         note="",
         title=f"Compiled graph of {writer.function}",
     )
+    return Drawing(picture)
 
 
 class _Boxes:

@@ -22,8 +22,7 @@ from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, CompileError
 
 if TYPE_CHECKING:
-    from tinygrad_lab.show.drawing import Drawing
-    from tinygrad_lab.show.picture import Direction
+    from tinygrad_lab.compile.picture import Direction, Drawing
 
 __all__ = ["CompiledStep"]
 
@@ -184,13 +183,9 @@ class CompiledStep:
             >>> slope.draw()
             <Drawing of gradient: 5 boxes, 5 edges; .save("graph.svg") or .pdf, .png, .dot>
         """
-        from tinygrad_lab.compile.picture import picture_of_source
-        from tinygrad_lab.show.drawing import Drawing
+        from tinygrad_lab.compile.picture import drawing_of
 
-        if direction not in ("LR", "TB"):
-            raise ArgumentError(f'direction must be "LR" or "TB", got {direction!r}.')
-        writer = Writer(self._latest.recording, self.function)
-        return Drawing(picture_of_source(writer, direction))
+        return drawing_of(Writer(self._latest.recording, self.function), direction)
 
     def report(self, *args: Any, replays: int = 50, **kwargs: Any) -> Report:
         """Time per line and memory, measured on arguments like those of a call.
