@@ -522,13 +522,12 @@ class TestTheSource:
         _, _, step = side_by_side(Training)
         source = step.source
         for line in (
-            "linear1 = x @ linear1_weight.T",
-            "linear1 += linear1_bias",
+            "linear1 = x @ linear1_weight.T + linear1_bias",
             "d_linear1_weight = d_linear1.T @ x",
             "# --- forward ---",
             "# --- backward ---",
             "# --- update ---",
-            "scale = np.sqrt(new_square)",
+            "scale = np.sqrt(new_square) + eps * correction",
             "return loss",
         ):
             assert line in source, source

@@ -95,7 +95,11 @@ class TestImports:
                     assert part_of(name) not in above, f"{module} imports {name}"
 
     def test_of_one_reader_by_another_there_are_none(self) -> None:
+        # What a compiled step is, is drawn by what draws graphs: one module says it in its words.
+        bridges = {"tinygrad_lab.compile.picture"}
         for module, imported in IMPORTS.items():
+            if module in bridges:
+                continue
             others = {part_of(name) for name in imported} & (READERS - {part_of(module)})
             assert part_of(module) not in READERS or not others, f"{module} imports {others}"
 

@@ -16,13 +16,16 @@ from types import CodeType, FrameType
 __all__ = ["Line", "is_library", "line_of", "user_site"]
 
 _PACKAGE = join(dirname(__file__), "")
+_NETS = join(_PACKAGE, "train", "models.py")
+"""Nets that are written as a user would write them, and read as a user's are."""
 
 
 class _IsLibrary(dict[str, bool]):
     """Whether a file belongs to this package, asked once a file."""
 
     def __missing__(self, filename: str) -> bool:
-        answer = self[filename] = filename.startswith((_PACKAGE, "<tinygrad_lab"))
+        ours = filename.startswith((_PACKAGE, "<tinygrad_lab"))
+        answer = self[filename] = ours and filename != _NETS
         return answer
 
 

@@ -121,10 +121,11 @@ def _sweep_to(
     """The gradients of some nodes, visiting only what lies between them and the outputs."""
     targets = set(targets)
     found: dict[Node, Any] = {}
-    has_hooks = len(hooked) > 0
+    # The recorder of a compiled step runs hooks, too.
+    see = getattr(current().recorder, "observe", run_hooks if len(hooked) else None)
 
     def observe(node: Node, g: Any) -> Any:
-        g = run_hooks(node, g) if has_hooks else g
+        g = g if see is None else see(node, g)
         if node in targets:
             found[node] = g
         return g
@@ -346,6 +347,7 @@ def value_and_grad(
         gradient = groups[0] if isinstance(argnums, int) else tuple(groups)
         return run.value(run.matters_elsewhere()), gradient
 
+    value_and_gradient.__wrapped__ = f  # type: ignore[attr-defined]
     return value_and_gradient
 
 
@@ -363,6 +365,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..
     def gradient(*args: Any) -> Any:
         return both(*args)[1]
 
+    gradient.__wrapped__ = f  # type: ignore[attr-defined]  # the names of its arguments
     return gradient
 
 

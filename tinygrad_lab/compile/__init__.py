@@ -22,12 +22,13 @@ def compile(function: Callable[..., Any] | None = None, *, target: str = "numpy"
 
     Args:
         function: the step; without it, ``compile(target=...)`` is a decorator.
-        target: ``"numpy"``.
+        target: ``"numpy"``; ``"numba"``, loops compiled to machine code (the extra ``fast``), whose
+            results differ by a few ulp; or ``"python"``, for graphs of ``tg.scalar`` alone.
 
     Returns:
         A function with ``source``, what it computes as NumPy code that a person can read;
         ``optimized_source``, what is run; ``save(path)``, which writes a module that needs NumPy
-        alone; and ``report()``, which says where the time goes.
+        alone; ``draw()``, a picture of it; and ``report()``, which says where the time goes.
 
     Raises:
         CompileError: by a call, if the step looks at numbers (``if loss > 1``, ``loss.item()``),

@@ -309,9 +309,10 @@ class Recorder:
         """See the complete gradient of a node, on the way back."""
         if len(hooked):
             g = run_hooks(node, g)
-        traced = getattr(g, "value", None)
-        if traced is not None and not isinstance(g, Tensor):
+        traced = getattr(g._data if isinstance(g, Tensor) else g, "value", None)
+        if traced is not None:
             self._named.append((node, traced))
+        self.trace.node = None if isinstance(node, Leaf) else node
         return g
 
     def visit(self, module: Any) -> None:
@@ -501,9 +502,11 @@ class Recorder:
                 value = getattr(handle, "value", None)
                 if value is not None and value.origin is None:
                     value.name = name
-        for node, value in self._named:
+        for node, value in reversed(self._named):
+            # What passes through several nodes is called after the last of them, where it arises.
             if node in named and value.origin is None:
                 value.name = f"d_{named[node]}"
+                value.gradient_of = getattr(getattr(node, "_result", None), "value", None)
         for event in reversed(self.trace.events):
             # What is worked on in place has one name.
             if event.augmented and isinstance(event.args[0], Value):

@@ -9,7 +9,7 @@ from functools import update_wrapper
 from os import PathLike
 from pathlib import Path
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from tinygrad_lab.compile.targets import TARGETS
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
+
+if TYPE_CHECKING:
+    from tinygrad_lab.compile.picture import Direction, Drawing
 
 __all__ = ["CompiledStep"]
 
@@ -195,23 +198,53 @@ class CompiledStep:
 
     @property
     def source(self) -> str:
-        """What is computed, as a person would have written it with NumPy."""
+        """What is computed, as a person would have written it with NumPy.
+
+        Forward, backward and update, with the names of your modules and variables; steps that
+        repeat are a loop. Run, it gives the same bits as the step, as long as no Python number
+        leaves what Python can compute (``1.0 / 0.0`` raises, where the step has inf).
+        """
         latest = self._latest
-        return Writer(latest.recording, latest.program.events, self._name).source()
+        return Writer(latest.recording, self.function).source()
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the source as a module, and beside it (``.npz``) the state as it is now.
 
         The module needs NumPy alone: ``state = load_state()``, then ``step(..., state)`` as often
-        as wanted, which changes the state and returns what the step returns.
+        as wanted, which changes the state and returns what the step returns. A function that has
+        no state is just called: ``step(...)``.
         """
         path = Path(path)
         if path.suffix != ".py":
             raise ArgumentError(f"step.save: expected a path that ends with .py, got {path}.")
         latest = self._latest
-        writer = Writer(latest.recording, latest.program.events, self._name)
-        np.savez(path.with_suffix(".npz"), **writer.state())
+        writer = Writer(latest.recording, self.function)
+        if writer.has_state():
+            np.savez(path.with_suffix(".npz"), **writer.state())
         path.write_text(writer.source(loading=True), encoding="utf-8")
+
+    def draw(self, *, direction: Direction = "LR") -> Drawing:
+        """A picture of what is computed: a box for each line of ``source``, with its shape.
+
+        Forward, backward and update stand in frames, loops in frames within them.
+
+        Args:
+            direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
+
+        Raises:
+            ArgumentError: for another direction.
+            CompileError: before the step was called twice.
+
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> slope = tg.compile(tg.grad(lambda x: (x * x).tanh().sum()))
+            >>> _ = slope(tg.tensor([1.0, 2.0])), slope(tg.tensor([3.0, 4.0]))
+            >>> slope.draw()
+            <Drawing of gradient: 5 boxes, 5 edges; .save("graph.svg") or .pdf, .png, .dot>
+        """
+        from tinygrad_lab.compile.picture import drawing_of
+
+        return drawing_of(Writer(self._latest.recording, self.function), direction)
 
     def report(self, *args: Any, replays: int = 50, **kwargs: Any) -> Report:
         """Time per line and memory, measured on arguments like those of a call.

@@ -7,7 +7,8 @@ computed. To add a pass, write a function and list it in ``PASSES``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ import numpy as np
 from tinygrad_lab.compile.record import Recording
 from tinygrad_lab.compile.trace import Event, Value, mapped
 
-__all__ = ["PASSES", "constants", "tidied"]
+__all__ = [
+    "PASSES",
+    "constants",
+    "keep_name",
+    "place",
+    "replaced",
+    "tidied",
+    "without_dead_code",
+    "without_repetitions",
+]
 
 Replacements = dict[Value, Value]
 
@@ -26,31 +36,45 @@ _ONCE = frozenset({"draw", "check", "setitem"})
 
 
 def tidied(recording: Recording) -> list[Event]:
-    """The events that a replay needs; the recording's values are replaced where they are twins."""
+    """The events that a replay needs; the recording's values are replaced where they are twins.
+
+    The events of the trace stay as they were recorded: ``source`` starts from them again.
+    """
     events = recording.trace.events
     for one_pass in PASSES:
         events = one_pass(recording, events)
     return events
 
 
-def _replaced(recording: Recording, events: list[Event], twins: Replacements) -> None:
-    """Let everybody who reads a value read its twin."""
+def replaced(recording: Recording, events: list[Event], twins: Replacements) -> list[Event]:
+    """The events when everybody who reads a value reads its twin."""
 
     def twin(one: Any) -> Any:
         while isinstance(one, Value) and one in twins:
             one = twins[one]
         return one
 
-    for event in events:
-        if not twins.keys().isdisjoint(event.inputs):
-            event.args = mapped(event.args, twin)
-            event.kwargs = mapped(event.kwargs, twin)
-            event.read_anew()
-        event.writes = twin(event.writes)
     recording.outputs = [twin(one) for one in recording.outputs]
     recording.writes = {state: twin(one) for state, one in recording.writes.items()}
     for value in recording.trace.values:
         value.base = twin(value.base)
+    for loop in {event.loop for event in events} - {None}:
+        loop.replace(twin)
+    return [_rewritten(event, twins, twin) for event in events]
+
+
+def _rewritten(event: Event, twins: Replacements, twin: Callable[[Any], Any]) -> Event:
+    if twins.keys().isdisjoint(event.inputs) and event.writes not in twins:
+        return event
+    other = replace(
+        event,
+        args=mapped(event.args, twin),
+        kwargs=mapped(event.kwargs, twin),
+        writes=twin(event.writes),
+    )
+    for value in other.results:
+        value.event = other
+    return other
 
 
 def without_identities(recording: Recording, events: list[Event]) -> list[Event]:
@@ -61,20 +85,19 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
     for event in events:
         sources = [one for one in event.inputs if one.is_array]
         for value in sources:
-            known.setdefault(_place(value), value)
+            known.setdefault(place(value), value)
         pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
         if pure and sources and event.result.base is not None:
-            twin = known.setdefault(_place(event.result), event.result)
+            twin = known.setdefault(place(event.result), event.result)
             if twin is not event.result:
                 twins[event.result] = twin
-                _keep_name(twin, event.result)
+                keep_name(twin, event.result)
                 continue
         left.append(event)
-    _replaced(recording, left, twins)
-    return left
+    return replaced(recording, left, twins)
 
 
-def _place(value: Value) -> Any:
+def place(value: Value) -> Any:
     """Which memory a value is, and how it is read."""
     array = value.array
     if not isinstance(array, np.ndarray):
@@ -82,7 +105,7 @@ def _place(value: Value) -> Any:
     return value.root, array.ctypes.data, array.shape, array.strides, array.dtype
 
 
-def _keep_name(kept: Value, dropped: Value) -> None:
+def keep_name(kept: Value, dropped: Value) -> None:
     if kept.name is None and kept.origin is None:
         kept.name = dropped.name
 
@@ -96,28 +119,30 @@ def without_repetitions(recording: Recording, events: list[Event]) -> list[Event
     for event in events:
         reads = event.inputs
         if not twins.keys().isdisjoint(reads):
-            event.args = mapped(
-                event.args, lambda one: twins.get(one, one) if _is_value(one) else one
+            event = _rewritten(
+                event, twins, lambda one: twins.get(one, one) if _is_value(one) else one
             )
-            event.read_anew()
             reads = event.inputs
         pure = (
             event.call.kind not in _ONCE
             and len(event.results) == 1
             and event.writes is None
             and bool(reads)
-            and not any(value.root in written for value in (*reads, *event.results))
+            and (
+                # A view is an address, whatever is written there.
+                (event.result.base is not None and event.call.kind != "ufunc")
+                or not any(value.root in written for value in (*reads, *event.results))
+            )
         )
         key = _key(event) if pure else None
         if key is not None and key in known:
             twins[event.result] = known[key].result
-            _keep_name(known[key].result, event.result)
+            keep_name(known[key].result, event.result)
             continue
         if key is not None:
             known[key] = event
         left.append(event)
-    _replaced(recording, left, twins)
-    return left
+    return replaced(recording, left, twins)
 
 
 def _is_value(one: Any) -> bool:
@@ -147,16 +172,21 @@ def _key(event: Event) -> Any:
     )
 
 
-def without_dead_code(recording: Recording, events: list[Event]) -> list[Event]:
-    """Leave out what nobody reads: neither the caller, nor the next step, nor another event."""
+def without_dead_code(
+    recording: Recording, events: list[Event], also: Iterable[Value] = ()
+) -> list[Event]:
+    """Leave out what nobody reads: neither the caller, nor the next step, nor another event.
+
+    ``also`` are more values that are read by others.
+    """
     read = {value for value in recording.outputs if _is_value(value)}
-    read |= set(recording.writes.values())
+    read |= {*recording.writes.values(), *also}
     memory = {value.root for value in read}
     left = []
     for event in reversed(events):
         wanted = (
             event.call.kind in ("draw", "check")
-            or any(value in read or value.root in memory for value in event.results)
+            or any(value in read for value in event.results)
             or (event.writes is not None and event.writes.root in memory)
         )
         if not wanted:

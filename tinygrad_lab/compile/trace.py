@@ -61,6 +61,8 @@ class Value:
     """The value whose memory it is a view of."""
     name: str | None = None
     """What the code calls it."""
+    gradient_of: Value | None = None
+    """The value of the forward pass whose gradient it is."""
     viewed: bool = False
     """There are views of its memory."""
     wants_gradient: bool = False
@@ -115,6 +117,8 @@ class Event:
     scope: Scope | None = None
     code: CodeType | None = None
     offset: int = 0
+    loop: Any = None
+    """The loop that it stands in, where a text has loops (``roll.py``)."""
     inputs: tuple[Value, ...] = ()
     """The values it reads, in order; a value that is used twice comes twice."""
 
@@ -187,6 +191,8 @@ class Trace:
     """The traced arrays and numbers that stood for the values."""
     phases: Mapping[int, str] = field(default_factory=dict)
     """By the id of their code, which functions begin a phase (hashing code takes microseconds)."""
+    node: Any = None
+    """The node whose gradient is pulled back: the way back is about its module and its line."""
     _owners: dict[int, Value] = field(default_factory=dict)
     _constants: dict[int, Value] = field(default_factory=dict)
 
@@ -233,7 +239,7 @@ class Trace:
             code = frame.f_code
             if not (code.co_filename.startswith(_HERE) or _is_numpy(code.co_filename)):
                 if looking and not code.co_filename.endswith(_APPLY):
-                    name = _targets(code).get(frame.f_lasti)
+                    name = _one_of(_targets(code).get(frame.f_lasti), event)
                     # What is returned at once has the name that the caller gives it.
                     looking = name == _RETURNED
                     name = None if looking else name
@@ -246,6 +252,9 @@ class Trace:
                     event.code, event.offset = code, frame.f_lasti
                     break
             frame = frame.f_back
+        if event.phase == "backward" and self.node is not None:
+            event.scope, event.code = self.node.scope, self.node.code or event.code
+            event.offset = self.node.offset if self.node.code else event.offset
         return name
 
 
@@ -275,10 +284,19 @@ _APPLY = "apply.py"
 _RETURNED = "return"
 
 
-_known_targets: dict[int, tuple[CodeType, dict[int, str]]] = {}
+_Target = str | tuple[str, ...]
+_known_targets: dict[int, tuple[CodeType, dict[int, _Target]]] = {}
 
 
-def _targets(code: CodeType) -> dict[int, str]:
+def _one_of(target: _Target | None, event: Event) -> str | None:
+    """The variable of a result; where a sequence is unpacked, that of the element."""
+    if not isinstance(target, tuple):
+        return target
+    key = event.args[1] if event.call.kind == "getitem" else None
+    return target[key] if isinstance(key, int) and key < len(target) else None
+
+
+def _targets(code: CodeType) -> dict[int, _Target]:
     """By the offset of an instruction, the variable that its result is stored in at once."""
     known = _known_targets.get(id(code))
     if known is None:
@@ -286,24 +304,36 @@ def _targets(code: CodeType) -> dict[int, str]:
     return known[1]
 
 
-def _find_targets(code: CodeType) -> dict[int, str]:
+def _find_targets(code: CodeType) -> dict[int, _Target]:
     stores = ("STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL", "STORE_ATTR")
     instructions = [one for one in dis.get_instructions(code) if one.opname != "SWAP"]
-    targets = {}
-    for before, after in pairwise(instructions):
+    targets: dict[int, _Target] = {}
+    for place, (before, after) in enumerate(pairwise(instructions)):
         # A frame may stand at an instruction, or at the space for its cache behind it.
         for offset in range(before.offset, after.offset, 2):
-            if after.opname in stores:
+            if before.opname == "UNPACK_SEQUENCE":
+                targets[offset] = _unpacked(instructions[place + 1 :], before.argval)
+            elif after.opname in stores:
                 targets[offset] = after.argval
             elif after.opname == "RETURN_VALUE":
                 targets[offset] = _RETURNED
     return targets
 
 
+def _unpacked(stores: list[dis.Instruction], count: int) -> tuple[str, ...]:
+    """The variables that the elements of a sequence are stored in."""
+    names: list[str] = []
+    for one in stores:
+        if not one.opname.startswith("STORE_FAST") or len(names) == count:
+            break
+        names += one.argval if isinstance(one.argval, tuple) else [one.argval]
+    return tuple(names) if len(names) == count else ()
+
+
 def target_of(code: CodeType, offset: int) -> str | None:
     """The variable that the result of an instruction is stored in at once."""
     name = _targets(code).get(offset)
-    return None if name == _RETURNED else name
+    return None if name == _RETURNED or isinstance(name, tuple) else name
 
 
 def caller(depth: int = 1) -> FrameType:

@@ -2,103 +2,179 @@
 
 Expressions that are used once and that the code gave no name are written where they are used; names
 come from the user's variables, from modules, and from the code of the kernels and optimisers.
+``draft.py`` says what is written, ``phrase.py`` how an expression is, ``page.py`` where it stands.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
+import keyword
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends.numpy import where_positive
+from tinygrad_lab import trees
+from tinygrad_lab.compile.draft import draft_of, fresh_result, is_view, same_layout
+from tinygrad_lab.compile.page import Line, laid_out
+from tinygrad_lab.compile.phrase import INFIX, TIGHT, Phrases, literal, number
 from tinygrad_lab.compile.record import Recording, State
+from tinygrad_lab.compile.roll import Loop, loops_of
 from tinygrad_lab.compile.tidy import constants
 from tinygrad_lab.compile.trace import Event, Value
-from tinygrad_lab.random import Generator
 from tinygrad_lab.site import line_of
+from tinygrad_lab.tensor import Tensor
 
-__all__ = ["Writer"]
+__all__ = ["Assignment", "Writer"]
 
-_INFIX = {
-    "add": ("+", 5),
-    "subtract": ("-", 5),
-    "multiply": ("*", 6),
-    "divide": ("/", 6),
-    "matmul": ("@", 6),
-    "floor_divide": ("//", 6),
-    "remainder": ("%", 6),
-    "power": ("**", 8),
-    "greater": (">", 3),
-    "greater_equal": (">=", 3),
-    "less": ("<", 3),
-    "less_equal": ("<=", 3),
-    "equal": ("==", 3),
-    "not_equal": ("!=", 3),
-    "bitwise_and": ("&", 4),
-    "bitwise_or": ("|", 4),
-    "bitwise_xor": ("^", 4),
-    "left_shift": ("<<", 4),
-    "right_shift": (">>", 4),
-    "sub": ("-", 5),
-    "mul": ("*", 6),
-    "truediv": ("/", 6),
-    "floordiv": ("//", 6),
-    "mod": ("%", 6),
-    "pow": ("**", 8),
-    "gt": (">", 3),
-    "ge": (">=", 3),
-    "lt": ("<", 3),
-    "le": ("<=", 3),
-    "eq": ("==", 3),
-    "ne": ("!=", 3),
-}
-"""How calls of two operands are written, and how tightly it binds."""
-_PREFIX = {
-    "negative": "-",
-    "neg": "-",
-    "positive": "+",
-    "pos": "+",
-    "invert": "~",
-    "logical_not": "~",
-}
-_TIGHT, _LOOSE, _UNARY = 10, 0, 7
-_WIDTH = 100
+_RESERVED = (
+    *("np", "math", "state", "step", "as_strided", "sliding_window_view", "where_positive"),
+    *("range", "reversed", "float", "load_state", "Path"),
+)
+_LONG = 60
+"""Expressions up to this length stand within others."""
+_SHORT = 24
+"""Views up to this length are written again rather than given a name: ``x.T``."""
+_STEMS = {"as_strided": "windows", "getitem": "part"}
+"""What the results of functions are called, where not after the function."""
+_NAMELESS = ("scratch",)
+"""Names that say nothing."""
+_LONGEST_COMMENT = 92
+_LARGEST_LITERAL = 16
+"""Constant arrays of more numbers are part of the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A line of the source, for those who draw it."""
+
+    target: str
+    text: str
+    reads: tuple[Value, ...]
+    event: Event | None = None
 
 
 class Writer:
     """Writes one recording."""
 
-    def __init__(self, recording: Recording, events: list[Event], function: str) -> None:
-        self.recording = recording
-        self.events = events
-        self.function = function
-        self.constants = constants(events)
-        self.helpers: dict[str, str] = {}
-        """Sources of the functions that the code calls besides NumPy's."""
-        self._uses = Counter(self._all_uses())
-        self._last = {value: n for n, event in enumerate(events) for value in event.inputs}
-        self._writes = self._positions_of_writes()
+    def __init__(self, recording: Recording, function: Callable[..., Any]) -> None:
+        draft = draft_of(recording)
+        self.recording = draft.recording
+        self.events = draft.events
+        self.loops = loops_of(draft.events)
+        self.function = getattr(function, "__name__", "the step")
+        self.assignments: list[Assignment] = []
+        """What has been written."""
         self._names: dict[Value, str] = {}
-        self._taken: set[str] = {"np", "state"}
-        self._inline: dict[Value, tuple[str, int]] = {}
-        self._name_states()
-        self._kept = {
-            v for v in (*recording.outputs, *recording.writes.values()) if isinstance(v, Value)
-        }
+        self._counts: Counter[str] = Counter()
+        """How often a stem was numbered."""
+        self._taken = {*_RESERVED, *keyword.kwlist}
+        self._taken |= {e.call.name for e in draft.events if e.call.kind == "draw"}
+        self.phrases = Phrases(self.name, lambda one: self._generators()[one], self._is_unchanged)
+        self.constants = constants(draft.events)
+        self._kept = set(draft.kept())
+        self._find_uses()
+        self._name_states(_variables(function))
+        self._name_rounds()
 
-    def _name_states(self) -> None:
-        """Give every state a name of its own, which is also its key."""
+    def _find_uses(self) -> None:
+        """Find out who uses which value how often, and where last."""
+        self._uses: Counter[Value] = Counter(self._all_uses())
+        self._last = {v: n for n, event in enumerate(self.events) for v in _touched(event)}
+        self._users: dict[Value, list[Event]] = {}
+        for event in self.events:
+            for value in dict.fromkeys(_touched(event)):
+                self._users.setdefault(value, []).append(event)
+        self._worked_on = {event.args[0] for event in self.events if event.augmented}
+        self._writes: dict[Value, list[int]] = {}
+        self._mentions: dict[Value, set[Value]] = {}
+        self._viewed = {v.base for e in self.events for v in e.results if v.base is not None}
+        self._carried = {one.value: one for loop in self.loops for one in loop.carried}
+        self._continued = {one.next: one for one in self._carried.values()}
+        self._handed_on = set(self._continued)
+        self._handed_on |= {value for loop in self.loops for value in loop.lists}
+        for position, event in enumerate(self.events):
+            if event.writes is not None:
+                self._writes.setdefault(event.writes.root, []).append(position)
+
+    def _all_uses(self) -> Iterator[Value]:
+        for event in self.events:
+            yield from event.inputs
+            if event.writes is not None and event.call.kind != "setitem":
+                yield event.writes
+        for loop in self.loops:
+            yield from (one.initial for one in loop.carried if isinstance(one.initial, Value))
+            yield from (one.next for one in loop.carried)
+            yield from loop.lists
+        yield from (one for one in self.recording.outputs if isinstance(one, Value))
+        yield from (value for _, value in self._writes_to_state())
+
+    def _writes_to_state(self) -> Iterator[tuple[State, Value]]:
+        """What is there for the next call; not the gradients that the update has used."""
+        recording = self.recording
+        for state, value in recording.writes.items():
+            before = recording.states.get(state)
+            updated = State("data", state.owner) in recording.writes
+            if value is not before and (state.kind != "grad" or before or not updated):
+                yield state, value
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def _name_states(self, variables: dict[int, str]) -> None:
+        """Give every state a name of its own, which is also its key.
+
+        Tensors without a name are called after the variables that the step knows them by.
+        """
+        for state, value in (*self.recording.states.items(), *self.recording.writes.items()):
+            known = variables.get(id(state.owner))
+            if known is not None and state.owner.name is None:
+                if state.kind == "grad":
+                    value.name = f"d_{known}"
+                elif value.origin is not None:
+                    value.name = known
         taken: Counter[str] = Counter()
         for value in self.recording.states.values():
             stem = value.name or "value"
             taken[stem] += 1
             if taken[stem] > 1:
                 value.name = f"{stem}_{taken[stem]}"
+
+    def _name_rounds(self) -> None:
+        """Call the number of a round ``t``, or what nobody else is called."""
+        stems = {value.name for value in self.recording.trace.values}
+        free = next(name for name in ("t", "i", "k", "round_number") if name not in stems)
+        self._taken.add(free)
+        self.phrases.index_names = dict.fromkeys(self.loops, free)
+
+    def name(self, value: Value) -> str:
+        """The variable of a value; two values never have the same unless one replaces the other."""
+        if value not in self._names:
+            self._names[value] = self._free_name(self._stem(value))
+        return self._names[value]
+
+    def _stem(self, value: Value) -> str:
+        of = value.gradient_of
+        if of is not None and of in self._names:
+            return f"d_{self._names[of]}"
+        made = value.event
+        if value.is_constant and value.name == "tensor":
+            return "constant"
+        stem = value.name or (_STEMS.get(made.call.name, made.call.name) if made else "value")
+        if made is not None and made.augmented and made.call.name not in INFIX:
+            # Worked on in place, while the old value goes on to be used.
+            stem = made.call.name
+        return stem.replace(".", "_").lstrip("_")
+
+    def _free_name(self, stem: str) -> str:
+        name, count = stem, self._counts[stem]
+        while name in self._taken:
+            count += 1
+            name = f"{stem}_{count + 1}"
+        self._counts[stem] = count
+        self._taken.add(name)
+        return name
 
     # --- the whole --------------------------------------------------------------------------------
 
@@ -108,21 +184,82 @@ class Writer:
         With ``loading`` it has another one, which reads the state beside the module's file.
         """
         body = "\n".join(self._body())
-        title = f'"""One call of {self.function}, written by tg.compile. It needs NumPy alone."""'
-        imports = (
-            ["from pathlib import Path", "", "import numpy as np"]
-            if loading
-            else ["import numpy as np"]
+        loading = loading and self.has_state()
+        helpers = self.phrases.helpers.values()
+        functions = [text.strip() for text in helpers if "def " in text]
+        functions += [self._loader()] if loading else []
+        whole = "\n\n\n".join([*functions, body])
+        imports = [text for text in helpers if "def " not in text]
+        imports += ["from pathlib import Path"] if loading else []
+        ours = [text for text in imports if "numpy" in text or "scipy" in text]
+        ours += ["import numpy as np"] if "np." in whole else []
+        standard = [text for text in imports if text not in ours]
+        blocks = (sorted(standard, key=_import_order), sorted(ours, key=_import_order))
+        head = "\n\n".join("\n".join(one) for one in blocks if one)
+        head = f"\n\n{head}" if head else ""
+        return f'"""{self._title(loading)}"""{head}\n\n\n{whole}\n'
+
+    def _title(self, loading: bool) -> str:
+        title = f"One call of {self.function}, written by tg.compile."
+        needs = " It needs NumPy alone."
+        if not loading:
+            return title + needs
+        return (
+            f"{title}{needs}\n\n    state = load_state()\n    {self._call_example()}\n\n"
+            "Each call changes the state as one call of the step does: what is learned is there.\n"
+            "Settings are given by keyword, where they differ from those at the time of writing.\n"
         )
-        imports += [text for text in self.helpers.values() if text.startswith("from ")]
-        parts = [text for text in self.helpers.values() if not text.startswith("from ")]
-        parts += [self._loader()] if loading else []
-        whole = "\n\n\n".join(part.strip() for part in (*parts, body))
-        return title + "\n\n" + "\n".join(imports) + "\n\n\n" + whole + "\n"
+
+    def _call_example(self) -> str:
+        arguments = [self.name(v) for v in self.recording.arguments if v is not None]
+        return f"result = step({', '.join([*arguments, 'state'])})"
+
+    def _body(self) -> Iterator[str]:
+        lines = [*self._reads(), *self._statements(), *self._results()]
+        lines = lines[1:] if not lines[0].text else lines
+        arguments = [self.name(v) for v in self.recording.arguments if v is not None]
+        arguments += ["state"] if self.has_state() else []
+        used = [v for v in self.recording.settings.values() if self._uses[v]]
+        settings = [f"{self.name(v)}={v.array!r}" for v in used]
+        signature = ", ".join([*arguments, *(["*", *settings] if settings else [])])
+        yield from laid_out([Line(f"def step({signature}):")])
+        yield from laid_out([Line(one.text, one.comment, one.depth + 1) for one in lines])
+
+    # --- the state --------------------------------------------------------------------------------
+
+    def has_state(self) -> bool:
+        """Whether the function needs anything besides its arguments."""
+        states = (*self._states_read(), *self._writes_to_state(), *self._large_constants())
+        return bool(states or self._generators())
 
     def state(self) -> dict[str, Any]:
         """What the function reads from ``state``, as it is now."""
-        return {value.name or "value": _now(state) for state, value in self._states_read()}
+        now = {value.name or "value": _now(state) for state, value in self._states_read()}
+        return {**now, **{self.name(value): value.array for value in self._large_constants()}}
+
+    def _states_read(self) -> Iterator[tuple[State, Value]]:
+        for state, value in self.recording.states.items():
+            if self._uses[value]:
+                yield state, value
+
+    def _array_constants(self) -> Iterator[Value]:
+        for value in self.recording.trace.values:
+            if value.is_constant and self._uses[value] and np.ndim(value.array):
+                yield value
+
+    def _large_constants(self) -> Iterator[Value]:
+        for value in self._array_constants():
+            array = value.array
+            if array.size > _LARGEST_LITERAL and not (array == array.flat[0]).all():
+                yield value
+
+    def _generators(self) -> dict[Any, str]:
+        """The generators that are drawn from, by the names that the code gives them."""
+        drawing = [event.generator for event in self.events if event.call.kind == "draw"]
+        return {
+            one: f"generator_{n}" if n else "generator"
+            for n, one in enumerate(dict.fromkeys(drawing))
+        }
 
     def _loader(self) -> str:
         lines = [
@@ -134,366 +271,397 @@ class Writer:
         for _, value in self._states_read():
             if not value.is_array:
                 lines.append(f'    state["{value.name}"] = state["{value.name}"].item()')
-        for generator in self._generators():
-            lines.append(f'    state["{self._generators()[generator]}"] = np.random.default_rng()')
-            lines.append(
-                f'    state["{self._generators()[generator]}"].bit_generator.state = '
-                f"{generator.get_state()!r}"
-            )
+        for generator, name in self._generators().items():
+            lines.append(f'    state["{name}"] = np.random.default_rng()')
+            held = f'    state["{name}"].bit_generator.state = {generator.get_state()!r}'
+            lines += laid_out([Line(held.replace("'", '"').strip(), "", 1)])
         return "\n".join([*lines, "    return state"])
 
-    def _generators(self) -> dict[Any, str]:
-        """The generators that are drawn from, by the names that the code gives them."""
-        drawing = [event.generator for event in self.events if event.call.kind == "draw"]
-        return {
-            one: f"generator_{n}" if n else "generator"
-            for n, one in enumerate(dict.fromkeys(drawing))
-        }
+    # --- sections ---------------------------------------------------------------------------------
 
-    def _states_read(self) -> Iterator[tuple[State, Value]]:
-        used = set(self._uses)
-        for state, value in self.recording.states.items():
-            if value in used:
-                yield state, value
-
-    def _body(self) -> Iterator[str]:
-        recording = self.recording
-        arguments = [self.name(v) for v in recording.arguments if v is not None]
-        settings = [f"{self.name(v)}={v.array!r}" for v in recording.settings.values()]
-        signature = ", ".join([*arguments, "state", *(["*", *settings] if settings else [])])
-        lines = [*self._reads(), *self._statements(), *self._results()]
-        yield from _wrapped(f"def step({signature}):")
-        yield from (f"    {line}".rstrip() for line in lines)
-
-    def _reads(self) -> Iterator[str]:
-        for _, value in self._states_read():
-            yield self._with_shape(f'{self.name(value)} = state["{value.name}"]', value)
+    def _reads(self) -> Iterator[Line]:
+        for state, value in self._states_read():
+            if state.kind == "steps" and self._uses[value] == 1:
+                self.phrases.inline[value] = f'state["{value.name}"]', TIGHT
+                self._name_after(value)
+            else:
+                yield self._line(f'{self.name(value)} = state["{value.name}"]', value)
         for name in self._generators().values():
-            yield f'{name} = state["{name}"]'
-        for value in self.recording.trace.values:
-            if value.is_constant and self._uses[value] and np.ndim(value.array):
-                yield self._with_shape(f"{self.name(value)} = {_literal(value.array)}", value)
+            self._taken.add(name)
+            yield Line(f'{name} = state["{name}"]')
+        large = set(self._large_constants())
+        for value in self._array_constants():
+            name = self.name(value)
+            text = f'state["{name}"]' if value in large else literal(value.array)
+            yield self._line(f"{name} = {text}", value)
 
-    def _statements(self) -> Iterator[str]:
-        phase, scope, text = None, None, None
+    def _name_after(self, counter: Value) -> None:
+        """Let the new step count have the name of the old one."""
+        for event in self.events:
+            if counter in event.inputs and event.results:
+                self._names[event.result] = self._free_name(counter.name or "steps")
+
+    def _statements(self) -> Iterator[Line]:
+        phase, where, loop = None, ("", ""), None
         for position, event in enumerate(self.events):
-            if any(value in self.constants for value in event.results) and self._is_short(event):
+            if loop is not None and event.loop is not loop:
+                yield from self._end_of_round(loop)
+                loop = None
+            entered = [] if event.loop is loop else list(self._start_of_loop(event.loop))
+            loop = event.loop
+            depth = 1 if loop is not None else 0
+            lines = [one.deeper(depth) for one in self._lines_of(event, position)]
+            self._remember(event, lines)
+            if not (lines or entered):
                 continue
-            lines = list(self._lines_of(event, position))
-            if lines and event.phase != phase:
-                phase = event.phase
-                yield ""
-                yield f"# --- {phase} ---"
-            if lines and event.phase == "forward":
-                before = scope, text
-                scope, text = self._where(event)
-                if (scope, text) != before:
-                    news = (scope, text if text != before[1] else "")
-                    comment = ": ".join(part for part in news if part)
-                    yield from [f"# {comment}"[: _WIDTH - 4]] if comment else []
-            yield from lines
+            if event.phase != phase:
+                phase, where = event.phase, ("", "")
+                yield from [Line(""), Line(f"# --- {phase} ---")]
+            now = self._where(event)
+            yield from self._comment(where, now, 0 if entered else depth)
+            where = now
+            yield from [*entered, *lines]
+        if loop is not None:
+            yield from self._end_of_round(loop)
+
+    def _remember(self, event: Event, lines: list[Line]) -> None:
+        """Keep what an event was written as, if it makes or changes a value."""
+        target, equals, text = lines[0].text.partition("= ") if lines else ("", "", "")
+        if equals and (event.results or event.writes is not None):
+            reads = tuple(sorted(self._mentioned(event), key=lambda one: one.index))
+            name = target.rstrip(" +-*/@%&|^")
+            self.assignments.append(Assignment(name, text, reads, event))
+
+    def where(self, event: Event) -> str:
+        """The module and the user's line that an event comes from, in words."""
+        return ": ".join(part for part in self._where(event) if part)
 
     def _where(self, event: Event) -> tuple[str, str]:
         """The module and the user's line that an event comes from."""
         line = line_of(event.code, event.offset)
-        return event.scope.path if event.scope is not None else "", line.text if line else ""
+        module = event.scope.path if event.scope is not None else ""
+        if event.scope is not None and module.rpartition(".")[2].isdigit():
+            module = f"{module} ({event.scope.kind})"
+        return module, line.text if line else ""
 
-    def _results(self) -> Iterator[str]:
-        written = [
-            (state, value)
-            for state, value in self.recording.writes.items()
-            if state.kind != "grad" and value is not self.recording.states.get(state)
-        ]
+    def _comment(self, before: tuple[str, str], now: tuple[str, str], depth: int) -> Iterator[Line]:
+        """What the next lines are about, as far as it is news."""
+        module = now[0] if now[0] != before[0] else ""
+        text = now[1] if now[1] != before[1] else ""
+        comment = ": ".join(part for part in (module, text) if part)
+        if comment:
+            yield Line(f"# {comment}"[:_LONGEST_COMMENT], "", depth)
+
+    def _results(self) -> Iterator[Line]:
+        recording = self.recording
+        written = list(self._writes_to_state())
         if written:
-            yield ""
+            yield Line("")
         for state, value in written:
-            before = self.recording.states.get(state)
-            key = before.name if before is not None else self.name(value)
-            yield f'state["{key}"] = {self.text(value)[0]}'
-        outputs = [
-            self.text(one)[0] if isinstance(one, Value) else repr(one)
-            for one in self.recording.outputs
+            before = recording.states.get(state)
+            data = recording.states.get(State("data", state.owner))
+            key = before.name if before is not None else value.name
+            if before is None and state.kind == "grad" and data is not None:
+                key = f"d_{data.name}"
+            yield Line(self._put(f'state["{key}"]', value))
+        outputs = [self.phrases.text(one) for one in recording.outputs]
+        yield Line(f"return {', '.join(outputs)}" if outputs else "return None")
+
+    # --- loops ------------------------------------------------------------------------------------
+
+    def _start_of_loop(self, loop: Loop | None) -> Iterator[Line]:
+        if loop is None:
+            return
+        for one in loop.carried:
+            initial = one.initial
+            if isinstance(initial, Value) and self._can_hand_over(initial):
+                self._names[one.value] = self.name(initial)
+            else:
+                yield self._line(
+                    f"{self.name(one.value)} = {self.phrases.text(initial)}", one.value
+                )
+        for whole in loop.lists.values():
+            yield Line(f"{self.name(whole)} = []")
+        yield Line(f"{self.rounds(loop)}:")
+
+    def rounds(self, loop: Loop) -> str:
+        """``for t in range(40)``."""
+        rounds = f"reversed(range({loop.count}))" if loop.backwards else f"range({loop.count})"
+        return f"for {self.phrases.index_names[loop]} in {rounds}"
+
+    def _can_hand_over(self, initial: Value) -> bool:
+        """Whether what the first round starts from is of no more use afterwards."""
+        return self._is_used_up(initial) and initial not in self.phrases.inline
+
+    def _is_used_up(self, initial: Value) -> bool:
+        """Whether an array is made for a loop alone."""
+        made = initial.event is not None and initial.base is None
+        return made and self._uses[initial] == 1 and initial not in self._viewed
+
+    def _end_of_round(self, loop: Loop) -> Iterator[Line]:
+        moved = [
+            (self.name(one.value), self.phrases.text(one.next))
+            for one in loop.carried
+            if self.name(one.value) != self.phrases.text(one.next)
         ]
-        yield f"return {', '.join(outputs)}" if outputs else "return None"
+        if moved:
+            left, right = (", ".join(part) for part in zip(*moved, strict=True))
+            yield Line(f"{left} = {right}", "", 1)
 
     # --- statements -------------------------------------------------------------------------------
 
-    def _lines_of(self, event: Event, position: int) -> Iterator[str]:
+    def _lines_of(self, event: Event, position: int) -> Iterator[Line]:
+        phrases = self.phrases
         if event.call.kind == "check":
-            condition, recorded = event.args
-            text = self.text(condition)[0]
-            yield f"if {'not ' * recorded}{text}:"
-            yield '    raise ValueError("a check that held when this was recorded fails")'
+            yield from self._check(event)
         elif event.call.kind == "setitem":
             array, key, source = event.args
-            yield f"{self.text(array)[0]}[{self._key(key)}] = {self.text(source)[0]}"
+            place = f"{phrases.at_least(array, TIGHT)}[{phrases.key(key)}]"
+            yield Line(self._put(place, source))
         elif event.writes is not None:
-            yield from self._write(event)
+            yield self._write(event)
         elif event.several:
-            names = ", ".join(self.name(value) for value in event.results)
-            yield f"{names} = {self._expression(event)[0]}"
-        else:
+            names = ", ".join(map(self.name, event.results))
+            yield Line(f"{names} = {phrases.call(event)[0]}")
+        elif not self._is_a_number(event.result):
             yield from self._assignment(event, position)
+            value = event.result
+            if event.loop is not None and value in event.loop.lists:
+                yield Line(f"{self.name(event.loop.lists[value])}.append({self.name(value)})")
 
-    def _assignment(self, event: Event, position: int) -> Iterator[str]:
+    def _put(self, place: str, source: Any) -> str:
+        """``x[k] = y``, or ``x[k] += y`` if that is what it comes to."""
+        made = source.event if isinstance(source, Value) else None
+        if (
+            made is not None
+            and source in self.phrases.inline
+            and made.call.name in INFIX
+            and len(made.args) == 2
+        ):
+            left, right = made.args
+            if self.phrases.text(left) == place:
+                return f"{place} {INFIX[made.call.name][0]}= {self.phrases.operand(made, right, 0)}"
+        return f"{place} = {self.phrases.text(source)}"
+
+    def _check(self, event: Event) -> Iterator[Line]:
+        condition, recorded = event.args
+        labels = None if recorded else _labels(condition)
+        if labels is not None:
+            name, count = self.phrases.text(labels[0]), self.phrases.text(labels[1])
+            yield Line(f"if {name}.min() < 0 or {name}.max() >= {count}:")
+            yield Line(f'    raise IndexError("{name}: expected numbers from 0 to below {count}")')
+            return
+        text = self.phrases.at_least(condition, 1)
+        yield Line(f"if {'not ' * recorded}{text}:")
+        yield Line('    raise ValueError("the numbers are not of the kind that this was made for")')
+
+    def _is_a_number(self, value: Value) -> bool:
+        """Whether a value is a number that is the same at every call, and is written where used."""
+        if value not in self.constants or value in self._kept or value in self._handed_on:
+            return False
+        if np.ndim(value.array) == 0 and isinstance(value.array, np.ndarray | np.generic):
+            self.phrases.numbers.add(value)
+            return True
+        if not value.is_array:
+            self.phrases.inline[value] = self.phrases.phrase(value.array)
+            return True
+        return self._stands_for_a_number(value)
+
+    def _stands_for_a_number(self, value: Value) -> bool:
+        """Whether an array of equal numbers may be written as the number."""
+        array = value.array
+        users = self._users.get(value, [])
+        if not array.size or not (array == array.flat[0]).all() or np.signbit(array.flat[0]):
+            return False
+        if self._uses[value] > sum(event.inputs.count(value) for event in users):
+            return False
+        if not all(_takes_a_number(event, value) for event in users):
+            return False
+        self.phrases.inline[value] = number(array.flat[0], bare=True), TIGHT
+        return True
+
+    def _assignment(self, event: Event, position: int) -> Iterator[Line]:
         value = event.result
-        if self._can_be_inlined(event, position):
-            self._inline[value] = self._expression(event)
+        phrase = self.phrases.call(event)
+        if self._can_be_inlined(event, position, phrase[0]):
+            self._write_where_used(event, phrase)
             return
         augmented = self._augmented(event, position)
         if augmented is not None:
-            yield augmented
+            yield Line(augmented)
             return
-        expression = self._expression(event)[0]
-        yield self._with_shape(f"{self.name(value)} = {expression}", value)
+        self._take_over_name(value, position)
+        yield self._line(f"{self.name(value)} = {phrase[0]}", value)
+
+    def _take_over_name(self, value: Value, position: int) -> None:
+        """Let what the next round starts from have the name of what this round started from."""
+        last = value
+        while last not in self._handed_on and self._uses[last] == 1:
+            user = next(iter(self._users.get(last, ())), None)
+            if user is None or not user.augmented or user.args[0] is not last:
+                break
+            last = user.result
+        carried = self._continued.get(last)
+        if carried is None or value in self._names or carried.value not in self._names:
+            return
+        if self._last.get(carried.value, position) <= position:
+            self._names[value] = self._names[last] = self._names[carried.value]
+
+    def _write_where_used(self, event: Event, phrase: tuple[str, float]) -> None:
+        value = event.result
+        self.phrases.inline[value] = phrase
+        inside = self._mentioned(event)
+        self._mentions[value] = inside
+        last = self._last.get(value, len(self.events))
+        for one in inside:
+            self._last[one] = max(self._last.get(one, 0), last)
+
+    def _mentioned(self, event: Event) -> set[Value]:
+        """The values whose names stand in an expression."""
+        mentioned = set(event.inputs)
+        for one in event.inputs:
+            mentioned |= self._mentions.get(one, set())
+        return mentioned
 
     def _augmented(self, event: Event, position: int) -> str | None:
         """``x += y`` where that is what was done, and the old x is no longer needed."""
         if not event.augmented or not isinstance(event.args[0], Value):
             return None
         old, value = event.args[0], event.result
-        if old in self._inline or old in self._kept or self._last[old] != position:
+        infix = INFIX.get(event.call.name)
+        if infix is None or len(event.args) != 2 or not self._may_change(old, position):
             return None
         name = self._names[value] = self.name(old)
-        infix = _INFIX.get(event.call.name)
-        if infix is None or len(event.args) != 2:
-            return f"{name} = {self._expression(event)[0]}"
-        return f"{name} {infix[0]}= {self.text(event.args[1])[0]}"
+        return f"{name} {infix[0]}= {self.phrases.operand(event, event.args[1], 0)}"
 
-    def _write(self, event: Event) -> Iterator[str]:
-        target = self.text(event.writes)[0]
-        if event.call.name == "fill":
-            yield f"{target}[...] = {self.text(event.args[1])[0]}"
-        elif event.call.kind == "ufunc" and not isinstance(event.call.function, np.ufunc):
-            yield self._expression(event)[0]
-        else:
-            yield from _wrapped(self._called(event, f"out={target}"))
+    def _may_change(self, old: Value, position: int) -> bool:
+        """Whether the memory of a value is nobody else's, now."""
+        if old in self.phrases.inline or old in self._kept or old in self._viewed:
+            return False
+        if old.base is not None or self._last.get(old) != position:
+            return False
+        if old in self._carried:
+            initial = self._carried[old].initial
+            return not isinstance(initial, Value) or self._is_used_up(initial)
+        return old.event is not None and old not in self._handed_on
 
-    def _can_be_inlined(self, event: Event, position: int) -> bool:
+    def _write(self, event: Event) -> Line:
+        phrases, target = self.phrases, event.writes
+        assert target is not None
+        name, args = event.call.name, event.args
+        if name == "fill":
+            return Line(f"{phrases.place(target)} = {phrases.text(args[1])}")
+        into_argument = name in ("copyto", "put") or name.endswith(".at")
+        if into_argument:
+            return Line(phrases.called(event))
+        if not phrases.gives_what_is_written(event):
+            return Line(phrases.called(event, f"out={phrases.text(target)}"))
+        if name in INFIX and len(args) == 2 and args[0] is target:
+            place = phrases.place(target).removesuffix("[...]")
+            return Line(f"{place} {INFIX[name][0]}= {phrases.operand(event, args[1], 0)}")
+        return Line(f"{phrases.place(target)} = {phrases.call(event)[0]}")
+
+    def _can_be_inlined(self, event: Event, position: int, text: str) -> bool:
+        """Whether an expression is written where its value is used."""
         value = event.result
         uses = self._uses[value]
-        named = value.name not in (None, event.call.name)
-        view = value.base is not None and not named
-        if value in self._kept and not view:
+        if value in self._handed_on or event.call.kind == "draw" or not uses:
             return False
-        if event.call.kind == "draw":
-            return False  # numbers are drawn in the order of the step
-        if named or (uses > 1 and not (view and self._is_plain(event))):
+        view = is_view(event)
+        users = self._users.get(value, [])
+        user = users[0] if users else None
+        leaves_its_loop = any(one.loop is not event.loop for one in users) or not users
+        if event.loop is not None and leaves_its_loop:
             return False
-        last = self._last.get(value, position)
+        at_the_end = user is None and uses == 1 and value not in self._outputs()
+        named = value.name not in (None, event.call.name, *_NAMELESS)
+        if named and not (uses == 1 and self._goes_on(value, user)) and not at_the_end:
+            return False
+        again = text.isidentifier() or (view and len(text) <= _SHORT)
+        if uses > 1 and not again:
+            return False
+        if (value in self._kept and not at_the_end) or len(text) > _LONG:
+            return False
+        if not view and any(one.loop is not event.loop for one in users):
+            return False
+        last = self._last.get(value, len(self.events))
         return not any(
-            position < written <= last
-            for one in (*event.inputs, value)
+            position < written < last
+            for one in self._mentioned(event)
             for written in self._writes.get(one.root, ())
-            if value.base is None or event.call.kind == "ufunc"
+            if not view
         )
 
-    def _is_plain(self, event: Event) -> bool:
-        """Whether writing an expression twice reads better than a name: ``x.T``."""
-        return len(self._expression(event)[0]) < 30
+    def _outputs(self) -> list[Any]:
+        return [one for one in self.recording.outputs if isinstance(one, Value)]
 
-    def _is_short(self, event: Event) -> bool:
-        """Whether a constant can stand where it is used."""
-        value = event.result
-        if value in self._kept:
+    def _goes_on(self, value: Value, user: Event | None) -> bool:
+        """Whether the only use of a value is to be worked on, under the same name."""
+        if user is None or not user.augmented or user.args[0] is not value:
             return False
-        array = np.asarray(value.array)
-        if array.ndim == 0:
-            self._inline[value] = (_number(array), _TIGHT)
-        elif array.size and (array == array.flat[0]).all() and self._only_elementwise(value):
-            self._inline[value] = (_number(array.flat[0], bare=True), _TIGHT)
-        else:
-            return False
-        return True
+        if not value.is_array:
+            return True
+        fresh = fresh_result(user)
+        return fresh is not None and same_layout(fresh, user.result.array)
 
-    def _only_elementwise(self, value: Value) -> bool:
-        """Whether an array of equal numbers may be written as the number."""
-        users = [event for event in self.events if any(v is value for v in event.inputs)]
-        return all(
-            event.call.kind == "ufunc"
-            and isinstance(event.call.function, np.ufunc)
-            and event.call.function.signature is None
-            and event.result.array.shape != ()
-            and any(
-                v is not value and v.array.shape == event.result.array.shape
-                for v in event.inputs
-                if v.is_array
-            )
-            for event in users
-        )
+    def _is_unchanged(self, value: Value) -> bool:
+        """Whether nobody writes into a value, or works on it in place."""
+        return value.root not in self._writes and value not in self._worked_on
 
-    # --- expressions ------------------------------------------------------------------------------
-
-    def text(self, one: Any) -> tuple[str, int]:
-        """An argument, and how tightly its parts hold together."""
-        if isinstance(one, Value):
-            if one in self._inline:
-                return self._inline[one]
-            if one.is_constant and not one.is_array:
-                return self.text(one.array)
-            if one.is_constant and one.array.ndim == 0:
-                return _number(one.array), _TIGHT
-            return self.name(one), _TIGHT
-        if isinstance(one, tuple):
-            inside = ", ".join(self.text(part)[0] for part in one)
-            return f"({inside}{',' if len(one) == 1 else ''})", _TIGHT
-        if isinstance(one, list):
-            return f"[{', '.join(self.text(part)[0] for part in one)}]", _TIGHT
-        if isinstance(one, np.dtype):
-            return f"np.{one.name}", _TIGHT
-        if isinstance(one, type) and issubclass(one, np.generic):
-            return f"np.{one.__name__}", _TIGHT
-        if one is Ellipsis:
-            return "...", _TIGHT
-        if isinstance(one, float) and not np.isfinite(one):
-            return f"float({str(one)!r})", _TIGHT
-        return repr(one), _TIGHT if not isinstance(one, float | int) or one >= 0 else _UNARY
-
-    def _expression(self, event: Event) -> tuple[str, int]:
-        kind, name = event.call.kind, event.call.name
-        if name in _INFIX and kind in ("ufunc", "number", "function") and len(event.args) == 2:
-            return self._infix(event)
-        if name in _PREFIX and kind in ("ufunc", "number"):
-            return f"{_PREFIX[name]}{self._at_least(event.args[0], _UNARY)}", _UNARY
-        if kind == "getitem":
-            array, key = event.args
-            return f"{self._at_least(array, _TIGHT)}[{self._key(key)}]", _TIGHT
-        if kind == "method" and name == "transpose" and len(event.args) == 1:
-            return f"{self._at_least(event.args[0], _TIGHT)}.T", _TIGHT
-        return self._called(event), _TIGHT
-
-    def _infix(self, event: Event) -> tuple[str, int]:
-        sign, strength = _INFIX[event.call.name]
-        left, right = event.args
-        above = strength + 1 if sign in ("**",) else strength
-        return (
-            f"{self._at_least(left, above)} {sign} {self._at_least(right, strength + 1)}",
-            strength,
-        )
-
-    def _at_least(self, one: Any, strength: int) -> str:
-        text, own = self.text(one)
-        return text if own >= strength else f"({text})"
-
-    def _called(self, event: Event, *extra: str) -> str:
-        kind, name = event.call.kind, event.call.name
-        given = [self.text(one)[0] for one in event.args]
-        given += [f"{key}={self.text(one)[0]}" for key, one in event.kwargs.items()]
-        if kind == "draw":
-            given.insert(0, self._generators()[event.generator])
-        if kind == "method":
-            receiver = self._at_least(event.args[0], _TIGHT)
-            return f"{receiver}.{name}({', '.join([*given[1:], *extra])})"
-        return f"{self._function(event)}({', '.join([*given, *extra])})"
-
-    def _function(self, event: Event) -> str:
-        kind, name = event.call.kind, event.call.name
-        if name == "where_positive":
-            self.helpers[name] = _plain_source(where_positive)
-            return name
-        if name == "as_strided":
-            return "np.lib.stride_tricks.as_strided"
-        if kind == "draw":
-            self.helpers[name] = _drawing_source(event.call.function)
-            return name
-        if kind == "python":
-            return f"np.{name}" if hasattr(np, name) else name
-        module = getattr(event.call.function, "__module__", "numpy") or "numpy"
-        if kind == "ufunc" and not hasattr(np, name.partition(".")[0]):
-            self.helpers[f"import {name}"] = f"from scipy.special import {name}"
-            return name
-        return f"np.linalg.{name}" if "linalg" in module else f"np.{name}"
-
-    def _key(self, key: Any) -> str:
-        parts = key if isinstance(key, tuple) else (key,)
-        return ", ".join(map(self._key_part, parts)) or "()"
-
-    def _key_part(self, part: Any) -> str:
-        if isinstance(part, slice):
-            ends = ["" if end is None else self.text(end)[0] for end in (part.start, part.stop)]
-            return ":".join(ends) + ("" if part.step is None else f":{self.text(part.step)[0]}")
-        return "None" if part is None else self.text(part)[0]
-
-    # --- names ------------------------------------------------------------------------------------
-
-    def name(self, value: Value) -> str:
-        """The variable of a value; two values never have the same unless one replaces the other."""
-        if value not in self._names:
-            stem = value.name or (value.event.call.name if value.event else "value")
-            stem = stem.replace(".", "_").lstrip("_")
-            name, number = stem, 1
-            while name in self._taken:
-                number += 1
-                name = f"{stem}_{number}"
-            self._taken.add(name)
-            self._names[value] = name
-        return self._names[value]
-
-    def _with_shape(self, line: str, value: Value) -> str:
+    def _line(self, text: str, value: Value) -> Line:
         if not value.is_array or np.ndim(value.array) == 0:
-            return line
-        shape = f"  # {value.array.shape}"
-        return line + shape if len(line) + len(shape) <= _WIDTH - 4 else line
-
-    # --- what is used where -----------------------------------------------------------------------
-
-    def _all_uses(self) -> Iterator[Value]:
-        for event in self.events:
-            yield from event.inputs
-            if event.writes is not None and event.call.kind != "setitem":
-                yield event.writes
-        for value in (*self.recording.outputs, *self.recording.writes.values()):
-            if isinstance(value, Value):
-                yield value
-
-    def _positions_of_writes(self) -> dict[Value, list[int]]:
-        positions: dict[Value, list[int]] = {}
-        for position, event in enumerate(self.events):
-            if event.writes is not None:
-                positions.setdefault(event.writes.root, []).append(position)
-        return positions
+            return Line(text)
+        return Line(text, f"{value.array.shape}")
 
 
-def _wrapped(line: str) -> Iterable[str]:
-    """A long call on several lines."""
-    if len(line) <= _WIDTH:
-        return [line]
-    return textwrap.wrap(line, _WIDTH, subsequent_indent="        ", break_long_words=False)
+def _variables(function: Callable[..., Any]) -> dict[int, str]:
+    """What tensors are called in a function, by their id."""
+    try:
+        known = inspect.getclosurevars(function)
+    except TypeError:
+        return {}
+    names: dict[int, str] = {}
+    for variable, held in (*known.globals.items(), *known.nonlocals.items()):
+        if not isinstance(held, Tensor | list | tuple | dict):
+            continue
+        leaves = trees.flatten(held, open_modules=False)[0]
+        for position, leaf in enumerate(leaves):
+            names[id(leaf)] = variable if held is leaf else f"{variable}_{position}"
+    return names
 
 
-def _number(array: Any, *, bare: bool = False) -> str:
-    """A number as it is written; bare where it stands beside an array, whose dtype it takes on."""
-    array = np.asarray(array)
-    number = array.item()
-    finite = not isinstance(number, float) or np.isfinite(number)
-    text = str(array) if finite else f"float({str(number)!r})"
-    if bare or array.dtype in (np.dtype(float), np.dtype(int), np.dtype(bool)):
-        return text
-    return f"np.{array.dtype.name}({text})"
+def _import_order(line: str) -> tuple[bool, str]:
+    return line.startswith("from"), line
 
 
-def _literal(array: Any) -> str:
-    """A constant array, written out."""
-    return f"np.array({array.tolist()!r}, dtype=np.{array.dtype.name})"
+def _touched(event: Event) -> tuple[Value, ...]:
+    return event.inputs if event.writes is None else (*event.inputs, event.writes)
 
 
-def _plain_source(function: Callable[..., Any]) -> str:
-    """The source of one of the package's own functions, without its annotations."""
-    source = textwrap.dedent(inspect.getsource(function))
-    return source.replace(": Array", "").replace(" -> Array", "")
+def _labels(condition: Any) -> tuple[Value, Any] | None:
+    """What is looked up and how many there are, if a condition is that of ``Namespace.outside``."""
+    made = getattr(condition, "event", None)
+    if made is None or made.call.name != "greater_equal":
+        return None
+    largest, count = made.args
+    steps: list[str] = []
+    while isinstance(largest, Value) and largest.event is not None and len(steps) < 2:
+        steps.append(largest.event.call.name)
+        largest = largest.event.args[0]
+    return (largest, count) if steps == ["max", "view"] else None
 
 
-def _drawing_source(draw: Any) -> str:
-    """The source of a method of ``Generator`` as a function of a NumPy generator."""
-    source = textwrap.dedent(inspect.getsource(getattr(Generator, draw.__name__)))
-    source = source.replace("self.numpy", "generator").replace("self, ", "generator, ")
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-        elif isinstance(node, ast.arg):
-            node.annotation = None
-    return ast.unparse(tree)
+def _takes_a_number(event: Event, value: Value) -> bool:
+    """Whether an event gives the same for a number as for an array that is full of it."""
+    function = event.call.function
+    elementwise = isinstance(function, np.ufunc) and function.signature is None
+    others = [v for v in event.inputs if v is not value and v.is_array]
+    if not (elementwise or event.call.name == "where") or event.writes is not None or not others:
+        return False
+    bare = value.array.flat[0].item()
+    args = tuple([bare if one is value else one for one in event.args])
+    fresh = fresh_result(replace(event, args=args))
+    return fresh is not None and same_layout(fresh, event.result.array)
 
 
 def _now(state: State) -> Any:

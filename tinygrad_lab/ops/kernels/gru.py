@@ -172,7 +172,8 @@ def _start(xp: Namespace, layout: Layout, x: Array, h0: Array, packed: Array) ->
         states[:length, layout.inputs(d)] = _turned(steps, reverse)
     gates = xp.empty((length, 4 * units, batch), dtype=dtype)
     update = xp.empty((length, units, batch), dtype=dtype)
-    return Run(layout, packed, states, gates, update, xp.empty_like(update))
+    difference = xp.empty_like(update)
+    return Run(layout, packed, states, gates, update, difference)
 
 
 def _forward_steps(xp: Namespace, run: Run) -> None:
@@ -271,7 +272,9 @@ def _backward_steps(
     slope = xp.empty((3 * units, tail[1]), dtype=g.dtype)
     d_b, d_r, d_z, d_a = d_gates.reshape(4, *tail)
     slope_r, slope_z, slope_n = slope.reshape(3, *tail)
-    carried, dh, scratch = (xp.zeros(tail, dtype=g.dtype) for _ in range(3))
+    carried = xp.zeros(tail, dtype=g.dtype)
+    dh = xp.empty_like(carried)
+    scratch = xp.empty_like(carried)
     product = xp.empty_like(d_packed)
     dot, add, multiply, subtract = xp.dot, xp.add, xp.multiply, xp.subtract
     into = d_linear[::-1] if len(d_linear) == len(g) else repeat(d_linear[0])

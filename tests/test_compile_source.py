@@ -1,0 +1,368 @@
+"""What ``step.source`` says is what the step does, bit for bit; and it reads well."""
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_lab as tg
+from tinygrad_lab import nn
+from tinygrad_lab.compile.write import Writer
+from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.train.models import MODELS, make_model
+
+Step = Callable[..., Any]
+
+REFUSE_THE_PACKAGE = """
+import sys
+import textwrap
+from xml.etree import ElementTree
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "tinygrad_lab":
+            raise ImportError("not here")
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def batch(seed: int = 0, size: int = 12) -> tuple[tg.Tensor, tg.Tensor]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(size, 40)).astype(np.float32)
+    return tg.tensor(x), tg.tensor(rng.integers(0, 10, size))
+
+
+def dropout_net() -> nn.Module:
+    parts = (nn.Linear(40, 20), nn.ReLU(), nn.Dropout(0.5), nn.Linear(20, 10))
+    return nn.Sequential(*parts)
+
+
+class Training:
+    """A model, an optimiser and the usual four lines."""
+
+    def __init__(self, model: str, optimizer: Any = tg.optim.Adam, **settings: Any) -> None:
+        tg.seed(0)
+        self.model = dropout_net() if model == "dropout" else make_model(model)
+        self.optimizer = optimizer(self.model.parameters(), **{"lr": 0.05, **settings})
+
+    def step(self, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+        loss = nn.functional.cross_entropy(self.model(x), y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+def recorded(function: Step, *args: Any) -> Any:
+    """A function that was compiled and recorded."""
+    step = tg.compile(function)
+    for _ in range(3):
+        step(*args)
+    return step
+
+
+def loaded(step: Any, folder: Path) -> dict[str, Any]:
+    """What a saved step's module defines."""
+    path = folder / "saved_step.py"
+    step.save(path)
+    names: dict[str, Any] = {"__file__": str(path)}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)
+    return names
+
+
+def run_source(step: Any, *args: Any) -> Any:
+    """What the source of a step without state returns."""
+    names: dict[str, Any] = {}
+    exec(compile(step.source, "<source>", "exec"), names)
+    return names["step"](*args)
+
+
+def assert_same(mine: Any, theirs: Any) -> None:
+    assert len(mine) == len(theirs)
+    for one, other in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+class TestTheSourceDoesWhatTheStepDoes:
+    @pytest.mark.parametrize("model", [*MODELS, "dropout"])
+    @pytest.mark.parametrize("optimizer", [tg.optim.Adam, tg.optim.SGD])
+    def test_for_every_net_in_every_bit(self, model: str, optimizer: Any, tmp_path: Path) -> None:
+        training = Training(model, optimizer)
+        step = tg.compile(training.step)
+        for number in range(3):
+            step(*batch(number))
+        module = loaded(step, tmp_path)
+        state = module["load_state"]()
+        for number in range(3, 6):
+            x, y = batch(number)
+            loss = module["step"](x.data, y.data, state, lr=0.05)
+            assert float(loss) == training.step(x, y).item()
+        for name, parameter in training.model.named_parameters():
+            stem = name.replace(".", "_")
+            key = stem if stem in state else f"layer{stem}"
+            np.testing.assert_array_equal(state[key], parameter.data)
+
+    @pytest.mark.parametrize("model", ["mlp", "gru", "dropout"])
+    def test_with_numpy_alone(self, model: str, tmp_path: Path) -> None:
+        training = Training(model)
+        step = tg.compile(training.step)
+        for number in range(3):
+            step(*batch(number))
+        step.save(tmp_path / "saved.py")
+        x, y = batch(3)
+        np.savez(tmp_path / "batch.npz", x=x.data, y=y.data)
+        script = REFUSE_THE_PACKAGE + (
+            "import numpy as np, saved\n"
+            "data = np.load('batch.npz'); state = saved.load_state()\n"
+            "for _ in range(3): print(float(saved.step(data['x'], data['y'], state)))\n"
+        )
+        out = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
+        )
+        assert [float(one) for one in out.stdout.split()] == [
+            float(step(x, y).item()) for _ in range(3)
+        ]
+
+    def test_of_a_function_without_state_has_no_file_beside_it(self, tmp_path: Path) -> None:
+        step = recorded(lambda x: (x * 2.0).tanh(), tg.tensor([1.0, 2.0]))
+        module = loaded(step, tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["saved_step.py"]
+        assert "load_state" not in module
+        x = tg.tensor([3.0, 4.0])
+        np.testing.assert_array_equal(module["step"](x.data), step(x).data)
+
+    def test_for_scalars_and_gradients_that_pile_up(self, tmp_path: Path) -> None:
+        w = tg.scalar(0.5, requires_grad=True)
+
+        def add_up(x: float) -> tg.Tensor:
+            loss = (w * x).tanh() * w.exp()
+            loss.backward()
+            return loss
+
+        step = recorded(add_up, 2.0)
+        module = loaded(step, tmp_path)
+        state = module["load_state"]()
+        for k in range(3):
+            assert module["step"](float(k), state) == step(float(k)).item()
+            assert state["d_w"] == w.grad.item()
+
+    @settings(max_examples=20, deadline=None)
+    @given(
+        rounds=st.integers(2, 9),
+        body=st.lists(
+            st.sampled_from(
+                ["tanh", "+x[t]", "+x[-t]", "@w", "*w", "*before", "+=h", "+first", "2*", "*t", "T"]
+            ),
+            min_size=1,
+            max_size=5,
+        ),
+        ends=st.sampled_from(["last", "all", "stack", "middle", "sum"]),
+        optimizer=st.booleans(),
+    )
+    def test_for_any_loop(self, rounds: int, body: list[str], ends: str, optimizer: bool) -> None:
+        w = tg.tensor(np.random.default_rng(0).normal(size=(3, 3)) * 0.5, requires_grad=True)
+        w.name = "w"
+        sgd = tg.optim.SGD([w], lr=0.1, momentum=0.9)
+
+        def step(x: tg.Tensor) -> Any:
+            h, before, states, total = x[0], x[1], [], x[2] * 1.0
+            for t in range(rounds):
+                old = h
+                for part in body:
+                    h = {
+                        "tanh": lambda h: h.tanh(),
+                        "+x[t]": lambda h, t=t: h + x[t],
+                        "+x[-t]": lambda h, t=t: h + x[8 - t] * 0.5,
+                        "@w": lambda h: h @ w,
+                        "*w": lambda h: h * w,
+                        "*before": lambda h, before=before: h * before,
+                        "+=h": lambda h: h + h[0],
+                        "+first": lambda h: h + x[0],
+                        "2*": lambda h: h * 0.75,
+                        "*t": lambda h, t=t: h * (t + 1.0),
+                        "T": lambda h: h.T,
+                    }[part](h)
+                before = old
+                states.append(h)
+                total = total + h
+            loss = {
+                "last": lambda: h.sum() + (w * w).sum(),
+                "all": lambda: sum(((s * s).sum() for s in states), (w * w).sum()),
+                "stack": lambda: (tg.stack(states) ** 2).sum() + (w * w).sum(),
+                "middle": lambda: (states[rounds // 2] * w).sum(),
+                "sum": lambda: total.sum() + (w * w).sum(),
+            }[ends]()
+            sgd.zero_grad()
+            loss.backward()
+            if optimizer:
+                sgd.step()
+            return loss, states[rounds // 2], w.grad
+
+        def x(seed: int) -> tg.Tensor:
+            return tg.tensor(np.random.default_rng(seed).normal(size=(9, 3, 3)) * 0.3)
+
+        compiled = recorded(step, x(0))
+        writer = Writer(compiled._latest.recording, compiled.function)
+        state = {key: np.array(one) for key, one in writer.state().items()}
+        state = {key: one.item() if key == "steps" else one for key, one in state.items()}
+        names: dict[str, Any] = {}
+        exec(compile(compiled.source, "<source>", "exec"), names)
+        given_state = [state] if "state" in compiled.source.split("def step(")[1][:20] else []
+        for seed in (1, 2):
+            mine = names["step"](x(seed).data, *given_state)
+            theirs = step(x(seed))
+            assert_same(mine, [one.data for one in theirs])
+            if optimizer:
+                np.testing.assert_array_equal(state["w"], w.data)
+
+
+def body(source: str) -> str:
+    """The lines of the function, without what stands before."""
+    return textwrap.dedent(source.partition("def step(")[2].partition("\n")[2]).strip()
+
+
+class TestTheSourceReadsLikeWrittenByHand:
+    def test_of_a_formula(self) -> None:
+        x, y, z = (tg.scalar(one, requires_grad=True) for one in (-2.0, 5.0, -4.0))
+
+        def step() -> tg.Tensor:
+            q = x + y
+            f = q * z
+            x.grad = y.grad = z.grad = None
+            f.backward()
+            return f
+
+        assert body(recorded(step).source) == textwrap.dedent("""\
+            x = state["x"]
+            y = state["y"]
+            z = state["z"]
+
+            # --- forward ---
+            # q = x + y
+            q = x + y
+            # f = q * z
+            f = q * z
+
+            # --- backward ---
+            # f = q * z
+            d_q = z
+
+            state["d_x"] = d_q
+            state["d_y"] = d_q
+            state["d_z"] = q
+            return f""")
+
+    def test_of_a_gradient(self) -> None:
+        def f(x: tg.Tensor, w: tg.Tensor) -> tg.Tensor:
+            h = (x @ w).tanh()
+            return (h * h).sum()
+
+        x, w = tg.tensor(np.ones((4, 3))), tg.tensor(np.ones((3, 2)))
+        step = recorded(tg.grad(f, argnums=(0, 1)), x, w)
+        assert body(step.source) == textwrap.dedent("""\
+            # --- forward ---
+            # h = (x @ w).tanh()
+            h = np.tanh(x @ w)  # (4, 2)
+
+            # --- backward ---
+            # return (h * h).sum()
+            d_h = h + h                   # (4, 2)
+            # h = (x @ w).tanh()
+            d_matmul = d_h - d_h * h * h  # (4, 2)
+            d_x = d_matmul @ w.T          # (4, 3)
+            d_w = x.T @ d_matmul          # (3, 2)
+            return d_x, d_w""")
+        assert_same(run_source(step, x.data, w.data), [one.data for one in step(x, w)])
+
+    def test_of_a_net(self) -> None:
+        source = recorded(Training("mlp").step, *batch()).source
+        for line in (
+            "# linear2: hidden = hidden + relu(self.linear2(hidden))",
+            "linear2 = hidden @ linear2_weight.T + linear2_bias",
+            "hidden_2 = hidden + relu",
+            "d_hidden_2 = d_logits @ linear3_weight",
+            "d_linear2 = np.where(relu > 0, d_hidden_2, 0)",
+            "d_linear2_weight = d_linear2.T @ hidden",
+            "new_mean = (gradient - exp_avg) * (1 - beta1) + exp_avg",
+            "correction = (1 - beta2**steps) ** 0.5",
+            'state["linear1_weight"] = new_parameters[:4000].reshape(100, 40)',
+        ):
+            assert line in source, source
+        assert source.count("np.ones(") == 1
+        assert max(map(len, source.splitlines())) <= 100
+
+    def test_of_a_recurrent_net_has_two_loops(self) -> None:
+        source = recorded(Training("gru").step, *batch()).source
+        assert "for t in range(40):" in source
+        assert "for t in reversed(range(40)):" in source
+        assert "states[t + 1, :12] = candidate" in source
+        assert len(source.splitlines()) < 220
+
+    def test_of_what_is_the_same_in_every_round_stands_before_the_loop(self) -> None:
+        w = tg.tensor(np.eye(3))
+
+        def f(x: tg.Tensor) -> tg.Tensor:
+            h = x
+            for _ in range(20):
+                h = h * w.exp() + 1.0
+            return h
+
+        source = recorded(f, tg.tensor(np.ones((3, 3)))).source
+        before, loop, inside = source.partition("for t in range(")
+        assert loop
+        assert "np.exp(w)" in before
+        assert "exp(" not in inside
+
+    def test_of_settings_that_are_not_used_says_nothing(self) -> None:
+        source = recorded(Training("logistic").step, *batch()).source
+        assert "weight_decay" not in source
+
+    @pytest.mark.parametrize("model", [*MODELS, "dropout"])
+    def test_of_every_net_is_clean(self, model: str, tmp_path: Path) -> None:
+        ruff = shutil.which("ruff")
+        if ruff is None:
+            pytest.skip("ruff is not installed")
+        path = tmp_path / "saved.py"
+        recorded(Training(model).step, *batch()).save(path)
+        rules = "--select=E,F,W,I"
+        done = subprocess.run(
+            [ruff, "check", "--isolated", "--line-length=100", rules, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+class TestTheDrawing:
+    def test_of_a_net_shows_every_line_in_its_phase(self) -> None:
+        step = recorded(Training("mlp").step, *batch())
+        svg = step.draw().svg
+        texts = " ".join(ElementTree.fromstring(svg).itertext())
+        for name in ("linear1_weight", "hidden_2", "d_hidden_2", "new_parameters", "100 × 40"):
+            assert name in texts
+        for phase in ("forward", "backward", "update"):
+            assert f'data-key="{phase}"' in svg
+        assert step.draw().svg == svg
+
+    def test_has_a_frame_for_a_loop(self) -> None:
+        step = recorded(Training("gru").step, *batch())
+        assert "for t in reversed(range(40))" in step.draw(direction="TB").dot
+
+    def test_in_another_direction_there_is_none(self) -> None:
+        step = recorded(lambda x: x * 2.0, tg.tensor([1.0]))
+        with pytest.raises(ArgumentError, match="direction"):
+            step.draw(direction="up")
