@@ -73,6 +73,19 @@ def plannable(event: Event) -> bool:
     )
 
 
+def _is_plain_product(event: Event) -> bool:
+    """Whether a product is one of two matrices, into memory that ``np.dot`` can write into."""
+    if event.call.function is not np.matmul or event.kwargs:
+        return False
+    arrays = [one.array for one in (*event.args, event.result)]
+    return (
+        all(array.ndim == 2 and min(array.shape) > 1 for array in arrays)
+        and len({array.dtype for array in arrays}) == 1
+        and arrays[0].dtype.kind == "f"
+        and arrays[2].flags.c_contiguous
+    )
+
+
 class NumPyProgram:
     """A recording as code that runs in planned memory."""
 
@@ -218,7 +231,10 @@ class NumPyProgram:
         """The lines that write an event's result into a buffer."""
         kind, name = event.call.kind, event.call.name
         first: Any = event.args[0] if event.args else None
-        if kind == "ufunc":
+        if _is_plain_product(event):
+            # The same product by the BLAS, half a microsecond sooner.
+            yield f"{self.bound('dot', np.dot)}({self._arguments(event.args)}, {target})"
+        elif kind == "ufunc":
             yield self._ufunc(event, target)
         elif name in _REDUCTIONS:
             yield self._reduction(event, target)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import SMALL
+from tinygrad_lab.compile.memory import empty_like_recorded
 from tinygrad_lab.compile.numpy_target import NumPyProgram
 from tinygrad_lab.compile.record import BundlePlace, Recording, State
 from tinygrad_lab.compile.targets import program_for
@@ -246,7 +247,8 @@ class Replay:
                 now = state.owner._data
                 homes[state] = np.array(now) if written else now
             elif state.kind == "grad":
-                homes[state] = np.array(state.owner.grad._data)
+                home = homes[state] = empty_like_recorded(value.array)
+                home[...] = state.owner.grad._data
         return homes
 
     def _written_homes(self) -> set[int]:
