@@ -605,3 +605,28 @@ class TestTheReport:
         assert "matmul" in str(report)
         assert_same(compiled.everything(), before)
         assert step(*batch()).item() == eager.step(*batch()).item()
+
+
+def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> None:
+    model = nn.Sequential(nn.Linear(40, 200), nn.ReLU(), nn.Linear(200, 10))
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    x, y = batch(size=1000)
+
+    @tg.compile
+    def step(x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+        loss = nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            step(x, y)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    scratch = step.report(x, y, replays=2).scratch_bytes
+    assert held < scratch + 1_000_000, (held, scratch)
+    assert "relu" in step.source or "maximum" in step.source

@@ -135,6 +135,7 @@ class NumbaProgram(NumPyProgram):
         yield from self._call_of(segment)
         for state, value in self.plan.copies:
             yield f"{self.home(state)}[...] = {self.text(value)}", "update"
+        self._layout.clear()
 
     def _constant_values(self) -> Iterator[Value]:
         for value in self.recording.trace.values:
@@ -322,17 +323,17 @@ class _Table(LateBinding):
     """The addresses of a segment's memories."""
 
     def __init__(self, segment: _Segment, layout: dict[Value, Any]) -> None:
-        self.segment = segment
-        self.layout = layout
+        self.roots = segment.roots
+        self.strides = {root: layout[root].strides for root in segment.roots}
 
     def made(self, arrays: dict[Value, Any]) -> Any:
-        for root in self.segment.roots:
-            if arrays[root].strides != self.layout[root].strides:
+        for root, strides in self.strides.items():
+            if arrays[root].strides != strides:
                 raise CompileError(
                     f"tg.compile: {root.name} lies in memory in another order than when the loops "
                     "were written; give it a copy: x.data = x.data.copy()."
                 )
-        return np.array([_lowest(arrays[root]) for root in self.segment.roots], dtype=np.uintp)
+        return np.array([_lowest(arrays[root]) for root in self.roots], dtype=np.uintp)
 
 
 class _Compiled(LateBinding):

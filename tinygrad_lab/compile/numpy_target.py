@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_lab.compile.expressions import Expressions, is_number
 from tinygrad_lab.compile.memory import Plan, aligned, empty_like_recorded, plan_memory
+from tinygrad_lab.compile.outlines import outline, slender
 from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.tidy import tidied
 from tinygrad_lab.compile.trace import Event, Value, mapped, values_in
@@ -266,7 +267,7 @@ class NumPyProgram:
         condition, x = event.args
         out = event.result.array
         integer = f"i{out.dtype.itemsize}"
-        truth = self._scratch(f"{target}_truth", np.empty_like(out, dtype=bool))
+        truth = self._truth(out)
         bits = self._view(f"{target}_bits", event.result, lambda a: a.view(integer))
         zero = self._scalar(0, condition.array.dtype)
         yield f"{self.bound('greater', np.greater)}({self.text(condition)}, {zero}, {truth})"
@@ -285,8 +286,11 @@ class NumPyProgram:
         self.bindings[name] = _Derived(value, make)
         return name
 
-    def _scratch(self, name: str, like: Any) -> str:
-        self.bindings[name] = _Scratch(like)
+    def _truth(self, like: Any) -> str:
+        """Memory for truth values that no other line reads: the same for all that are alike."""
+        name = f"truth_{'_'.join(map(str, (*like.shape, '', *like.strides)))}".replace("-", "m")
+        if name not in self.bindings:
+            self.bindings[name] = _Scratch(outline(like, bool))
         return name
 
     # --- calls ------------------------------------------------------------------------------------
@@ -406,14 +410,14 @@ class NumPyProgram:
         slots = [aligned(nbytes) for nbytes in self.plan.slots]
         for value in self.recording.trace.values:
             if value.origin is not None and value.origin.kind == "constant":
-                arrays[value] = value.array
+                arrays[value] = slender(value.array)
         for state, value in self.recording.states.items():
             if value.is_array:
                 arrays[value] = homes[state]
         for event in self.events:
             for value in event.results:
                 if value in self.plan.constants:
-                    arrays[value] = value.array
+                    arrays[value] = slender(value.array)
                 elif value.is_array and self.is_static(value):
                     arrays[value] = self._memory(event, value, arrays, slots, homes)
         return arrays

@@ -22,6 +22,7 @@ import numpy as np
 from tinygrad_lab.backends import SMALL
 from tinygrad_lab.compile.memory import empty_like_recorded
 from tinygrad_lab.compile.numpy_target import NumPyProgram
+from tinygrad_lab.compile.outlines import forget_numbers
 from tinygrad_lab.compile.record import BundlePlace, Recording, State
 from tinygrad_lab.compile.targets import program_for
 from tinygrad_lab.compile.trace import Event, Value, values_in
@@ -119,6 +120,7 @@ class Replay:
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
         exec(code, names)
         self._namespace = names
+        forget_numbers(self.recording.trace, self.program.plan.constants)
         may_fail = any(map(_may_fail, self.program.events))
         self.run = self._careful(names) if may_fail else names["replay"]
 

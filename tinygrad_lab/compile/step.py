@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.compile.compare import difference
+from tinygrad_lab.compile.outlines import forget_numbers
 from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
 from tinygrad_lab.compile.report import Report, report_on
@@ -143,6 +144,7 @@ class CompiledStep:
 
     def _remember_first(self, replay: Replay) -> None:
         """Keep what was recorded once for the next call, unless no two calls are alike."""
+        forget_numbers(replay.recording.trace, ())
         self._first = [*self._first, replay][-MOST_FIRST:]
         self._attempts += 1
         if self._attempts == MOST_FIRST and not self._replays:

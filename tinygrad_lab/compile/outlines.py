@@ -1,0 +1,71 @@
+"""Letting go of what a recording has seen.
+
+A recording holds every array of a step. Once it is known what to do, only their shapes, dtypes and
+memory orders matter: those of large arrays stay, on memory that is promised by the operating
+system and never touched.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Container
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compile.trace import Event, Trace, Value
+
+__all__ = ["forget_numbers", "outline", "slender"]
+
+_LARGE = 4096
+"""Bytes from which on an array is let go."""
+_LONG_ROW = 64
+
+
+def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
+    """Put outlines in the places of the large arrays of a trace, but for constants and ``kept``."""
+    for value in trace.values:
+        if value.is_constant or value in kept:
+            value.array = slender(value.array)
+    precious = {value for event in trace.events if _wants_numbers(event) for value in event.inputs}
+    large = [
+        value
+        for value in trace.values
+        if isinstance(value.array, np.ndarray)
+        and value.array.nbytes >= _LARGE
+        and not (value.is_constant or value in kept or value in precious)
+    ]
+    extents = {value: np.lib.array_utils.byte_bounds(value.array) for value in large}
+    if not large:
+        return
+    memory = mmap.mmap(-1, max(high - low for low, high in extents.values()))
+    for value, (low, _) in extents.items():
+        array = value.array
+        offset = array.ctypes.data - low
+        value.array = np.ndarray(array.shape, array.dtype, memory, offset, array.strides)
+
+
+def _wants_numbers(event: Event) -> bool:
+    """Whether an operation fails on zeros, should it be tried again to see what it gives."""
+    return "linalg" in (getattr(event.call.function, "__module__", None) or "")
+
+
+def outline(array: Any, dtype: Any) -> Any:
+    """The outline of an array of another dtype, in the same memory order."""
+    alike = np.empty_like(array, dtype=dtype)  # never touched, and gone at once
+    return np.ndarray(
+        alike.shape, alike.dtype, mmap.mmap(-1, max(alike.nbytes, 1)), 0, alike.strides
+    )
+
+
+def slender(constant: Any) -> Any:
+    """A constant as it is, or, if it is large and one number everywhere, as one row of it."""
+    if not isinstance(constant, np.ndarray) or constant.ndim < 2 or constant.nbytes < _LARGE:
+        return constant
+    row = constant[:1]
+    # NumPy goes through long rows as fast as through the whole.
+    if row.size < _LONG_ROW or constant.dtype.kind not in "fiub":
+        return constant
+    bits = constant.view(f"u{constant.itemsize}")  # 0.0 == -0.0
+    one_number = bool((bits == bits.flat[0]).all())
+    return np.broadcast_to(row.copy(), constant.shape) if one_number else constant
