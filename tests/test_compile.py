@@ -603,6 +603,7 @@ class TestTheReport:
         assert math.isclose(report.microseconds, sum(line.microseconds for line in report.lines))
         assert 0 < report.scratch_bytes < report.eager_peak_bytes
         assert "matmul" in str(report)
+        assert "operations recorded" in report.summary
         assert_same(compiled.everything(), before)
         assert step(*batch()).item() == eager.step(*batch()).item()
 

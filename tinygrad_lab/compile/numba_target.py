@@ -96,6 +96,13 @@ class NumbaProgram(NumPyProgram):
         """The loops."""
         return "\n\n".join([_HEADER, *(segment.source for segment in self._segments)])
 
+    @property
+    def summary(self) -> str:
+        """What became of the recorded operations."""
+        done = sum(len(segment.events) for segment in self._segments)
+        loops = sum(len(re.findall(r"^    for ", s.source, re.M)) for s in self._segments)
+        return f"{super().summary}, {done} in {loops} loops"
+
     # --- writing ----------------------------------------------------------------------------------
 
     def _plannable(self, event: Event) -> bool:

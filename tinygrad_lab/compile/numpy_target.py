@@ -124,6 +124,19 @@ class NumPyProgram:
         yield from self.recording.writes.values()
         yield from (value for _, value in self.plan.copies)
 
+    @property
+    def summary(self) -> str:
+        """What became of the recorded operations."""
+        settled = sum(map(self._is_settled, self.events))
+        parts = [
+            f"{len(self.recording.trace.events)} operations recorded",
+            f"{len(self.events)} needed",
+            f"{settled} of them done when memory is made (views, constants)",
+        ]
+        if self.expressions.folded:
+            parts.append(f"{len(self.expressions.folded)} part of another's expression")
+        return ", ".join(parts)
+
     # --- names ------------------------------------------------------------------------------------
 
     def name(self, value: Value) -> str:

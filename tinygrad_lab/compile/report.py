@@ -38,6 +38,8 @@ class Report:
     """What the replay needs besides arguments, parameters, moments and gradients."""
     eager_peak_bytes: int
     """What the uncompiled step allocates at its peak."""
+    summary: str
+    """What became of the recorded operations: how many are needed, and what was fused."""
 
     @property
     def microseconds(self) -> float:
@@ -59,6 +61,7 @@ class Report:
             f"scratch memory {self.scratch_bytes / 1e3:,.1f} kB; the uncompiled step's peak is "
             f"{self.eager_peak_bytes / 1e3:,.1f} kB"
         )
+        rows.append(self.summary)
         return "\n".join(rows)
 
 
@@ -80,7 +83,7 @@ def report_on(
         Line(text, phase, microseconds)
         for (text, phase), microseconds in zip(replay.program.lines_by_phase, times, strict=True)
     )
-    return Report(lines, replays, replay.program.scratch_bytes, peak)
+    return Report(lines, replays, replay.program.scratch_bytes, peak, replay.program.summary)
 
 
 def _timed(replay: Replay, leaves: Sequence[Any], replays: int) -> Sequence[float]:
