@@ -2,10 +2,10 @@
 
 Every op gets a function with its name, its parameters and its docstring, which calls ``apply``.
 Where nothing is recorded or checked, the package's own ops first try a direct way: ``apply`` with
-the loops over inputs written out. Elementwise ops of one or two inputs, whose work may be less
-than that of calling them, have a short path before it for the most usual cases: the inputs are
-Tensors of one form that want a gradient, or one such Tensor and a Python number. There the
-formula of the lambda stands in its place. ``test_declaration.py`` holds both against ``apply``.
+the loops over inputs written out, which is done at the first call. Elementwise ops of one or two
+inputs, whose work may be less than that of calling them, have a short path before it for the most
+usual cases: the inputs are Tensors of one form that want a gradient, or one such Tensor and a
+Python number. There the formula of the lambda stands in its place. ``test_declaration.py`` holds both against ``apply``.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
         "user_site": user_site,
     }
     parameters, values = _parameters(op, defaults, environment)
-    lines = [f"def {op.name}({parameters}):"]
+    lines = [f"def {op.name}({parameters}):", f"    return _apply(_op, {values})"]
     if _has_direct_way(op):
-        lines += ["    context = current()", "    if context.ordinary:"]
-        lines += [f"        {line}" for line in _direct_way(op, values, environment)]
-    lines += [f"    return _apply(_op, {values})"]
+        environment["_written_out"] = lambda: _write_out(op, lines, values, environment)
+        # Most ops of the package are never called: that takes a millisecond at the first call.
+        lines = [lines[0], "    _written_out()", *lines[1:]]
     run(lines, f"<tinygrad_lab op {op.name}>", environment)
     function: Callable[..., Any] = environment[op.name]
     function.__doc__ = op.doc or None
@@ -61,6 +61,17 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     function.op = op  # type: ignore[attr-defined]
     entry_points.append(function)
     return function
+
+
+def _write_out(op: Op, lines: list[str], values: str, environment: dict[str, Any]) -> None:
+    """Give an op's function its direct way, from its next call on."""
+    function = environment[op.name]
+    body = ["    context = current()", "    if context.ordinary:"]
+    body += [f"        {line}" for line in _direct_way(op, values, environment)]
+    written = [lines[0], *body, f"    return _apply(_op, {values})"]
+    run(written, f"<tinygrad_lab op {op.name}>", environment)
+    function.__code__ = environment[op.name].__code__
+    environment[op.name] = function
 
 
 def _parameters(op: Op, defaults: dict[str, Any], environment: dict[str, Any]) -> tuple[str, str]:
