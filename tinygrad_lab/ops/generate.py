@@ -5,7 +5,8 @@ Where nothing is recorded or checked, the package's own ops first try a direct w
 the loops over inputs written out, which is done at the first call. Elementwise ops of one or two
 inputs, whose work may be less than that of calling them, have a short path before it for the most
 usual cases: the inputs are Tensors of one form that want a gradient, or one such Tensor and a
-Python number. There the formula of the lambda stands in its place. ``test_declaration.py`` holds both against ``apply``.
+Python number. There the formula of the lambda stands in its place. ``test_declaration.py`` holds
+both against ``apply``.
 """
 
 from __future__ import annotations
