@@ -326,6 +326,25 @@ class TestInterruption:
         assert metrics_in(Path("run"))["status"] in ("running", "interrupted")
         load_model(Path("run", "checkpoint.safetensors"))
 
+    def test_a_second_ctrl_c_is_not_lost_in_a_finalizer(self) -> None:
+        code = """
+import signal
+from tinygrad_lab.cli import _Interruption
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+with _Interruption("run"):
+    signal.raise_signal(signal.SIGINT)
+    Finalized()
+    print("went on")
+"""
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert ended.returncode == 130
+        assert ended.stdout == ""
+        assert ended.stderr == "interrupted twice: what was saved before is in run\n"
+
     def test_a_kill_leaves_whole_files(self, endless_training: subprocess.Popen[str]) -> None:
         endless_training.kill()
         endless_training.wait()

@@ -273,12 +273,8 @@ def train(
     click.echo(_about_compiling(compiled, device), err=True)
     from threadpoolctl import threadpool_limits
 
-    with _Interruption() as interruption, threadpool_limits(1):
-        try:
-            results = _train_all(experiments, folder, interruption, compiled)
-        except KeyboardInterrupt:
-            click.echo(f"interrupted twice: what was saved before is in {folder}", err=True)
-            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+    with _Interruption(folder) as interruption, threadpool_limits(1):
+        results = _train_all(experiments, folder, interruption, compiled)
     _report(results, folder)
     if interruption.requested:
         click.echo(f"interrupted: what was trained so far is in {folder}", err=True)
@@ -384,10 +380,14 @@ def info() -> None:
 class _Interruption:
     """Turns the first Ctrl-C into a wish, which is granted between two steps; the second ends.
 
-    Between two steps no parameter is half updated, and what was trained can be saved.
+    Between two steps no parameter is half updated, and what was trained can be saved. The second
+    ends the process where it stands, and leaves whole files as a kill does: a KeyboardInterrupt
+    that is raised inside a finalizer or a weak reference's callback is printed and lost.
     """
 
-    requested = False
+    def __init__(self, folder: Path) -> None:
+        self.requested = False
+        self._farewell = f"interrupted twice: what was saved before is in {folder}\n".encode()
 
     def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGINT, self._on_signal)
@@ -403,7 +403,9 @@ class _Interruption:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            # Not through sys.stderr, whose buffer may be in use by what the signal stopped.
+            os.write(2, (b"\n" if os.isatty(2) else b"") + self._farewell)
+            os._exit(EXIT_INTERRUPTED)
         self.requested = True
 
 
