@@ -92,7 +92,7 @@ class NumbaProgram(NumPyProgram):
         super().__init__(recording)
 
     @property
-    def preamble(self) -> str:  # type: ignore[override]
+    def preamble(self) -> str:
         """The loops."""
         return "\n\n".join([_HEADER, *(segment.source for segment in self._segments)])
 

@@ -124,11 +124,12 @@ class Replay:
         may_fail = any(map(_may_fail, self.program.events))
         self.run = self._careful(names) if may_fail else names["replay"]
 
+    @cached_property
     def _at_risk(self) -> tuple[list[State], list[Any]]:
         """States that are written, and generators that are drawn from, while the rest may fail."""
         events, home_of = self.program.events, self.program.plan.home_of
         last = max((n for n, event in enumerate(events) if _may_fail(event)), default=0)
-        states: dict[State, None] = {}
+        states: dict[State, None] = {}  # in order
         generators: dict[Any, None] = {}
         for event in events[:last]:
             if event.call.kind == "draw":
@@ -146,7 +147,7 @@ class Replay:
 
         The step is then run as it is, and says what is wrong, or is recorded anew.
         """
-        replay, arrays, generators = names["replay"], names["at_risk"], self._at_risk()[1]
+        replay, arrays, generators = names["replay"], names["at_risk"], self._at_risk[1]
         before = [np.empty_like(array) for array in arrays]
 
         def run_at_no_risk(*args: Any) -> Any:
@@ -183,32 +184,9 @@ class Replay:
         for place, bundle in bundles.items():
             bundle.views = [parameter._data for parameter in place.parameters]
         held = self._held(homes)
-        names.update(
-            self._fixed,
-            **held,
-            MISS=MISS,
-            Tensor=Tensor,
-            plain=plain,
-            current=current,
-            getrefcount=sys.getrefcount,
-            structure=structure,
-            structure_now=structure(),
-            numbers=numbers,
-            numbers_now=numbers(),
-            rebuild=self.recording.rebuild,
-        )
-        for number, named in enumerate(self.recording.surroundings):
-            names[f"place_{number}"], names[f"named_{number}"] = named.place, named.now
+        names.update(self._fixed, **held, **self._surroundings(bundles))
         names.update({f"owner_{number}": state.owner for number, state in enumerate(homes)})
-        for number, (place, bundle) in enumerate(bundles.items()):
-            names[f"bundle_{number}"] = bundle
-            names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
-        for state, value in self.recording.states.items():
-            if state.kind == "data" and not value.is_array:
-                names[f"leaf_of_{value.index}"] = state.owner._node
-        for number, (optimizer, group, _) in enumerate(self.recording.groups):
-            names[f"group_{number}"] = optimizer.param_groups[group]
-        at_risk, _ = self._at_risk()
+        at_risk, _ = self._at_risk
         names["at_risk"] = [homes[state] for state in at_risk]
         written = self._written_homes()
         counted = [
@@ -218,6 +196,32 @@ class Replay:
         ]
         exec(f"def counts(): return [{', '.join(f'getrefcount({n})' for n in counted)}]", names)
         return names, counted
+
+    def _surroundings(self, bundles: dict[BundlePlace, Any]) -> dict[str, Any]:
+        """By name, what the checks look at and the results need, which is no memory."""
+        names: dict[str, Any] = {
+            "MISS": MISS,
+            "Tensor": Tensor,
+            "plain": plain,
+            "current": current,
+            "getrefcount": sys.getrefcount,
+            "structure": structure,
+            "structure_now": structure(),
+            "numbers": numbers,
+            "numbers_now": numbers(),
+            "rebuild": self.recording.rebuild,
+        }
+        for number, named in enumerate(self.recording.surroundings):
+            names[f"place_{number}"], names[f"named_{number}"] = named.place, named.now
+        for number, (place, bundle) in enumerate(bundles.items()):
+            names[f"bundle_{number}"] = bundle
+            names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
+        for state, value in self.recording.states.items():
+            if state.kind == "data" and not value.is_array:
+                names[f"leaf_of_{value.index}"] = state.owner._node
+        for number, (optimizer, group, _) in enumerate(self.recording.groups):
+            names[f"group_{number}"] = optimizer.param_groups[group]
+        return names
 
     def _held(self, homes: dict[State, Any]) -> dict[str, Any]:
         """By name, what holds the memory of each state: arrays, leaves, gradients."""
@@ -258,7 +262,7 @@ class Replay:
         bundled = {id(p) for place in self._places for p in place.parameters}
         return {
             number
-            for number, state in enumerate(self._order_of_homes())
+            for number, state in enumerate(self._order_of_homes)
             if state in self.recording.writes
             or state.kind in ("vector", "state")
             or id(state.owner) in bundled
@@ -266,7 +270,7 @@ class Replay:
 
     def _identity_checks(self) -> Iterator[str]:
         """That the owners still have what they were given."""
-        for number, state in enumerate(self._order_of_homes()):
+        for number, state in enumerate(self._order_of_homes):
             if state.kind == "data":
                 yield f"owner_{number}._data is home_{number}"
                 yield f"owner_{number}._node is leaf_{number}"
@@ -342,9 +346,9 @@ class Replay:
             if not value.array.ndim:
                 yield f"if {local}.__class__ is not ndarray: {local} = asarray({local})"
             tests = [f"{local}.__class__ is not ndarray"]
-            for what, operator in (("shape", "!="), ("strides", "!="), ("dtype", "!=")):
+            for what in ("shape", "strides", "dtype"):
                 fixed[f"{what}_{position}"] = getattr(value.array, what)
-                tests.append(f"{local}.{what} {operator} {what}_{position}")
+                tests.append(f"{local}.{what} != {what}_{position}")
             yield f"if {' or '.join(tests)}: return MISS"
         yield from self._settings()
 
@@ -411,8 +415,9 @@ class Replay:
         yield f"return {outputs[0]}" if single else f"return rebuild([{', '.join(outputs)}])"
 
     def _grad_name(self, state: State) -> str:
-        return f"grad_{self._order_of_homes().index(state)}"
+        return f"grad_{self._order_of_homes.index(state)}"
 
+    @cached_property
     def _order_of_homes(self) -> list[State]:
         """The states in the order in which ``renew`` gives them homes."""
         order: dict[State, None] = {}
