@@ -656,13 +656,13 @@ def _observer(context: Context) -> Callable[[Node, Array], Array] | None:
 
 def _deliver(gradients: dict[Node, Array]) -> None:
     """Add the gradients of leaves to what their tensors have collected."""
+    recorder = current().recorder
     while gradients:
         leaf, *holder = gradients.popitem()
         tensor = leaf.owner() if isinstance(leaf, Leaf) else None
         if tensor is None:
             collected = holder[0]
         else:
-            recorder = current().recorder
             if tensor.grad is None:
                 if recorder is not None:
                     recorder.note_first_gradient(tensor)

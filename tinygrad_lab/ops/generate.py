@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tinygrad_lab.backends import form_of, namespace_of
@@ -50,12 +51,13 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
         "user_site": user_site,
     }
     parameters, values = _parameters(op, defaults, environment)
-    lines = [f"def {op.name}({parameters}):", f"    return _apply(_op, {values})"]
+    header, general_way = f"def {op.name}({parameters}):", f"    return _apply(_op, {values})"
+    body = [general_way]
     if _has_direct_way(op):
-        environment["_written_out"] = lambda: _write_out(op, lines, values, environment)
-        # Most ops of the package are never called: that takes a millisecond at the first call.
-        lines = [lines[0], "    _written_out()", *lines[1:]]
-    run(lines, f"<tinygrad_lab op {op.name}>", environment)
+        # Most ops of the package are never called: writing it takes a millisecond.
+        environment["_written_out"] = partial(_write_out, op, header, values, environment)
+        body = ["    _written_out()", general_way]
+    run([header, *body], f"<tinygrad_lab op {op.name}>", environment)
     function: Callable[..., Any] = environment[op.name]
     function.__doc__ = op.doc or None
     function.__module__ = "tinygrad_lab"
@@ -64,12 +66,12 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     return function
 
 
-def _write_out(op: Op, lines: list[str], values: str, environment: dict[str, Any]) -> None:
+def _write_out(op: Op, header: str, values: str, environment: dict[str, Any]) -> None:
     """Give an op's function its direct way, from its next call on."""
     function = environment[op.name]
     body = ["    context = current()", "    if context.ordinary:"]
     body += [f"        {line}" for line in _direct_way(op, values, environment)]
-    written = [lines[0], *body, f"    return _apply(_op, {values})"]
+    written = [header, *body, f"    return _apply(_op, {values})"]
     run(written, f"<tinygrad_lab op {op.name}>", environment)
     function.__code__ = environment[op.name].__code__
     environment[op.name] = function
