@@ -33,7 +33,7 @@ from tinygrad_lab.ops import (
     softplus,
     tanh,
 )
-from tinygrad_lab.ops.nn import _stop_gradient
+from tinygrad_lab.ops.nn import stop_gradient
 from tinygrad_lab.random import Generator, default_generator
 
 __all__ = [
@@ -194,4 +194,4 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
     if padding_idx is None:
         return rows
     padding = ops.expand_dims(ops.equal(x, padding_idx), axis=-1)
-    return ops.where(padding, _stop_gradient(rows), rows)
+    return ops.where(padding, stop_gradient(rows), rows)

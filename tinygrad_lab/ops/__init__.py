@@ -45,7 +45,7 @@ from tinygrad_lab.ops.cumulative import cumulative_prod, cumulative_sum, diff
 from tinygrad_lab.ops.decompositions import cholesky, eigh, eigvalsh, lower_half, qr, svd, svdvals
 from tinygrad_lab.ops.einsum import einsum, tensordot
 from tinygrad_lab.ops.exponential import erf, erfc, exp, expm1, log, log1p, log2, log10, logaddexp
-from tinygrad_lab.ops.index import _index, _put, getitem, one_hot, take, take_along_axis
+from tinygrad_lab.ops.index import _index, getitem, one_hot, put, take, take_along_axis
 from tinygrad_lab.ops.inverse import det, inv, matrix_power, matrix_rank, pinv, slogdet, solve
 from tinygrad_lab.ops.linalg import cross, diag, diagonal, kron, matmul, outer, trace, vecdot
 from tinygrad_lab.ops.logic import (
@@ -355,6 +355,6 @@ tensor_namespace = _TensorNamespace(
     index_set=index_set,
     set_remains=_set_remains,
     where_positive=lambda condition, x: where(condition > 0, x, zeros_like(x)),
-    put_at=lambda values, arrays, *, key, shape: _put(values, *arrays, key=key, shape=shape),
+    put_at=lambda values, arrays, *, key, shape: put(values, *arrays, key=key, shape=shape),
     **{name: globals()[name] for name in __all__},
 )

@@ -16,7 +16,7 @@ from tinygrad_lab.backends.scatter import ARRAY
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arithmetic import add
 from tinygrad_lab.ops.explain import shape_of
-from tinygrad_lab.ops.index import _put, getitem
+from tinygrad_lab.ops.index import getitem, put
 from tinygrad_lab.ops.kernels import conv as kernel
 from tinygrad_lab.ops.kernels import of_one_dtype
 from tinygrad_lab.ops.kernels.windows import Windows
@@ -299,7 +299,7 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         values = reshape(apart, (batch, groups * channels, *count, *over.kernel))
         full = (batch, groups * channels, *over.padded)
         key = (slice(None), slice(None), *(ARRAY,) * axes)
-        whole = _put(values, *places(over, x), key=key, shape=full)
+        whole = put(values, *places(over, x), key=key, shape=full)
         return _with_bias(getitem(whole, (..., *over.inside)), bias, axes)
 
     def forward(

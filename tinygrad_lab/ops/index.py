@@ -66,7 +66,7 @@ def _out_of(size: int, part: Any, axis: int) -> str | None:
     return f"expected {-size} to {size - 1} as an index of axis {axis}, got {outside.flat[0]}."
 
 
-_put = op(
+put = op(
     "put",
     forward=lambda xp, values, *arrays, key, shape: xp.put_at(
         values, arrays, key=key, shape=shape

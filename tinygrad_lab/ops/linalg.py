@@ -10,7 +10,7 @@ from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.arithmetic import multiply, subtract
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.explain import broadcast, in_full, missing_axis, shape_of, shapes_of
-from tinygrad_lab.ops.index import _put, getitem
+from tinygrad_lab.ops.index import getitem, put
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import sum
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, reshape, squeeze, stack, unstack
@@ -227,7 +227,7 @@ def diag(x: Any, offset: int = 0) -> Any:
         )
         raise ShapeError(in_full("diag", reason, {"x": x}, {"offset": offset}))
     size = shape[0] + abs(offset)
-    flat = _put(x, key=(_along_diagonal(size, size, offset),), shape=(size * size,))
+    flat = put(x, key=(_along_diagonal(size, size, offset),), shape=(size * size,))
     return reshape(flat, (size, size))
 
 

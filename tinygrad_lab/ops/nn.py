@@ -55,7 +55,7 @@ def _require(reason: str | None) -> None:
 # --- softmax and its kin -----------------------------------------------------------------------
 
 
-_stop_gradient = op(
+stop_gradient = op(
     "stop_gradient",
     forward=lambda xp, x: x,
     latex="{x}",
@@ -65,7 +65,7 @@ _stop_gradient = op(
 
 def _largest(x: Any, axis: Any) -> Any:
     """The maximum along an axis, as a constant: what is shifted by it does not depend on it."""
-    return max(_stop_gradient(x), axis=axis, keepdims=True)
+    return max(stop_gradient(x), axis=axis, keepdims=True)
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

@@ -14,14 +14,14 @@ from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.ops.logic import equal, not_equal
 from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import abs, where
-from tinygrad_lab.ops.reduce import _no_such_axis, _with_axes, max, min, sum
+from tinygrad_lab.ops.reduce import max, min, no_such_axis, sum, with_axes
 from tinygrad_lab.ops.shape import expand_dims, permute_dims
 
 
 def _direction(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     """A length grows by the unit vector along x; at 0, where every direction is one, by none."""
     divisor = xp.where(out == 0, xp.ones_like(out), out)
-    return x * _with_axes(xp, xp.divide(g, divisor), x_shape, axis)
+    return x * with_axes(xp, xp.divide(g, divisor), x_shape, axis)
 
 
 _length = op(
@@ -32,7 +32,7 @@ _length = op(
     ),
     vjp={"x": _direction},
     latex=r"\| {x} \|",
-    check=_no_such_axis,
+    check=no_such_axis,
 )
 
 

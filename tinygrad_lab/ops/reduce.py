@@ -23,7 +23,7 @@ from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.shape import flatten, reshape
 
 
-def _no_such_axis(x: Any, *, axis: Axis, **_: Any) -> str | None:
+def no_such_axis(x: Any, *, axis: Axis, **_: Any) -> str | None:
     """Why x cannot be reduced."""
     return missing_axis(shape_of(x), axis)
 
@@ -42,14 +42,14 @@ def _no_position(x: Any, *, axis: Axis, **_: Any) -> str | None:
     return _no_element(x, axis=axis)
 
 
-def _with_axes(xp: Any, reduced: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+def with_axes(xp: Any, reduced: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     """A reduced array with the axes it lost as axes of size 1."""
     lost = from_the_front(x_shape, axis)
     return xp.reshape(reduced, tuple(1 if a in lost else n for a, n in enumerate(x_shape)))
 
 
 def _spread(xp: Any, g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    return xp.broadcast_to(_with_axes(xp, g, x_shape, axis), x_shape)
+    return xp.broadcast_to(with_axes(xp, g, x_shape, axis), x_shape)
 
 
 sum = op(
@@ -60,7 +60,7 @@ sum = op(
     ),
     vjp={"x": _spread},
     latex=r"\sum {x}",
-    check=_no_such_axis,
+    check=no_such_axis,
     doc="""The sum of the elements along some axes, or of all; of none it is 0.
 
     Example:
@@ -72,9 +72,9 @@ sum = op(
 
 
 def _to_the_largest(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    largest = xp.where(x == _with_axes(xp, out, x_shape, axis), xp.ones_like(x), xp.zeros_like(x))
+    largest = xp.where(x == with_axes(xp, out, x_shape, axis), xp.ones_like(x), xp.zeros_like(x))
     shares = xp.divide(largest, xp.sum(largest, axis=axis, keepdims=True))
-    return _with_axes(xp, g, x_shape, axis) * shares
+    return with_axes(xp, g, x_shape, axis) * shares
 
 
 max = op(
@@ -122,14 +122,14 @@ argmin = op(
 any = op(
     "any",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.any(x, axis=axis, keepdims=keepdims),
-    check=_no_such_axis,
+    check=no_such_axis,
     doc="Whether some element holds, that is, is not 0; False where there is none.",
 )
 
 all = op(
     "all",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.all(x, axis=axis, keepdims=keepdims),
-    check=_no_such_axis,
+    check=no_such_axis,
     doc="Whether every element holds, that is, is not 0; True where there is none.",
 )
 
@@ -144,7 +144,7 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _times_the_others(xp: Any, g: Any, x: Any, x_shape: tuple[int, ...], axis: int) -> Any:
     """g times the product of all other factors."""
-    return _with_axes(xp, g, x_shape, axis) * _products_of_the_others(xp, x, axis % len(x_shape))
+    return with_axes(xp, g, x_shape, axis) * _products_of_the_others(xp, x, axis % len(x_shape))
 
 
 def _products_of_the_others(xp: Any, x: Any, axis: int) -> Any:
@@ -174,7 +174,7 @@ _prod = op(
     ),
     vjp={"x": _times_the_others},
     latex=r"\prod {x}",
-    check=_no_such_axis,
+    check=no_such_axis,
 )
 
 
