@@ -358,6 +358,16 @@ class TestNobodyIsDisturbed:
         assert_same([g.data for g in held], arrays)
         assert_same(compiled.everything(), eager.everything())
 
+    def test_who_holds_one_gradient_of_a_vector_of_them_keeps_its_numbers(self) -> None:
+        compiled, eager, step = side_by_side(Training)
+        first, *others = compiled.model.parameters()
+        part, numbers = first.grad.data[..., 1:], first.grad.data[..., 1:].copy()
+        assert all(np.may_share_memory(part.base, other.grad.data.base) for other in others)
+        step(*batch(50))
+        eager.step(*batch(50))
+        np.testing.assert_array_equal(part, numbers)
+        assert_same(compiled.everything(), eager.everything())
+
     def test_an_older_graph_can_still_be_gone_back_through(self) -> None:
         compiled, eager, step = side_by_side(Training)
         losses = [
@@ -591,6 +601,14 @@ class TestTheSource:
         _, _, step = side_by_side(Training)
         with pytest.raises(ArgumentError, match=r"\.py"):
             step.save(tmp_path / "step.txt")
+
+
+class TestTheOptimizedSource:
+    @pytest.mark.parametrize("optimizer", [tg.optim.SGD, tg.optim.Adam])
+    def test_computes_gradients_where_the_optimiser_reads_them(self, optimizer: Any) -> None:
+        _, _, step = side_by_side(lambda: Training("mlp", optimizer))
+        assert "concat" in step.source
+        assert "concat" not in step.optimized_source
 
 
 class TestTheReport:

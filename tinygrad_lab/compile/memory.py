@@ -18,7 +18,7 @@ from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.tidy import constants
 from tinygrad_lab.compile.trace import Event, Value
 
-__all__ = ["Plan", "empty_like_recorded", "plan_memory"]
+__all__ = ["Plan", "empty_like_recorded", "is_join", "plan_memory"]
 
 ALIGNMENT = 64
 """Bytes: a line of the cache."""
@@ -44,6 +44,8 @@ class Plan:
     """States that get their new values at the end."""
     once: set[Event] = field(default_factory=set)
     """Writes of constants into buffers of their own, which need not be repeated."""
+    part_of: dict[Value, tuple[Value, int]] = field(default_factory=dict)
+    """Roots that live in a vector to which they are joined later, and where they begin in it."""
 
     def is_static(self, root: Value) -> bool:
         """Whether a root has the same memory at every call."""
@@ -53,14 +55,19 @@ class Plan:
             root in self.slot_of
             or root in self.home_of
             or root in self.own
+            or root in self.part_of
             or root in self.constants
         )
 
 
-def plan_memory(recording: Recording, events: list[Event], plannable: set[Event]) -> Plan:
+def plan_memory(
+    recording: Recording, events: list[Event], plannable: set[Event], *, join: bool
+) -> Plan:
     """Decide where every value lives.
 
-    ``plannable`` are the events that can write their result into a given buffer.
+    ``plannable`` are the events that can write their result into a given buffer. With ``join``,
+    values that are joined to one vector may live there from the start; who then runs events in
+    another order must know that both are the same memory.
     """
     plan = Plan(events, constants(events))
     lives = _Lives(recording, events)
@@ -71,6 +78,8 @@ def plan_memory(recording: Recording, events: list[Event], plannable: set[Event]
     } - plan.constants
     _settle_states(recording, plan, lives, plannable)
     _settle_constant_writes(plan, lives, plannable)
+    if join:
+        _settle_parts(recording, plan, lives, plannable)
     _settle_scratch(plan, lives, plannable)
     return plan
 
@@ -112,7 +121,7 @@ def is_elementwise(event: Event) -> bool:
 def _can_take_over(event: Event, old: Value) -> bool:
     """Whether the result may overwrite an input while it is computed."""
     new = event.result.array
-    return is_elementwise(event) and all(
+    return (is_elementwise(event) or event.call.name == "where_positive") and all(
         value.array.shape == new.shape
         and value.array.strides == new.strides
         and value.array.dtype == new.dtype
@@ -235,6 +244,64 @@ def _overlap(one: Event, other: Event) -> bool:
         return True
 
 
+def _settle_parts(recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+    """Let gradients that are joined to one vector be written into it when they are computed."""
+    for position, event in enumerate(plan.events):
+        if event not in plannable or not is_join(event):
+            continue
+        joined = event.result
+        if lives.writes.get(joined) or not _wants_scratch(plan, event, joined, plannable):
+            continue
+        places: dict[Value, tuple[Value, int]] = {}
+        start = 0
+        for part in event.args[0]:
+            root = part.root
+            if (
+                root not in places
+                and _is_all_of(part, root)
+                and _may_move(recording, plan, root, plannable)
+                and max(lives.writes.get(root, [-1])) < position
+            ):
+                places[root] = (joined, start)
+            start += part.array.size
+        # To copy each of the others is quicker than to join all only if these are few.
+        if 2 * len(places) >= len(event.args[0]):
+            plan.own.add(joined)
+            plan.part_of.update(places)
+
+
+def is_join(event: Event) -> bool:
+    """Whether an event puts vectors of one dtype one after the other."""
+    return (
+        event.call.kind == "function"
+        and event.call.name in ("concatenate", "concat")
+        and event.result.array.ndim == 1
+        and all(part.array.dtype == event.result.array.dtype for part in event.args[0])
+    )
+
+
+def _is_all_of(part: Value, root: Value) -> bool:
+    """Whether a vector has the elements of its root, in the order in which they are in memory."""
+    return (
+        root.array.flags.c_contiguous
+        and part.array.flags.c_contiguous
+        and part.array.nbytes == root.array.nbytes
+        and part.array.dtype == root.array.dtype
+    )
+
+
+def _may_move(recording: Recording, plan: Plan, root: Value, plannable: set[Event]) -> bool:
+    """Whether a root may live where we please: in scratch memory, or as a gradient made anew."""
+    if root.event is None or root.event not in plannable or root in plan.part_of:
+        return False
+    if root in plan.constants or root in plan.fresh:
+        return False
+    state = plan.home_of.get(root)
+    if state is not None:
+        return state.kind == "grad" and state not in recording.states
+    return root not in plan.own
+
+
 def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
     """Give all other roots scratch memory, which those use again that come later."""
     free: list[int] = []
@@ -263,6 +330,7 @@ def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
 
 def _wants_scratch(plan: Plan, event: Event, root: Value, plannable: set[Event]) -> bool:
     settled = root in plan.home_of or root in plan.own or root in plan.fresh
+    settled = settled or root in plan.part_of
     return event in plannable and not settled and root not in plan.constants
 
 

@@ -91,6 +91,8 @@ class NumbaProgram(NumPyProgram):
         self._numbers: dict[str, Value] = {}
         super().__init__(recording)
 
+    keeps_order = False
+
     @property
     def preamble(self) -> str:
         """The loops."""

@@ -8,12 +8,13 @@ lines of the replay are left with the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.compile.expressions import Expressions, is_number
-from tinygrad_lab.compile.memory import Plan, aligned, empty_like_recorded, plan_memory
+from tinygrad_lab.compile.memory import Plan, aligned, empty_like_recorded, is_join, plan_memory
 from tinygrad_lab.compile.outlines import outline, slender
 from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.tidy import tidied
@@ -94,7 +95,7 @@ class NumPyProgram:
         self.recording = recording
         self.events = tidied(recording)
         able = {event for event in self.events if self._plannable(event)}
-        self.plan: Plan = plan_memory(recording, self.events, able)
+        self.plan: Plan = plan_memory(recording, self.events, able, join=self.keeps_order)
         self.bindings: dict[str, Any] = {}
         """Names of the code that stand for fixed things: constants, functions."""
         self.expressions = Expressions(self.events, self._values_after())
@@ -108,6 +109,9 @@ class NumPyProgram:
     def _plannable(self, event: Event) -> bool:
         """Whether the result can be written into a given buffer."""
         return plannable(event)
+
+    keeps_order = True
+    """Whether events run in the order in which they were recorded."""
 
     @property
     def preamble(self) -> str:
@@ -173,6 +177,8 @@ class NumPyProgram:
         fixed = event.results and all(value in self.plan.constants for value in event.results)
         if event in self.plan.once or (fixed and event.result.is_array):
             return True
+        if self._parts_elsewhere(event) == []:
+            return True
         return is_view(event) and self.is_static(event.result)
 
     def _lines_by_numpy(self, event: Event) -> Iterator[tuple[str, str]]:
@@ -206,7 +212,9 @@ class NumPyProgram:
         elif event.writes is not None:
             yield from self._write(event)
         elif event.result.root in self.plan.fresh or not self.is_static(event.result):
-            yield f"{self._targets(event)} = {self._call(event)}"
+            is_ufunc = kind == "ufunc" and isinstance(event.call.function, np.ufunc)
+            call = self._ufunc(event) if is_ufunc else self._call(event)
+            yield f"{self._targets(event)} = {call}"
         else:
             yield from self._into(event, self.name(event.result))
 
@@ -262,6 +270,10 @@ class NumPyProgram:
             yield f"{self._as_shape(event.result, first.array.shape)}[...] = {self.text(first)}"
         elif name in _COPIES:
             yield f"{target}[...] = {self.text(first)}"
+        elif (parts_elsewhere := self._parts_elsewhere(event)) is not None:
+            for part, start in parts_elsewhere:
+                place = slice(start, start + part.array.size)
+                yield f"{self._view_of(event.result, place)}[...] = {self.text(part)}"
         elif name in ("concatenate", "concat"):
             parts = ", ".join(map(self.text, first))
             axis = event.kwargs.get("axis", event.args[1] if len(event.args) > 1 else 0)
@@ -274,22 +286,42 @@ class NumPyProgram:
         else:
             yield from self._where_positive(event, target)
 
+    def _parts_elsewhere(self, event: Event) -> list[tuple[Value, int]] | None:
+        """What is still to be copied to where it is joined; None where nothing is there already."""
+        if not event.results or not is_join(event):
+            return None
+        ends = accumulate(part.array.size for part in event.args[0])
+        parts = [
+            (part, end - part.array.size) for part, end in zip(event.args[0], ends, strict=True)
+        ]
+        elsewhere = [
+            (part, start)
+            for part, start in parts
+            if self.plan.part_of.get(part.root) != (event.result, start)
+        ]
+        return elsewhere if len(elsewhere) < len(parts) else None
+
     def _where_positive(self, event: Event, target: str) -> Iterator[str]:
-        """x where a condition is positive: minus the truth value is a mask of all bits or none."""
+        """x where a condition is positive: its bits, as integers, times a truth value."""
         condition, x = event.args
         out = event.result.array
-        integer = f"i{out.dtype.itemsize}"
-        truth = self._truth(out)
-        bits = self._view(f"{target}_bits", event.result, lambda a: a.view(integer))
-        zero = self._scalar(0, condition.array.dtype)
-        yield f"{self.bound('greater', np.greater)}({self.text(condition)}, {zero}, {truth})"
-        yield f"{bits}[...] = {truth}"
-        yield f"{self.bound('negative', np.negative)}({bits}, {bits})"
-        if self.is_static(x):
-            words = self._view(f"{target}_words", x, lambda a: a.view(integer))
+        truth, multiply = self._truth(out), self.bound("multiply", np.multiply)
+        greater, zero = self.bound("greater", np.greater), self._scalar(0, condition.array.dtype)
+        bits = self._bits(event.result)
+        yield f"{greater}({self.text(condition)}, {zero}, {truth})"
+        if x.array.strides == out.strides:
+            yield f"{multiply}({self._bits(x)}, {truth}, {bits})"
         else:
-            words = f"{self.text(x)}.view({integer!r})"
-        yield f"{self.bound('bitwise_and', np.bitwise_and)}({bits}, {words}, {bits})"
+            # Elementwise over two memory orders takes longer than a copy.
+            yield f"{bits}[...] = {self._bits(x)}"
+            yield f"{multiply}({bits}, {truth}, {bits})"
+
+    def _bits(self, value: Value) -> str:
+        """Floats as integers of the same bits."""
+        integer = f"i{value.array.dtype.itemsize}"
+        if not self.is_static(value):
+            return f"{self.text(value)}.view({integer!r})"
+        return self._view(f"{self.name(value)}_bits", value, lambda a: a.view(integer))
 
     def _as_shape(self, value: Value, shape: tuple[int, ...]) -> str:
         return self._view(f"{self.name(value)}_as_given", value, lambda a: a.reshape(shape))
@@ -311,12 +343,14 @@ class NumPyProgram:
         # For two matrices the same product by the BLAS as matmul's, half a microsecond sooner.
         return f"{self.bound('dot', np.dot)}({self._arguments(event.args)}, {target})"
 
-    def _ufunc(self, event: Event, target: str) -> str:
+    def _ufunc(self, event: Event, target: str | None = None) -> str:
+        """The call of a ufunc, into a buffer or for new memory."""
         function = event.call.function
-        operands = ", ".join(self._operands(event))
-        extra = "".join(f", {key}={self.text(one)}" for key, one in event.kwargs.items())
-        out = f"out={target}" if function in (np.maximum, np.minimum) else target
-        return f"{self.bound(function.__name__, function)}({operands}, {out}{extra})"
+        arguments = [*self._operands(event)]
+        if target is not None:
+            arguments.append(f"out={target}" if function in (np.maximum, np.minimum) else target)
+        arguments += [f"{key}={self.text(one)}" for key, one in event.kwargs.items()]
+        return f"{self.bound(function.__name__, function)}({', '.join(arguments)})"
 
     def _operands(self, event: Event) -> Iterator[str]:
         """The operands of a ufunc, with numbers as arrays of the dtype that NumPy computes in."""
@@ -434,7 +468,7 @@ class NumPyProgram:
             for value in event.results:
                 if value in self.plan.constants:
                     arrays[value] = slender(value.array)
-                elif value.is_array and self.is_static(value):
+                elif value.is_array and self.is_static(value) and value not in arrays:
                     arrays[value] = self._memory(event, value, arrays, slots, homes)
         return arrays
 
@@ -456,6 +490,12 @@ class NumPyProgram:
         state = self.plan.home_of.get(value)
         if state is not None and state in homes and value is self.recording.writes[state]:
             return homes[state]
+        if value in self.plan.part_of:
+            joined, start = self.plan.part_of[value]
+            if joined not in arrays:
+                arrays[joined] = empty_like_recorded(joined.array)
+            part = arrays[joined][start : start + value.array.size]
+            return part.reshape(value.array.shape)
         if value in self.plan.own or state is not None:
             return empty_like_recorded(np.asarray(value.array))
         return empty_like_recorded(np.asarray(value.array), slots[self.plan.slot_of[value]])

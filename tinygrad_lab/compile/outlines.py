@@ -68,4 +68,4 @@ def slender(constant: Any) -> Any:
         return constant
     bits = constant.view(f"u{constant.itemsize}")  # 0.0 == -0.0
     one_number = bool((bits == bits.flat[0]).all())
-    return np.broadcast_to(row.copy(), constant.shape) if one_number else constant
+    return np.broadcast_to(row.copy(order="K"), constant.shape) if one_number else constant

@@ -21,28 +21,33 @@ class Residual(NamedTuple):
     """exp(logits - max), transposed: (C, N)."""
     total: Array
     """Its sum over the classes: (N,)."""
-    labels: Array
-    samples: Array
-    """0 … N-1."""
+    positions: Array
+    """Where each sample's label stands in a flat (C, N) array: (N,).
+
+    One vector of positions picks from a flat array five times sooner than two pick from a matrix.
+    """
 
 
 def forward(xp: Namespace, logits: Array, labels: Array) -> tuple[Array, Residual]:
     """Return the mean loss, 0-d, and the residual. ``logits`` (N, C), ``labels`` (N,) integers."""
+    count = logits.shape[0]
     columns = xp.ascontiguousarray(logits.T)
-    samples = xp.arange(logits.shape[0])
+    # In the dtype of labels themselves, uint8 for one, the products may overflow.
+    positions = labels.astype(xp.int64, copy=False) * count
+    positions += xp.arange(count)
     shifted = columns - columns.max(axis=0)
-    picked = shifted[labels, samples]
+    picked = shifted.reshape(-1)[positions]
     exponentials = xp.exp(shifted, out=shifted)
     total = exponentials.sum(axis=0)
     # Not mean(), whose wrapper in Python costs several calls' worth.
-    loss = (xp.log(total) - picked).sum() / logits.shape[0]
-    return loss, Residual(exponentials, total, labels, samples)
+    loss = (xp.log(total) - picked).sum() / count
+    return loss, Residual(exponentials, total, positions)
 
 
 def backward(xp: Namespace, g: Array, residual: Residual) -> Array:
     """Return the gradient of the logits, (N, C), classes-first in memory. ``g`` is 0-d."""
-    exponentials, total, labels, samples = residual
+    exponentials, total, positions = residual
     scale = g / total.shape[0]
     columns = exponentials * (scale / total)
-    columns[labels, samples] -= scale
+    columns.reshape(-1)[positions] -= scale
     return columns.T
