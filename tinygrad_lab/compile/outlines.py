@@ -19,6 +19,8 @@ __all__ = ["forget_numbers", "outline", "slender"]
 
 _LARGE = 4096
 """Bytes from which on an array is let go."""
+_LARGE_CONSTANT = 1 << 18
+"""Bytes from which on a constant is: what stays in the cache, NumPy goes through sooner whole."""
 _LONG_ROW = 64
 
 
@@ -60,7 +62,7 @@ def outline(array: Any, dtype: Any) -> Any:
 
 def slender(constant: Any) -> Any:
     """A constant as it is, or, if it is large and one number everywhere, as one row of it."""
-    if not isinstance(constant, np.ndarray) or constant.ndim < 2 or constant.nbytes < _LARGE:
+    if not isinstance(constant, np.ndarray) or constant.ndim < 2 or constant.nbytes < _LARGE_CONSTANT:
         return constant
     row = constant[:1]
     # NumPy goes through long rows as fast as through the whole.
