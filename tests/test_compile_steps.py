@@ -616,6 +616,50 @@ class TestChangesBetweenCalls:
 
         check(make, replays=2)
 
+    def test_of_what_is_in_a_list_or_a_dict(self) -> None:
+        weights, numbers = [tg.tensor([1.0]), tg.tensor([2.0])], {"scale": 3.0}
+        step = tg.compile(lambda x: x * weights[0] * numbers["scale"])
+        x = tg.tensor([1.0])
+
+        def results() -> list[float]:
+            return [step(x).item() for _ in range(4)]
+
+        assert results() == [3.0] * 4
+        weights[0] = tg.tensor([5.0])
+        assert results() == [15.0] * 4
+        numbers["scale"] = 7.0
+        assert results() == [35.0] * 4
+        weights.reverse()
+        assert results() == [14.0] * 4
+        numbers.clear()
+        with pytest.raises(KeyError):
+            step(x)
+
+    def test_of_a_list_that_grows_at_each_call_are_told(self) -> None:
+        calls: list[str] = []
+
+        @tg.compile
+        def step(x: tg.Tensor) -> tg.Tensor:
+            calls.append("called")
+            return x * float(len(calls))
+
+        with pytest.warns(UserWarning, match="calls differs from each to the next"):
+            results = [step(tg.tensor([1.0])).item() for _ in range(12)]
+        assert results == [float(k + 1) for k in range(12)]
+
+    def test_of_the_default_dtype(self) -> None:
+        step = tg.compile(lambda x: x + tg.ones(1))
+        x = tg.tensor([1.0], dtype=tg.float32)
+        try:
+            found = []
+            for dtype in (tg.float32, tg.float64, tg.float32):
+                tg.set_default_dtype(dtype)
+                found += [step(x).dtype for _ in range(4)]
+        finally:
+            tg.set_default_dtype(tg.float32)
+        assert found == [tg.float32] * 4 + [tg.float64] * 4 + [tg.float32] * 4
+        assert len(step._replays) == 2
+
     def test_that_never_end_are_told_and_the_step_runs_as_it_is(self) -> None:
         class Counting:
             def __init__(self) -> None:

@@ -62,7 +62,11 @@ def outline(array: Any, dtype: Any) -> Any:
 
 def slender(constant: Any) -> Any:
     """A constant as it is, or, if it is large and one number everywhere, as one row of it."""
-    if not isinstance(constant, np.ndarray) or constant.ndim < 2 or constant.nbytes < _LARGE_CONSTANT:
+    if (
+        not isinstance(constant, np.ndarray)
+        or constant.ndim < 2
+        or constant.nbytes < _LARGE_CONSTANT
+    ):
         return constant
     row = constant[:1]
     # NumPy goes through long rows as fast as through the whole.

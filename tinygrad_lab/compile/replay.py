@@ -24,6 +24,7 @@ from tinygrad_lab.compile.memory import empty_like_recorded
 from tinygrad_lab.compile.numpy_target import NumPyProgram
 from tinygrad_lab.compile.outlines import forget_numbers
 from tinygrad_lab.compile.record import BundlePlace, Recording, State
+from tinygrad_lab.compile.surroundings import contents, has
 from tinygrad_lab.compile.targets import program_for
 from tinygrad_lab.compile.trace import Event, Value, values_in
 from tinygrad_lab.context import current
@@ -205,6 +206,7 @@ class Replay:
             "plain": plain,
             "current": current,
             "getrefcount": sys.getrefcount,
+            "has": has,
             "structure": structure,
             "structure_now": structure(),
             "numbers": numbers,
@@ -213,6 +215,7 @@ class Replay:
         }
         for number, named in enumerate(self.recording.surroundings):
             names[f"place_{number}"], names[f"named_{number}"] = named.place, named.now
+            names[f"items_{number}"] = contents(named.now)
         for number, (place, bundle) in enumerate(bundles.items()):
             names[f"bundle_{number}"] = bundle
             names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
@@ -306,10 +309,16 @@ class Replay:
 
     def _checks(self) -> Iterator[str]:
         recording, fixed = self.recording, self._fixed
-        checks = ["current().ordinary", "structure() is structure_now"]
+        checks = [
+            "current().ordinary",
+            "current().device == 'cpu'",
+            "structure() is structure_now",
+        ]
         checks += ["numbers() is numbers_now"] * bool(recording.modules)
         checks += [
-            named.check.format(place=f"place_{number}", thing=f"named_{number}")
+            named.check.format(
+                place=f"place_{number}", thing=f"named_{number}", items=f"items_{number}"
+            )
             for number, named in enumerate(recording.surroundings)
         ]
         checks.append("untouched()")

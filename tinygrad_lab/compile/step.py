@@ -19,7 +19,7 @@ from tinygrad_lab.compile.outlines import forget_numbers
 from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
 from tinygrad_lab.compile.report import Report, report_on
-from tinygrad_lab.compile.surroundings import same_thing, surroundings_of
+from tinygrad_lab.compile.surroundings import surroundings_of
 from tinygrad_lab.compile.targets import TARGETS
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
@@ -75,7 +75,8 @@ class CompiledStep:
 
     def _another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no replay was ready for."""
-        if self._runs_eagerly or not current().ordinary:
+        context = current()
+        if self._runs_eagerly or not context.ordinary or context.device != "cpu":
             return self.function(*args, **kwargs)
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
         structure = _structure(leaves, rebuild)
@@ -152,7 +153,7 @@ class CompiledStep:
                 named.name
                 for named in replay.recording.surroundings
                 if any(
-                    named.name == one.name and not same_thing(named.thing, one.thing)
+                    named.name == one.name and not named.is_like(one)
                     for first in self._first
                     for one in first.recording.surroundings
                 )

@@ -12,14 +12,18 @@ import dis
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from operator import is_
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from tinygrad_lab import dtypes
 from tinygrad_lab.site import is_library
 
-__all__ = ["Named", "is_plain", "same_thing", "surroundings_of"]
+__all__ = ["Named", "contents", "has", "is_plain", "surroundings_of"]
 
 _PLAIN = (bool, int, float, str, type(None), tuple)
+_MOST_ITEMS = 64
+"""A list or dict of more is looked at as an object: to go through it takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Named:
     """The dictionary, of a module or an object, or the cell of a closure."""
     name: str
     thing: Any
+    items: tuple[Any, ...] | None = None
+    """What is in it, if it is a list or a dict."""
 
     @property
     def is_cell(self) -> bool:
@@ -38,9 +44,9 @@ class Named:
 
     @property
     def check(self) -> str:
-        """Code that asks whether it does, given ``place`` and ``thing``."""
+        """Code that asks whether it does, given ``place``, ``thing`` and ``items``."""
         now = "{place}.cell_contents" if self.is_cell else f"{{place}}.get({self.name!r})"
-        return f"{now} is {{thing}}"
+        return f"{now} is {{thing}}" + " and has({thing}, {items})" * (self.items is not None)
 
     @property
     def now(self) -> Any:
@@ -50,7 +56,30 @@ class Named:
     @property
     def is_the_same(self) -> bool:
         """Whether the name stands for what it stood for."""
-        return same_thing(self.now, self.thing)
+        now = self.now
+        return self.is_like(Named(self.place, self.name, now, contents(now)))
+
+    def is_like(self, other: Named) -> bool:
+        """Whether two names stand for the same, with the same in it."""
+        if not _same_thing(self.thing, other.thing):
+            return False
+        mine, theirs = self.items, other.items
+        if mine is None or theirs is None:
+            return mine is theirs
+        return len(mine) == len(theirs) and all(map(_same_thing, mine, theirs))
+
+
+def contents(thing: Any) -> tuple[Any, ...] | None:
+    """What is in a list or a dict."""
+    if type(thing) not in (list, dict) or len(thing) > _MOST_ITEMS:
+        return None
+    return (*thing, *thing.values()) if type(thing) is dict else tuple(thing)
+
+
+def has(thing: Any, items: tuple[Any, ...]) -> bool:
+    """Whether these very objects are in a list or a dict."""
+    now = contents(thing)
+    return now is not None and len(now) == len(items) and all(map(is_, now, items))
 
 
 def is_plain(thing: Any) -> bool:
@@ -58,7 +87,7 @@ def is_plain(thing: Any) -> bool:
     return isinstance(thing, _PLAIN)
 
 
-def same_thing(one: Any, other: Any) -> bool:
+def _same_thing(one: Any, other: Any) -> bool:
     """Whether two are one object, or numbers or strings that are equal."""
     return one is other or (type(one) is type(other) and is_plain(one) and one == other)
 
@@ -72,8 +101,10 @@ def surroundings_of(function: Any) -> list[Named]:
         except (KeyError, ValueError):
             continue  # a built-in, or a variable that has no value yet
         if not isinstance(thing, ModuleType):
-            found[id(place), name] = Named(place, name, thing)
-    return list(found.values())
+            found[id(place), name] = Named(place, name, thing, contents(thing))
+    # Every step refers to it, in tg.zeros(3) for one.
+    default = Named(vars(dtypes), "_default_dtype", dtypes.get_default_dtype())
+    return [*found.values(), default]
 
 
 def _names(function: Any, seen: set[int]) -> Iterator[tuple[Any, str]]:
