@@ -209,28 +209,28 @@ def naive_cross_entropy(logits: Array, labels: Array) -> Array:
 def test_cross_entropy(samples: int, classes: int, order: str, seed: int) -> None:
     logits = rng(seed).standard_normal((samples, classes))
     labels = rng(seed).integers(0, classes, samples)
-    loss, residual = cross_entropy.forward(np, in_order(logits, order), labels)
+    loss, residual = cross_entropy.forward(NUMPY, in_order(logits, order), labels)
     assert np.shape(loss) == ()
     np.testing.assert_allclose(loss, naive_cross_entropy(logits, labels), **TIGHT)
     g = np.array(0.7)
     expected = complex_step(lambda x: naive_cross_entropy(x, labels), (logits,), g)
-    assert_all_close([cross_entropy.backward(np, g, residual)], expected)
+    assert_all_close([cross_entropy.backward(NUMPY, g, residual)], expected)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
 def test_cross_entropy_takes_any_integer_labels(dtype: str) -> None:
     logits, labels = rng().standard_normal((300, 10)), rng().integers(0, 10, 300)
-    loss, _ = cross_entropy.forward(np, logits, labels.astype(dtype))
+    loss, _ = cross_entropy.forward(NUMPY, logits, labels.astype(dtype))
     np.testing.assert_allclose(loss, naive_cross_entropy(logits, labels), **TIGHT)
 
 
 def test_cross_entropy_is_stable() -> None:
     logits = np.array([[1e4, 0, -1e4], [-1e4, -1e4 - 1, -2e4]], dtype=np.float32)
-    loss, residual = cross_entropy.forward(np, logits, np.array([1, 0]))
+    loss, residual = cross_entropy.forward(NUMPY, logits, np.array([1, 0]))
     np.testing.assert_allclose(loss, (1e4 + np.log1p(np.exp(-1))) / 2, rtol=1e-6)
     p = 1 / (1 + np.exp(-1))
     expected = np.array([[1, -1, 0], [p - 1, 1 - p, 0]]) / 2
-    gradient = cross_entropy.backward(np, np.float32(1), residual)
+    gradient = cross_entropy.backward(NUMPY, np.float32(1), residual)
     np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-12)
 
 
@@ -560,8 +560,8 @@ def run_linear(dtype: Any) -> tuple[list[Array], Any, Any]:
 
 def run_cross_entropy(dtype: Any) -> tuple[list[Array], Any, Any]:
     logits = rng().standard_normal((6, 4)).astype(dtype)
-    loss, residual = cross_entropy.forward(np, logits, np.array([0, 1, 2, 3, 0, 1]))
-    return [logits], loss, (residual, lambda: cross_entropy.backward(np, loss, residual))
+    loss, residual = cross_entropy.forward(NUMPY, logits, np.array([0, 1, 2, 3, 0, 1]))
+    return [logits], loss, (residual, lambda: cross_entropy.backward(NUMPY, loss, residual))
 
 
 def run_conv(dtype: Any) -> tuple[list[Array], Any, Any]:
@@ -655,10 +655,10 @@ def test_linear_and_cross_entropy_match_torch(torch: ModuleType) -> None:
     expected = torch.nn.functional.linear(*leaves)
     loss = torch.nn.functional.cross_entropy(expected, torch.tensor(labels))
     logits = linear.forward(np, *arrays)
-    ours, residual = cross_entropy.forward(np, logits, labels)
+    ours, residual = cross_entropy.forward(NUMPY, logits, labels)
     np.testing.assert_allclose(logits, expected.detach().numpy(), **TIGHT)
     np.testing.assert_allclose(ours, loss.item(), **TIGHT)
-    d_logits = cross_entropy.backward(np, np.array(1.0), residual)
+    d_logits = cross_entropy.backward(NUMPY, np.array(1.0), residual)
     gradients = linear.backward(np, d_logits, arrays[0], arrays[1])
     assert_all_close(gradients, torch_gradients(torch, loss, leaves, np.array(1.0)))
 

@@ -109,6 +109,10 @@ class Namespace:
         """x where another array is positive, 0 elsewhere."""
         return self.where(condition > 0, x, self.zeros_like(x))
 
+    def pick(self, flat: Array, positions: Array) -> Array:
+        """Elements of a vector, at positions that are known to be there."""
+        return flat[positions]
+
     def put_at(
         self, values: Array, arrays: tuple[Array, ...], *, key: Any, shape: tuple[int, ...]
     ) -> Scatter:

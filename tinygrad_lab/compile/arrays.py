@@ -404,6 +404,10 @@ class _Traced(NumPy):
         call = Call("function", "where_positive", NUMPY.where_positive)
         return _record(self.library.trace, call, (condition, x), {})
 
+    def pick(self, flat: Any, positions: Any) -> Any:
+        call = Call("getitem", "pick", operator.getitem)
+        return _record(self.library.trace, call, (flat, positions), {})
+
     def drawn(self, draw: Callable[..., Any], *args: Any, device: str | None = None) -> Any:
         return _record(self.library.trace, Call("draw", draw.__name__, draw), args, {})
 

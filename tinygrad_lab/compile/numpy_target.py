@@ -66,6 +66,7 @@ def plannable(event: Event) -> bool:
         return False
     return (
         (kind == "ufunc" and isinstance(event.call.function, np.ufunc))
+        or name == "pick"
         or (kind == "method" and name in _REDUCTIONS)
         or (kind in ("method", "function") and (name in _COPIES or name in _MAKERS))
         or (
@@ -259,6 +260,9 @@ class NumPyProgram:
             yield self._dot(event, target)
         elif kind == "ufunc":
             yield self._ufunc(event, target)
+        elif name == "pick":
+            # An index array takes as long, but for new memory; to raise, take() makes a copy.
+            yield f"{self.text(first)}.take({self.text(event.args[1])}, None, {target}, 'clip')"
         elif name in _REDUCTIONS:
             yield self._reduction(event, target)
         elif name in _MAKERS:

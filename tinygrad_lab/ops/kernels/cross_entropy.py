@@ -36,7 +36,7 @@ def forward(xp: Namespace, logits: Array, labels: Array) -> tuple[Array, Residua
     positions = labels.astype(xp.int64, copy=False) * count
     positions += xp.arange(count)
     shifted = columns - columns.max(axis=0)
-    picked = shifted.reshape(-1)[positions]
+    picked = xp.pick(shifted.reshape(-1), positions)
     exponentials = xp.exp(shifted)
     total = exponentials.sum(axis=0)
     # Not mean(), whose wrapper in Python costs several calls' worth.
@@ -49,5 +49,6 @@ def backward(xp: Namespace, g: Array, residual: Residual) -> Array:
     exponentials, total, positions = residual
     scale = g / total.shape[0]
     columns = exponentials * (scale / total)
-    columns.reshape(-1)[positions] -= scale
+    flat = columns.reshape(-1)
+    flat[positions] = xp.pick(flat, positions) - scale
     return columns.T
