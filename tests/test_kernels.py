@@ -191,6 +191,13 @@ def test_linear_in_memory_orders(order: str, g_order: str, outputs: int) -> None
     assert gradients[0].flags.f_contiguous == (order == "F")
 
 
+def test_linear_gives_long_matrices_features_first_but_not_long_sequences() -> None:
+    x, weight = np.ones((linear.LONG, 2)), np.ones((linear.NARROW + 1, 2))
+    assert linear.forward(np, x, weight, None).flags.f_contiguous
+    assert linear.forward(np, x[1:], weight, None).flags.c_contiguous
+    assert linear.forward(np, x.reshape(2, -1, 2), weight, None).flags.c_contiguous
+
+
 def test_linear_masks() -> None:
     x, weight, g = (rng(i).standard_normal(s) for i, s in enumerate(((5, 4), (3, 4), (5, 3))))
     assert_masked(lambda needs: linear.backward(np, g, x, weight, needs), 3)

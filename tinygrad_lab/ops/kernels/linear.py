@@ -2,8 +2,9 @@
 
 Memory order is where the time goes. With few output features a row of the result is too short
 for a vectorised loop: adding a bias to 10,000 rows of 10 takes 90 µs by rows and 13 µs by
-features. So a narrow result is made features-first in memory, and gradients of ``x`` follow the
-memory order of ``x``; logically every shape is as in PyTorch.
+features. So a narrow result is made features-first in memory, and so is a long one, with which a
+step of an MLP of 100 hidden features on 10,000 rows takes a tenth less; gradients of ``x`` follow
+the memory order of ``x``. Logically every shape is as in PyTorch.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ __all__ = ["backward", "forward"]
 
 NARROW = 32
 """Up to so many output features the result is features-first in memory."""
+LONG = 4_000
+"""From so many rows on it is, whatever its width, unless they are steps of sequences."""
 
 
 def forward(xp: Namespace, x: Array, weight: Array, bias: Array | None) -> Array:
@@ -22,7 +25,7 @@ def forward(xp: Namespace, x: Array, weight: Array, bias: Array | None) -> Array
     Shapes: ``x`` (..., in), ``weight`` (out, in), ``bias`` (out,) or None; result (..., out).
     """
     rows = x.reshape(-1, x.shape[-1])
-    if weight.shape[0] <= NARROW:
+    if weight.shape[0] <= NARROW or (x.ndim == 2 and x.shape[0] >= LONG):
         columns = weight @ rows.T
         if bias is not None:
             columns += bias[:, None]
