@@ -1,5 +1,6 @@
 """Compiled steps do what the eager steps do, bit for bit; where they could not, they say so."""
 
+import gc
 import itertools
 import math
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
+from tinygrad_lab.compile.record import Recorder
 from tinygrad_lab.errors import ArgumentError, CompileError
 from tinygrad_lab.train.models import make_model
 
@@ -631,6 +633,25 @@ class TestTheOptimizedSource:
         assert "concat" in step.source
         assert "concat" not in step.optimized_source
 
+    def test_goes_back_through_relu_in_the_memory_of_its_output(self) -> None:
+        tg.seed(0)
+        layers = [nn.Linear(40, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU()]
+        model = nn.Sequential(*layers, nn.Linear(200, 10))
+
+        @tg.compile
+        def step(x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+            model.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            return loss
+
+        x, y = batch(size=1_000)
+        for _ in range(3):
+            step(x, y)
+        # What two layers gave, and a mask; not a gradient beside them.
+        of_a_layer = 1_000 * 200 * 4
+        assert 2 * of_a_layer < step.report(x, y, replays=2).scratch_bytes < 2.5 * of_a_layer
+
 
 class TestTheReport:
     def test_has_a_time_for_every_line_and_changes_nothing(self) -> None:
@@ -669,4 +690,6 @@ def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> No
         tracemalloc.stop()
     scratch = step.report(x, y, replays=2).scratch_bytes
     assert held < scratch + 1_000_000, (held, scratch)
+    gc.collect()
+    assert not [one for one in gc.get_objects() if isinstance(one, Recorder)]
     assert "relu" in step.source or "maximum" in step.source

@@ -18,10 +18,40 @@ from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.tidy import constants
 from tinygrad_lab.compile.trace import Event, Value
 
-__all__ = ["Plan", "empty_like_recorded", "is_join", "plan_memory"]
+__all__ = ["Plan", "empty_like_recorded", "is_join", "is_view", "plan_memory"]
 
 ALIGNMENT = 64
 """Bytes: a line of the cache."""
+
+
+_VIEWS = frozenset(
+    [
+        "reshape",
+        "transpose",
+        "swapaxes",
+        "view",
+        "ravel",
+        "squeeze",
+        "diagonal",
+        "as_strided",
+        "broadcast_to",
+        "expand_dims",
+        "permute_dims",
+        "moveaxis",
+        "flip",
+        "ascontiguousarray",
+        "astype",
+        "array",
+        "matrix_transpose",
+    ]
+)
+
+
+def is_view(event: Event) -> bool:
+    """Whether the result is a view of what was given."""
+    if len(event.results) != 1 or event.result.root is event.result:
+        return False
+    return event.call.kind == "getitem" or event.call.name in _VIEWS
 
 
 @dataclass(slots=True)
@@ -118,10 +148,14 @@ def is_elementwise(event: Event) -> bool:
     )
 
 
+_BY_ELEMENT = ("where_mask", "where_positive")
+"""Functions that are no ufuncs, but elementwise."""
+
+
 def _can_take_over(event: Event, old: Value) -> bool:
     """Whether the result may overwrite an input while it is computed."""
     new = event.result.array
-    return (is_elementwise(event) or event.call.name == "where_positive") and all(
+    return (is_elementwise(event) or event.call.name in _BY_ELEMENT) and all(
         value.array.shape == new.shape
         and value.array.strides == new.strides
         and value.array.dtype == new.dtype

@@ -33,8 +33,8 @@ from tinygrad_lab.compile.instructions import (
     picks_elements,
 )
 from tinygrad_lab.compile.loops import blocks, memories_of, rolled
-from tinygrad_lab.compile.memory import empty_like_recorded
-from tinygrad_lab.compile.numpy_target import LateBinding, NumPyProgram, is_view
+from tinygrad_lab.compile.memory import empty_like_recorded, is_view
+from tinygrad_lab.compile.numpy_target import LateBinding, NumPyProgram
 from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.trace import Event, Value
 from tinygrad_lab.errors import CompileError, MissingDependencyError

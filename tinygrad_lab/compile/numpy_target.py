@@ -14,47 +14,27 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.compile.expressions import Expressions, is_number
-from tinygrad_lab.compile.memory import Plan, aligned, empty_like_recorded, is_join, plan_memory
-from tinygrad_lab.compile.outlines import outline, slender
+from tinygrad_lab.compile.memory import (
+    Plan,
+    aligned,
+    empty_like_recorded,
+    is_join,
+    is_view,
+    plan_memory,
+)
+from tinygrad_lab.compile.outlines import slender
 from tinygrad_lab.compile.record import Recording, State
+from tinygrad_lab.compile.schedule import scheduled
 from tinygrad_lab.compile.tidy import tidied
 from tinygrad_lab.compile.trace import Event, Value, mapped, values_in
 
 __all__ = ["LateBinding", "NumPyProgram", "is_view", "plannable"]
 
-_VIEWS = frozenset(
-    [
-        "reshape",
-        "transpose",
-        "swapaxes",
-        "view",
-        "ravel",
-        "squeeze",
-        "diagonal",
-        "as_strided",
-        "broadcast_to",
-        "expand_dims",
-        "permute_dims",
-        "moveaxis",
-        "flip",
-        "ascontiguousarray",
-        "astype",
-        "array",
-        "matrix_transpose",
-    ]
-)
 _COPIES = frozenset(["array", "astype", "copy", "ascontiguousarray", "reshape", "ravel", "flatten"])
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 _MAKERS = frozenset(
     ["empty", "empty_like", "zeros", "zeros_like", "ones", "ones_like", "full", "full_like"]
 )
-
-
-def is_view(event: Event) -> bool:
-    """Whether the result is a view of what was given."""
-    if len(event.results) != 1 or event.result.root is event.result:
-        return False
-    return event.call.kind == "getitem" or event.call.name in _VIEWS
 
 
 def plannable(event: Event) -> bool:
@@ -71,7 +51,7 @@ def plannable(event: Event) -> bool:
         or (kind in ("method", "function") and (name in _COPIES or name in _MAKERS))
         or (
             kind == "function"
-            and name in ("concatenate", "concat", "dot", "where", "where_positive")
+            and name in ("concatenate", "concat", "dot", "where", "where_mask", "where_positive")
         )
     )
 
@@ -101,6 +81,8 @@ class NumPyProgram:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.events = tidied(recording)
+        if self.keeps_order:
+            self.events = scheduled(recording, self.events)
         able = {event for event in self.events if self._plannable(event)}
         self.plan: Plan = plan_memory(recording, self.events, able, join=self.keeps_order)
         self.bindings: dict[str, Any] = {}
@@ -294,7 +276,7 @@ class NumPyProgram:
             yield f"{target}[...] = {y}"
             yield f"{copyto}({target}, {x}, where={condition})"
         else:
-            yield from self._where_positive(event, target)
+            yield from self._where_mask(event, target)
 
     def _parts_elsewhere(self, event: Event) -> list[tuple[Value, int]] | None:
         """What is still to be copied to where it is joined; None where nothing is there already."""
@@ -311,20 +293,16 @@ class NumPyProgram:
         ]
         return elsewhere if len(elsewhere) < len(parts) else None
 
-    def _where_positive(self, event: Event, target: str) -> Iterator[str]:
-        """x where a condition is positive: its bits, as integers, times a truth value."""
-        condition, x = event.args
-        out = event.result.array
-        truth, multiply = self._truth(out), self.bound("multiply", np.multiply)
-        greater, zero = self.bound("greater", np.greater), self._scalar(0, condition.array.dtype)
-        bits = self._bits(event.result)
-        yield f"{greater}({self.text(condition)}, {zero}, {truth})"
-        if x.array.strides == out.strides:
-            yield f"{multiply}({self._bits(x)}, {truth}, {bits})"
+    def _where_mask(self, event: Event, target: str) -> Iterator[str]:
+        """x where a mask is true: its bits, as integers, times a truth value."""
+        x, mask = event.args
+        multiply, bits = self.bound("multiply", np.multiply), self._bits(event.result)
+        if x.array.strides == event.result.array.strides:
+            yield f"{multiply}({self._bits(x)}, {self.text(mask)}, {bits})"
         else:
             # Elementwise over two memory orders takes longer than a copy.
             yield f"{bits}[...] = {self._bits(x)}"
-            yield f"{multiply}({bits}, {truth}, {bits})"
+            yield f"{multiply}({bits}, {self.text(mask)}, {bits})"
 
     def _bits(self, value: Value) -> str:
         """Floats as integers of the same bits."""
@@ -338,13 +316,6 @@ class NumPyProgram:
 
     def _view(self, name: str, value: Value, make: Callable[[Any], Any]) -> str:
         self.bindings[name] = _Derived(value, make)
-        return name
-
-    def _truth(self, like: Any) -> str:
-        """Memory for truth values that no other line reads: the same for all that are alike."""
-        name = f"truth_{'_'.join(map(str, (*like.shape, '', *like.strides)))}".replace("-", "m")
-        if name not in self.bindings:
-            self.bindings[name] = _Scratch(outline(like, bool))
         return name
 
     # --- calls ------------------------------------------------------------------------------------
@@ -560,13 +531,3 @@ class _Derived(LateBinding):
 
     def made(self, arrays: dict[Value, Any]) -> Any:
         return self.make(arrays[self.value])
-
-
-class _Scratch(LateBinding):
-    """Memory for one line."""
-
-    def __init__(self, like: Any) -> None:
-        self.like = like
-
-    def made(self, arrays: dict[Value, Any]) -> Any:
-        return empty_like_recorded(self.like)

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.compile.trace import Event, Trace, Value
+from tinygrad_lab.compile.trace import Event, Trace, Value, memory_owner
 
-__all__ = ["forget_numbers", "outline", "slender"]
+__all__ = ["forget_numbers", "slender"]
 
 _LARGE = 4096
 """Bytes from which on an array is let go."""
@@ -34,7 +34,7 @@ def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
         value
         for value in trace.values
         if isinstance(value.array, np.ndarray)
-        and value.array.nbytes >= _LARGE
+        and _holds_much(value.array)
         and not (value.is_constant or value in kept or value in precious)
     ]
     extents = {value: np.lib.array_utils.byte_bounds(value.array) for value in large}
@@ -47,17 +47,15 @@ def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
         value.array = np.ndarray(array.shape, array.dtype, memory, offset, array.strides)
 
 
+def _holds_much(array: Any) -> bool:
+    """Whether much memory is there as long as an array, be it a small view, is."""
+    owner = memory_owner(array)
+    return owner.nbytes >= _LARGE and not isinstance(owner.base, mmap.mmap)
+
+
 def _wants_numbers(event: Event) -> bool:
     """Whether an operation fails on zeros, should it be tried again to see what it gives."""
     return "linalg" in (getattr(event.call.function, "__module__", None) or "")
-
-
-def outline(array: Any, dtype: Any) -> Any:
-    """The outline of an array of another dtype, in the same memory order."""
-    alike = np.empty_like(array, dtype=dtype)  # never touched, and gone at once
-    return np.ndarray(
-        alike.shape, alike.dtype, mmap.mmap(-1, max(alike.nbytes, 1)), 0, alike.strides
-    )
 
 
 def slender(constant: Any) -> Any:
@@ -68,7 +66,8 @@ def slender(constant: Any) -> Any:
         or constant.nbytes < _LARGE_CONSTANT
     ):
         return constant
-    row = constant[:1]
+    outermost = max(range(constant.ndim), key=lambda axis: abs(constant.strides[axis]))
+    row = constant[(slice(None),) * outermost + (slice(1),)]
     # NumPy goes through long rows as fast as through the whole.
     if row.size < _LONG_ROW or constant.dtype.kind not in "fiub":
         return constant

@@ -415,6 +415,9 @@ class Recorder:
         """Take every traced array out of what outlives the step."""
         for optimizer, groups, _ in self._groups:
             optimizer.param_groups = groups
+        for module in self.recording.modules:
+            # The context of its last call, which holds this recorder.
+            vars(module).pop("_called", None)
         if not keep_changes:
             for optimizer, groups in self._settings_before:
                 optimizer.drop_param_groups(len(groups))

@@ -113,6 +113,7 @@ class Replay:
     def renew(self) -> None:
         """Make new memory, with what the states are now in it, and let their owners have it."""
         code = self._code  # writing it settles what it refers to
+        forget_numbers(self.recording.trace, self.program.plan.constants)
         names, counted = self._bind()
         # Only now that no local variable holds any of it do the counts say what is usual.
         counts = names["counts"]()
@@ -121,7 +122,6 @@ class Replay:
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
         exec(code, names)
         self._namespace = names
-        forget_numbers(self.recording.trace, self.program.plan.constants)
         may_fail = any(map(_may_fail, self.program.events))
         self.run = self._careful(names) if may_fail else names["replay"]
 

@@ -30,6 +30,7 @@ __all__ = [
     "Value",
     "caller",
     "mapped",
+    "memory_owner",
     "target_of",
     "values_in",
 ]
@@ -272,7 +273,9 @@ def memory_owner(array: Any) -> Any:
         return None
     while array.base is not None:
         # as_strided puts a stand-in between a view and its base.
-        base = array.base if isinstance(array.base, np.ndarray) else array.base.base
+        base = array.base
+        if not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)
         if not isinstance(base, np.ndarray):
             break
         array = base
