@@ -59,15 +59,17 @@ def plannable(event: Event) -> bool:
 def _is_plain_product(event: Event) -> bool:
     """Whether ``np.dot`` calls the same function of the BLAS as ``matmul``, and writes into memory.
 
-    So it is for matrices and vectors of one dtype whose rows or columns are one run of memory.
+    So it is for matrices and vectors of one dtype whose rows or columns are runs of memory; without
+    these, ``matmul`` multiplies by itself.
     """
     if event.call.function is not np.matmul or event.kwargs:
         return False
     arrays = [one.array for one in (*event.args, event.result)]
-    plain = all(one.flags.c_contiguous or one.flags.f_contiguous for one in arrays)
-    matrices = all(one.ndim == 2 for one in arrays)
+    ndims = sorted(one.ndim for one in arrays[:2])
+    whole = all(one.flags.c_contiguous or one.flags.f_contiguous for one in arrays)
+    runs = all(min(one.strides) == one.itemsize for one in arrays if one.ndim)
     return (
-        (matrices or (plain and sorted(one.ndim for one in arrays[:2]) == [1, 2]))
+        ((ndims == [2, 2] and runs) or (ndims == [1, 2] and whole))
         and all(min(one.shape) > 1 for one in arrays)
         and len({one.dtype for one in arrays}) == 1
         and arrays[0].dtype.kind == "f"

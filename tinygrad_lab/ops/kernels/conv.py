@@ -150,9 +150,7 @@ def product(xp: Namespace, rows: Array, weight: Array, bias: Array | None, group
     matrix[:, :width].reshape(by_window.shape)[...] = by_window
     if bias is not None:
         matrix[:, width] = bias.reshape(groups, -1)
-    out = xp.empty((rows.shape[1], outputs), dtype=rows.dtype)
-    xp.matmul(rows, matrix, out=_by_group(out, groups))
-    return out
+    return _multiplied(xp, rows, matrix)
 
 
 _WINDOW_FIRST = {n: (0, *range(3, n + 1), 2, 1) for n in range(3, 6)}
@@ -166,8 +164,10 @@ def weight_gradient(xp: Namespace, rows: Array, g: Array, groups: int) -> Array:
     outputs), contiguous.
     """
     outputs = g.shape[-1]
-    by_group = _by_group(g.reshape(rows.shape[1], outputs), groups)
-    return (by_group.transpose(0, 2, 1) @ rows).reshape(outputs, rows.shape[2])
+    g = g.reshape(rows.shape[1], outputs)
+    if groups == 1:
+        return g.T @ rows[0]
+    return (_by_group(g, groups).transpose(0, 2, 1) @ rows).reshape(outputs, rows.shape[2])
 
 
 def transposed(xp: Namespace, g: Array, weight: Array, windows: Windows, groups: int) -> Array:
@@ -192,10 +192,9 @@ def _by_taps(xp: Namespace, g: Array, weight: Array, windows: Windows, groups: i
     by_tap = channels_last(weight).reshape(groups, outputs // groups, windows.elements, channels)
     matrices = xp.ascontiguousarray(by_tap.transpose(2, 0, 1, 3))
     rows = _by_group(g.reshape(-1, outputs), groups)
-    part = xp.empty((rows.shape[1], groups * channels), dtype=g.dtype)
     whole = xp.zeros((g.shape[0], *windows.padded, groups * channels), dtype=g.dtype)
     for matrix, tap in zip(matrices, windows.taps, strict=True):
-        xp.matmul(rows, matrix, out=_by_group(part, groups))
+        part = _multiplied(xp, rows, matrix)
         whole[(slice(None), *tap)] += part.reshape(*g.shape[:-1], groups * channels)
     return whole[(slice(None), *windows.inside)]
 
@@ -218,8 +217,7 @@ def _by_blocks(xp: Namespace, g: Array, weight: Array, windows: Windows, groups:
 
     padded = pad(xp, g, blocks.over)
     rows = columns(xp, view(xp, padded, blocks.over, groups), blocks.over)
-    out = xp.empty((rows.shape[1], groups * matrix.shape[2]), dtype=g.dtype)
-    xp.matmul(rows, matrix, out=_by_group(out, groups))
+    out = _multiplied(xp, rows, matrix)
     steps = out.reshape(g.shape[0], *blocks.over.count, groups, *windows.stride, channels)
     steps = steps.transpose(blocks.joined)
     return steps.reshape(g.shape[0], *blocks.lengths, groups * channels)[blocks.inside]
@@ -296,6 +294,16 @@ def _blocks(windows: Windows) -> Blocks:
         lengths=tuple(n * s for n, s in zip(count, windows.stride, strict=True)),
         inside=(slice(None), *windows.inside),
     )
+
+
+def _multiplied(xp: Namespace, rows: Array, matrices: Array) -> Array:
+    """Return rows (G, R, W) times matrices (G, W, C): (R, G * C)."""
+    groups, width = len(rows), matrices.shape[2]
+    if groups == 1:
+        return rows[0] @ matrices[0]
+    out = xp.empty((rows.shape[1], groups * width), dtype=rows.dtype)
+    xp.matmul(rows, matrices, out=_by_group(out, groups))
+    return out
 
 
 def _by_group(matrix: Array, groups: int) -> Array:
