@@ -107,6 +107,27 @@ def _windows(
     return windows_of(shape[2:], kernel[2:], stride=stride, padding=padding, dilation=dilation)
 
 
+def _composed(x: Any, weight: Any, bias: Any, over: Windows, groups: int) -> Any:
+    """The convolution, composed of ops."""
+    axes, batch, outputs = len(over.kernel), x.shape[0], weight.shape[0]
+    # (N, G, C, *count, *kernel) to rows (N, G, |count|, C * |kernel|), by G weights of as many.
+    by_group = _by_group(gathered(x, over), groups, axis=1)
+    counts, rest = range(3, 3 + axes), range(3 + axes, 3 + 2 * axes)
+    width = by_group.shape[2] * over.elements
+    rows = reshape(
+        permute_dims(by_group, (0, 1, *counts, 2, *rest)),
+        (batch, groups, over.number, width),
+    )
+    weights = reshape(weight, (groups, outputs // groups, width))
+    product = matmul(rows, matrix_transpose(weights))
+    out = reshape(matrix_transpose(product), (batch, outputs, *over.count))
+    return _with_bias(out, bias, axes)
+
+
+def _vjp(xp: Any, g: Any, weight: Any, residual: Any, needs: tuple[bool, bool, bool]) -> Any:
+    return kernel.backward(xp, g, weight, residual, needs)
+
+
 def _convolution(axes: int, doc: str) -> Callable[..., Any]:
     """Declare the convolution over so many spatial axes."""
 
@@ -127,19 +148,7 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
         groups: int = 1,
     ) -> Any:
         over = windows(x, weight, bias, stride, padding, dilation, groups)
-        batch, outputs = x.shape[0], weight.shape[0]
-        # (N, G, C, *count, *kernel) to rows (N, G, |count|, C * |kernel|), by G weights of as many.
-        by_group = _by_group(gathered(x, over), groups, axis=1)
-        counts, rest = range(3, 3 + axes), range(3 + axes, 3 + 2 * axes)
-        width = by_group.shape[2] * over.elements
-        rows = reshape(
-            permute_dims(by_group, (0, 1, *counts, 2, *rest)),
-            (batch, groups, over.number, width),
-        )
-        weights = reshape(weight, (groups, outputs // groups, width))
-        product = matmul(rows, matrix_transpose(weights))
-        out = reshape(matrix_transpose(product), (batch, outputs, *over.count))
-        return _with_bias(out, bias, axes)
+        return _composed(x, weight, bias, over, groups)
 
     def forward(
         xp: Any,
@@ -156,13 +165,10 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
         x, weight, bias = of_one_dtype(xp, x, weight, bias)
         return kernel.forward(xp, x, weight, bias, windows=over, groups=groups)
 
-    def vjp(xp: Any, g: Any, weight: Any, residual: Any, needs: tuple[bool, bool, bool]) -> Any:
-        return kernel.backward(xp, g, weight, residual, needs)
-
     return op(
         f"conv{axes}d",
         forward=forward,
-        vjp=vjp,
+        vjp=_vjp,
         latex=r"{x} \star {weight} + {bias}",
         composite=composite,
         residual=True,
@@ -259,6 +265,39 @@ def _windows_behind(
     return Windows(tuple(size), kernel, steps, gaps, tuple((p, p) for p in edges), count)
 
 
+def _transposed_composed(x: Any, weight: Any, bias: Any, over: Windows, groups: int) -> Any:
+    """The transposed convolution, composed of ops."""
+    axes, channels = len(over.kernel), weight.shape[1]
+    batch, inputs, *count = x.shape
+    # Rows (N, G, |count|, inputs) times G weights make windows (N, G, |count|, C * |kernel|).
+    rows = matrix_transpose(reshape(x, (batch, groups, inputs // groups, over.number)))
+    weights = reshape(weight, (groups, inputs // groups, channels * over.elements))
+    parts = (batch, groups, *count, channels, *over.kernel)
+    product = reshape(matmul(rows, weights), parts)
+    counts, rest = range(2, 2 + axes), range(3 + axes, 3 + 2 * axes)
+    apart = permute_dims(product, (0, 1, 2 + axes, *counts, *rest))
+    values = reshape(apart, (batch, groups * channels, *count, *over.kernel))
+    full = (batch, groups * channels, *over.padded)
+    key = (slice(None), slice(None), *(ARRAY,) * axes)
+    whole = put(values, *places(over, x), key=key, shape=full)
+    return _with_bias(getitem(whole, (..., *over.inside)), bias, axes)
+
+
+def _transposed_vjp(
+    xp: Any,
+    g: Any,
+    x: Any,
+    weight: Any,
+    residual: Windows,
+    groups: int,
+    needs: tuple[bool, bool, bool],
+) -> Any:
+    x, weight = of_one_dtype(xp, x, weight)
+    return kernel.transposed_backward(
+        xp, g, x, weight, windows=residual, groups=groups, needs=needs
+    )
+
+
 def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
     """Declare the transposed convolution over so many spatial axes."""
 
@@ -287,20 +326,7 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         dilation: Any = 1,
     ) -> Any:
         over = windows(x, weight, bias, stride, padding, output_padding, groups, dilation)
-        batch, inputs, *count = x.shape
-        channels = weight.shape[1]
-        # Rows (N, G, |count|, inputs) times G weights make windows (N, G, |count|, C * |kernel|).
-        rows = matrix_transpose(reshape(x, (batch, groups, inputs // groups, over.number)))
-        weights = reshape(weight, (groups, inputs // groups, channels * over.elements))
-        parts = (batch, groups, *count, channels, *over.kernel)
-        product = reshape(matmul(rows, weights), parts)
-        counts, rest = range(2, 2 + axes), range(3 + axes, 3 + 2 * axes)
-        apart = permute_dims(product, (0, 1, 2 + axes, *counts, *rest))
-        values = reshape(apart, (batch, groups * channels, *count, *over.kernel))
-        full = (batch, groups * channels, *over.padded)
-        key = (slice(None), slice(None), *(ARRAY,) * axes)
-        whole = put(values, *places(over, x), key=key, shape=full)
-        return _with_bias(getitem(whole, (..., *over.inside)), bias, axes)
+        return _transposed_composed(x, weight, bias, over, groups)
 
     def forward(
         xp: Any,
@@ -319,25 +345,11 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         out = kernel.transposed_forward(xp, x, weight, bias, windows=over, groups=groups)
         return out, over
 
-    def vjp(
-        xp: Any,
-        g: Any,
-        x: Any,
-        weight: Any,
-        residual: Windows,
-        groups: int,
-        needs: tuple[bool, bool, bool],
-    ) -> Any:
-        x, weight = of_one_dtype(xp, x, weight)
-        return kernel.transposed_backward(
-            xp, g, x, weight, windows=residual, groups=groups, needs=needs
-        )
-
     return op(
         f"conv_transpose{axes}d",
         f"conv{axes}dᵀ",
         forward=forward,
-        vjp=vjp,
+        vjp=_transposed_vjp,
         composite=composite,
         residual=True,
         doc=doc,
