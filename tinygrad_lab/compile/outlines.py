@@ -62,6 +62,8 @@ def slender(constant: Any) -> Any:
     """A constant as it is, or, if it is large and one number everywhere, as one row of it."""
     if not isinstance(constant, np.ndarray) or constant.ndim < 2 or constant.nbytes < _LARGE:
         return constant
+    if constant.strides[0] == 0:
+        return constant  # one row already
     row = constant[:1]
     # NumPy goes through long rows as fast as through the whole.
     if row.size < _LONG_ROW or constant.dtype.kind not in "fiub":
