@@ -86,6 +86,8 @@ class NumbaProgram(NumPyProgram):
         self._layout: dict[Value, Any] = {}
         """Arrays that lie as those of the replay will, to see where views are."""
         self._readers: dict[Value, set[Event]] = {}
+        self._read_after: set[Value] = set()
+        """The roots that are read when all events are over."""
         self._roots: dict[str, Value] = {}
         """The values that lie in the memories, by the names of these."""
         self._numbers: dict[str, Value] = {}
@@ -118,6 +120,7 @@ class NumbaProgram(NumPyProgram):
         self.plan.fresh -= handed_out
         self._layout = self._arrays(self._homes_alike())
         self._readers = self._find_readers()
+        self._read_after = {value.root for value in self._values_after()}
         fixed = {value for value in self._constant_values() if value.array.ndim == 0}
         segment = _Segment("loops_0")
         for event in self.events:
@@ -218,7 +221,7 @@ class NumbaProgram(NumPyProgram):
         return (
             made_at_once
             and self._readers.get(event.result.root, set()) <= inside
-            and all(value.root is not event.result.root for value in self._values_after())
+            and event.result.root not in self._read_after
         )
 
     # --- places -----------------------------------------------------------------------------------
