@@ -243,6 +243,8 @@ class _Lowering:
         axis = event.argument("axis", 1)
         if set(event.kwargs) - {"axis", "keepdims"} or 0 in source.shape:
             return False
+        if event.result.array.dtype == bool:
+            return False
         every = range(len(source.shape))
         given = every if axis is None else axis if isinstance(axis, tuple) else (axis,)
         axes = tuple(sorted(one % len(source.shape) for one in given))
@@ -270,6 +272,8 @@ class _Lowering:
         one, other = map(self._at, event.args)
         target = self._at(event.writes or event.result)
         if not one.shape or not other.shape:
+            return False
+        if len({place.memory.dtype for place in (one, other, target)}) > 1:
             return False
         if event.call.name == "dot" and len(other.shape) > 2:
             return False

@@ -2,27 +2,22 @@
 
 Memory is planned as for the NumPy target. What there are loops for becomes functions over that
 memory, written as source (``instructions.py`` says what they do, ``loops.py`` how), compiled by
-numba and kept on disk; what there are none for stays a line of NumPy between them. Products of
-large matrices are left to the BLAS. Sums may be added up in another order than NumPy's: results
-differ by a few ulp.
+numba's code generator (``assembly.py``, ``machine_code.py``) and kept on disk; what there are none
+for stays a line of NumPy between them. Products of large matrices are left to the BLAS. Sums may be
+added up in another order than NumPy's: results differ by a few ulp.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
 import re
-import sys
-import tempfile
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compile.assembly import KINDS
 from tinygrad_lab.compile.expressions import is_number
 from tinygrad_lab.compile.instructions import (
     ElsewhereError,
@@ -32,7 +27,7 @@ from tinygrad_lab.compile.instructions import (
     lowered,
     picks_elements,
 )
-from tinygrad_lab.compile.loops import blocks, memories_of, rolled
+from tinygrad_lab.compile.loops import blocks, memories_of, numbers_of, rolled
 from tinygrad_lab.compile.memory import empty_like_recorded
 from tinygrad_lab.compile.numpy_target import LateBinding, NumPyProgram, is_view
 from tinygrad_lab.compile.record import Recording, State
@@ -41,25 +36,16 @@ from tinygrad_lab.errors import CompileError, MissingDependencyError
 
 __all__ = ["NumbaProgram"]
 
-_HEADER = '''"""Written by tinygrad_lab.compile: the loops of a compiled step."""
-
-from math import cos, exp, inf, log, nan, sin, sqrt, tanh
-
-from numba import njit
-from numpy import bool_, float32, float64
-from numpy import int8, int16, int32, int64, uint8, uint16, uint32, uint64
-
-from tinygrad_lab.compile.numba_support import MEMORIES, PRODUCTS, exp_float32, tanh_float32
-
-globals().update(MEMORIES | PRODUCTS)
-'''
-_DECORATOR = (
-    '@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"}, '
-    "boundscheck=False)"
-)
-
+_HEADER = """
+# The loops of a compiled step, written by tinygrad_lab.compile. In the table are the addresses of
+# memory that stays where it is.
+#   memory_of_float32(address, region): what lies at an address; no two regions overlap.
+#   product(left, i, right, j, out, k, rows, inner, columns): the product of two dense matrices that
+#       begin at left[i] and right[j], from out[k] on, by the BLAS.
+"""
 _LENGTH_OF_PART = 40
-"""Lines: numba's work grows faster than the length of a function."""
+"""Lines: LLVM's work grows faster than the length of a function."""
+_TYPES = {float: "float64", int: "int64", bool: "bool"}
 
 
 @dataclass(slots=True)
@@ -81,7 +67,11 @@ class NumbaProgram(NumPyProgram):
     """A recording as compiled loops, and lines of NumPy for what there are no loops for."""
 
     def __init__(self, recording: Recording) -> None:
-        _need_numba()
+        if importlib.util.find_spec("llvmlite") is None:
+            raise MissingDependencyError(
+                "tg.compile: the target 'numba' needs numba's llvmlite, which is not installed: "
+                "pip install 'tinygrad_lab[fast]'."
+            )
         self._segments: list[_Segment] = []
         self._layout: dict[Value, Any] = {}
         """Arrays that lie as those of the replay will, to see where views are."""
@@ -90,6 +80,8 @@ class NumbaProgram(NumPyProgram):
         """The roots that are read when all events are over."""
         self._roots: dict[str, Value] = {}
         """The values that lie in the memories, by the names of these."""
+        self._regions: dict[Hashable, int] = {None: 0}
+        """Numbers for what memories may overlap with; tables are in a region of their own."""
         self._numbers: dict[str, Value] = {}
         super().__init__(recording)
 
@@ -167,40 +159,56 @@ class NumbaProgram(NumPyProgram):
         self._segments.append(segment)
         table = self.bound(f"table_of_{segment.name}", _Table(segment, self._layout))
         function = self.bound(segment.name, _Compiled(self, segment))
-        arguments = ", ".join([table, *map(self.name, (*segment.given, *segment.numbers))])
+        given = [self._as_array(value) for value in segment.given]
+        arguments = ", ".join([table, *given, *map(self.name, segment.numbers)])
         phases = dict.fromkeys(event.phase for event in segment.events)
         yield f"if {function}({arguments}): return MISS", ", ".join(phases)
+
+    def _as_array(self, value: Value) -> str:
+        """An array as an argument: of what has no axes, NumPy makes a scalar now and then."""
+        name = self.name(value)
+        return name if value.array.ndim else f"{self.bound('asarray', np.asarray)}({name})"
 
     def _source_of(self, segment: _Segment) -> str:
         """A segment's function, and the parts that it calls: one large one compiles slowly."""
         code = rolled(segment.code)
-        memories = {memory.name: memory for memory in memories_of(code)}
-        found = [self._found(segment, memory) for memory in memories.values()]
+        found = {memory.name: self._found(segment, memory) for memory in memories_of(code)}
+        segment.numbers = [self._numbers[name] for name in numbers_of(code)]
+        parameters = list(self._parameters(segment))
+        given = ", ".join(name for name, _ in parameters)
         functions, calls = [], []
-        numbers: dict[str, None] = {}
         for number, lines in enumerate(_in_parts(blocks(code, self._unread))):
-            used = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", " ".join(lines)))
-            numbers.update(dict.fromkeys(name for name in used if name in self._numbers))
-            given = ", ".join(name for name in used if name in memories or name in numbers)
-            functions.append(_function(f"{segment.name}_{number}", given, lines))
-            calls.append(f"if {segment.name}_{number}({given}):\n        return 1")
-        segment.numbers = [self._numbers[name] for name in numbers]
-        parameters = ["table", *map(self.name, segment.given), *numbers]
-        functions.append(_function(segment.name, ", ".join(parameters), [*found, *calls]))
+            part = f"{segment.name}_{number}"
+            words = set(re.findall(r"\w+", " ".join(lines)))
+            finding = [line for name, line in found.items() if name in words]
+            functions.append(_function(part, parameters, [self._addresses, *finding, *lines]))
+            calls += [f"if {part}({given}):", "    return 1"]
+        functions.append(_function(segment.name, parameters, calls))
         return "\n\n".join(functions)
+
+    @property
+    def _addresses(self) -> str:
+        return f"addresses = memory_of_uint64(table.ctypes.data, {self._regions[None]})"
+
+    def _parameters(self, segment: _Segment) -> Iterator[tuple[str, str]]:
+        """Names and types of what a segment's function is given."""
+        yield "table", "array"
+        yield from ((self.name(value), "array") for value in segment.given)
+        yield from ((self.name(value), _TYPES[type(value.array)]) for value in segment.numbers)
 
     def _found(self, segment: _Segment, memory: Memory) -> str:
         """The line by which a segment finds a memory."""
         root = self._roots[memory.name]
         if self.is_static(root):
-            address = f"table[{len(segment.roots)}]"
+            address = f"addresses[{len(segment.roots)}]"
             segment.roots.append(root)
         else:
             if root not in segment.given:
                 segment.given.append(root)
             shift = root.array.ctypes.data - _lowest(root.array)
             address = f"{self.name(root)}.ctypes.data" + (f" - {shift}" if shift else "")
-        return f"{memory.name} = memory_of_{memory.dtype.name}({address})"
+        region = self._regions.setdefault(memory.overlaps, len(self._regions))
+        return f"{memory.name} = memory_of_{memory.dtype.name}({address}, {region})"
 
     def _find_readers(self) -> dict[Value, set[Event]]:
         """Who reads, or writes into, the memory of each root, but for who makes it."""
@@ -252,6 +260,8 @@ class NumbaProgram(NumPyProgram):
             raise ElsewhereError
         if not np.may_share_memory(seen, whole):
             raise ElsewhereError
+        if seen.dtype.name not in KINDS or not seen.dtype.isnative:
+            raise ElsewhereError
         offset, rest = divmod(seen.ctypes.data - _lowest(whole), seen.itemsize)
         if rest or any(step % seen.itemsize for step in (*seen.strides, *whole.strides)):
             raise ElsewhereError
@@ -289,10 +299,12 @@ class NumbaProgram(NumPyProgram):
 
     # --- compiling --------------------------------------------------------------------------------
 
-    @property
-    def module(self) -> Any:
-        """The loops, compiled when they are first called for, or loaded from disk."""
-        return _loaded(self.preamble)
+    def function_of(self, segment: _Segment) -> Callable[..., int]:
+        """A segment's function, compiled now or in an earlier process."""
+        from tinygrad_lab.compile.machine_code import machine_code
+
+        kinds = [kind for _, kind in self._parameters(segment)]
+        return machine_code(self.preamble).function(segment.name, kinds)
 
 
 def _in_parts(blocks: Iterable[list[str]]) -> Iterator[list[str]]:
@@ -307,9 +319,10 @@ def _in_parts(blocks: Iterable[list[str]]) -> Iterator[list[str]]:
         yield part
 
 
-def _function(name: str, parameters: str, lines: Iterable[str]) -> str:
-    text = "\n".join(f"    {line}" for line in (*lines, "return 0"))
-    return f"{_DECORATOR}\ndef {name}({parameters}):\n{text}\n"
+def _function(name: str, parameters: Iterable[tuple[str, str]], lines: Iterable[str]) -> str:
+    given = ", ".join(f"{name}: {kind}" for name, kind in parameters)
+    body = "\n".join(f"    {line}" for line in (*lines, "return 0"))
+    return f"def {name}({given}) -> int64:\n{body}\n"
 
 
 def _maker_of(value: Value) -> Value:
@@ -343,7 +356,7 @@ class _Table(LateBinding):
                     f"tg.compile: {root.name} lies in memory in another order than when the loops "
                     "were written; give it a copy: x.data = x.data.copy()."
                 )
-        return np.array([_lowest(arrays[root]) for root in self.roots], dtype=np.uintp)
+        return np.array([_lowest(arrays[root]) for root in self.roots], dtype=np.uint64)
 
 
 class _Compiled(LateBinding):
@@ -353,53 +366,4 @@ class _Compiled(LateBinding):
         self.program, self.segment = program, segment
 
     def made(self, arrays: dict[Value, Any]) -> Any:
-        import numba
-
-        segment = self.segment
-        function = getattr(self.program.module, segment.name)
-        kinds = {float: numba.float64, int: numba.int64, bool: numba.boolean}
-        signature: list[Any] = [numba.types.Array(numba.types.uintp, 1, "C")]
-        signature += [numba.typeof(value.array) for value in segment.given]
-        signature += [kinds[type(value.array)] for value in segment.numbers]
-        function.compile(tuple(signature))
-        return function
-
-
-def _need_numba() -> None:
-    if importlib.util.find_spec("numba") is None:
-        raise MissingDependencyError(
-            "tg.compile: the target 'numba' needs numba, which is not installed: "
-            "pip install 'tinygrad_lab[fast]'."
-        )
-
-
-@cache
-def _loaded(source: str) -> Any:
-    """A module with some source, in a file of its own, beside which numba keeps what it made."""
-    from tinygrad_lab.compile import numba_support
-
-    support = Path(numba_support.__file__).read_text(encoding="utf-8")
-    name = "loops_" + hashlib.sha256((source + support).encode()).hexdigest()[:24]
-    path = _folder() / f"{name}.py"
-    if not path.exists():
-        # Another process may be at the same: each writes a file of its own and renames it.
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(source)
-        os.replace(file.name, path)
-    spec = importlib.util.spec_from_file_location(f"tinygrad_lab_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # what numba keeps on disk refers to it by name
-    spec.loader.exec_module(module)
-    return module
-
-
-def _folder() -> Path:
-    """Where compiled loops are kept: the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "tinygrad_lab" / "loops"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        return self.program.function_of(self.segment)
