@@ -256,7 +256,7 @@ def loops({given}, y: array) -> int64:
         out[i] = {expression.format(*elements, zero=f"{dtype}(0)")}
     return 0
 """
-    function = machine_code.machine_code(source).function("loops", ["array"] * (len(arrays) + 1))
+    function = machine_code.machine_code(source).function("loops")
     assert function(*arrays, out) == 0
     return out
 
@@ -353,7 +353,7 @@ def loops(a: array, b: array, c: array) -> int64:
     {name}(a, 0, b, 0, c, 0, 3, 4, 5)
     return 0
 """
-        machine_code.machine_code(source).function("loops", ["array"] * 3)(*given)
+        machine_code.machine_code(source).function("loops")(*given)
         np.testing.assert_allclose(given[2], a @ b, rtol=1e-5)
 
     def test_finds_the_blas_of_scipy_where_numpy_shows_none(self) -> None:

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["KINDS", "PREFIX", "assembly_of"]
+__all__ = ["ENTRY", "KINDS", "PREFIX", "assembly_of"]
 
+ENTRY = "python_"
+"""Before the name of a function: the one that Python calls for it."""
 PREFIX = "tinygrad_lab_"
 """Of the names of the BLAS's functions, which the process may have from several libraries."""
 
@@ -30,7 +32,7 @@ KINDS = {
 """The types of numbers, and what LLVM calls them."""
 
 _GIVEN = {**KINDS, "array": "ptr"}
-"""What a function may be given: numbers, and NumPy's arrays, by the address of the object."""
+"""What a function may be given: numbers, and NumPy's arrays as the addresses of objects."""
 
 _CASTS = {**{kind: kind for kind in KINDS}, "bool_": "bool"}
 _MEMORIES = {f"memory_of_{kind}": kind for kind in KINDS}
@@ -111,7 +113,8 @@ def assembly_of(loops: str, functions: str) -> str:
     called, calling = _functions(functions), _functions(loops)
     module = _Module({one.name: _name(one.returns) for one in (*called, *calling)})
     texts = [_Function(module, one, "contract").text(inline=True) for one in called]
-    texts += [_Function(module, one, "contract nsz reassoc").text() for one in calling]
+    for one in calling:
+        texts += [_Function(module, one, "contract nsz reassoc").text(), _entry(module, one)]
     return "\n".join([*module.globals.values(), *texts, *module.metadata()])
 
 
@@ -152,6 +155,35 @@ class _Module:
         for region in sorted(self.regions):
             yield f'!{2 * region + 1} = !{{!"region {region}", !0, i64 0}}'
             yield f"!{2 * region + 2} = !{{!{2 * region + 1}, !{2 * region + 1}, i64 0}}"
+
+
+_FROM_OBJECTS = {
+    "float64": ("PyFloat_AsDouble", "double"),
+    "int64": ("PyLong_AsLongLong", "i64"),
+    "bool": ("PyObject_IsTrue", "i32"),
+}
+"""Python's functions that give the number that an object is, and what they return."""
+
+
+def _entry(module: _Module, function: ast.FunctionDef) -> str:
+    """A function that Python can call: it is given the addresses of objects, and returns one."""
+    lines, given = [], []
+    for number, one in enumerate(function.args.args):
+        kind, value = _name(one.annotation), f"%object.{number}"
+        lines.append(f"%place.{number} = getelementptr ptr, ptr %objects, i64 {number}")
+        lines.append(f"{value} = load ptr, ptr %place.{number}")
+        if kind in _FROM_OBJECTS:
+            call = module.call(*_FROM_OBJECTS[kind], [f"ptr {value}"])
+            value = f"%number.{number}"
+            lines.append(f"{value} = {call}")
+        if kind == "bool":
+            value = f"%truth.{number}"
+            lines.append(f"{value} = trunc i32 %number.{number} to i1")
+        given.append(f"{_GIVEN[kind]} {value}")
+    lines.append(f"%result = call i64 @{function.name}({', '.join(given)})")
+    lines.append(f"%made = {module.call('PyLong_FromLongLong', 'ptr', ['i64 %result'])}")
+    head = f"define ptr @{ENTRY}{function.name}(ptr %module, ptr %objects, i64 %count) nounwind {{"
+    return "\n".join([head, *(f"  {line}" for line in lines), "  ret ptr %made", "}"])
 
 
 class _Function(ast.NodeVisitor):

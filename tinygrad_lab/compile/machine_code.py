@@ -11,7 +11,7 @@ import ctypes
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,20 @@ from tinygrad_lab.compile import assembly, loop_functions, products
 
 __all__ = ["MachineCode", "machine_code"]
 
-_GIVEN: dict[str, Any] = {
-    "array": ctypes.py_object,
-    "float64": ctypes.c_double,
-    "int64": ctypes.c_int64,
-    "bool": ctypes.c_bool,
-}
-"""What functions are given: arrays as the objects that they are."""
+
+class _Method(ctypes.Structure):
+    """Python's ``PyMethodDef``."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("documentation", ctypes.c_char_p),
+    )
+
+
+_METH_FASTCALL = 0x80
+"""A function is given an array of its arguments."""
 
 
 class MachineCode:
@@ -40,13 +47,16 @@ class MachineCode:
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
+        self._methods: list[_Method] = []
 
-    def function(self, name: str, given: Sequence[str]) -> Callable[..., int]:
-        """One of the functions; ``given`` are the types of its arguments."""
-        kinds = [_GIVEN[kind] for kind in given]
-        # With the interpreter's lock held: it is done before another thread would have its turn.
-        prototype = ctypes.PYFUNCTYPE(ctypes.c_int64, *kinds)
-        return prototype(self._engine.get_function_address(name))
+    def function(self, name: str) -> Callable[..., int]:
+        """One of the functions, which takes its arguments as they are: it does not check them."""
+        address = self._engine.get_function_address(f"{assembly.ENTRY}{name}")
+        method = _Method(name.encode(), address, _METH_FASTCALL, None)
+        self._methods.append(method)
+        # Calls through ctypes take a microsecond longer.
+        make = ctypes.PYFUNCTYPE(ctypes.py_object, *[ctypes.c_void_p] * 3)
+        return make(("PyCFunction_NewEx", ctypes.pythonapi))(ctypes.addressof(method), None, None)
 
 
 @cache

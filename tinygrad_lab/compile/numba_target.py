@@ -303,8 +303,7 @@ class NumbaProgram(NumPyProgram):
         """A segment's function, compiled now or in an earlier process."""
         from tinygrad_lab.compile.machine_code import machine_code
 
-        kinds = [kind for _, kind in self._parameters(segment)]
-        return machine_code(self.preamble).function(segment.name, kinds)
+        return machine_code(self.preamble).function(segment.name)
 
 
 def _in_parts(blocks: Iterable[list[str]]) -> Iterator[list[str]]:
