@@ -51,6 +51,8 @@ class Place:
 
     def spread(self, shape: tuple[int, ...]) -> Place:
         """This place, broadcast to a shape."""
+        if shape == self.shape:
+            return self
         missing = len(shape) - len(self.shape)
         strides = [
             0 if old == 1 and new != 1 else stride

@@ -78,6 +78,8 @@ class NumbaProgram(NumPyProgram):
         self._readers: dict[Value, set[Event]] = {}
         self._read_after: set[Value] = set()
         """The roots that are read when all events are over."""
+        self._places: dict[Value, Place] = {}
+        self._memories: dict[tuple[Value, np.dtype[Any]], tuple[Memory, int]] = {}
         self._roots: dict[str, Value] = {}
         """The values that lie in the memories, by the names of these."""
         self._regions: dict[Hashable, int] = {None: 0}
@@ -138,6 +140,7 @@ class NumbaProgram(NumPyProgram):
         for state, value in self.plan.copies:
             yield f"{self.home(state)}[...] = {self.text(value)}", "update"
         self._layout.clear()
+        self._places.clear()
 
     def _constant_values(self) -> Iterator[Value]:
         for value in self.recording.trace.values:
@@ -252,6 +255,8 @@ class NumbaProgram(NumPyProgram):
 
     def _place_of(self, value: Value, view: Callable[[Any], Any] | None) -> Place:
         """Where the array of a value is, or a view of it."""
+        if view is None and value in self._places:
+            return self._places[value]
         root = _maker_of(value)
         whole = self._layout.get(root, root.array)
         array = self._layout.get(value, value.array)
@@ -260,16 +265,28 @@ class NumbaProgram(NumPyProgram):
             raise ElsewhereError
         if not np.may_share_memory(seen, whole):
             raise ElsewhereError
-        if seen.dtype.name not in KINDS or not seen.dtype.isnative:
+        memory, lowest = self._memory_of(root, whole, seen.dtype)
+        offset, rest = divmod(seen.ctypes.data - lowest, seen.itemsize)
+        if rest or any(step % seen.itemsize for step in seen.strides):
             raise ElsewhereError
-        offset, rest = divmod(seen.ctypes.data - _lowest(whole), seen.itemsize)
-        if rest or any(step % seen.itemsize for step in (*seen.strides, *whole.strides)):
-            raise ElsewhereError
-        memory = Memory(self._memory_name(root, seen.dtype), seen.dtype, self._overlaps(root))
-        # Of all that take turns in a piece of scratch memory, any will do.
-        self._roots[memory.name] = root
-        strides = tuple(step // seen.itemsize for step in seen.strides)
-        return Place(memory, offset, seen.shape, strides)
+        strides = tuple([step // seen.itemsize for step in seen.strides])
+        place = Place(memory, offset, seen.shape, strides)
+        if view is None:
+            self._places[value] = place
+        return place
+
+    def _memory_of(self, root: Value, whole: Any, dtype: np.dtype[Any]) -> tuple[Memory, int]:
+        """The memory of a root as elements of a dtype, and where it begins in the layout."""
+        if (root, dtype) not in self._memories:
+            if dtype.name not in KINDS or not dtype.isnative:
+                raise ElsewhereError
+            if any(step % dtype.itemsize for step in whole.strides):
+                raise ElsewhereError
+            memory = Memory(self._memory_name(root, dtype), dtype, self._overlaps(root))
+            # Of all that take turns in a piece of scratch memory, any will do.
+            self._roots[memory.name] = root
+            self._memories[root, dtype] = memory, _lowest(whole)
+        return self._memories[root, dtype]
 
     def _memory_name(self, root: Value, dtype: np.dtype[Any]) -> str:
         slot = self.plan.slot_of.get(root)
