@@ -1,7 +1,7 @@
 """Loops as machine code: made by LLVM, kept on disk, and called.
 
-LLVM comes with numba (``llvmlite``). Of numba itself nothing is used: its types and arrays are for
-any Python, and take a hundred times as long as these loops, which are nothing but loops.
+LLVM comes with numba (``llvmlite``). Of numba itself nothing is used: it finds out the types of any
+Python, and needs twenty times as long for these loops, whose types are there to be read.
 """
 
 from __future__ import annotations
@@ -91,9 +91,8 @@ def _compiled(source: str) -> bytes:
     return machine.emit_object(module)
 
 
-@cache
 def _machine() -> Any:
-    """This processor."""
+    """This processor, as LLVM sees it; each engine takes one over."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
@@ -111,7 +110,8 @@ def _processor() -> tuple[str, str]:
 def _key(source: str) -> str:
     """A name for what is compiled from a source here, by all that has a say in it."""
     files = (__file__, assembly.__file__, loop_functions.__file__)
-    parts = [source, llvm.get_process_triple(), *_processor(), repr(llvm.llvm_version_info)]
+    here = (llvm.get_process_triple(), *_processor(), llvm.llvm_version_info, object.__basicsize__)
+    parts = [source, *map(str, here)]
     parts += [Path(file).read_text(encoding="utf-8") for file in files]
     return "loops_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

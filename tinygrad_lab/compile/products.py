@@ -37,13 +37,11 @@ def _in_numpy() -> Iterator[tuple[str, int]]:
 def _in_scipy() -> Iterator[tuple[str, int]]:
     from scipy.linalg import cython_blas
 
-    get_name, get_pointer = (
-        ctypes.pythonapi.PyCapsule_GetName,
-        ctypes.pythonapi.PyCapsule_GetPointer,
+    python, capsule = ctypes.pythonapi, ctypes.py_object
+    name_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, capsule)(("PyCapsule_GetName", python))
+    pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, capsule, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", python)
     )
-    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    get_pointer.restype = ctypes.c_void_p
-    get_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
     for name in _NAMES:
-        capsule = cython_blas.__pyx_capi__[name]
-        yield name, get_pointer(capsule, get_name(capsule))
+        found = cython_blas.__pyx_capi__[name]
+        yield name, pointer_of(found, name_of(found))
