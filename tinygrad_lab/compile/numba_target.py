@@ -43,6 +43,8 @@ _HEADER = """
 #   product(left, i, right, j, out, k, rows, inner, columns): the product of two dense matrices that
 #       begin at left[i] and right[j], from out[k] on, by the BLAS.
 """
+_ADDRESSES = "addresses = memory_of_uint64(table.ctypes.data, 0)"
+"""The table, in a region of its own."""
 _LENGTH_OF_PART = 40
 """Lines: LLVM's work grows faster than the length of a function."""
 _TYPES = {float: "float64", int: "int64", bool: "bool"}
@@ -82,8 +84,8 @@ class NumbaProgram(NumPyProgram):
         self._memories: dict[tuple[Value, np.dtype[Any]], tuple[Memory, int]] = {}
         self._roots: dict[str, Value] = {}
         """The values that lie in the memories, by the names of these."""
-        self._regions: dict[Hashable, int] = {None: 0}
-        """Numbers for what memories may overlap with; tables are in a region of their own."""
+        self._regions: dict[Hashable, int] = {}
+        """Numbers, from 1 on, for what memories may overlap with."""
         self._numbers: dict[str, Value] = {}
         super().__init__(recording)
 
@@ -184,14 +186,10 @@ class NumbaProgram(NumPyProgram):
             part = f"{segment.name}_{number}"
             words = set(re.findall(r"\w+", " ".join(lines)))
             finding = [line for name, line in found.items() if name in words]
-            functions.append(_function(part, parameters, [self._addresses, *finding, *lines]))
+            functions.append(_function(part, parameters, [_ADDRESSES, *finding, *lines]))
             calls += [f"if {part}({given}):", "    return 1"]
         functions.append(_function(segment.name, parameters, calls))
         return "\n\n".join(functions)
-
-    @property
-    def _addresses(self) -> str:
-        return f"addresses = memory_of_uint64(table.ctypes.data, {self._regions[None]})"
 
     def _parameters(self, segment: _Segment) -> Iterator[tuple[str, str]]:
         """Names and types of what a segment's function is given."""
@@ -210,7 +208,7 @@ class NumbaProgram(NumPyProgram):
                 segment.given.append(root)
             shift = root.array.ctypes.data - _lowest(root.array)
             address = f"{self.name(root)}.ctypes.data" + (f" - {shift}" if shift else "")
-        region = self._regions.setdefault(memory.overlaps, len(self._regions))
+        region = self._regions.setdefault(memory.overlaps, len(self._regions) + 1)
         return f"{memory.name} = memory_of_{memory.dtype.name}({address}, {region})"
 
     def _find_readers(self) -> dict[Value, set[Event]]:
