@@ -332,6 +332,30 @@ class TestMachineCode:
         out = mapped("float32", f"{name}_float32({{0}})", "float32", special)
         np.testing.assert_array_equal(out, getattr(np, name)(special))
 
+    def test_takes_numbers_of_python(self) -> None:
+        source = """
+def loops(x: float64, n: int64, twice: bool) -> int64:
+    if twice:
+        return n + n
+    return int64(x) + n
+"""
+        function = machine_code.machine_code(source).function("loops")
+        assert function(2.7, -5, False) == -3
+        assert function(2.7, 2**40, True) == 2**41
+
+    def test_keeps_the_order_of_what_is_done_in_a_region(self) -> None:
+        source = """
+def loops(x: array) -> int64:
+    a = memory_of_float32(x.ctypes.data, 1)
+    b = memory_of_float32(x.ctypes.data, 1)
+    for i in range(20):
+        b[1 + i] = a[i] * 2.0
+    return 0
+"""
+        x = np.ones(21, dtype=np.float32)
+        machine_code.machine_code(source).function("loops")(x)
+        np.testing.assert_array_equal(x, 2.0 ** np.arange(21))
+
     @pytest.mark.parametrize("library", ["numpy", "scipy"])
     @pytest.mark.parametrize("dtype", FLOATING)
     @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from tinygrad_lab.errors import CompileError, MissingDependencyError
 
 __all__ = ["NumbaProgram"]
 
-_HEADER = """
+_HEADER = """\
 # The loops of a compiled step, written by tinygrad_lab.compile. In the table are the addresses of
 # memory that stays where it is.
 #   memory_of_float32(address, region): what lies at an address; no two regions overlap.
@@ -180,15 +180,19 @@ class NumbaProgram(NumPyProgram):
         found = {memory.name: self._found(segment, memory) for memory in memories_of(code)}
         segment.numbers = [self._numbers[name] for name in numbers_of(code)]
         parameters = list(self._parameters(segment))
-        given = ", ".join(name for name, _ in parameters)
-        functions, calls = [], []
-        for number, lines in enumerate(_in_parts(blocks(code, self._unread))):
-            part = f"{segment.name}_{number}"
+
+        def function(name: str, lines: list[str]) -> str:
             words = set(re.findall(r"\w+", " ".join(lines)))
-            finding = [line for name, line in found.items() if name in words]
-            functions.append(_function(part, parameters, [_ADDRESSES, *finding, *lines]))
-            calls += [f"if {part}({given}):", "    return 1"]
-        functions.append(_function(segment.name, parameters, calls))
+            finding = [line for memory, line in found.items() if memory in words]
+            return _function(name, parameters, [_ADDRESSES, *finding, *lines])
+
+        parts = list(_in_parts(blocks(code, self._unread)))
+        if len(parts) == 1:
+            return function(segment.name, parts[0])
+        names = [f"{segment.name}_{number}" for number in range(len(parts))]
+        given = ", ".join(name for name, _ in parameters)
+        calls = [line for name in names for line in (f"if {name}({given}):", "    return 1")]
+        functions = [*map(function, names, parts), _function(segment.name, parameters, calls)]
         return "\n\n".join(functions)
 
     def _parameters(self, segment: _Segment) -> Iterator[tuple[str, str]]:
