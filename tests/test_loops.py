@@ -1,5 +1,6 @@
 """Compiled loops and scalar expressions compute what eager steps do."""
 
+import gc
 import importlib
 import os
 import subprocess
@@ -343,6 +344,16 @@ def loops(x: float64, n: int64, twice: bool) -> int64:
         assert function(2.7, -5, False) == -3
         assert function(2.7, 2**40, True) == 2**41
 
+    def test_lives_as_long_as_its_functions(self) -> None:
+        functions = [
+            machine_code.machine_code(
+                f"def loops(x: int64) -> int64:\n    return x + {number}\n"
+            ).function("loops")
+            for number in range(3)
+        ]
+        gc.collect()
+        assert [function(10) for function in functions] == [10, 11, 12]
+
     def test_keeps_the_order_of_what_is_done_in_a_region(self) -> None:
         source = """
 def loops(x: array) -> int64:
@@ -379,8 +390,8 @@ def loops(x: array, y: array, z: array) -> int64:
     {name}(a, 0, b, 0, c, 0, 3, 4, 5)
     return 0
 """
-        code = machine_code.machine_code.__wrapped__(source)
-        code.function("loops")(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
+        loops = machine_code.machine_code(source).function("loops")
+        loops(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
         np.testing.assert_allclose(out, a @ b, rtol=1e-5)
 
     def test_is_kept_for_the_next_process(self, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,8 @@ class _Method(ctypes.Structure):
 
 _METH_FASTCALL = 0x80
 """A function is given an array of its arguments."""
+_methods: list[_Method] = []
+"""Some dozen bytes for each function, which Python may look at even when it is gone: all of them."""
 
 
 class MachineCode:
@@ -47,24 +48,22 @@ class MachineCode:
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        self._methods: list[_Method] = []
 
     def function(self, name: str) -> Callable[..., int]:
         """One of the functions, which takes its arguments as they are: it does not check them."""
         address = self._engine.get_function_address(f"{assembly.ENTRY}{name}")
         method = _Method(name.encode(), address, _METH_FASTCALL, None)
-        self._methods.append(method)
-        # Calls through ctypes take a microsecond longer.
-        make = ctypes.PYFUNCTYPE(ctypes.py_object, *[ctypes.c_void_p] * 3)
-        return make(("PyCFunction_NewEx", ctypes.pythonapi))(ctypes.addressof(method), None, None)
+        _methods.append(method)
+        # A call through ctypes would take a microsecond longer. The function holds what it belongs
+        # to, as methods do: it lives as long as its functions.
+        made = ctypes.PYFUNCTYPE(
+            ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
+        )(("PyCFunction_NewEx", ctypes.pythonapi))
+        return made(ctypes.addressof(method), self, None)
 
 
-@cache
 def machine_code(source: str) -> MachineCode:
-    """The functions of a source, compiled now or in an earlier process.
-
-    They stay until the process ends: functions do not know whose they are.
-    """
+    """The functions of a source, compiled now or in an earlier process."""
     path = _folder() / f"{_key(source)}.o"
     code = _kept(path)
     if code is None:

@@ -13,7 +13,8 @@ import importlib.util
 import re
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +34,9 @@ from tinygrad_lab.compile.numpy_target import LateBinding, NumPyProgram, is_view
 from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.trace import Event, Value
 from tinygrad_lab.errors import CompileError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from tinygrad_lab.compile.machine_code import MachineCode
 
 __all__ = ["NumbaProgram"]
 
@@ -318,11 +322,12 @@ class NumbaProgram(NumPyProgram):
 
     # --- compiling --------------------------------------------------------------------------------
 
-    def function_of(self, segment: _Segment) -> Callable[..., int]:
-        """A segment's function, compiled now or in an earlier process."""
+    @cached_property
+    def machine_code(self) -> MachineCode:
+        """The loops, compiled now or in an earlier process."""
         from tinygrad_lab.compile.machine_code import machine_code
 
-        return machine_code(self.preamble).function(segment.name)
+        return machine_code(self.preamble)
 
 
 def _in_parts(blocks: Iterable[list[str]]) -> Iterator[list[str]]:
@@ -384,4 +389,4 @@ class _Compiled(LateBinding):
         self.program, self.segment = program, segment
 
     def made(self, arrays: dict[Value, Any]) -> Any:
-        return self.program.function_of(self.segment)
+        return self.program.machine_code.function(self.segment.name)
