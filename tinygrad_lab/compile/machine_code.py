@@ -36,7 +36,7 @@ class _Method(ctypes.Structure):
 _METH_FASTCALL = 0x80
 """A function is given an array of its arguments."""
 _methods: list[_Method] = []
-"""Some dozen bytes for each function, which Python may look at even when it is gone: all of them."""
+"""All of them, for ever: Python looks at them still when a function goes. They are small."""
 
 
 class MachineCode:
