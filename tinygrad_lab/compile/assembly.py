@@ -109,6 +109,30 @@ def assembly_of(loops: str, functions: str) -> str:
         loops: the source of functions, in which sums may be added up in any order.
         functions: the source of what these call, which becomes part of them. (What else there is,
             imports for example, is for Python alone.)
+
+    Example:
+        >>> loops = '''
+        ... def double(x: array) -> int64:
+        ...     m = memory_of_float32(x.ctypes.data, 1)
+        ...     for i in range(8):
+        ...         m[i] = m[i] + m[i]
+        ...     return 0
+        ... '''
+        >>> print(assembly_of(loops, functions=""))  # doctest: +ELLIPSIS
+        declare ...
+        define i64 @double(ptr %given.0) nounwind {
+        entry:
+        ...
+        loop.5:
+          %i.4 = phi i64 [0, %entry], [%.13, %loop.5]
+          %.7 = getelementptr inbounds float, ptr %.3, i64 %i.4
+          %.8 = getelementptr inbounds float, ptr %.3, i64 %i.4
+          %.9 = load float, ptr %.8, !tbaa !4
+          %.10 = getelementptr inbounds float, ptr %.3, i64 %i.4
+          %.11 = load float, ptr %.10, !tbaa !4
+          %.12 = fadd contract nsz reassoc float %.9, %.11
+          store float %.12, ptr %.7, !tbaa !4
+        ...
     """
     called, calling = _functions(functions), _functions(loops)
     module = _Module({one.name: _name(one.returns) for one in (*called, *calling)})
@@ -138,10 +162,10 @@ class _Module:
         self.globals[name] = f"@{name} = private constant {kind} {number}"
         return f"ptr @{name}"
 
-    def call(self, name: str, result: str, given: Sequence[str], facts: str = "") -> str:
+    def call(self, name: str, result: str, given: Sequence[str], attributes: str = "") -> str:
         """The call of a function from elsewhere."""
         kinds = ", ".join(one.split()[0] for one in given)
-        self.globals[name] = f"declare {result} @{name}({kinds}) nounwind {facts}"
+        self.globals[name] = f"declare {result} @{name}({kinds}) nounwind {attributes}"
         return f"call {result} @{name}({', '.join(given)})"
 
     def tag(self, region: int) -> str:
@@ -446,13 +470,14 @@ class _Function(ast.NodeVisitor):
         if name == "abs" and not numbers[0].is_floating:
             return self.absolute(numbers[0])
         kind = numbers[0].kind
-        given, facts = [*map(str, numbers)], ""
+        given, attributes = [*map(str, numbers)], ""
         if name in _LIBRARY:
             # C's names of functions of float32 end in an f.
-            name, facts = name + "f" * (kind == "float32"), "willreturn memory(none)"
+            name += "f" if kind == "float32" else ""
+            attributes = "willreturn memory(none)"
         elif name in _INTRINSICS:
             name = f"llvm.{_INTRINSICS[name]}.f{numbers[0].bits}"
-        return _Number(self.result(self.module.call(name, KINDS[kind], given, facts)), kind)
+        return _Number(self.result(self.module.call(name, KINDS[kind], given, attributes)), kind)
 
     def absolute(self, number: _Number) -> _Number:
         """The size of an integer."""
