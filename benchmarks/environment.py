@@ -35,6 +35,7 @@ PACKAGES = (
     "torch",
     "jax",
     "numba",
+    "llvmlite",
     "autograd",
     "mygrad",
     "micrograd",

@@ -1,13 +1,12 @@
-"""Compiled loops and scalar expressions compute what eager steps do.
+"""Compiled loops and scalar expressions compute what eager steps do."""
 
-What the numba target writes is Python: most tests run it as it stands, only ``TestMachineCode``
-waits for the compiler.
-"""
-
-import ctypes
+import gc
 import importlib
-import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,65 +16,22 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
+from tinygrad_lab.compile.instructions import FORMULAS
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.train.models import make_model
 
-pytest.importorskip("numba")
-numba_target: Any = importlib.import_module("tinygrad_lab.compile.numba_target")
+pytest.importorskip("llvmlite")
+machine_code: Any = importlib.import_module("tinygrad_lab.compile.machine_code")
+products: Any = importlib.import_module("tinygrad_lab.compile.products")
 
 Step = Callable[..., Any]
 
 
-class Interpreted:
-    """The functions of a generated source, run by Python and not by machine code."""
-
-    def __init__(self, source: str) -> None:
-        names: dict[str, Any] = {
-            "njit": lambda **_: lambda function: function,
-            "exp_float32": np.exp,
-            "tanh_float32": np.tanh,
-            **{name: getattr(np, name) for name in ("float32", "float64", "int64", "uint64")},
-            **{name: getattr(math, name) for name in ("inf", "nan")},
-            **{name: getattr(np, name) for name in ("bool_", "exp", "log", "sqrt", "tanh")},
-        }
-        for kind in ("bool", "float32", "float64", "int64", "uint64"):
-            names[f"memory_of_{kind}"] = lambda address, kind=kind: _memory(address, kind)
-        for name in ("product", "product_left_T", "product_right_T", "product_both_T"):
-            names[name] = lambda *given, name=name: _product(name, *given)
-        exec(source[source.index("@njit") :], names)
-        self.names = names
-
-    def __getattr__(self, name: str) -> Any:
-        function = self.names[name]
-
-        def run(*given: Any) -> Any:
-            with np.errstate(all="ignore"):
-                return function(*given)
-
-        run.compile = lambda signature: None  # type: ignore[attr-defined]
-        return run
-
-
-def _memory(address: Any, kind: str) -> Any:
-    size = np.dtype(kind).itemsize
-    return np.frombuffer((ctypes.c_byte * (size << 20)).from_address(int(address)), kind)
-
-
-def _product(name: str, *given: Any) -> None:
-    left, i, right, j, out, k, rows, inner, columns = given
-    a, b = left[i : i + rows * inner], right[j : j + inner * columns]
-    a = a.reshape((inner, rows)).T if name in ("product_left_T", "product_both_T") else a
-    b = b.reshape((columns, inner)).T if name in ("product_right_T", "product_both_T") else b
-    np.dot(
-        a.reshape((rows, inner)),
-        b.reshape((inner, columns)),
-        out[k : k + rows * columns].reshape((rows, columns)),
-    )
-
-
-@pytest.fixture
-def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba_target, "_loaded", Interpreted)
+@pytest.fixture(autouse=True, scope="module")
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def batch(seed: int, size: int = 5) -> tuple[tg.Tensor, tg.Tensor]:
@@ -121,7 +77,6 @@ def both(make: Callable[[], nn.Module], optimizer: Any = tg.optim.SGD, **options
     return compiled
 
 
-@pytest.mark.usefixtures("interpreted")
 class TestLoops:
     @pytest.mark.parametrize("name", ["logistic", "mlp"])
     @pytest.mark.parametrize("optimizer", [tg.optim.SGD, tg.optim.Adam])
@@ -156,11 +111,44 @@ class TestLoops:
             compiled(x, tg.tensor(np.full(5, 10)))
 
     def test_hand_out_memory_of_its_own(self) -> None:
-        compiled = tg.compile(lambda x: (x * 2.0).exp(), target="numba")
+        compiled = tg.compile(lambda x: (x * 2.0).square(), target="numba")
         x = tg.tensor([1.0, 2.0])
         first, second, third, fourth = (compiled(x) for _ in range(4))
         fourth.data[...] = 0.0
         assert third.tolist() == second.tolist() == first.tolist() != fourth.tolist()
+
+    @pytest.mark.parametrize("dtype", ["float16", ">f4", "complex64"])
+    def test_leave_dtypes_to_numpy_that_they_do_not_know(self, dtype: str) -> None:
+        def double(x: tg.Tensor) -> tg.Tensor:
+            return x * 2
+
+        compiled = tg.compile(double, target="numba")
+        x = tg.tensor(np.array([1, 2, 3], dtype))
+        for _ in range(4):
+            assert compiled(x).tolist() == double(x).tolist()
+
+    def test_do_what_eager_does_with_integers_and_booleans(self) -> None:
+        def mixed(x: tg.Tensor, n: tg.Tensor, flag: tg.Tensor) -> tuple[tg.Tensor, ...]:
+            large = tg.ones((40, 40), dtype="int64") @ tg.ones((40, 40), dtype="int64")
+            return (
+                (x > 0).any(),
+                (x > 0).sum(axis=0),
+                (x > 0).max(),
+                n @ n + large.sum(),
+                x @ n,
+                x.astype("float64") @ x.T,
+                (n * n).max(axis=1),
+                tg.where(flag, x, 1.0),
+                x * flag,
+            )
+
+        x, n = tg.tensor([[1.0, -2.0], [0.5, 3.0]]), tg.tensor([[1, 2], [3, 4]])
+        flag = tg.tensor(np.array(True))
+        compiled = tg.compile(mixed, target="numba")
+        for _ in range(4):
+            for one, other in zip(compiled(x, n, flag), mixed(x, n, flag), strict=True):
+                assert one.dtype == other.dtype
+                assert one.tolist() == other.tolist()
 
     @settings(max_examples=25)
     @given(
@@ -229,52 +217,209 @@ class TestLoops:
             return w, step
 
         (w, step), (v, eager) = make(), make()
-        numba_target._loaded, loaded = Interpreted, numba_target._loaded
-        try:
-            compiled = tg.compile(step, target="numba")
-            tolerance = 1e-4 if dtype == np.float32 else 1e-11
-            for number in range(4):
-                x = tg.tensor(np.random.default_rng(number).normal(size=(3, 3)), dtype=dtype)
-                assert compiled(x).item() == pytest.approx(
-                    eager(x).item(), rel=tolerance, abs=tolerance
-                )
-                np.testing.assert_allclose(w.data, v.data, rtol=tolerance, atol=tolerance)
-                np.testing.assert_allclose(w.grad.data, v.grad.data, rtol=tolerance, atol=tolerance)
-        finally:
-            numba_target._loaded = loaded
+        compiled = tg.compile(step, target="numba")
+        tolerance = 1e-4 if dtype == np.float32 else 1e-11
+        for number in range(4):
+            x = tg.tensor(np.random.default_rng(number).normal(size=(3, 3)), dtype=dtype)
+            assert compiled(x).item() == pytest.approx(
+                eager(x).item(), rel=tolerance, abs=tolerance
+            )
+            np.testing.assert_allclose(w.data, v.data, rtol=tolerance, atol=tolerance)
+            np.testing.assert_allclose(w.grad.data, v.grad.data, rtol=tolerance, atol=tolerance)
+
+
+FLOATING = ("float32", "float64")
+INTEGERS = ("int8", "int32", "int64", "uint8", "uint64")
+SPECIAL = [-np.inf, -7.5, -1.0, -0.0, 0.0, 0.5, 1.0, 3.0, 100.0, np.inf, np.nan]
+
+
+def numbers_of(dtype: str) -> Any:
+    """Numbers of all kinds, in pairs."""
+    special = SPECIAL if dtype in FLOATING else [0, 1] if dtype == "bool" else [0, 1, 7, 100]
+    special += [-100, -1] if dtype.startswith("int") else []
+    one, other = np.meshgrid(np.array(special, dtype), np.array(special, dtype))
+    return one.ravel(), other.ravel()
+
+
+def mapped(dtype: str, expression: str, result: str, *arrays: Any) -> Any:
+    """What an expression of ``{0}``, ``{1}`` is for the elements of arrays."""
+    elements = [f"m{n}[i]" for n in range(len(arrays))]
+    given = ", ".join(f"x{n}: array" for n in range(len(arrays)))
+    memories = "\n".join(
+        f"    m{n} = memory_of_{dtype}(x{n}.ctypes.data, {n})" for n in range(len(arrays))
+    )
+    out = np.empty(arrays[0].shape, result)
+    source = f"""
+def loops({given}, y: array) -> int64:
+{memories}
+    out = memory_of_{result}(y.ctypes.data, 9)
+    for i in range({arrays[0].size}):
+        out[i] = {expression.format(*elements, zero=f"{dtype}(0)")}
+    return 0
+"""
+    function = machine_code.machine_code(source).function("loops")
+    assert function(*arrays, out) == 0
+    return out
 
 
 class TestMachineCode:
-    def test_of_a_training_step_is_that_of_its_loops(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-    ) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        both(lambda: nn.Sequential(nn.Linear(40, 6), nn.Tanh(), nn.Linear(6, 10)), tg.optim.Adam)
-        assert list((tmp_path / "tinygrad_lab" / "loops").glob("loops_*.py"))
+    @pytest.mark.parametrize("dtype", [*FLOATING, *INTEGERS, "bool"])
+    @pytest.mark.parametrize(
+        "name",
+        ["add", "multiply", "maximum", "minimum", "greater", "less_equal", "equal", "not_equal"],
+    )
+    def test_of_two_numbers_gives_what_numpy_gives(self, name: str, dtype: str) -> None:
+        one, other = numbers_of(dtype)
+        with np.errstate(all="ignore"):
+            expected = getattr(np, name)(one, other)
+        out = mapped(dtype, FORMULAS[name], expected.dtype.name, one, other)
+        np.testing.assert_array_equal(out, expected)
+
+    @pytest.mark.parametrize("dtype", [*FLOATING, *INTEGERS])
+    @pytest.mark.parametrize("name", ["negative", "square", "absolute", "subtract"])
+    def test_of_signed_numbers_gives_what_numpy_gives(self, name: str, dtype: str) -> None:
+        pair = numbers_of(dtype)
+        given = pair if name == "subtract" else pair[:1]
+        with np.errstate(all="ignore"):
+            expected = getattr(np, name)(*given)
+        np.testing.assert_array_equal(mapped(dtype, FORMULAS[name], dtype, *given), expected)
+
+    @pytest.mark.parametrize("dtype", FLOATING)
+    @pytest.mark.parametrize("name", ["divide", "sqrt", "exp", "log", "tanh", "sin", "cos"])
+    def test_of_real_functions_gives_what_numpy_gives(self, name: str, dtype: str) -> None:
+        pair = numbers_of(dtype)
+        given = pair if name == "divide" else pair[:1]
+        with np.errstate(all="ignore"):
+            expected = getattr(np, name)(*given)
+        out = mapped(dtype, FORMULAS[name], dtype, *given)
+        np.testing.assert_array_max_ulp(out, expected, 2, dtype=dtype)
+
+    @pytest.mark.parametrize("dtype", [*FLOATING, "int32", "bool"])
+    def test_chooses_as_numpy_does(self, dtype: str) -> None:
+        one, other = numbers_of(dtype)
+        out = mapped(dtype, FORMULAS["where"], dtype, one, one, other)
+        np.testing.assert_array_equal(out, np.where(one, one, other))
+        if dtype in FLOATING:
+            out = mapped(dtype, FORMULAS["where_positive"], dtype, one, other)
+            np.testing.assert_array_equal(out, np.where(one > 0, other, 0))
+
+    @pytest.mark.parametrize("dtype", ["float32", "int8", "int64", "uint8", "bool"])
+    @pytest.mark.parametrize("to", ["float32", "float64", "int16", "int64", "uint32", "bool"])
+    def test_casts_as_numpy_does(self, dtype: str, to: str) -> None:
+        numbers, _ = numbers_of(dtype)
+        floating = dtype in FLOATING and to not in (*FLOATING, "bool")
+        numbers = numbers[np.abs(numbers) < 200] if floating else numbers
+        numbers = numbers[numbers >= 0] if floating and to.startswith("u") else numbers
+        np.testing.assert_array_equal(
+            mapped(dtype, f"{to}({{0}})", to, numbers), numbers.astype(to)
+        )
+
+    def test_is_refused_where_types_are_mixed(self) -> None:
+        x = np.zeros(1, np.float32)
+        with pytest.raises(TypeError, match="of different types"):
+            mapped("float32", "{0} + float64(1)", "float32", x)
+        with pytest.raises(TypeError, match="another type"):
+            mapped("float32", "float64({0})", "float32", x)
 
     @pytest.mark.parametrize("name", ["exp", "tanh"])
     def test_has_functions_within_three_ulp(self, name: str) -> None:
-        from numba import njit
-
-        from tinygrad_lab.compile import numba_support
-
-        function = getattr(numba_support, f"{name}_float32")
-
-        @njit  # type: ignore[untyped-decorator]
-        def everywhere(x: Any, out: Any) -> None:
-            for i in range(x.size):
-                out[i] = function(x[i])
-
         limit = 87.0 if name == "exp" else 15.0
         x = np.linspace(-limit, limit, 100_001).astype(np.float32)
-        out = np.empty_like(x)
-        everywhere(x, out)
         exact = getattr(np, name)(x.astype(np.float64))
         ulp = np.spacing(np.abs(exact).astype(np.float32))
+        out = mapped("float32", f"{name}_float32({{0}})", "float32", x)
         assert np.max(np.abs(out - exact) / ulp) < 3
         special = np.array([np.nan, np.inf, -np.inf, 0.0], dtype=np.float32)
-        everywhere(special, out[:4])
-        np.testing.assert_array_equal(out[:4], getattr(np, name)(special))
+        out = mapped("float32", f"{name}_float32({{0}})", "float32", special)
+        np.testing.assert_array_equal(out, getattr(np, name)(special))
+
+    def test_takes_numbers_of_python(self) -> None:
+        source = """
+def loops(x: float64, n: int64, twice: bool) -> int64:
+    if twice:
+        return n + n
+    return int64(x) + n
+"""
+        function = machine_code.machine_code(source).function("loops")
+        assert function(2.7, -5, False) == -3
+        assert function(2.7, 2**40, True) == 2**41
+
+    def test_lives_as_long_as_its_functions(self) -> None:
+        functions = [
+            machine_code.machine_code(
+                f"def loops(x: int64) -> int64:\n    return x + {number}\n"
+            ).function("loops")
+            for number in range(3)
+        ]
+        gc.collect()
+        assert [function(10) for function in functions] == [10, 11, 12]
+
+    def test_keeps_the_order_of_what_is_done_in_a_region(self) -> None:
+        source = """
+def loops(x: array) -> int64:
+    a = memory_of_float32(x.ctypes.data, 1)
+    b = memory_of_float32(x.ctypes.data, 1)
+    for i in range(20):
+        b[1 + i] = a[i] * 2.0
+    return 0
+"""
+        x = np.ones(21, dtype=np.float32)
+        machine_code.machine_code(source).function("loops")(x)
+        np.testing.assert_array_equal(x, 2.0 ** np.arange(21))
+
+    @pytest.mark.parametrize("library", ["numpy", "scipy"])
+    @pytest.mark.parametrize("dtype", FLOATING)
+    @pytest.mark.parametrize(
+        "name", ["product", "product_left_T", "product_right_T", "product_both_T"]
+    )
+    def test_leaves_products_to_the_blas(
+        self, name: str, dtype: str, library: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if library == "scipy":
+            monkeypatch.setattr(products, "_in_numpy", lambda: iter(()))
+        rng = np.random.default_rng(0)
+        a, b = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=(4, 5)).astype(dtype)
+        left = a.T if name in ("product_left_T", "product_both_T") else a
+        right = b.T if name in ("product_right_T", "product_both_T") else b
+        out = np.empty((3, 5), dtype)
+        source = f"""
+def loops(x: array, y: array, z: array) -> int64:
+    a = memory_of_{dtype}(x.ctypes.data, 1)
+    b = memory_of_{dtype}(y.ctypes.data, 2)
+    c = memory_of_{dtype}(z.ctypes.data, 3)
+    {name}(a, 0, b, 0, c, 0, 3, 4, 5)
+    return 0
+"""
+        loops = machine_code.machine_code(source).function("loops")
+        loops(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
+        np.testing.assert_allclose(out, a @ b, rtol=1e-5)
+
+    def test_is_kept_for_the_next_process(self, tmp_path: Path) -> None:
+        program = """
+import tinygrad_lab as tg
+from tinygrad_lab.compile import machine_code
+compiled = []
+make = machine_code._compiled
+machine_code._compiled = lambda source: compiled.append(source) or make(source)
+double = tg.compile(lambda x: x * 2.0 + x.tanh(), target="numba")
+for _ in range(3):
+    result = double(tg.tensor([1.0, 2.0]))
+print(len(compiled), result.tolist())
+"""
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+
+        def run() -> str:
+            command = [sys.executable, "-c", program]
+            return subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=True
+            ).stdout
+
+        first, second = run(), run()
+        assert (first[0], second[0]) == ("1", "0")
+        assert first[1:] == second[1:]
+        (file,) = (tmp_path / "tinygrad_lab" / "loops").iterdir()
+        file.write_bytes(file.read_bytes()[:100])
+        assert run() == first
 
 
 class TestScalarGraphs:

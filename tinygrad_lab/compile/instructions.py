@@ -51,6 +51,8 @@ class Place:
 
     def spread(self, shape: tuple[int, ...]) -> Place:
         """This place, broadcast to a shape."""
+        if shape == self.shape:
+            return self
         missing = len(shape) - len(self.shape)
         strides = [
             0 if old == 1 and new != 1 else stride
@@ -198,16 +200,11 @@ class _Lowering:
         function: Any = event.call.function
         if event.kwargs or function.nout != 1:
             return False
-        dtypes = [
-            one.array.dtype if isinstance(one, Value) and one.is_array else type(_number(one))
-            for one in event.args
-        ]
-        try:
-            computed_in = function.resolve_dtypes((*dtypes, None))[0]
-        except (TypeError, ValueError):
+        dtypes = event.computed_in()
+        if dtypes is None:
             return False
         target = self._at(event.writes or event.result)
-        self._map(event.call.name, target, event.args, computed_in, event)
+        self._map(event.call.name, target, event.args, dtypes[0], event)
         return True
 
     def _make(self, event: Event) -> bool:
@@ -234,7 +231,7 @@ class _Lowering:
         return True
 
     def _joined(self, event: Event, target: Place) -> None:
-        axis = event.kwargs.get("axis", event.args[1] if len(event.args) > 1 else 0)
+        axis = event.argument("axis", 1, 0)
         array, start = event.result.array, 0
         for part in event.args[0]:
             size = part.array.shape[axis]
@@ -245,8 +242,10 @@ class _Lowering:
 
     def _reduction(self, event: Event) -> bool:
         source = self._at(event.args[0])
-        axis = event.kwargs.get("axis", event.args[1] if len(event.args) > 1 else None)
+        axis = event.argument("axis", 1)
         if set(event.kwargs) - {"axis", "keepdims"} or 0 in source.shape:
+            return False
+        if event.result.array.dtype == bool:
             return False
         every = range(len(source.shape))
         given = every if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -275,6 +274,8 @@ class _Lowering:
         one, other = map(self._at, event.args)
         target = self._at(event.writes or event.result)
         if not one.shape or not other.shape:
+            return False
+        if len({place.memory.dtype for place in (one, other, target)}) > 1:
             return False
         if event.call.name == "dot" and len(other.shape) > 2:
             return False
@@ -347,10 +348,6 @@ def _with_axis(place: Place, axis: int) -> Place:
 def _holds_values(key: Any) -> bool:
     parts = key if isinstance(key, tuple) else (key,)
     return any(isinstance(part, Value) for part in parts)
-
-
-def _number(one: Any) -> Any:
-    return one.array if isinstance(one, Value) else one
 
 
 def lowered(

@@ -1,7 +1,8 @@
 """Instructions as loops: the same again and again is rolled up, element by element is fused.
 
-What comes out is source in the part of Python that numba compiles: ``for`` loops with fixed bounds
-over flat memories ``m0[3 + i0 * 10 + i1]``.
+What comes out is source in a small part of Python, which ``assembly.py`` translates: ``for`` loops
+of fixed lengths over flat memories ``m0[3 + i0 * 10 + i1]``. The numbers of an expression have one
+type: where they had not, they are cast.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from tinygrad_lab.compile.instructions import FORMULAS, Instruction, Memory, Place
 
-__all__ = ["Loop", "blocks", "cast", "memories_of", "rolled"]
+__all__ = ["Loop", "blocks", "cast", "memories_of", "numbers_of", "rolled"]
 
 _LONGEST_PERIOD = 80
 _FEWEST_ROUNDS = 4
@@ -147,11 +148,19 @@ def _same_elements(one: Place, other: Place) -> bool:
 
 def memories_of(code: Sequence[Instruction | Loop]) -> list[Memory]:
     """The memories that are touched, in the order in which they are."""
-    found: dict[Memory, None] = {}
+    places = (place for one in _instructions(code) for place in one.places)
+    return list(dict.fromkeys(place.memory for place in places))
+
+
+def numbers_of(code: Sequence[Instruction | Loop]) -> list[str]:
+    """The names of the numbers that are read, in the order in which they are."""
+    sources = (source for one in _instructions(code) for source in one.sources)
+    return list(dict.fromkeys(source for source in sources if isinstance(source, str)))
+
+
+def _instructions(code: Sequence[Instruction | Loop]) -> Iterator[Instruction]:
     for part in code:
-        for one in part.body if isinstance(part, Loop) else [part]:
-            found.update(dict.fromkeys(place.memory for place in one.places))
-    return list(found)
+        yield from part.body if isinstance(part, Loop) else [part]
 
 
 def blocks(
@@ -362,7 +371,8 @@ def _product_lines(one: Instruction) -> list[str]:
         target, right, left = map(_transposed, (target, left, right))
     by_rows = right.strides[-1] == 1 and target.strides[-1] == 1
     thin = by_rows and left.shape[-1] <= _UNROLLED
-    if work >= (_LARGE_PRODUCT if thin else _SOME_PRODUCT) and not stacked:
+    is_large = work >= (_LARGE_PRODUCT if thin else _SOME_PRODUCT)
+    if is_large and not stacked and target.memory.dtype.kind == "f":
         lines = _blas_lines(target, left, right)
         if lines:
             return lines
@@ -449,7 +459,7 @@ def _indexed(array: Place, indices: Sequence[Place], names: Sequence[str]) -> tu
     lines, terms = [], [str(array.offset)]
     for axis, (index, size) in enumerate(zip(indices, array.shape, strict=True)):
         lines += [
-            f"k{axis} = {_element(index, names)}",
+            f"k{axis} = int64({_element(index, names)})",
             f"if k{axis} < 0:",
             f"    k{axis} += {size}",
             f"if k{axis} < 0 or k{axis} >= {size}:",

@@ -2,27 +2,23 @@
 
 Memory is planned as for the NumPy target. What there are loops for becomes functions over that
 memory, written as source (``instructions.py`` says what they do, ``loops.py`` how), compiled by
-numba and kept on disk; what there are none for stays a line of NumPy between them. Products of
-large matrices are left to the BLAS. Sums may be added up in another order than NumPy's: results
-differ by a few ulp.
+numba's code generator (``assembly.py``, ``machine_code.py``) and kept on disk; what there are none
+for stays a line of NumPy between them. Products of large matrices are left to the BLAS. Sums may be
+added up in another order than NumPy's: results differ by a few ulp.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
 import re
-import sys
-import tempfile
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_lab.compile.assembly import KINDS
 from tinygrad_lab.compile.expressions import is_number
 from tinygrad_lab.compile.instructions import (
     ElsewhereError,
@@ -32,34 +28,30 @@ from tinygrad_lab.compile.instructions import (
     lowered,
     picks_elements,
 )
-from tinygrad_lab.compile.loops import blocks, memories_of, rolled
+from tinygrad_lab.compile.loops import blocks, memories_of, numbers_of, rolled
 from tinygrad_lab.compile.memory import empty_like_recorded, is_view
 from tinygrad_lab.compile.numpy_target import LateBinding, NumPyProgram
 from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.trace import Event, Value
 from tinygrad_lab.errors import CompileError, MissingDependencyError
 
+if TYPE_CHECKING:
+    from tinygrad_lab.compile.machine_code import MachineCode
+
 __all__ = ["NumbaProgram"]
 
-_HEADER = '''"""Written by tinygrad_lab.compile: the loops of a compiled step."""
-
-from math import cos, exp, inf, log, nan, sin, sqrt, tanh
-
-from numba import njit
-from numpy import bool_, float32, float64
-from numpy import int8, int16, int32, int64, uint8, uint16, uint32, uint64
-
-from tinygrad_lab.compile.numba_support import MEMORIES, PRODUCTS, exp_float32, tanh_float32
-
-globals().update(MEMORIES | PRODUCTS)
-'''
-_DECORATOR = (
-    '@njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"}, '
-    "boundscheck=False)"
-)
-
+_HEADER = """\
+# The loops of a compiled step, written by tinygrad_lab.compile. In the table are the addresses of
+# memory that stays where it is.
+#   memory_of_float32(address, region): what lies at an address; no two regions overlap.
+#   product(left, i, right, j, out, k, rows, inner, columns): the product of two dense matrices that
+#       begin at left[i] and right[j], from out[k] on, by the BLAS.
+"""
+_ADDRESSES = "addresses = memory_of_uint64(table.ctypes.data, 0)"
+"""The table, in a region of its own."""
 _LENGTH_OF_PART = 40
-"""Lines: numba's work grows faster than the length of a function."""
+"""Lines: LLVM's work grows faster than the length of a function."""
+_TYPES = {float: "float64", int: "int64", bool: "bool"}
 
 
 @dataclass(slots=True)
@@ -81,13 +73,24 @@ class NumbaProgram(NumPyProgram):
     """A recording as compiled loops, and lines of NumPy for what there are no loops for."""
 
     def __init__(self, recording: Recording) -> None:
-        _need_numba()
+        if importlib.util.find_spec("llvmlite") is None:
+            raise MissingDependencyError(
+                "tg.compile: the target 'numba' needs llvmlite, numba's compiler, which is not "
+                "installed: "
+                "pip install 'tinygrad_lab[fast]'."
+            )
         self._segments: list[_Segment] = []
         self._layout: dict[Value, Any] = {}
         """Arrays that lie as those of the replay will, to see where views are."""
         self._readers: dict[Value, set[Event]] = {}
+        self._read_after: set[Value] = set()
+        """The roots that are read when all events are over."""
+        self._places: dict[Value, Place] = {}
+        self._memories: dict[tuple[Value, np.dtype[Any]], tuple[Memory, int]] = {}
         self._roots: dict[str, Value] = {}
         """The values that lie in the memories, by the names of these."""
+        self._regions: dict[Hashable, int] = {}
+        """Numbers, from 1 on, for what memories may overlap with."""
         self._numbers: dict[str, Value] = {}
         super().__init__(recording)
 
@@ -120,6 +123,7 @@ class NumbaProgram(NumPyProgram):
         self.plan.fresh -= handed_out
         self._layout = self._arrays(self._homes_alike())
         self._readers = self._find_readers()
+        self._read_after = {value.root for value in self._values_after()}
         fixed = {value for value in self._constant_values() if value.array.ndim == 0}
         segment = _Segment("loops_0")
         for event in self.events:
@@ -145,6 +149,7 @@ class NumbaProgram(NumPyProgram):
         for state, value in self.plan.copies:
             yield f"{self.home(state)}[...] = {self.text(value)}", "update"
         self._layout.clear()
+        self._places.clear()
 
     def _constant_values(self) -> Iterator[Value]:
         for value in self.recording.trace.values:
@@ -166,40 +171,56 @@ class NumbaProgram(NumPyProgram):
         self._segments.append(segment)
         table = self.bound(f"table_of_{segment.name}", _Table(segment, self._layout))
         function = self.bound(segment.name, _Compiled(self, segment))
-        arguments = ", ".join([table, *map(self.name, (*segment.given, *segment.numbers))])
+        given = [self._as_array(value) for value in segment.given]
+        arguments = ", ".join([table, *given, *map(self.name, segment.numbers)])
         phases = dict.fromkeys(event.phase for event in segment.events)
         yield f"if {function}({arguments}): return MISS", ", ".join(phases)
+
+    def _as_array(self, value: Value) -> str:
+        """An array as an argument: of what has no axes, NumPy makes a scalar now and then."""
+        name = self.name(value)
+        return name if value.array.ndim else f"{self.bound('asarray', np.asarray)}({name})"
 
     def _source_of(self, segment: _Segment) -> str:
         """A segment's function, and the parts that it calls: one large one compiles slowly."""
         code = rolled(segment.code)
-        memories = {memory.name: memory for memory in memories_of(code)}
-        found = [self._found(segment, memory) for memory in memories.values()]
-        functions, calls = [], []
-        numbers: dict[str, None] = {}
-        for number, lines in enumerate(_in_parts(blocks(code, self._unread))):
-            used = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", " ".join(lines)))
-            numbers.update(dict.fromkeys(name for name in used if name in self._numbers))
-            given = ", ".join(name for name in used if name in memories or name in numbers)
-            functions.append(_function(f"{segment.name}_{number}", given, lines))
-            calls.append(f"if {segment.name}_{number}({given}):\n        return 1")
-        segment.numbers = [self._numbers[name] for name in numbers]
-        parameters = ["table", *map(self.name, segment.given), *numbers]
-        functions.append(_function(segment.name, ", ".join(parameters), [*found, *calls]))
+        found = {memory.name: self._found(segment, memory) for memory in memories_of(code)}
+        segment.numbers = [self._numbers[name] for name in numbers_of(code)]
+        parameters = list(self._parameters(segment))
+
+        def function(name: str, lines: list[str]) -> str:
+            words = set(re.findall(r"\w+", " ".join(lines)))
+            finding = [line for memory, line in found.items() if memory in words]
+            return _function(name, parameters, [_ADDRESSES, *finding, *lines])
+
+        parts = list(_in_parts(blocks(code, self._unread)))
+        if len(parts) == 1:
+            return function(segment.name, parts[0])
+        names = [f"{segment.name}_{number}" for number in range(len(parts))]
+        given = ", ".join(name for name, _ in parameters)
+        calls = [line for name in names for line in (f"if {name}({given}):", "    return 1")]
+        functions = [*map(function, names, parts), _function(segment.name, parameters, calls)]
         return "\n\n".join(functions)
+
+    def _parameters(self, segment: _Segment) -> Iterator[tuple[str, str]]:
+        """Names and types of what a segment's function is given."""
+        yield "table", "array"
+        yield from ((self.name(value), "array") for value in segment.given)
+        yield from ((self.name(value), _TYPES[type(value.array)]) for value in segment.numbers)
 
     def _found(self, segment: _Segment, memory: Memory) -> str:
         """The line by which a segment finds a memory."""
         root = self._roots[memory.name]
         if self.is_static(root):
-            address = f"table[{len(segment.roots)}]"
+            address = f"addresses[{len(segment.roots)}]"
             segment.roots.append(root)
         else:
             if root not in segment.given:
                 segment.given.append(root)
             shift = root.array.ctypes.data - _lowest(root.array)
             address = f"{self.name(root)}.ctypes.data" + (f" - {shift}" if shift else "")
-        return f"{memory.name} = memory_of_{memory.dtype.name}({address})"
+        region = self._regions.setdefault(memory.overlaps, len(self._regions) + 1)
+        return f"{memory.name} = memory_of_{memory.dtype.name}({address}, {region})"
 
     def _find_readers(self) -> dict[Value, set[Event]]:
         """Who reads, or writes into, the memory of each root, but for who makes it."""
@@ -220,7 +241,7 @@ class NumbaProgram(NumPyProgram):
         return (
             made_at_once
             and self._readers.get(event.result.root, set()) <= inside
-            and all(value.root is not event.result.root for value in self._values_after())
+            and event.result.root not in self._read_after
         )
 
     # --- places -----------------------------------------------------------------------------------
@@ -243,6 +264,8 @@ class NumbaProgram(NumPyProgram):
 
     def _place_of(self, value: Value, view: Callable[[Any], Any] | None) -> Place:
         """Where the array of a value is, or a view of it."""
+        if view is None and value in self._places:
+            return self._places[value]
         root = _maker_of(value)
         whole = self._layout.get(root, root.array)
         array = self._layout.get(value, value.array)
@@ -251,14 +274,28 @@ class NumbaProgram(NumPyProgram):
             raise ElsewhereError
         if not np.may_share_memory(seen, whole):
             raise ElsewhereError
-        offset, rest = divmod(seen.ctypes.data - _lowest(whole), seen.itemsize)
-        if rest or any(step % seen.itemsize for step in (*seen.strides, *whole.strides)):
+        memory, lowest = self._memory_of(root, whole, seen.dtype)
+        offset, rest = divmod(seen.ctypes.data - lowest, seen.itemsize)
+        if rest or any(step % seen.itemsize for step in seen.strides):
             raise ElsewhereError
-        memory = Memory(self._memory_name(root, seen.dtype), seen.dtype, self._overlaps(root))
-        # Of all that take turns in a piece of scratch memory, any will do.
-        self._roots[memory.name] = root
-        strides = tuple(step // seen.itemsize for step in seen.strides)
-        return Place(memory, offset, seen.shape, strides)
+        strides = tuple([step // seen.itemsize for step in seen.strides])
+        place = Place(memory, offset, seen.shape, strides)
+        if view is None:
+            self._places[value] = place
+        return place
+
+    def _memory_of(self, root: Value, whole: Any, dtype: np.dtype[Any]) -> tuple[Memory, int]:
+        """The memory of a root as elements of a dtype, and where it begins in the layout."""
+        if (root, dtype) not in self._memories:
+            if dtype.name not in KINDS or not dtype.isnative:
+                raise ElsewhereError
+            if any(step % dtype.itemsize for step in whole.strides):
+                raise ElsewhereError
+            memory = Memory(self._memory_name(root, dtype), dtype, self._overlaps(root))
+            # Of all that take turns in a piece of scratch memory, any will do.
+            self._roots[memory.name] = root
+            self._memories[root, dtype] = memory, _lowest(whole)
+        return self._memories[root, dtype]
 
     def _memory_name(self, root: Value, dtype: np.dtype[Any]) -> str:
         slot = self.plan.slot_of.get(root)
@@ -288,10 +325,12 @@ class NumbaProgram(NumPyProgram):
 
     # --- compiling --------------------------------------------------------------------------------
 
-    @property
-    def module(self) -> Any:
-        """The loops, compiled when they are first called for, or loaded from disk."""
-        return _loaded(self.preamble)
+    @cached_property
+    def machine_code(self) -> MachineCode:
+        """The loops, compiled now or in an earlier process."""
+        from tinygrad_lab.compile.machine_code import machine_code
+
+        return machine_code(self.preamble)
 
 
 def _in_parts(blocks: Iterable[list[str]]) -> Iterator[list[str]]:
@@ -306,9 +345,10 @@ def _in_parts(blocks: Iterable[list[str]]) -> Iterator[list[str]]:
         yield part
 
 
-def _function(name: str, parameters: str, lines: Iterable[str]) -> str:
-    text = "\n".join(f"    {line}" for line in (*lines, "return 0"))
-    return f"{_DECORATOR}\ndef {name}({parameters}):\n{text}\n"
+def _function(name: str, parameters: Iterable[tuple[str, str]], lines: Iterable[str]) -> str:
+    given = ", ".join(f"{name}: {kind}" for name, kind in parameters)
+    body = "\n".join(f"    {line}" for line in (*lines, "return 0"))
+    return f"def {name}({given}) -> int64:\n{body}\n"
 
 
 def _maker_of(value: Value) -> Value:
@@ -342,7 +382,7 @@ class _Table(LateBinding):
                     f"tg.compile: {root.name} lies in memory in another order than when the loops "
                     "were written; give it a copy: x.data = x.data.copy()."
                 )
-        return np.array([_lowest(arrays[root]) for root in self.roots], dtype=np.uintp)
+        return np.array([_lowest(arrays[root]) for root in self.roots], dtype=np.uint64)
 
 
 class _Compiled(LateBinding):
@@ -352,53 +392,4 @@ class _Compiled(LateBinding):
         self.program, self.segment = program, segment
 
     def made(self, arrays: dict[Value, Any]) -> Any:
-        import numba
-
-        segment = self.segment
-        function = getattr(self.program.module, segment.name)
-        kinds = {float: numba.float64, int: numba.int64, bool: numba.boolean}
-        signature: list[Any] = [numba.types.Array(numba.types.uintp, 1, "C")]
-        signature += [numba.typeof(value.array) for value in segment.given]
-        signature += [kinds[type(value.array)] for value in segment.numbers]
-        function.compile(tuple(signature))
-        return function
-
-
-def _need_numba() -> None:
-    if importlib.util.find_spec("numba") is None:
-        raise MissingDependencyError(
-            "tg.compile: the target 'numba' needs numba, which is not installed: "
-            "pip install 'tinygrad_lab[fast]'."
-        )
-
-
-@cache
-def _loaded(source: str) -> Any:
-    """A module with some source, in a file of its own, beside which numba keeps what it made."""
-    from tinygrad_lab.compile import numba_support
-
-    support = Path(numba_support.__file__).read_text(encoding="utf-8")
-    name = "loops_" + hashlib.sha256((source + support).encode()).hexdigest()[:24]
-    path = _folder() / f"{name}.py"
-    if not path.exists():
-        # Another process may be at the same: each writes a file of its own and renames it.
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(source)
-        os.replace(file.name, path)
-    spec = importlib.util.spec_from_file_location(f"tinygrad_lab_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # what numba keeps on disk refers to it by name
-    spec.loader.exec_module(module)
-    return module
-
-
-def _folder() -> Path:
-    """Where compiled loops are kept: the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "tinygrad_lab" / "loops"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        return self.program.machine_code.function(self.segment.name)

@@ -270,7 +270,7 @@ class NumPyProgram:
                 yield f"{self._view_of(event.result, place)}[...] = {self.text(part)}"
         elif name in ("concatenate", "concat"):
             parts = ", ".join(map(self.text, first))
-            axis = event.kwargs.get("axis", event.args[1] if len(event.args) > 1 else 0)
+            axis = event.argument("axis", 1, 0)
             yield f"{self.bound('concatenate', np.concatenate)}(({parts},), {axis}, {target})"
         elif name == "where":
             condition, x, y = map(self.text, event.args)
@@ -337,15 +337,8 @@ class NumPyProgram:
 
     def _operands(self, event: Event) -> Iterator[str]:
         """The operands of a ufunc, with numbers as arrays of the dtype that NumPy computes in."""
-        function: Any = event.call.function
-        dtypes = [
-            one.array.dtype if isinstance(one, Value) and one.is_array else type(_number(one))
-            for one in event.args
-        ]
-        try:
-            loop = function.resolve_dtypes((*dtypes, *[None] * function.nout))
-        except (TypeError, ValueError):
-            loop = None
+        # With dtype=, say, it may be another.
+        loop = None if event.kwargs else event.computed_in()
         for position, one in enumerate(event.args):
             if loop is not None and isinstance(one, float | int | bool):
                 yield self._scalar(one, loop[position])
@@ -372,8 +365,8 @@ class NumPyProgram:
 
     def _reduction(self, event: Event, target: str) -> str:
         function = _REDUCTIONS[event.call.name].reduce
-        axis = event.kwargs.get("axis", event.args[1] if len(event.args) > 1 else None)
-        keepdims = event.kwargs.get("keepdims", False)
+        axis = event.argument("axis", 1)
+        keepdims = event.argument("keepdims", 4, False)
         name = self.bound(f"{event.call.name}_of", function)
         tail = ", True" if keepdims else ""
         return f"{name}({self.text(event.args[0])}, {axis!r}, None, {target}{tail})"
@@ -498,10 +491,6 @@ class NumPyProgram:
 def _is_literal(value: Value) -> bool:
     """Whether a value is a number that is the same at every call."""
     return value.is_constant and not value.is_array
-
-
-def _number(one: Any) -> Any:
-    return one.array if isinstance(one, Value) else one
 
 
 def _real(tree: Any, arrays: dict[Value, Any]) -> Any:

@@ -66,6 +66,8 @@ def slender(constant: Any) -> Any:
         or constant.nbytes < _LARGE_CONSTANT
     ):
         return constant
+    if 0 in constant.strides:
+        return constant  # a row of it already
     outermost = max(range(constant.ndim), key=lambda axis: abs(constant.strides[axis]))
     row = constant[(slice(None),) * outermost + (slice(1),)]
     # NumPy goes through long rows as fast as through the whole.

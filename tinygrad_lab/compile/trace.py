@@ -137,6 +137,27 @@ class Event:
     def result(self) -> Value:
         return self.results[0]
 
+    def argument(self, name: str, position: int, default: Any = None) -> Any:
+        """What was given for a parameter of the call, by its name or at its position."""
+        given = self.args[position] if len(self.args) > position else default
+        return self.kwargs.get(name, given)
+
+    def computed_in(self) -> tuple[np.dtype[Any], ...] | None:
+        """The dtypes in which a ufunc computes: of the operands, then of the results.
+
+        A Python number takes on that of the arrays beside it. None where NumPy has no such loop.
+        """
+        function: Any = self.call.function
+        operands = []
+        for one in self.args:
+            thing = one.array if isinstance(one, Value) else one
+            is_array = isinstance(one, Value) and one.is_array
+            operands.append(thing.dtype if is_array else type(thing))
+        try:
+            return function.resolve_dtypes((*operands, *[None] * function.nout))
+        except (TypeError, ValueError):
+            return None
+
     @property
     def generator(self) -> Any:
         """What a ``"draw"`` draws from."""
