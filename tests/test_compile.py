@@ -22,6 +22,8 @@ from tinygrad_lab.compile.record import Recorder
 from tinygrad_lab.errors import ArgumentError, CompileError
 from tinygrad_lab.train.models import make_model
 
+from .little_programs import little_programs, step_of
+
 Step = Callable[..., Any]
 
 
@@ -170,47 +172,13 @@ class TestTheNumbers:
         assert mine[3] != mine[4]
         assert replays(compiled) == 1
 
-    @given(
-        st.lists(
-            st.sampled_from(["tanh", "exp", "square", "T", "+x", "*w", "@w", "sum", "-", "row"]),
-            min_size=1,
-            max_size=8,
-        )
-    )
-    def test_of_any_little_program_are_those_of_eager(self, program: list[str]) -> None:
-        def make() -> tuple[tg.Tensor, Step]:
-            rng = np.random.default_rng(0)
-            w = tg.tensor(rng.normal(size=(3, 3)), requires_grad=True)
-
-            def step(x: tg.Tensor) -> tg.Tensor:
-                h = x * w
-                for part in program:
-                    h = {
-                        "tanh": lambda h: h.tanh(),
-                        "exp": lambda h: (h * 0.1).exp(),
-                        "square": lambda h: h * h * 0.1,
-                        "T": lambda h: h.T,
-                        "+x": lambda h: h + x,
-                        "*w": lambda h: h * w,
-                        "@w": lambda h: h @ w * 0.3,
-                        "sum": lambda h: h - h.sum(axis=0),
-                        "-": lambda h: 1.0 - h,
-                        "row": lambda h: h + h[0],
-                    }[part](h)
-                loss = h.sum()
-                w.grad = None
-                loss.backward()
-                with tg.no_grad():
-                    w.data = w - 0.01 * w.grad
-                return loss
-
-            return w, step
-
-        (w, step), (v, eager) = make(), make()
+    @given(little_programs, st.sampled_from([np.float32, np.float64]))
+    def test_of_any_little_program_are_those_of_eager(self, program: list[str], dtype: Any) -> None:
+        (w, step), (v, eager) = step_of(program, dtype), step_of(program, dtype)
         compiled = tg.compile(step)
         for number in range(4):
-            x = tg.tensor(np.random.default_rng(number).normal(size=(3, 3)))
-            assert compiled(x).item() == eager(x).item()
+            x = tg.tensor(np.random.default_rng(number).normal(size=(3, 3)), dtype=dtype)
+            np.testing.assert_array_equal(compiled(x).data, eager(x).data)
             np.testing.assert_array_equal(w.data, v.data)
             np.testing.assert_array_equal(w.grad.data, v.grad.data)
         assert replays(compiled) == 1

@@ -20,6 +20,8 @@ from tinygrad_lab.compile.instructions import FORMULAS
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.train.models import make_model
 
+from .little_programs import little_programs, step_of
+
 pytest.importorskip("llvmlite")
 machine_code: Any = importlib.import_module("tinygrad_lab.compile.machine_code")
 products: Any = importlib.import_module("tinygrad_lab.compile.products")
@@ -151,72 +153,11 @@ class TestLoops:
                 assert one.tolist() == other.tolist()
 
     @settings(max_examples=25)
-    @given(
-        st.lists(
-            st.sampled_from(
-                [
-                    "tanh",
-                    "exp",
-                    "square",
-                    "T",
-                    "+x",
-                    "*w",
-                    "@w",
-                    "sum",
-                    "max",
-                    "-",
-                    "row",
-                    "flip",
-                    "pick",
-                    "relu",
-                    "half",
-                    "join",
-                ]
-            ),
-            min_size=1,
-            max_size=7,
-        ),
-        st.sampled_from([np.float32, np.float64]),
-    )
+    @given(little_programs, st.sampled_from([np.float32, np.float64]))
     def test_of_any_little_program_give_what_eager_gives(
         self, program: list[str], dtype: Any
     ) -> None:
-        def make() -> tuple[tg.Tensor, Step]:
-            w = tg.tensor(
-                np.random.default_rng(0).normal(size=(3, 3)), dtype=dtype, requires_grad=True
-            )
-
-            def step(x: tg.Tensor) -> tg.Tensor:
-                h = x * w
-                for part in program:
-                    h = {
-                        "tanh": lambda h: h.tanh(),
-                        "exp": lambda h: (h * 0.1).exp(),
-                        "square": lambda h: h * h * 0.1,
-                        "T": lambda h: h.T,
-                        "+x": lambda h: h + x,
-                        "*w": lambda h: h * w,
-                        "@w": lambda h: h @ w * 0.3,
-                        "sum": lambda h: h - h.sum(axis=0),
-                        "max": lambda h: h - h.max(axis=1, keepdims=True),
-                        "-": lambda h: 1.0 - h,
-                        "row": lambda h: h + h[0],
-                        "flip": lambda h: h[::-1] * 2.0,
-                        "pick": lambda h: h[[0, 2, 2]],
-                        "relu": lambda h: h.relu(),
-                        "half": lambda h: tg.where(h > 0.5, h, 0.5),
-                        "join": lambda h: tg.concat((h[:1], h[1:] * 0.5)),
-                    }[part](h)
-                loss = h.sum()
-                w.grad = None
-                loss.backward()
-                with tg.no_grad():
-                    w.data = w - 0.01 * w.grad
-                return loss
-
-            return w, step
-
-        (w, step), (v, eager) = make(), make()
+        (w, step), (v, eager) = step_of(program, dtype), step_of(program, dtype)
         compiled = tg.compile(step, target="numba")
         tolerance = 1e-4 if dtype == np.float32 else 1e-11
         for number in range(4):

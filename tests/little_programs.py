@@ -1,0 +1,51 @@
+"""Little steps of any kind, for what must hold of all of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_lab as tg
+
+Part = Callable[[tg.Tensor, tg.Tensor, tg.Tensor], tg.Tensor]
+
+PARTS: dict[str, Part] = {
+    "tanh": lambda h, x, w: h.tanh(),
+    "exp": lambda h, x, w: (h * 0.1).exp(),
+    "square": lambda h, x, w: h * h * 0.1,
+    "T": lambda h, x, w: h.T,
+    "+x": lambda h, x, w: h + x,
+    "*w": lambda h, x, w: h * w,
+    "@w": lambda h, x, w: h @ w * 0.3,
+    "sum": lambda h, x, w: h - h.sum(axis=0),
+    "max": lambda h, x, w: h - h.max(axis=1, keepdims=True),
+    "-": lambda h, x, w: 1.0 - h,
+    "row": lambda h, x, w: h + h[0],
+    "flip": lambda h, x, w: h[::-1] * 2.0,
+    "pick": lambda h, x, w: h[[0, 2, 2]],
+    "relu": lambda h, x, w: h.relu(),
+    "half": lambda h, x, w: tg.where(h > 0.5, h, 0.5),
+    "join": lambda h, x, w: tg.concat((h[:1], h[1:] * 0.5)),
+}
+"""What a program does, one after the other, to a matrix h, with the input x and the weights w."""
+
+little_programs = st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=8)
+
+
+def step_of(program: list[str], dtype: Any) -> tuple[tg.Tensor, Callable[[tg.Tensor], tg.Tensor]]:
+    """Weights, and a step that goes forward, backward and downhill."""
+    w = tg.tensor(np.random.default_rng(0).normal(size=(3, 3)), dtype=dtype, requires_grad=True)
+
+    def step(x: tg.Tensor) -> tg.Tensor:
+        h = x * w
+        for part in program:
+            h = PARTS[part](h, x, w)
+        loss = h.sum()
+        w.grad = None
+        loss.backward()
+        with tg.no_grad():
+            w.data = w - 0.01 * w.grad
+        return loss
+
+    return w, step
