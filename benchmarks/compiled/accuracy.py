@@ -13,6 +13,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -72,13 +73,6 @@ def with_tinygrad_lab(
     return update, lambda: evaluate(model, x_test, y_test)[1]
 
 
-def with_compiled(
-    model: tg.nn.Module, name: str, settings: Settings, data: MNIST1D
-) -> tuple[Update, Accuracy]:
-    """Compiled to NumPy."""
-    return with_tinygrad_lab(model, name, settings, data, target="numpy")
-
-
 def with_torch(
     model: tg.nn.Module, name: str, settings: Settings, data: MNIST1D
 ) -> tuple[Update, Accuracy]:
@@ -113,7 +107,8 @@ def with_torch(
 TRAINERS = {
     trainer.name: trainer
     for trainer in (
-        Trainer("tg.compile, numpy", "tinygrad_lab", with_compiled),
+        Trainer("tg.compile, numpy", "tinygrad_lab", partial(with_tinygrad_lab, target="numpy")),
+        Trainer("tg.compile, numba", "llvmlite", partial(with_tinygrad_lab, target="numba")),
         Trainer("tinygrad_lab", "tinygrad_lab", with_tinygrad_lab),
         Trainer("PyTorch", "torch", with_torch),
     )

@@ -74,7 +74,7 @@ COMPILED_NUMPY = CompiledPeer(
     "tg.compile, numpy", "numpy", "with_tinygrad_lab_compiled", target="numpy"
 )
 COMPILED_NUMBA = CompiledPeer(
-    "tg.compile, numba", "numba", "with_tinygrad_lab_compiled", target="numba"
+    "tg.compile, numba", "llvmlite", "with_tinygrad_lab_compiled", target="numba"
 )
 COMPILED_PYTHON = CompiledPeer(
     "tg.compile, python", "tinygrad_lab", "with_tinygrad_lab_compiled", target="python"
