@@ -28,7 +28,7 @@ def scheduled(recording: Recording, events: list[Event]) -> list[Event]:
         product = masked.args[0].root.event
         if product is not None and product.call.name in ("matmul", "dot") and product.results:
             _delay(order, product, masked)
-            _advance(order, masked.args[1].event, product)
+        _advance(order, masked.args[1].event)
     return order
 
 
@@ -74,13 +74,17 @@ def _delay(order: list[Event], product: Event, user: Event) -> None:
         order[start:end] = [*between, product, *views]
 
 
-def _advance(order: list[Event], made: Event, product: Event) -> None:
-    """Make a mask before a product that nothing but the mask separates from its condition's end."""
-    start, end = order.index(product), order.index(made)
-    condition = made.args[0].root
-    others = any(_uses(one, condition) for one in order[start:] if one is not made)
-    if start < end and not others:
-        order.insert(start, order.pop(end))
+def _advance(order: list[Event], made: Event) -> None:
+    """Make a mask as soon as nothing else will read or change what it is made of."""
+    end, condition = order.index(made), made.args[0].root
+    if not any(_uses(one, condition) for one in order[end + 1 :]):
+        before = (n for n in reversed(range(end)) if _concerns(order[n], condition))
+        order.insert(next(before) + 1, order.pop(end))
+
+
+def _concerns(event: Event, root: Value) -> bool:
+    """Whether an event makes a value, a view of it included, reads or changes it."""
+    return any(value.root is root for value in event.results) or _uses(event, root)
 
 
 def _uses(event: Event, root: Value) -> bool:
