@@ -159,4 +159,4 @@ class Expressions:
 
 def is_number(event: Event) -> bool:
     """Whether an event is an operation on Python numbers."""
-    return event.call.kind in ("number", "python")
+    return event.is_on_numbers

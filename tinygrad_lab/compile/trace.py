@@ -12,7 +12,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from itertools import pairwise
 from types import CodeType, FrameType
 from typing import Any
@@ -48,6 +48,9 @@ class Origin:
     """Which argument, which state, which setting."""
 
 
+_ARRAYS = (np.ndarray, np.generic)
+
+
 @dataclass(eq=False, slots=True)
 class Value:
     """One array or number of a trace."""
@@ -78,7 +81,7 @@ class Value:
 
     @property
     def is_array(self) -> bool:
-        return isinstance(self.array, np.ndarray | np.generic)
+        return isinstance(self.array, _ARRAYS)
 
     @property
     def is_constant(self) -> bool:
@@ -93,8 +96,8 @@ class Call:
     """What an event calls."""
 
     kind: str
-    """``"ufunc"``, ``"function"``, ``"method"``, ``"getitem"``, ``"setitem"``, ``"number"`` or
-    ``"draw"``."""
+    """``"ufunc"``, ``"function"``, ``"method"``, ``"getitem"``, ``"setitem"``, ``"check"`` or
+    ``"draw"``; on Python numbers ``"number"`` (an operator) or ``"python"`` (a function)."""
     name: str
     function: Callable[..., Any]
 
@@ -119,7 +122,7 @@ class Event:
     offset: int = 0
     loop: Any = None
     """The loop that it stands in, where a text has loops (``roll.py``)."""
-    inputs: tuple[Value, ...] = ()
+    inputs: tuple[Value, ...] = field(init=False)
     """The values it reads, in order; a value that is used twice comes twice."""
 
     def __post_init__(self) -> None:
@@ -127,7 +130,7 @@ class Event:
 
     def read_anew(self) -> None:
         """Find the inputs among the arguments, after these were changed."""
-        if not self.kwargs and _FLAT.issuperset(map(type, self.args)):
+        if self.is_on_numbers or (not self.kwargs and _FLAT.issuperset(map(type, self.args))):
             self.inputs = tuple([one for one in self.args if one.__class__ is Value])
         else:
             self.inputs = (*values_in(self.args), *values_in(self.kwargs))
@@ -135,6 +138,11 @@ class Event:
     @property
     def result(self) -> Value:
         return self.results[0]
+
+    @property
+    def is_on_numbers(self) -> bool:
+        """Whether it is an operation on Python numbers, whose arguments have nothing inside."""
+        return self.call.kind in ("number", "python")
 
     @property
     def generator(self) -> Any:
@@ -232,38 +240,47 @@ class Trace:
         event.results = (*event.results, value)
         return value
 
+    def number(
+        self, call: Call, args: tuple[Any, ...], out: Any, frame: FrameType | None
+    ) -> Value:
+        """What an operation on Python numbers gave, which has no memory; enters the event."""
+        event = Event(call, args, {}, scope=current().scope)
+        value = Value(len(self.values), out, event=event)
+        event.results = (value,)
+        self.events.append(event)
+        self.values.append(value)
+        value.name = self.observe(event, frame)
+        return value
+
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
         """Note phase and line of the code that asked for an event; what it calls the result."""
-        name, looking = None, True
+        name: _Target | None = _RETURNED
         while frame is not None:
-            code = frame.f_code
-            if not (code.co_filename.startswith(_HERE) or _is_numpy(code.co_filename)):
-                if looking and not code.co_filename.endswith(_APPLY):
-                    name = _one_of(_targets(code).get(frame.f_lasti), event)
-                    # What is returned at once has the name that the caller gives it.
-                    looking = name == _RETURNED
-                    name = None if looking else name
-                else:
-                    looking = False
-                phase = self.phases.get(id(code))
+            known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
+            if known.role is not _RECORDING:
+                if name == _RETURNED:
+                    # What is returned at once has the name that the caller gives it; but what
+                    # applies an op returns the results of all.
+                    name = None if known.role is _APPLYING else known.targets.get(frame.f_lasti)
+                phase = self.phases.get(id(frame.f_code))
                 if phase is not None:
                     event.phase = phase
-                if not is_library[code.co_filename]:
-                    event.code, event.offset = code, frame.f_lasti
+                    if phase == "backward" and self.node is not None and self.node.code is not None:
+                        break  # the node tells the rest
+                if known.role is _USING:
+                    event.code, event.offset = frame.f_code, frame.f_lasti
                     break
             frame = frame.f_back
         if event.phase == "backward" and self.node is not None:
             event.scope, event.code = self.node.scope, self.node.code or event.code
             event.offset = self.node.offset if self.node.code else event.offset
-        return name
+        return _one_of(name, event)
 
 
 _HERE = __file__[: -len("trace.py")]
-
-
-@cache
-def _is_numpy(filename: str) -> bool:
-    return filename.startswith(np.__file__[: -len("__init__.py")])
+_NUMPY = np.__file__[: -len("__init__.py")]
+_APPLY = "apply.py"
+"""Where every op is applied."""
 
 
 def memory_owner(array: Any) -> Any:
@@ -279,29 +296,47 @@ def memory_owner(array: Any) -> Any:
     return array
 
 
-_APPLY = "apply.py"
-"""Where every op's result has the same name."""
 _RETURNED = "return"
-
+_RECORDING, _APPLYING, _WORKING, _USING = "recording", "applying", "working", "using"
 
 _Target = str | tuple[str, ...]
-_known_targets: dict[int, tuple[CodeType, dict[int, _Target]]] = {}
+
+
+class _Code:
+    """What is known of code on the way to an event."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        filename = code.co_filename
+        if filename.startswith((_HERE, _NUMPY)):
+            self.role = _RECORDING
+        elif not is_library[filename]:
+            self.role = _USING
+        else:
+            self.role = _APPLYING if filename.endswith(_APPLY) else _WORKING
+
+    @cached_property
+    def targets(self) -> dict[int, _Target]:
+        """By the offset of an instruction, the variable that its result is stored in at once."""
+        return _find_targets(self.code)
+
+
+_known_codes: dict[int, _Code] = {}
+"""By the id of the code, which is kept so that no other has it (hashing takes microseconds)."""
+
+
+def _look_at(code: CodeType) -> _Code:
+    """What is to be known of code that was not met before."""
+    known = _known_codes[id(code)] = _Code(code)
+    return known
 
 
 def _one_of(target: _Target | None, event: Event) -> str | None:
     """The variable of a result; where a sequence is unpacked, that of the element."""
     if not isinstance(target, tuple):
-        return target
+        return None if target == _RETURNED else target
     key = event.args[1] if event.call.kind == "getitem" else None
     return target[key] if isinstance(key, int) and key < len(target) else None
-
-
-def _targets(code: CodeType) -> dict[int, _Target]:
-    """By the offset of an instruction, the variable that its result is stored in at once."""
-    known = _known_targets.get(id(code))
-    if known is None:
-        known = _known_targets[id(code)] = code, _find_targets(code)
-    return known[1]
 
 
 def _find_targets(code: CodeType) -> dict[int, _Target]:
@@ -332,7 +367,7 @@ def _unpacked(stores: list[dis.Instruction], count: int) -> tuple[str, ...]:
 
 def target_of(code: CodeType, offset: int) -> str | None:
     """The variable that the result of an instruction is stored in at once."""
-    name = _targets(code).get(offset)
+    name = (_known_codes.get(id(code)) or _look_at(code)).targets.get(offset)
     return None if name == _RETURNED or isinstance(name, tuple) else name
 
 
