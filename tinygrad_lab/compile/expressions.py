@@ -41,8 +41,10 @@ _SYNONYMS = {"subtract": "sub", "multiply": "mul", "negative": "neg", "truediv":
 _TWICE = frozenset({"square", "relu"})
 """What reads its operand twice."""
 
-_NEAR = 40
-"""Within so many operations a number is used soon; one that waits longer keeps others waiting."""
+_NEAR = 4000
+"""Within so many operations a number is used soon; one that waits longer keeps others waiting.
+(A gradient to which each of 100 points contributes is written down at once, rather than stored
+and loaded 100 times: that is worth the wait.)"""
 _DEEPEST = 40
 """So deep may an expression be: Python's compiler is recursive."""
 _FAST_NAMES = 256
@@ -64,50 +66,46 @@ class Expressions:
     def __init__(self, events: list[Event], kept: Iterable[Value]) -> None:
         """``kept``: the values that are read after all events."""
         self._kept = set(kept)
-        self._position = {event: position for position, event in enumerate(events)}
+        self._made = {event.result: n for n, event in enumerate(events) if is_number(event)}
         self._uses: dict[Value, int] = {}
         self._last: dict[Value, int] = {}
+        """Where a value is read for the last time: the position of the event, or of the one in
+        whose expression that stands."""
         for position, event in enumerate(events):
             for value in event.inputs:
                 self._uses[value] = self._uses.get(value, 0) + 1
                 self._last[value] = position
         self.folded: dict[Value, Event] = {}
         """Numbers that stand where they are used, with the operation that gives them."""
-        self._depth: dict[Value, int] = {}
-        for event in events:
+        depth: dict[Value, int] = {}
+        for position, event in enumerate(events):
             if is_number(event):
-                self._fold_operands(event)
+                depth[event.result] = self._fold_operands(event, position, depth)
+        for event in reversed(events):
+            if event.results and event.results[0] in self.folded:
+                # What stands in an expression is read there, and no sooner.
+                position = self._last[event.results[0]]
+                for value in event.inputs:
+                    self._last[value] = max(self._last[value], position)
 
-    def _fold_operands(self, event: Event) -> None:
-        """Let the operands that are used here alone stand in the expression."""
+    def _fold_operands(self, event: Event, position: int, depth: dict[Value, int]) -> int:
+        """Let the operands that are used here alone stand in the expression; its depth."""
         deepest = 0
-        position = self._position[event]
-        if _form_of(event) is not None and event.call.name not in _TWICE:
+        if event.call.name not in _TWICE and _form_of(event) is not None:
             for value in event.inputs:
-                depth = self._depth.get(value, 0) + 1
-                if depth < _DEEPEST and self._may_fold(value, position):
+                if self._may_fold(value, position) and depth[value] + 1 < _DEEPEST:
                     self.folded[value] = value.event  # type: ignore[assignment]
-                    deepest = max(deepest, depth)
-                    # What stands in it is read here, and no sooner.
-                    self._read_later(value, position)
-        self._depth[event.result] = deepest
+                    deepest = max(deepest, depth[value] + 1)
+        return deepest
 
     def _may_fold(self, value: Value, position: int) -> bool:
-        event = value.event
+        made = self._made.get(value)
         return (
-            event is not None
-            and is_number(event)
+            made is not None
             and self._uses[value] == 1
+            and position - made < _NEAR
             and value not in self._kept
-            and position - self._position.get(event, -_NEAR) < _NEAR
         )
-
-    def _read_later(self, value: Value, position: int) -> None:
-        for operand in value.event.inputs:  # type: ignore[union-attr]
-            if operand in self.folded:
-                self._read_later(operand, position)
-            else:
-                self._last[operand] = max(self._last[operand], position)
 
     def names(self, events: list[Event]) -> dict[Value, str]:
         """Names for the numbers that have one, if there are too many for names of their own."""
@@ -135,26 +133,26 @@ class Expressions:
 
         ``argument`` writes what is not folded, ``bound`` gives a function a name.
         """
+        return self._written(event, argument, bound)[0]
+
+    def _written(
+        self, event: Event, argument: Writer, bound: Callable[[str, Any], str]
+    ) -> tuple[str, int]:
+        """An operation, and how strongly its parts hold together."""
         form = _form_of(event)
         if form is None:
             function = bound(event.call.name, event.call.function)
-            return f"{function}({', '.join(map(argument, event.args))})"
-        template, _, needed = form
-        parts = [
-            self._part(one, strength, argument, bound)
-            for one, strength in zip(event.args, needed, strict=True)
-        ]
-        return template.format(*parts)
-
-    def _part(
-        self, one: Any, needed: int, argument: Writer, bound: Callable[[str, Any], str]
-    ) -> str:
-        event = self.folded.get(one) if isinstance(one, Value) else None
-        if event is None:
-            return argument(one)
-        form = _form_of(event)
-        text = self.text(event, argument, bound)
-        return text if form is None or form[1] >= needed else f"({text})"
+            return f"{function}({', '.join(map(argument, event.args))})", _ATOM
+        template, strength, needed = form
+        parts = []
+        for one, least in zip(event.args, needed, strict=True):
+            inner = self.folded.get(one) if one.__class__ is Value else None
+            if inner is None:
+                parts.append(argument(one))
+            else:
+                text, holds = self._written(inner, argument, bound)
+                parts.append(text if holds >= least else f"({text})")
+        return template.format(*parts), strength
 
 
 def is_number(event: Event) -> bool:

@@ -93,8 +93,7 @@ class NumPyProgram:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.events = tidied(recording)
-        able = {event for event in self.events if self._plannable(event)}
-        self.plan: Plan = plan_memory(recording, self.events, able)
+        self.plan = self._planned()
         self.bindings: dict[str, Any] = {}
         """Names of the code that stand for fixed things: constants, functions."""
         self.expressions = Expressions(self.events, self._values_after())
@@ -107,6 +106,10 @@ class NumPyProgram:
 
     preamble = ""
     """What the lines need besides NumPy, as source."""
+
+    def _planned(self) -> Plan:
+        able = {event for event in self.events if self._plannable(event)}
+        return plan_memory(self.recording, self.events, able)
 
     def _plannable(self, event: Event) -> bool:
         """Whether the result can be written into a given buffer."""
