@@ -9,6 +9,7 @@ is used, and in large steps a name serves again when nobody reads its number any
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
 from typing import Any
 
 from tinygrad_lab.compile.trace import Event, Value
@@ -66,66 +67,68 @@ class Expressions:
     def __init__(self, events: list[Event], kept: Iterable[Value]) -> None:
         """``kept``: the values that are read after all events."""
         self._kept = set(kept)
-        self._made = {event.result: n for n, event in enumerate(events) if is_number(event)}
-        self._uses: dict[Value, int] = {}
         self._last: dict[Value, int] = {}
         """Where a value is read for the last time: the position of the event, or of the one in
         whose expression that stands."""
+        shared: set[Value] = set()
         for position, event in enumerate(events):
             for value in event.inputs:
-                self._uses[value] = self._uses.get(value, 0) + 1
+                if value in self._last:
+                    shared.add(value)
                 self._last[value] = position
+        self._alone = self._last.keys() - shared - self._kept
         self.folded: dict[Value, Event] = {}
         """Numbers that stand where they are used, with the operation that gives them."""
+        self._fold(events)
+        for value, event in reversed(self.folded.items()):
+            # What stands in an expression is read there, and no sooner.
+            position = self._last[value]
+            for operand in event.inputs:
+                if self._last[operand] < position:
+                    self._last[operand] = position
+
+    def _fold(self, events: list[Event]) -> None:
+        """Let operands that are used in one place alone stand there."""
+        made: dict[Value, int] = {}
         depth: dict[Value, int] = {}
         for position, event in enumerate(events):
-            if is_number(event):
-                depth[event.result] = self._fold_operands(event, position, depth)
-        for event in reversed(events):
-            if event.results and event.results[0] in self.folded:
-                # What stands in an expression is read there, and no sooner.
-                position = self._last[event.results[0]]
+            if not event.is_on_numbers:
+                continue
+            deepest = 0
+            if event.call.name not in _TWICE and _form_of(event) is not None:
                 for value in event.inputs:
-                    self._last[value] = max(self._last[value], position)
-
-    def _fold_operands(self, event: Event, position: int, depth: dict[Value, int]) -> int:
-        """Let the operands that are used here alone stand in the expression; its depth."""
-        deepest = 0
-        if event.call.name not in _TWICE and _form_of(event) is not None:
-            for value in event.inputs:
-                if self._may_fold(value, position) and depth[value] + 1 < _DEEPEST:
-                    self.folded[value] = value.event  # type: ignore[assignment]
-                    deepest = max(deepest, depth[value] + 1)
-        return deepest
-
-    def _may_fold(self, value: Value, position: int) -> bool:
-        made = self._made.get(value)
-        return (
-            made is not None
-            and self._uses[value] == 1
-            and position - made < _NEAR
-            and value not in self._kept
-        )
+                    if value not in self._alone or position - made.get(value, -_NEAR) >= _NEAR:
+                        continue
+                    if depth[value] + 1 < _DEEPEST:
+                        self.folded[value] = value.event  # type: ignore[assignment]
+                        deepest = max(deepest, depth[value] + 1)
+            made[event.result] = position
+            depth[event.result] = deepest
 
     def names(self, events: list[Event]) -> dict[Value, str]:
         """Names for the numbers that have one, if there are too many for names of their own."""
-        named = [event for event in events if is_number(event) and event.result not in self.folded]
+        named = [
+            (position, event.result)
+            for position, event in enumerate(events)
+            if event.is_on_numbers and event.result not in self.folded
+        ]
         if len(named) < _FAST_NAMES:
             return {}
-        ending: dict[int, list[str]] = {}
         names: dict[Value, str] = {}
+        ending: list[tuple[int, str]] = []
+        """The names in use, as a heap: where their numbers are read for the last time."""
         free: list[str] = []
         count = 0
-        for position, event in enumerate(events):
+        for position, value in named:
             # An expression is computed before its result gets the name.
-            free += ending.pop(position, ())
-            if is_number(event) and event.result not in self.folded:
-                if not free:
-                    free.append(f"n{count}")
-                    count += 1
-                name = names[event.result] = free.pop()
-                if event.result not in self._kept:
-                    ending.setdefault(self._last[event.result], []).append(name)
+            while ending and ending[0][0] <= position:
+                free.append(heappop(ending)[1])
+            if not free:
+                free.append(f"n{count}")
+                count += 1
+            name = names[value] = free.pop()
+            if value not in self._kept:
+                heappush(ending, (self._last[value], name))
         return names
 
     def text(self, event: Event, argument: Writer, bound: Callable[[str, Any], str]) -> str:

@@ -12,6 +12,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -569,6 +570,7 @@ def _name_of(node: Any) -> str | None:
     return _identifier(name or node.op.name)
 
 
+@cache
 def _identifier(name: str) -> str:
     """A name as one that Python takes: ``linear1.weight`` as ``linear1_weight``."""
     cleaned = "".join(c if c.isalnum() or c == "_" else "_" for c in name)

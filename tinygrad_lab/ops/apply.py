@@ -128,7 +128,7 @@ def linkable(x: Any) -> Any:
 def _keep_leaves(links: Sequence[Any], arrays: Sequence[Any]) -> None:
     """Recording keeps large inputs, too."""
     for source, array in zip(links, arrays, strict=True):
-        if isinstance(source, Leaf):
+        if source.__class__ is Leaf:
             source._result = array
 
 
