@@ -22,6 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.numpy import NUMPY, NumPy
+from tinygrad_lab.compile.numbers import TracedNumber
 from tinygrad_lab.compile.refusal import refused
 from tinygrad_lab.compile.trace import Call, Trace, Value, caller, mapped
 
@@ -285,6 +286,9 @@ class TracedArray(NDArrayOperatorsMixin):
         return f"<traced {self.dtype} of shape {self.shape}>"
 
 
+_TRACED = frozenset({TracedArray, TracedNumber})
+
+
 def _leaves_it_to_others(x: Any) -> bool:
     """Whether an operand (a Tensor, a Scatter) has its own idea of what to do with arrays."""
     return not isinstance(x, TracedArray | np.ndarray | np.generic) and hasattr(
@@ -298,18 +302,22 @@ def _is_mask(part: Any) -> bool:
 
 def _real(tree: Any) -> Any:
     """Arguments with the real arrays in the places of traced ones."""
-    return mapped(tree, lambda one: one.value.array if hasattr(one, "value") else one)
+    return mapped(tree, _real_array) if tree else tree
+
+
+def _real_array(one: Any) -> Any:
+    return one.value.array if one.__class__ in _TRACED else one
 
 
 def _entered(trace: Trace, tree: Any) -> Any:
     """Arguments with values in the places of arrays."""
 
     def entered(one: Any) -> Any:
-        if hasattr(one, "value") and hasattr(one, "trace"):
+        if one.__class__ in _TRACED:
             return one.value
         return trace.constant(one) if isinstance(one, np.ndarray) else one
 
-    return mapped(tree, entered)
+    return mapped(tree, entered) if tree else tree
 
 
 def _record(

@@ -83,6 +83,7 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
     """Leave out views that are an array which is there: ``x.reshape(x.shape)``, ``x.T.T``."""
     twins: Replacements = {}
     known: dict[Any, Value] = {}
+    seen: set[Value] = set()
     left = []
     for event in events:
         if event.is_on_numbers:
@@ -90,7 +91,9 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
             continue
         sources = [one for one in event.inputs if one.is_array]
         for value in sources:
-            known.setdefault(place(value), value)
+            if value not in seen:  # asking where an array lies takes microseconds
+                seen.add(value)
+                known.setdefault(place(value), value)
         pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
         if pure and sources and event.result.base is not None:
             twin = known.setdefault(place(event.result), event.result)

@@ -133,7 +133,7 @@ class Event:
         if self.is_on_numbers or (not self.kwargs and _FLAT.issuperset(map(type, self.args))):
             self.inputs = tuple([one for one in self.args if one.__class__ is Value])
         else:
-            self.inputs = (*values_in(self.args), *values_in(self.kwargs))
+            self.inputs = (*values_in(self.args), *(values_in(self.kwargs) if self.kwargs else ()))
 
     @property
     def result(self) -> Value:
@@ -157,27 +157,26 @@ _FLAT = frozenset({Value, float, int, bool, str, type(None)})
 
 def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
     """An argument with its leaves replaced, within tuples, lists, dicts and slices."""
+    if not isinstance(tree, _CONTAINERS):
+        return replace(tree)
     if isinstance(tree, tuple):
         return tuple([mapped(part, replace) for part in tree])
     if isinstance(tree, list):
         return [mapped(part, replace) for part in tree]
     if isinstance(tree, dict):
         return {name: mapped(part, replace) for name, part in tree.items()}
-    if isinstance(tree, slice):
-        return slice(
-            mapped(tree.start, replace), mapped(tree.stop, replace), mapped(tree.step, replace)
-        )
-    return replace(tree)
+    return slice(mapped(tree.start, replace), mapped(tree.stop, replace), mapped(tree.step, replace))
 
 
-_CONTAINERS = (tuple, list, dict, slice)
+_ROWS = (tuple, list)
+_CONTAINERS = (*_ROWS, dict, slice)
 
 
 def values_in(tree: Any) -> Iterator[Value]:
     """The values within an argument."""
     if isinstance(tree, Value):
         yield tree
-    elif isinstance(tree, tuple | list):
+    elif isinstance(tree, _ROWS):
         for part in tree:
             if isinstance(part, Value):
                 yield part
