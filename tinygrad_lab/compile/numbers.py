@@ -71,7 +71,7 @@ def record_number(trace: Trace, call: Call, *numbers: Any) -> TracedNumber:
 
 _IEEE = {"truediv": "divide", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
 """Operators that Python raises on where IEEE 754 has an answer."""
-_NUMBERS = frozenset({float, int, bool})
+_NUMBERS: frozenset[Any] = frozenset({float, int, bool})
 
 
 def _call(name: str) -> Call:
@@ -95,7 +95,7 @@ def _binary(name: str, reflected: bool) -> Callable[..., Any]:
     def method(self: TracedNumber, other: Any) -> Any:
         trace, mine = self.trace, self.value
         if other.__class__ is TracedNumber:
-            theirs = other.value
+            theirs: Any = other.value
             number = theirs.array
         elif other.__class__ in _NUMBERS:
             theirs = number = other

@@ -165,7 +165,9 @@ def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
         return [mapped(part, replace) for part in tree]
     if isinstance(tree, dict):
         return {name: mapped(part, replace) for name, part in tree.items()}
-    return slice(mapped(tree.start, replace), mapped(tree.stop, replace), mapped(tree.step, replace))
+    return slice(
+        mapped(tree.start, replace), mapped(tree.stop, replace), mapped(tree.step, replace)
+    )
 
 
 _ROWS = (tuple, list)
@@ -239,9 +241,7 @@ class Trace:
         event.results = (*event.results, value)
         return value
 
-    def number(
-        self, call: Call, args: tuple[Any, ...], out: Any, frame: FrameType | None
-    ) -> Value:
+    def number(self, call: Call, args: tuple[Any, ...], out: Any, frame: FrameType | None) -> Value:
         """What an operation on Python numbers gave, which has no memory; enters the event."""
         event = Event(call, args, {}, scope=current().scope)
         value = Value(len(self.values), out, event=event)
