@@ -506,7 +506,7 @@ class Recorder:
         for node, value in reversed(self._named):
             # What passes through several nodes is called after the last of them, where it arises.
             if node in named and value.origin is None:
-                value.name = f"d_{named[node]}"
+                value.name = _gradient_name(named[node])
                 value.gradient_of = getattr(getattr(node, "_result", None), "value", None)
         for event in reversed(self.trace.events):
             # What is worked on in place has one name.
@@ -575,6 +575,11 @@ def _identifier(name: str) -> str:
     """A name as one that Python takes: ``linear1.weight`` as ``linear1_weight``."""
     cleaned = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
     return cleaned if cleaned and not cleaned[0].isdigit() else f"layer{cleaned}"
+
+
+@cache
+def _gradient_name(name: str) -> str:
+    return f"d_{name}"
 
 
 def _in_own_memory(array: Any) -> Any:

@@ -135,6 +135,7 @@ class CompiledStep:
             return self.function(*args, **kwargs)
         if earlier is not None:
             self._first.remove(earlier)
+            earlier.recording.trace.let_go()
         if found:
             self._replays.append(found[0])
             if structure == (list(range(len(args))), {}):

@@ -131,7 +131,9 @@ class Event:
     def read_anew(self) -> None:
         """Find the inputs among the arguments, after these were changed."""
         if self.is_on_numbers or (not self.kwargs and _FLAT.issuperset(map(type, self.args))):
-            self.inputs = tuple([one for one in self.args if one.__class__ is Value])
+            inputs = tuple([one for one in self.args if one.__class__ is Value])
+            # Mostly they are the arguments: one tuple takes less memory than two.
+            self.inputs = self.args if len(inputs) == len(self.args) else inputs
         else:
             self.inputs = (*values_in(self.args), *(values_in(self.kwargs) if self.kwargs else ()))
 
@@ -153,6 +155,10 @@ class Event:
 
 _FLAT = frozenset({Value, float, int, bool, str, type(None)})
 """Kinds of arguments with nothing inside."""
+
+
+_NO_KWARGS: dict[str, Any] = {}
+"""One for all operations on numbers: arguments are replaced as a whole, never changed in place."""
 
 
 def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
@@ -243,13 +249,19 @@ class Trace:
 
     def number(self, call: Call, args: tuple[Any, ...], out: Any, frame: FrameType | None) -> Value:
         """What an operation on Python numbers gave, which has no memory; enters the event."""
-        event = Event(call, args, {}, scope=current().scope)
+        event = Event(call, args, _NO_KWARGS, scope=current().scope)
         value = Value(len(self.values), out, event=event)
         event.results = (value,)
         self.events.append(event)
         self.values.append(value)
         value.name = self.observe(event, frame)
         return value
+
+    def let_go(self) -> None:
+        """Free the memory at once: events and values refer to each other."""
+        for value in self.values:
+            value.event = None
+        self.events.clear()
 
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
         """Note phase and line of the code that asked for an event; what it calls the result."""
