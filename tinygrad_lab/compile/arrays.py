@@ -178,7 +178,7 @@ class TracedArray(NDArrayOperatorsMixin):
     # --- what is entered -------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if any(_leaves_it_to_others(x) for x in inputs):
+        if not _is_flat(inputs) and any(_leaves_it_to_others(x) for x in inputs):
             return NotImplemented
         out = kwargs.pop("out", None)
         call = _ufunc_call(ufunc, method)

@@ -154,7 +154,7 @@ class Recorder:
     def lift(self, inputs: Iterable[Any]) -> None:
         """Put traced arrays into tensors that were there before the step."""
         for x in inputs:
-            if isinstance(x, Tensor) and not isinstance(x._data, _TRACED):
+            if isinstance(x, Tensor) and x._data.__class__ not in _TRACED:
                 self._lift(x)
 
     def lift_owner(self, x: Tensor) -> None:
