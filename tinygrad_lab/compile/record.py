@@ -24,7 +24,7 @@ from tinygrad_lab.compile.arrays import TracedArray, traced_namespace
 from tinygrad_lab.compile.numbers import TracedNumber
 from tinygrad_lab.compile.refusal import refused
 from tinygrad_lab.compile.surroundings import Named
-from tinygrad_lab.compile.trace import Origin, Trace, Value, target_of
+from tinygrad_lab.compile.trace import Origin, Trace, Value, phases, target_of
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.nn.module import plain_settings
@@ -136,7 +136,7 @@ class Recorder:
     """Lifts what a step touches, and puts everything back."""
 
     def __init__(self) -> None:
-        self.trace = Trace(phases=_PHASES)
+        self.trace = Trace()
         self.recording = Recording(self.trace, [])
         self._lifted: dict[int, _Lifted] = {}
         self._arguments: list[tuple[Tensor, Any]] = []
@@ -514,12 +514,13 @@ class Recorder:
                 event.args[0].name = event.result.name
 
 
-_PHASES = {
-    id(sweep.__code__): "backward",
-    id(Tensor.backward.__code__): "backward",
-    id(Optimizer.step.__code__): "update",
-}
-"""The functions that begin a phase."""
+phases.update(
+    {
+        id(sweep.__code__): "backward",
+        id(Tensor.backward.__code__): "backward",
+        id(Optimizer.step.__code__): "update",
+    }
+)
 
 
 class UnsupportedError(CompileError):

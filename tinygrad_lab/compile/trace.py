@@ -10,7 +10,7 @@ from __future__ import annotations
 import dis
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -30,6 +30,7 @@ __all__ = [
     "Value",
     "caller",
     "mapped",
+    "phases",
     "target_of",
     "values_in",
 ]
@@ -204,8 +205,6 @@ class Trace:
     values: list[Value] = field(default_factory=list)
     handles: list[weakref.ref[Any]] = field(default_factory=list)
     """The traced arrays and numbers that stood for the values."""
-    phases: Mapping[int, str] = field(default_factory=dict)
-    """By the id of their code, which functions begin a phase (hashing code takes microseconds)."""
     node: Any = None
     """The node whose gradient is pulled back: the way back is about its module and its line."""
     _owners: dict[int, Value] = field(default_factory=dict)
@@ -268,19 +267,19 @@ class Trace:
         name: _Target | None = _RETURNED
         while frame is not None:
             known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
-            if known.role is not _RECORDING:
-                if name == _RETURNED:
+            role = known.role
+            if role is not _RECORDING:
+                if name is _RETURNED:
                     # What is returned at once has the name that the caller gives it; but what
                     # applies an op returns the results of all.
-                    name = None if known.role is _APPLYING else known.targets.get(frame.f_lasti)
-                phase = self.phases.get(id(frame.f_code))
-                if phase is not None:
-                    event.phase = phase
-                    if phase == "backward" and self.node is not None and self.node.code is not None:
-                        break  # the node tells the rest
-                if known.role is _USING:
-                    event.code, event.offset = frame.f_code, frame.f_lasti
+                    name = None if role is _APPLYING else known.targets.get(frame.f_lasti)
+                if role is _USING:
+                    event.code, event.offset = known.code, frame.f_lasti
                     break
+                if known.phase is not None:
+                    event.phase = known.phase
+                    if known.phase == "backward" and self.node is not None and self.node.code:
+                        break  # the node tells the rest
             frame = frame.f_back
         if event.phase == "backward" and self.node is not None:
             event.scope, event.code = self.node.scope, self.node.code or event.code
@@ -313,11 +312,16 @@ _RECORDING, _APPLYING, _WORKING, _USING = "recording", "applying", "working", "u
 _Target = str | tuple[str, ...]
 
 
+phases: dict[int, str] = {}
+"""By the id of their code, which functions of the package begin a phase."""
+
+
 class _Code:
     """What is known of code on the way to an event."""
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
+        self.phase = phases.get(id(code))
         filename = code.co_filename
         if filename.startswith((_HERE, _NUMPY)):
             self.role = _RECORDING
