@@ -3,6 +3,7 @@
 import gc
 import itertools
 import math
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -160,6 +161,37 @@ class TestTheNumbers:
             assert [w.grad.item() for w in ws] == [v.grad.item() for v in vs]
         assert replays(compiled) == 1
         assert type(ws[0].data) is float
+
+    def test_of_large_scalar_graphs_are_those_of_python_to_the_sign_of_a_zero(self) -> None:
+        """Thousands of operations, whose gradients are sums of contributions far apart."""
+
+        def make() -> tuple[list[tg.Tensor], Step]:
+            ws = [tg.scalar(w, requires_grad=True) for w in (0.5, -0.0, -1.5, 0.0, 2.0, -0.25)]
+
+            def step(scale: float) -> tg.Tensor:
+                ends = []
+                for k in range(60):
+                    x = scale * (k % 7 - 3)
+                    hidden = [(w * x - 0.5 * v).relu() for w in ws for v in ws[:3]]
+                    ends.append(sum(h * w for h, w in zip(hidden, ws * 3, strict=True)))
+                loss = sum(ends)
+                for w in ws:
+                    w.grad = None
+                loss.backward()
+                return loss
+
+            return ws, step
+
+        def numbers(loss: tg.Tensor, ws: list[tg.Tensor]) -> str:
+            return repr([loss.item(), *[w.grad.item() for w in ws]])
+
+        (ws, step), (vs, eager) = make(), make()
+        compiled = tg.compile(step)
+        for scale in (1.0, 1.0, -0.5, 0.0, -0.0, 0.25, 1e300, math.inf):
+            assert numbers(compiled(scale), ws) == numbers(eager(scale), vs)
+        assert replays(compiled) == 1
+        names = re.findall(r"^ *(n\d+) =", compiled.optimized_source, re.MULTILINE)
+        assert len(names) > 2 * len(set(names))  # they serve again
 
     def test_of_dropout_are_those_that_the_seed_gives_and_new_ones_each_time(self) -> None:
         drop = nn.Dropout(0.5)
@@ -666,3 +698,17 @@ def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> No
     assert held < scratch + 1_000_000, (held, scratch)
     assert recorders() == before
     assert "relu" in step.source or "maximum" in step.source
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_recording_leaves_the_garbage_collector_as_it_was(collecting: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        tg.compile(lambda x: x * 2.0)(tg.ones(2))
+        assert gc.isenabled() is collecting
+        with pytest.raises(CompileError):
+            tg.compile(lambda x: x.sum().item())(tg.ones(2))
+        assert gc.isenabled() is collecting
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from weakref import ref
@@ -22,6 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.numpy import NUMPY, NumPy
+from tinygrad_lab.compile.numbers import TracedNumber
 from tinygrad_lab.compile.refusal import refused
 from tinygrad_lab.compile.trace import Call, Trace, Value, caller, mapped
 
@@ -176,19 +178,12 @@ class TracedArray(NDArrayOperatorsMixin):
     # --- what is entered -------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if any(_leaves_it_to_others(x) for x in inputs):
+        if not _is_flat(inputs) and any(_leaves_it_to_others(x) for x in inputs):
             return NotImplemented
         out = kwargs.pop("out", None)
+        call = _ufunc_call(ufunc, method)
         if method == "at":
-            return _record(
-                self.trace,
-                Call("ufunc", f"{ufunc.__name__}.at", ufunc.at),
-                inputs,
-                kwargs,
-                writes=inputs[0],
-            )
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        call = Call("ufunc", name, ufunc if method == "__call__" else getattr(ufunc, method))
+            return _record(self.trace, call, inputs, kwargs, writes=inputs[0])
         if out is None:
             return _record(self.trace, call, inputs, kwargs)
         return _record_into(self.trace, call, inputs, kwargs, out[0])
@@ -214,7 +209,7 @@ class TracedArray(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Any:
         if any(_is_mask(part) for part in (key if isinstance(key, tuple) else (key,))):
             raise refused("as many elements as a boolean mask picks")
-        return _record(self.trace, Call("getitem", "getitem", operator.getitem), (self, key), {})
+        return _record(self.trace, _GETITEM, (self, key), {})
 
     def __setitem__(self, key: Any, new: Any) -> None:
         # `x[i] += y` comes back here with what x[i], a view, holds already.
@@ -223,8 +218,7 @@ class TracedArray(NDArrayOperatorsMixin):
             in_place = event.writes is not None and event.writes is new.value
             if in_place and new.value.root is self.value.root:
                 return
-        call = Call("setitem", "setitem", operator.setitem)
-        _record(self.trace, call, (self, key, new), {}, writes=self)
+        _record(self.trace, _SETITEM, (self, key, new), {}, writes=self)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[position] for position in range(len(self)))
@@ -246,7 +240,7 @@ class TracedArray(NDArrayOperatorsMixin):
             raise AttributeError(f"a traced array has no {name!r}")
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            call = Call("method", name, getattr(np.ndarray, name))
+            call = _method_call(name)
             out = kwargs.pop("out", None)
             if out is not None:
                 return _record_into(self.trace, call, (self, *args), kwargs, out)
@@ -285,6 +279,28 @@ class TracedArray(NDArrayOperatorsMixin):
         return f"<traced {self.dtype} of shape {self.shape}>"
 
 
+# A call is the same object each time: that takes less time to make, and to compare.
+_GETITEM = Call("getitem", "getitem", operator.getitem)
+_SETITEM = Call("setitem", "setitem", operator.setitem)
+
+
+@cache
+def _method_call(name: str) -> Call:
+    return Call("method", name, getattr(np.ndarray, name))
+
+
+@cache
+def _ufunc_call(ufunc: Any, method: str) -> Call:
+    if method == "__call__":
+        return Call("ufunc", ufunc.__name__, ufunc)
+    return Call("ufunc", f"{ufunc.__name__}.{method}", getattr(ufunc, method))
+
+
+_TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
+_FLAT = _TRACED | {float, int, bool, str, type(None)}
+"""Kinds of arguments with nothing inside."""
+
+
 def _leaves_it_to_others(x: Any) -> bool:
     """Whether an operand (a Tensor, a Scatter) has its own idea of what to do with arrays."""
     return not isinstance(x, TracedArray | np.ndarray | np.generic) and hasattr(
@@ -298,18 +314,30 @@ def _is_mask(part: Any) -> bool:
 
 def _real(tree: Any) -> Any:
     """Arguments with the real arrays in the places of traced ones."""
-    return mapped(tree, lambda one: one.value.array if hasattr(one, "value") else one)
+    if _is_flat(tree):
+        return [_real_array(one) for one in tree]
+    return mapped(tree, _real_array) if tree else tree
+
+
+def _is_flat(tree: Any) -> bool:
+    return isinstance(tree, tuple) and _FLAT.issuperset(map(type, tree))
+
+
+def _real_array(one: Any) -> Any:
+    return one.value.array if one.__class__ in _TRACED else one
 
 
 def _entered(trace: Trace, tree: Any) -> Any:
     """Arguments with values in the places of arrays."""
 
     def entered(one: Any) -> Any:
-        if hasattr(one, "value") and hasattr(one, "trace"):
+        if one.__class__ in _TRACED:
             return one.value
         return trace.constant(one) if isinstance(one, np.ndarray) else one
 
-    return mapped(tree, entered)
+    if _is_flat(tree):
+        return tuple([one.value if one.__class__ in _TRACED else one for one in tree])
+    return mapped(tree, entered) if tree else tree
 
 
 def _record(

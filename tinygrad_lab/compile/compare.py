@@ -24,15 +24,18 @@ def difference(first: Recording, second: Recording) -> bool:
     if len(mine) != len(theirs) or not all(map(_same_call, mine, theirs)):
         return False
     for event, other in zip(mine, theirs, strict=True):
-        _compare((event.args, event.kwargs), (other.args, other.kwargs), other)
+        _compare(event.args, other.args, other)
+        if event.kwargs or other.kwargs:
+            _compare(event.kwargs, other.kwargs, other)
     return True
 
 
 def _same_call(one: Event, other: Event) -> bool:
+    mine, theirs = one.call, other.call
     return (
-        (one.call.kind, one.call.name) == (other.call.kind, other.call.name)
+        (mine is theirs or (mine.kind, mine.name) == (theirs.kind, theirs.name))
         and len(one.results) == len(other.results)
-        and len(list(one.inputs)) == len(list(other.inputs))
+        and len(one.inputs) == len(other.inputs)
     )
 
 
@@ -40,17 +43,19 @@ def _compare(one: Any, other: Any, event: Event) -> None:
     if one.__class__ is Value and other.__class__ is Value:
         if one.is_constant and other.is_constant:
             _compare_constants(one.array, other.array, event)
-    elif (
-        isinstance(one, tuple | list) and isinstance(other, tuple | list) and len(one) == len(other)
-    ):
+    elif isinstance(one, _ROWS) and isinstance(other, _ROWS) and len(one) == len(other):
         for mine, theirs in zip(one, other, strict=True):
-            _compare(mine, theirs, event)
+            if mine is not theirs:
+                _compare(mine, theirs, event)
     elif isinstance(one, dict) and isinstance(other, dict):
         _compare(list(one.items()), list(other.items()), event)
     elif isinstance(one, slice) and isinstance(other, slice):
         _compare((one.start, one.stop, one.step), (other.start, other.stop, other.step), event)
     elif not (one is other or one == other or (one != one and other != other)):
         raise _differs(one, other, event)
+
+
+_ROWS = (tuple, list)
 
 
 def _compare_constants(one: Any, other: Any, event: Event) -> None:

@@ -9,6 +9,7 @@ is used, and in large steps a name serves again when nobody reads its number any
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
 from typing import Any
 
 from tinygrad_lab.compile.trace import Event, Value
@@ -41,8 +42,10 @@ _SYNONYMS = {"subtract": "sub", "multiply": "mul", "negative": "neg", "truediv":
 _TWICE = frozenset({"square", "relu"})
 """What reads its operand twice."""
 
-_NEAR = 40
-"""Within so many operations a number is used soon; one that waits longer keeps others waiting."""
+_NEAR = 4000
+"""Within so many operations a number is used soon; one that waits longer keeps others waiting.
+(A gradient to which each of 100 points contributes is written down at once, rather than stored
+and loaded 100 times: that is worth the wait.)"""
 _DEEPEST = 40
 """So deep may an expression be: Python's compiler is recursive."""
 _FAST_NAMES = 256
@@ -64,70 +67,68 @@ class Expressions:
     def __init__(self, events: list[Event], kept: Iterable[Value]) -> None:
         """``kept``: the values that are read after all events."""
         self._kept = set(kept)
-        self._position = {event: position for position, event in enumerate(events)}
-        self._uses: dict[Value, int] = {}
         self._last: dict[Value, int] = {}
+        """Where a value is read for the last time: the position of the event, or of the one in
+        whose expression that stands."""
+        shared: set[Value] = set()
         for position, event in enumerate(events):
             for value in event.inputs:
-                self._uses[value] = self._uses.get(value, 0) + 1
+                if value in self._last:
+                    shared.add(value)
                 self._last[value] = position
+        self._alone = self._last.keys() - shared - self._kept
         self.folded: dict[Value, Event] = {}
         """Numbers that stand where they are used, with the operation that gives them."""
-        self._depth: dict[Value, int] = {}
-        for event in events:
-            if is_number(event):
-                self._fold_operands(event)
+        self._fold(events)
+        for value, event in reversed(self.folded.items()):
+            # What stands in an expression is read there, and no sooner.
+            position = self._last[value]
+            for operand in event.inputs:
+                if self._last[operand] < position:
+                    self._last[operand] = position
 
-    def _fold_operands(self, event: Event) -> None:
-        """Let the operands that are used here alone stand in the expression."""
-        deepest = 0
-        position = self._position[event]
-        if _form_of(event) is not None and event.call.name not in _TWICE:
-            for value in event.inputs:
-                depth = self._depth.get(value, 0) + 1
-                if depth < _DEEPEST and self._may_fold(value, position):
-                    self.folded[value] = value.event  # type: ignore[assignment]
-                    deepest = max(deepest, depth)
-                    # What stands in it is read here, and no sooner.
-                    self._read_later(value, position)
-        self._depth[event.result] = deepest
-
-    def _may_fold(self, value: Value, position: int) -> bool:
-        event = value.event
-        return (
-            event is not None
-            and is_number(event)
-            and self._uses[value] == 1
-            and value not in self._kept
-            and position - self._position.get(event, -_NEAR) < _NEAR
-        )
-
-    def _read_later(self, value: Value, position: int) -> None:
-        for operand in value.event.inputs:  # type: ignore[union-attr]
-            if operand in self.folded:
-                self._read_later(operand, position)
-            else:
-                self._last[operand] = max(self._last[operand], position)
+    def _fold(self, events: list[Event]) -> None:
+        """Let operands that are used in one place alone stand there."""
+        made: dict[Value, int] = {}
+        depth: dict[Value, int] = {}
+        for position, event in enumerate(events):
+            if not event.is_on_numbers:
+                continue
+            deepest = 0
+            if event.call.name not in _TWICE and _form_of(event) is not None:
+                for value in event.inputs:
+                    if value not in self._alone or position - made.get(value, -_NEAR) >= _NEAR:
+                        continue
+                    if depth[value] + 1 < _DEEPEST:
+                        self.folded[value] = value.event  # type: ignore[assignment]
+                        deepest = max(deepest, depth[value] + 1)
+            made[event.result] = position
+            depth[event.result] = deepest
 
     def names(self, events: list[Event]) -> dict[Value, str]:
         """Names for the numbers that have one, if there are too many for names of their own."""
-        named = [event for event in events if is_number(event) and event.result not in self.folded]
+        named = [
+            (position, event.result)
+            for position, event in enumerate(events)
+            if event.is_on_numbers and event.result not in self.folded
+        ]
         if len(named) < _FAST_NAMES:
             return {}
-        ending: dict[int, list[str]] = {}
         names: dict[Value, str] = {}
+        ending: list[tuple[int, str]] = []
+        """The names in use, as a heap: where their numbers are read for the last time."""
         free: list[str] = []
         count = 0
-        for position, event in enumerate(events):
+        for position, value in named:
             # An expression is computed before its result gets the name.
-            free += ending.pop(position, ())
-            if is_number(event) and event.result not in self.folded:
-                if not free:
-                    free.append(f"n{count}")
-                    count += 1
-                name = names[event.result] = free.pop()
-                if event.result not in self._kept:
-                    ending.setdefault(self._last[event.result], []).append(name)
+            while ending and ending[0][0] <= position:
+                free.append(heappop(ending)[1])
+            if not free:
+                free.append(f"n{count}")
+                count += 1
+            name = names[value] = free.pop()
+            if value not in self._kept:
+                heappush(ending, (self._last[value], name))
         return names
 
     def text(self, event: Event, argument: Writer, bound: Callable[[str, Any], str]) -> str:
@@ -135,28 +136,28 @@ class Expressions:
 
         ``argument`` writes what is not folded, ``bound`` gives a function a name.
         """
+        return self._written(event, argument, bound)[0]
+
+    def _written(
+        self, event: Event, argument: Writer, bound: Callable[[str, Any], str]
+    ) -> tuple[str, int]:
+        """An operation, and how strongly its parts hold together."""
         form = _form_of(event)
         if form is None:
             function = bound(event.call.name, event.call.function)
-            return f"{function}({', '.join(map(argument, event.args))})"
-        template, _, needed = form
-        parts = [
-            self._part(one, strength, argument, bound)
-            for one, strength in zip(event.args, needed, strict=True)
-        ]
-        return template.format(*parts)
-
-    def _part(
-        self, one: Any, needed: int, argument: Writer, bound: Callable[[str, Any], str]
-    ) -> str:
-        event = self.folded.get(one) if isinstance(one, Value) else None
-        if event is None:
-            return argument(one)
-        form = _form_of(event)
-        text = self.text(event, argument, bound)
-        return text if form is None or form[1] >= needed else f"({text})"
+            return f"{function}({', '.join(map(argument, event.args))})", _ATOM
+        template, strength, needed = form
+        parts = []
+        for one, least in zip(event.args, needed, strict=True):
+            inner = self.folded.get(one) if one.__class__ is Value else None
+            if inner is None:
+                parts.append(argument(one))
+            else:
+                text, holds = self._written(inner, argument, bound)
+                parts.append(text if holds >= least else f"({text})")
+        return template.format(*parts), strength
 
 
 def is_number(event: Event) -> bool:
     """Whether an event is an operation on Python numbers."""
-    return event.call.kind in ("number", "python")
+    return event.is_on_numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 from weakref import ref
@@ -63,39 +64,59 @@ class TracedNumber:
 
 def record_number(trace: Trace, call: Call, *numbers: Any) -> TracedNumber:
     """Do it, and enter it."""
-    out = call.function(
-        *[one.value.array if isinstance(one, TracedNumber) else one for one in numbers]
-    )
-    entered = tuple([one.value if isinstance(one, TracedNumber) else one for one in numbers])
-    event = trace.add(call, entered, {})
-    name = trace.observe(event, caller(2))
-    value = trace.result_of(event, out)
-    value.name = name
-    return TracedNumber(trace, value)
-
-
-def _operator(name: str, function: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
-    call = Call("number", name, getattr(PYTHON, _IEEE.get(name, ""), function))
-
-    def method(self: TracedNumber, *others: Any) -> Any:
-        if others and type(others[0]) not in (TracedNumber, float, int, bool):
-            return NotImplemented
-        numbers = (*others, self) if reflected else (self, *others)
-        return record_number(self.trace, call, *numbers)
-
-    return method
+    args = tuple([one.value if one.__class__ is TracedNumber else one for one in numbers])
+    out = call.function(*[one.array if one.__class__ is Value else one for one in args])
+    return TracedNumber(trace, trace.number(call, args, out, caller(2)))
 
 
 _IEEE = {"truediv": "divide", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
 """Operators that Python raises on where IEEE 754 has an answer."""
+_NUMBERS: frozenset[Any] = frozenset({float, int, bool})
+
+
+def _call(name: str) -> Call:
+    return Call("number", name, getattr(PYTHON, _IEEE.get(name, ""), getattr(operator, name)))
+
+
+def _unary(name: str) -> Callable[..., Any]:
+    call = _call(name)
+
+    def method(self: TracedNumber) -> Any:
+        return record_number(self.trace, call, self)
+
+    return method
+
+
+def _binary(name: str, reflected: bool) -> Callable[..., Any]:
+    call = _call(name)
+    function = call.function
+
+    # What record_number does, written out: a large graph comes here 100,000 times.
+    def method(self: TracedNumber, other: Any) -> Any:
+        trace, mine = self.trace, self.value
+        if other.__class__ is TracedNumber:
+            theirs: Any = other.value
+            number = theirs.array
+        elif other.__class__ in _NUMBERS:
+            theirs = number = other
+        else:
+            return NotImplemented
+        if reflected:
+            args, out = (theirs, mine), function(number, mine.array)
+        else:
+            args, out = (mine, theirs), function(mine.array, number)
+        return TracedNumber(trace, trace.number(call, args, out, sys._getframe(1)))
+
+    return method
+
 
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    _function = getattr(operator, _name)
-    setattr(TracedNumber, f"__{_name}__", _operator(_name, _function, reflected=False))
-    setattr(TracedNumber, f"__r{_name}__", _operator(_name, _function, reflected=True))
-for _name in ("neg", "pos", "abs", "eq", "ne", "lt", "le", "gt", "ge"):
-    _function = getattr(operator, _name)
-    setattr(TracedNumber, f"__{_name}__", _operator(_name, _function, reflected=False))
+    setattr(TracedNumber, f"__{_name}__", _binary(_name, reflected=False))
+    setattr(TracedNumber, f"__r{_name}__", _binary(_name, reflected=True))
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(TracedNumber, f"__{_name}__", _binary(_name, reflected=False))
+for _name in ("neg", "pos", "abs"):
+    setattr(TracedNumber, f"__{_name}__", _unary(_name))
 TracedNumber.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 

@@ -80,13 +80,15 @@ def _is_plain_product(event: Event) -> bool:
 class NumPyProgram:
     """A recording as code that runs in planned memory."""
 
+    keeps_order = True
+    """Whether events run in the order in which they were recorded."""
+
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.events = tidied(recording)
         if self.keeps_order:
             self.events = scheduled(recording, self.events)
-        able = {event for event in self.events if self._plannable(event)}
-        self.plan: Plan = plan_memory(recording, self.events, able, join=self.keeps_order)
+        self.plan = self._planned()
         self.bindings: dict[str, Any] = {}
         """Names of the code that stand for fixed things: constants, functions."""
         self.expressions = Expressions(self.events, self._values_after())
@@ -97,12 +99,14 @@ class NumPyProgram:
         self.lines_by_phase = list(self._emit())
         self.lines = [line for line, _ in self.lines_by_phase]
 
+    def _planned(self) -> Plan:
+        """Where every value lives."""
+        able = {event for event in self.events if self._plannable(event)}
+        return plan_memory(self.recording, self.events, able, join=self.keeps_order)
+
     def _plannable(self, event: Event) -> bool:
         """Whether the result can be written into a given buffer."""
         return plannable(event)
-
-    keeps_order = True
-    """Whether events run in the order in which they were recorded."""
 
     @property
     def preamble(self) -> str:

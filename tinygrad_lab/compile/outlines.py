@@ -37,14 +37,24 @@ def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
         and _holds_much(value.array)
         and not (value.is_constant or value in kept or value in precious)
     ]
-    extents = {value: np.lib.array_utils.byte_bounds(value.array) for value in large}
     if not large:
         return
-    memory = mmap.mmap(-1, max(high - low for low, high in extents.values()))
-    for value, (low, _) in extents.items():
+    extents = {value: _extent(value.array) for value in large}
+    memory = mmap.mmap(-1, max(before + after for before, after in extents.values()))
+    for value, (before, _) in extents.items():
         array = value.array
-        offset = array.ctypes.data - low
-        value.array = np.ndarray(array.shape, array.dtype, memory, offset, array.strides)
+        value.array = np.ndarray(array.shape, array.dtype, memory, before, array.strides)
+
+
+def _extent(array: Any) -> tuple[int, int]:
+    """The bytes of an array before its first element, and from there on."""
+    before, after = 0, array.itemsize
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        if stride < 0:
+            before -= (length - 1) * stride
+        else:
+            after += (length - 1) * stride
+    return before, after
 
 
 def _holds_much(array: Any) -> bool:

@@ -12,6 +12,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from tinygrad_lab.compile.arrays import TracedArray, traced_namespace
 from tinygrad_lab.compile.numbers import TracedNumber
 from tinygrad_lab.compile.refusal import refused
 from tinygrad_lab.compile.surroundings import Named
-from tinygrad_lab.compile.trace import Origin, Trace, Value, target_of
+from tinygrad_lab.compile.trace import Origin, Trace, Value, phases, target_of
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.nn.module import plain_settings
@@ -135,7 +136,7 @@ class Recorder:
     """Lifts what a step touches, and puts everything back."""
 
     def __init__(self) -> None:
-        self.trace = Trace(phases=_PHASES)
+        self.trace = Trace()
         self.recording = Recording(self.trace, [])
         self._lifted: dict[int, _Lifted] = {}
         self._arguments: list[tuple[Tensor, Any]] = []
@@ -153,7 +154,7 @@ class Recorder:
     def lift(self, inputs: Iterable[Any]) -> None:
         """Put traced arrays into tensors that were there before the step."""
         for x in inputs:
-            if isinstance(x, Tensor) and not isinstance(x._data, _TRACED):
+            if isinstance(x, Tensor) and x._data.__class__ not in _TRACED:
                 self._lift(x)
 
     def lift_owner(self, x: Tensor) -> None:
@@ -508,7 +509,7 @@ class Recorder:
         for node, value in reversed(self._named):
             # What passes through several nodes is called after the last of them, where it arises.
             if node in named and value.origin is None:
-                value.name = f"d_{named[node]}"
+                value.name = _gradient_name(named[node])
                 value.gradient_of = getattr(getattr(node, "_result", None), "value", None)
         for event in reversed(self.trace.events):
             # What is worked on in place has one name.
@@ -516,12 +517,13 @@ class Recorder:
                 event.args[0].name = event.result.name
 
 
-_PHASES = {
-    id(sweep.__code__): "backward",
-    id(Tensor.backward.__code__): "backward",
-    id(Optimizer.step.__code__): "update",
-}
-"""The functions that begin a phase."""
+phases.update(
+    {
+        id(sweep.__code__): "backward",
+        id(Tensor.backward.__code__): "backward",
+        id(Optimizer.step.__code__): "update",
+    }
+)
 
 
 class UnsupportedError(CompileError):
@@ -572,10 +574,16 @@ def _name_of(node: Any) -> str | None:
     return _identifier(name or node.op.name)
 
 
+@cache
 def _identifier(name: str) -> str:
     """A name as one that Python takes: ``linear1.weight`` as ``linear1_weight``."""
     cleaned = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
     return cleaned if cleaned and not cleaned[0].isdigit() else f"layer{cleaned}"
+
+
+@cache
+def _gradient_name(name: str) -> str:
+    return f"d_{name}"
 
 
 def _in_own_memory(array: Any) -> Any:

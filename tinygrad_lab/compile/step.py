@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import update_wrapper
 from os import PathLike
 from pathlib import Path
@@ -88,7 +90,8 @@ class CompiledStep:
                     out = replay.run(*leaves)
                 if out is not MISS:
                     return out
-        return self._record(args, kwargs, leaves, rebuild)
+        with _without_collector():
+            return self._record(args, kwargs, leaves, rebuild)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """The step of one object, where a method was compiled."""
@@ -133,6 +136,7 @@ class CompiledStep:
             return self.function(*args, **kwargs)
         if earlier is not None:
             self._first.remove(earlier)
+            earlier.recording.trace.let_go()
         if found:
             self._replays.append(found[0])
             if structure == (list(range(len(args))), {}):
@@ -284,6 +288,22 @@ class CompiledStep:
                 "calls are recorded, to see that they do the same)."
             )
         return self._replays[-1]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A block in which the garbage collector waits.
+
+    A recording makes many objects and throws few away: the collector would go through all of them
+    again and again, for half of the time, and find nothing.
+    """
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
 
 
 def _structure(leaves: list[Any], rebuild: Callable[[list[Any]], Any]) -> Any:

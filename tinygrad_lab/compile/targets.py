@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tinygrad_lab.compile.expressions import is_number
+from tinygrad_lab.compile.memory import Plan
 from tinygrad_lab.compile.numpy_target import NumPyProgram
 from tinygrad_lab.compile.record import Recording
 from tinygrad_lab.errors import CompileError
@@ -12,17 +15,17 @@ __all__ = ["TARGETS", "program_for"]
 TARGETS = ("numpy", "numba", "python")
 
 
-class _PythonProgram(NumPyProgram):
-    """A recording of Python numbers alone: expressions, no arrays."""
+class _NumbersProgram(NumPyProgram):
+    """A recording of Python numbers alone: expressions, and no memory to plan."""
 
-    def __init__(self, recording: Recording) -> None:
-        super().__init__(recording)
+    def _planned(self) -> Plan:
+        return Plan(self.events, set())
+
+    def _emit(self) -> Iterator[tuple[str, str]]:
         for event in self.events:
-            if not is_number(event):
-                raise CompileError(
-                    "tg.compile: the target 'python' is for scalar graphs (tg.scalar), this step "
-                    f"works on arrays ({event.call.name}): target='numpy'."
-                )
+            if event.result not in self.expressions.folded:
+                text = self.expressions.text(event, self.text, self.bound)
+                yield f"{self.name(event.result)} = {text}", event.phase
 
 
 def program_for(target: str, recording: Recording) -> NumPyProgram:
@@ -31,4 +34,13 @@ def program_for(target: str, recording: Recording) -> NumPyProgram:
         from tinygrad_lab.compile.numba_target import NumbaProgram
 
         return NumbaProgram(recording)
-    return _PythonProgram(recording) if target == "python" else NumPyProgram(recording)
+    if not any(value.is_array for value in recording.trace.values):
+        return _NumbersProgram(recording)
+    program = NumPyProgram(recording)
+    for event in program.events if target == "python" else ():
+        if not is_number(event):
+            raise CompileError(
+                "tg.compile: the target 'python' is for scalar graphs (tg.scalar), this step "
+                f"works on arrays ({event.call.name}): target='numpy'."
+            )
+    return program

@@ -54,6 +54,8 @@ def replaced(recording: Recording, events: list[Event], twins: Replacements) -> 
             one = twins[one]
         return one
 
+    if not twins:
+        return events
     recording.outputs = [twin(one) for one in recording.outputs]
     recording.writes = {state: twin(one) for state, one in recording.writes.items()}
     for value in recording.trace.values:
@@ -81,11 +83,17 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
     """Leave out views that are an array which is there: ``x.reshape(x.shape)``, ``x.T.T``."""
     twins: Replacements = {}
     known: dict[Any, Value] = {}
+    seen: set[Value] = set()
     left = []
     for event in events:
+        if event.is_on_numbers:
+            left.append(event)
+            continue
         sources = [one for one in event.inputs if one.is_array]
         for value in sources:
-            known.setdefault(place(value), value)
+            if value not in seen:  # asking where an array lies takes microseconds
+                seen.add(value)
+                known.setdefault(place(value), value)
         pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
         if pure and sources and event.result.base is not None:
             twin = known.setdefault(place(event.result), event.result)
@@ -131,6 +139,7 @@ def without_repetitions(recording: Recording, events: list[Event]) -> list[Event
             and (
                 # A view is an address, whatever is written there.
                 (event.result.base is not None and event.call.kind != "ufunc")
+                or not written
                 or not any(value.root in written for value in (*reads, *event.results))
             )
         )
@@ -151,25 +160,26 @@ def _is_value(one: Any) -> bool:
 
 def _key(event: Event) -> Any:
     """What two calls that give the same have in common."""
-
-    def hashable(tree: Any) -> Any:
-        if isinstance(tree, tuple | list):
-            return (type(tree), *map(hashable, tree))
-        if isinstance(tree, dict):
-            return tuple((name, hashable(one)) for name, one in tree.items())
-        if isinstance(tree, slice):
-            return ("slice", hashable(tree.start), hashable(tree.stop), hashable(tree.step))
-        if isinstance(tree, Value):
-            return tree
-        return (type(tree), repr(tree) if isinstance(tree, float) else tree)  # 0.0 == -0.0
-
     return (
         event.call.kind,
         event.call.name,
         event.augmented,
-        tuple(map(hashable, event.args)),
-        hashable(event.kwargs) if event.kwargs else None,
+        *map(_hashable, event.args),
+        _hashable(event.kwargs) if event.kwargs else None,
     )
+
+
+def _hashable(tree: Any) -> Any:
+    """An argument as something that is equal where the argument is the same."""
+    if tree.__class__ is Value:
+        return tree
+    if isinstance(tree, tuple | list):
+        return (type(tree), *map(_hashable, tree))
+    if isinstance(tree, dict):
+        return tuple((name, _hashable(one)) for name, one in tree.items())
+    if isinstance(tree, slice):
+        return ("slice", _hashable(tree.start), _hashable(tree.stop), _hashable(tree.step))
+    return (type(tree), repr(tree) if isinstance(tree, float) else tree)  # 0.0 == -0.0
 
 
 def without_dead_code(
@@ -186,18 +196,17 @@ def without_dead_code(
     for event in reversed(events):
         wanted = (
             event.call.kind in ("draw", "check")
-            or any(value in read for value in event.results)
+            or not read.isdisjoint(event.results)
             or (event.writes is not None and event.writes.root in memory)
         )
         if not wanted:
             continue
         left.append(event)
-        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs)
+        inputs = () if event.call.name in _SHAPE_ONLY else event.inputs
         if event.writes is not None:
-            inputs.append(event.writes)
-        for value in inputs:
-            read.add(value)
-            memory.add(value.root)
+            inputs = (*inputs, event.writes)
+        read.update(inputs)
+        memory.update([value.root for value in inputs])
     return left[::-1]
 
 

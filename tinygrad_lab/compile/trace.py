@@ -10,9 +10,9 @@ from __future__ import annotations
 import dis
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from itertools import pairwise
 from types import CodeType, FrameType
 from typing import Any
@@ -31,6 +31,7 @@ __all__ = [
     "caller",
     "mapped",
     "memory_owner",
+    "phases",
     "target_of",
     "values_in",
 ]
@@ -47,6 +48,9 @@ class Origin:
     """What the source calls it."""
     key: Any = None
     """Which argument, which state, which setting."""
+
+
+_ARRAYS = (np.ndarray, np.generic)
 
 
 @dataclass(eq=False, slots=True)
@@ -79,7 +83,7 @@ class Value:
 
     @property
     def is_array(self) -> bool:
-        return isinstance(self.array, np.ndarray | np.generic)
+        return isinstance(self.array, _ARRAYS)
 
     @property
     def is_constant(self) -> bool:
@@ -94,8 +98,8 @@ class Call:
     """What an event calls."""
 
     kind: str
-    """``"ufunc"``, ``"function"``, ``"method"``, ``"getitem"``, ``"setitem"``, ``"number"`` or
-    ``"draw"``."""
+    """``"ufunc"``, ``"function"``, ``"method"``, ``"getitem"``, ``"setitem"``, ``"check"`` or
+    ``"draw"``; on Python numbers ``"number"`` (an operator) or ``"python"`` (a function)."""
     name: str
     function: Callable[..., Any]
 
@@ -120,7 +124,7 @@ class Event:
     offset: int = 0
     loop: Any = None
     """The loop that it stands in, where a text has loops (``roll.py``)."""
-    inputs: tuple[Value, ...] = ()
+    inputs: tuple[Value, ...] = field(init=False)
     """The values it reads, in order; a value that is used twice comes twice."""
 
     def __post_init__(self) -> None:
@@ -128,10 +132,12 @@ class Event:
 
     def read_anew(self) -> None:
         """Find the inputs among the arguments, after these were changed."""
-        if not self.kwargs and _FLAT.issuperset(map(type, self.args)):
-            self.inputs = tuple([one for one in self.args if one.__class__ is Value])
+        if self.is_on_numbers or (not self.kwargs and _FLAT.issuperset(map(type, self.args))):
+            inputs = tuple([one for one in self.args if one.__class__ is Value])
+            # Mostly they are the arguments: one tuple takes less memory than two.
+            self.inputs = self.args if len(inputs) == len(self.args) else inputs
         else:
-            self.inputs = (*values_in(self.args), *values_in(self.kwargs))
+            self.inputs = (*values_in(self.args), *(values_in(self.kwargs) if self.kwargs else ()))
 
     @property
     def result(self) -> Value:
@@ -159,6 +165,11 @@ class Event:
             return None
 
     @property
+    def is_on_numbers(self) -> bool:
+        """Whether it is an operation on Python numbers, whose arguments have nothing inside."""
+        return self.call.kind in ("number", "python")
+
+    @property
     def generator(self) -> Any:
         """What a ``"draw"`` draws from."""
         method: Any = self.call.function
@@ -169,29 +180,34 @@ _FLAT = frozenset({Value, float, int, bool, str, type(None)})
 """Kinds of arguments with nothing inside."""
 
 
+_NO_KWARGS: dict[str, Any] = {}
+"""One for all operations on numbers: arguments are replaced as a whole, never changed in place."""
+
+
 def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
     """An argument with its leaves replaced, within tuples, lists, dicts and slices."""
+    if not isinstance(tree, _CONTAINERS):
+        return replace(tree)
     if isinstance(tree, tuple):
         return tuple([mapped(part, replace) for part in tree])
     if isinstance(tree, list):
         return [mapped(part, replace) for part in tree]
     if isinstance(tree, dict):
         return {name: mapped(part, replace) for name, part in tree.items()}
-    if isinstance(tree, slice):
-        return slice(
-            mapped(tree.start, replace), mapped(tree.stop, replace), mapped(tree.step, replace)
-        )
-    return replace(tree)
+    return slice(
+        mapped(tree.start, replace), mapped(tree.stop, replace), mapped(tree.step, replace)
+    )
 
 
-_CONTAINERS = (tuple, list, dict, slice)
+_ROWS = (tuple, list)
+_CONTAINERS = (*_ROWS, dict, slice)
 
 
 def values_in(tree: Any) -> Iterator[Value]:
     """The values within an argument."""
     if isinstance(tree, Value):
         yield tree
-    elif isinstance(tree, tuple | list):
+    elif isinstance(tree, _ROWS):
         for part in tree:
             if isinstance(part, Value):
                 yield part
@@ -211,8 +227,6 @@ class Trace:
     values: list[Value] = field(default_factory=list)
     handles: list[weakref.ref[Any]] = field(default_factory=list)
     """The traced arrays and numbers that stood for the values."""
-    phases: Mapping[int, str] = field(default_factory=dict)
-    """By the id of their code, which functions begin a phase (hashing code takes microseconds)."""
     node: Any = None
     """The node whose gradient is pulled back: the way back is about its module and its line."""
     _owners: dict[int, Value] = field(default_factory=dict)
@@ -254,38 +268,51 @@ class Trace:
         event.results = (*event.results, value)
         return value
 
+    def number(self, call: Call, args: tuple[Any, ...], out: Any, frame: FrameType | None) -> Value:
+        """What an operation on Python numbers gave, which has no memory; enters the event."""
+        event = Event(call, args, _NO_KWARGS, scope=current().scope)
+        value = Value(len(self.values), out, event=event)
+        event.results = (value,)
+        self.events.append(event)
+        self.values.append(value)
+        value.name = self.observe(event, frame)
+        return value
+
+    def let_go(self) -> None:
+        """Free the memory at once: events and values refer to each other."""
+        for value in self.values:
+            value.event = None
+        self.events.clear()
+
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
         """Note phase and line of the code that asked for an event; what it calls the result."""
-        name, looking = None, True
+        name: _Target | None = _RETURNED
         while frame is not None:
-            code = frame.f_code
-            if not (code.co_filename.startswith(_HERE) or _is_numpy(code.co_filename)):
-                if looking and not code.co_filename.endswith(_APPLY):
-                    name = _one_of(_targets(code).get(frame.f_lasti), event)
-                    # What is returned at once has the name that the caller gives it.
-                    looking = name == _RETURNED
-                    name = None if looking else name
-                else:
-                    looking = False
-                phase = self.phases.get(id(code))
-                if phase is not None:
-                    event.phase = phase
-                if not is_library[code.co_filename]:
-                    event.code, event.offset = code, frame.f_lasti
+            known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
+            role = known.role
+            if role is not _RECORDING:
+                if name is _RETURNED:
+                    # What is returned at once has the name that the caller gives it; but what
+                    # applies an op returns the results of all.
+                    name = None if role is _APPLYING else known.targets.get(frame.f_lasti)
+                if role is _USING:
+                    event.code, event.offset = known.code, frame.f_lasti
                     break
+                if known.phase is not None:
+                    event.phase = known.phase
+                    if known.phase == "backward" and self.node is not None and self.node.code:
+                        break  # the node tells the rest
             frame = frame.f_back
         if event.phase == "backward" and self.node is not None:
             event.scope, event.code = self.node.scope, self.node.code or event.code
             event.offset = self.node.offset if self.node.code else event.offset
-        return name
+        return _one_of(name, event)
 
 
 _HERE = __file__[: -len("trace.py")]
-
-
-@cache
-def _is_numpy(filename: str) -> bool:
-    return filename.startswith(np.__file__[: -len("__init__.py")])
+_NUMPY = np.__file__[: -len("__init__.py")]
+_APPLY = "apply.py"
+"""Where every op is applied."""
 
 
 def memory_owner(array: Any) -> Any:
@@ -303,29 +330,52 @@ def memory_owner(array: Any) -> Any:
     return array
 
 
-_APPLY = "apply.py"
-"""Where every op's result has the same name."""
 _RETURNED = "return"
-
+_RECORDING, _APPLYING, _WORKING, _USING = "recording", "applying", "working", "using"
 
 _Target = str | tuple[str, ...]
-_known_targets: dict[int, tuple[CodeType, dict[int, _Target]]] = {}
+
+
+phases: dict[int, str] = {}
+"""By the id of their code, which functions of the package begin a phase."""
+
+
+class _Code:
+    """What is known of code on the way to an event."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self.phase = phases.get(id(code))
+        filename = code.co_filename
+        if filename.startswith((_HERE, _NUMPY)):
+            self.role = _RECORDING
+        elif not is_library[filename]:
+            self.role = _USING
+        else:
+            self.role = _APPLYING if filename.endswith(_APPLY) else _WORKING
+
+    @cached_property
+    def targets(self) -> dict[int, _Target]:
+        """By the offset of an instruction, the variable that its result is stored in at once."""
+        return _find_targets(self.code)
+
+
+_known_codes: dict[int, _Code] = {}
+"""By the id of the code, which is kept so that no other has it (hashing takes microseconds)."""
+
+
+def _look_at(code: CodeType) -> _Code:
+    """What is to be known of code that was not met before."""
+    known = _known_codes[id(code)] = _Code(code)
+    return known
 
 
 def _one_of(target: _Target | None, event: Event) -> str | None:
     """The variable of a result; where a sequence is unpacked, that of the element."""
     if not isinstance(target, tuple):
-        return target
+        return None if target == _RETURNED else target
     key = event.args[1] if event.call.kind == "getitem" else None
     return target[key] if isinstance(key, int) and key < len(target) else None
-
-
-def _targets(code: CodeType) -> dict[int, _Target]:
-    """By the offset of an instruction, the variable that its result is stored in at once."""
-    known = _known_targets.get(id(code))
-    if known is None:
-        known = _known_targets[id(code)] = code, _find_targets(code)
-    return known[1]
 
 
 def _find_targets(code: CodeType) -> dict[int, _Target]:
@@ -356,7 +406,7 @@ def _unpacked(stores: list[dis.Instruction], count: int) -> tuple[str, ...]:
 
 def target_of(code: CodeType, offset: int) -> str | None:
     """The variable that the result of an instruction is stored in at once."""
-    name = _targets(code).get(offset)
+    name = (_known_codes.get(id(code)) or _look_at(code)).targets.get(offset)
     return None if name == _RETURNED or isinstance(name, tuple) else name
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_lab.backends import NUMBERS, SEVERAL_FORMS, Form, form_of, namespace_of
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import DTypeError, TinygradLabError
-from tinygrad_lab.node import Application, Leaf, next_order
+from tinygrad_lab.node import Leaf, next_order
 from tinygrad_lab.ops.declaration import Op, Plan, table
 from tinygrad_lab.ops.explain import explained, in_full
 from tinygrad_lab.ops.nodes import node_class
@@ -81,13 +81,14 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     if not (plan.rules or context.recording or context.debugger):
         return tuple(map(plain, out)) if op.several_outputs else plain(out)
     node = (plan.node_class or written_class(plan))()
-    node.remember(plan, [linkable(x) for x in inputs], arrays, out, residual, attributes)
+    links = [linkable(x) for x in inputs]
+    node.remember(plan, links, arrays, out, residual, attributes)
     node.form = form
     node.order = next_order()
     node.scope = context.scope
     node.code, node.offset = user_site(sys._getframe(1))
     if context.recording:
-        _keep_leaves(node, arrays)
+        _keep_leaves(links, arrays)
     result = (_outputs if op.several_outputs else _output)(node, out, context.recording)
     if context.debugger is not None:
         context.debugger.check_forward(node, arrays, out)
@@ -124,10 +125,10 @@ def linkable(x: Any) -> Any:
     return x if x is None or x.__class__ in NUMBERS else Leaf(x)
 
 
-def _keep_leaves(node: Application, arrays: Sequence[Any]) -> None:
+def _keep_leaves(links: Sequence[Any], arrays: Sequence[Any]) -> None:
     """Recording keeps large inputs, too."""
-    for source, array in zip(node.inputs, arrays, strict=True):
-        if isinstance(source, Leaf):
+    for source, array in zip(links, arrays, strict=True):
+        if source.__class__ is Leaf:
             source._result = array
 
 
