@@ -117,7 +117,7 @@ class Replay:
         names, counted = self._bind()
         # Only now that no local variable holds any of it do the counts say what is usual.
         counts = names["counts"]()
-        guards = [f"getrefcount({n}) <= {c}" for n, c in zip(counted, counts, strict=True)]
+        guards = [f"{n} <= {c}" for n, c in zip(counted, counts, strict=True)]
         guards += self._identity_checks()
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
         exec(code, names)
@@ -176,7 +176,7 @@ class Replay:
         return run
 
     def _bind(self) -> tuple[dict[str, Any], list[str]]:
-        """All names of the code; and those of objects that nobody else may hold."""
+        """All names of the code; and expressions that count who holds what nobody else may."""
         bundles = {place: place.bundle() for place in self._places}
         homes = self._homes(bundles)
         names = self.program.bind(homes)
@@ -186,16 +186,19 @@ class Replay:
             bundle.views = [parameter._data for parameter in place.parameters]
         held = self._held(homes)
         names.update(self._fixed, **held, **self._surroundings(bundles))
-        names.update({f"owner_{number}": state.owner for number, state in enumerate(homes)})
+        for number, state in enumerate(homes):
+            names[f"owner_{number}"] = state.owner
+            if state.kind == "grad" and isinstance(state.owner._node, Leaf):
+                names[f"node_{number}"] = state.owner._node
         at_risk, _ = self._at_risk
         names["at_risk"] = [homes[state] for state in at_risk]
         written = self._written_homes()
         counted = [
-            name
+            _references(name, names)
             for name, thing in held.items()
             if thing is not None and _number_of(name) in written
         ]
-        exec(f"def counts(): return [{', '.join(f'getrefcount({n})' for n in counted)}]", names)
+        exec(f"def counts(): return [{', '.join(counted)}]", names)
         return names, counted
 
     def _surroundings(self, bundles: dict[BundlePlace, Any]) -> dict[str, Any]:
@@ -466,6 +469,20 @@ def _memory_of(array: Any) -> Any:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
+
+
+def _references(name: str, names: dict[str, Any]) -> str:
+    """Code that counts who holds a thing, but for its owner, who may have let go of it.
+
+    Only gradients need that: that the owners of other things still have them is checked.
+    """
+    number = _number_of(name)
+    count = f"getrefcount({name})"
+    if name == f"grad_{number}":
+        return f"{count} - (owner_{number}._grad is {name})"
+    if name == f"home_{number}" and f"node_{number}" in names:
+        return f"{count} - (getattr(node_{number}, '_gradient', None) is {name})"
+    return count
 
 
 def _number_of(name: str) -> int:
