@@ -372,7 +372,7 @@ class TestScalarGraphs:
         for a, b in ((1.0, 2.0), (3.0, -1.0), (0.5, 0.25)):
             x, y = tg.scalar(a, requires_grad=False), tg.scalar(b, requires_grad=False)
             assert compiled(x, y).item() == step(x, y).item()
-        assert "(x_0 + y_1) * tanh(x_0) - y_1 / 2.0" in compiled.optimized_source
+        assert "(x__0 + y__1) * tanh(x__0) - y__1 / 2.0" in compiled.optimized_source
 
     def test_of_many_numbers_use_names_again(self) -> None:
         weights = [tg.scalar(0.1 * k) for k in range(20)]

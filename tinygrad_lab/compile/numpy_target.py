@@ -139,7 +139,8 @@ class NumPyProgram:
     def name(self, value: Value) -> str:
         """What the code calls a value."""
         if value not in self._names:
-            self._names[value] = f"{value.name or 'v'}_{value.index}"
+            # Two underscores: what is bound may be called number_3 or pow_16.
+            self._names[value] = f"{value.name or 'v'}__{value.index}"
         return self._names[value]
 
     def bound(self, stem: str, thing: Any) -> str:
