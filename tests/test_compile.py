@@ -324,6 +324,29 @@ class TestNothingIsFrozen:
         with pytest.warns(UserWarning, match="runs uncompiled"):
             assert [compiled(x, y).item() for _ in range(10)] == [2.0, -2.0] * 5
 
+    def test_tuples_of_tensors_in_a_dict_are_looked_at_one_by_one(self) -> None:
+        given = {"line": (tg.tensor([2.0, 3.0]), 1.0)}
+        compiled = tg.compile(lambda x: x * given["line"][0] + given["line"][1])
+        x = tg.tensor([1.0, 10.0])
+        for slope in (2.0, 2.0, 2.0, 4.0, 4.0, 4.0):
+            given["line"] = (tg.tensor([slope, 3.0]), 1.0)
+            assert compiled(x).tolist() == [slope + 1.0, 31.0]
+
+    def test_a_gradient_given_before_a_step_that_clears_it_is_added_to(self) -> None:
+        w = tg.tensor([1.0, 2.0], requires_grad=True)
+
+        @tg.compile
+        def step(x: tg.Tensor) -> tg.Tensor:
+            (w * x).sum().backward()
+            total = w.grad * 1.0
+            w.grad = None
+            return total
+
+        for number in range(5):
+            w.grad = tg.tensor([float(number), 0.0])
+            assert step(tg.tensor([3.0, 4.0])).tolist() == [3.0 + number, 4.0]
+            assert w.grad is None
+
 
 class TestNobodyIsDisturbed:
     def test_what_is_returned_stays(self) -> None:
@@ -643,6 +666,13 @@ class TestTheSource:
 
 
 class TestTheOptimizedSource:
+    def test_multiplies_a_part_of_a_matrix_by_its_transpose_as_the_step_does(self) -> None:
+        x = tg.tensor(np.random.default_rng(0).normal(size=(64, 67)), dtype="float32")
+        compiled = tg.compile(lambda x: (x[:, 1:34] @ x[:, 1:34].T) * 2.0)
+        expected = (x[:, 1:34] @ x[:, 1:34].T) * 2.0
+        for _ in range(3):
+            np.testing.assert_array_equal(compiled(x).data, expected.data)
+
     @pytest.mark.parametrize("optimizer", [tg.optim.SGD, tg.optim.Adam])
     def test_computes_gradients_where_the_optimiser_reads_them(self, optimizer: Any) -> None:
         _, _, step = side_by_side(lambda: Training("mlp", optimizer))

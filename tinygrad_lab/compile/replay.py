@@ -260,7 +260,8 @@ class Replay:
                 homes[state] = np.array(now) if written else now
             elif state.kind == "grad":
                 home = homes[state] = empty_like_recorded(value.array)
-                home[...] = state.owner.grad._data
+                if state.owner.grad is not None:  # the step may have cleared it
+                    home[...] = state.owner.grad._data
         return homes
 
     def _written_homes(self) -> set[int]:
