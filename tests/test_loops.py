@@ -368,6 +368,17 @@ def loops(x: array, y: array, z: array) -> int64:
         loops(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
         np.testing.assert_allclose(out, a @ b, rtol=1e-5)
 
+    def test_does_without_a_folder_that_gives_and_takes_nothing(self, tmp_path: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(tmp_path))
+            double = tg.compile(lambda x: x * 2.0 + x.exp(), target="numba")
+            x = tg.tensor([0.0, 0.0])
+            in_the_way = machine_code._folder() / "taken.o"
+            in_the_way.mkdir(parents=True)
+            patch.setattr(machine_code, "_key", lambda source: "taken")
+            assert [double(x).tolist() for _ in range(3)] == [[1.0, 1.0]] * 3
+            assert list(in_the_way.parent.iterdir()) == [in_the_way]
+
     def test_is_kept_for_the_next_process(self, tmp_path: Path) -> None:
         program = """
 import tinygrad_lab as tg
