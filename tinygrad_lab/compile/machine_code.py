@@ -125,13 +125,13 @@ def _folder() -> Path:
 def _keep(code: bytes, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Another process may be at the same: each writes a file of its own and renames it.
-    file = tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
-        with file:
+        with open(handle, "wb") as file:
             file.write(hashlib.sha256(code).digest() + code)
-        os.replace(file.name, path)
+        os.replace(name, path)
     except OSError:
-        os.remove(file.name)
+        os.remove(name)
         raise
 
 
