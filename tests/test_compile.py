@@ -332,6 +332,24 @@ class TestNothingIsFrozen:
             given["line"] = (tg.tensor([slope, 3.0]), 1.0)
             assert compiled(x).tolist() == [slope + 1.0, 31.0]
 
+    def test_a_gradient_given_to_a_parameter_that_had_none_moves_it(self) -> None:
+        w, idle = (tg.tensor([1.0], requires_grad=True) for _ in range(2))
+        optimizer = tg.optim.SGD([w, idle], lr=0.5)
+
+        @tg.compile
+        def step(x: tg.Tensor) -> None:
+            w.grad = None
+            (w * x).sum().backward()
+            optimizer.step()
+
+        for _ in range(4):
+            step(tg.tensor([1.0]))
+        assert idle.tolist() == [1.0]
+        idle.grad = tg.tensor([1.0])
+        for number in range(4):
+            step(tg.tensor([1.0]))
+            assert idle.tolist() == [0.5 - 0.5 * number]
+
     def test_a_gradient_given_before_a_step_that_clears_it_is_added_to(self) -> None:
         w = tg.tensor([1.0, 2.0], requires_grad=True)
 
