@@ -349,6 +349,54 @@ class TestNothingIsFrozen:
             assert compiled(x, axis).tolist() == x.sum(axis=axis).tolist()
         assert replays(compiled) == 2
 
+    def test_the_same_calls_of_other_values_are_another_recording(self) -> None:
+        turns = itertools.cycle([True, False])
+        compiled = tg.compile(lambda x, y: x - y if next(turns) else y - x)
+        x, y = tg.tensor([3.0]), tg.tensor([1.0])
+        with pytest.warns(UserWarning, match="runs uncompiled"):
+            assert [compiled(x, y).item() for _ in range(10)] == [2.0, -2.0] * 5
+
+    def test_tuples_of_tensors_in_a_dict_are_looked_at_one_by_one(self) -> None:
+        given = {"line": (tg.tensor([2.0, 3.0]), 1.0)}
+        compiled = tg.compile(lambda x: x * given["line"][0] + given["line"][1])
+        x = tg.tensor([1.0, 10.0])
+        for slope in (2.0, 2.0, 2.0, 4.0, 4.0, 4.0):
+            given["line"] = (tg.tensor([slope, 3.0]), 1.0)
+            assert compiled(x).tolist() == [slope + 1.0, 31.0]
+
+    def test_a_gradient_given_to_a_parameter_that_had_none_moves_it(self) -> None:
+        w, idle = (tg.tensor([1.0], requires_grad=True) for _ in range(2))
+        optimizer = tg.optim.SGD([w, idle], lr=0.5)
+
+        @tg.compile
+        def step(x: tg.Tensor) -> None:
+            w.grad = None
+            (w * x).sum().backward()
+            optimizer.step()
+
+        for _ in range(4):
+            step(tg.tensor([1.0]))
+        assert idle.tolist() == [1.0]
+        idle.grad = tg.tensor([1.0])
+        for number in range(4):
+            step(tg.tensor([1.0]))
+            assert idle.tolist() == [0.5 - 0.5 * number]
+
+    def test_a_gradient_given_before_a_step_that_clears_it_is_added_to(self) -> None:
+        w = tg.tensor([1.0, 2.0], requires_grad=True)
+
+        @tg.compile
+        def step(x: tg.Tensor) -> tg.Tensor:
+            (w * x).sum().backward()
+            total = w.grad * 1.0
+            w.grad = None
+            return total
+
+        for number in range(5):
+            w.grad = tg.tensor([float(number), 0.0])
+            assert step(tg.tensor([3.0, 4.0])).tolist() == [3.0 + number, 4.0]
+            assert w.grad is None
+
 
 class TestNobodyIsDisturbed:
     def test_what_is_returned_stays(self) -> None:
@@ -390,6 +438,47 @@ class TestNobodyIsDisturbed:
         eager.step(*batch(50))
         np.testing.assert_array_equal(part, numbers)
         assert_same(compiled.everything(), eager.everything())
+
+    @pytest.mark.parametrize("look", [lambda w: w.grad, lambda w: w.grad.data])
+    @pytest.mark.parametrize("let_go", ["none", "another", "eager"])
+    def test_who_holds_a_gradient_that_its_tensor_let_go_keeps_its_numbers(
+        self, look: Any, let_go: str
+    ) -> None:
+        w = tg.tensor([1.0, 2.0], requires_grad=True)
+
+        def step(x: tg.Tensor) -> None:
+            w.grad = None
+            (w * x).sum().backward()
+
+        compiled = tg.compile(step)
+        for _ in range(3):
+            compiled(tg.tensor([3.0, 4.0]))
+        held = look(w)
+        if let_go == "eager":
+            step(tg.tensor([5.0, 6.0]))
+        else:
+            w.grad = None if let_go == "none" else tg.zeros(2)
+        for number in range(2):
+            compiled(tg.tensor([7.0, 8.0 + number]))
+            assert w.grad.tolist() == [7.0, 8.0 + number]
+        assert held.tolist() == [3.0, 4.0]
+
+    def test_two_tensors_may_be_given_one_gradient_while_it_is_recorded(self) -> None:
+        def run(compiled: bool) -> list[Any]:
+            a, b = tg.tensor([1.0], requires_grad=True), tg.tensor([2.0], requires_grad=True)
+
+            def step(x: tg.Tensor) -> None:
+                (a * x + b * b * x).sum().backward()
+
+            one_call, found = tg.compile(step) if compiled else step, []
+            for number in range(8):
+                one_call(tg.tensor([1.0 + number]))
+                found.append((a.grad.tolist(), b.grad.tolist()))
+                if number == 1:
+                    b.grad = a.grad
+            return found
+
+        assert run(compiled=True) == run(compiled=False)
 
     def test_an_older_graph_can_still_be_gone_back_through(self) -> None:
         compiled, eager, step = side_by_side(Training)
@@ -627,6 +716,13 @@ class TestTheSource:
 
 
 class TestTheOptimizedSource:
+    def test_multiplies_a_part_of_a_matrix_by_its_transpose_as_the_step_does(self) -> None:
+        x = tg.tensor(np.random.default_rng(0).normal(size=(64, 67)), dtype="float32")
+        compiled = tg.compile(lambda x: (x[:, 1:34] @ x[:, 1:34].T) * 2.0)
+        expected = (x[:, 1:34] @ x[:, 1:34].T) * 2.0
+        for _ in range(3):
+            np.testing.assert_array_equal(compiled(x).data, expected.data)
+
     @pytest.mark.parametrize("optimizer", [tg.optim.SGD, tg.optim.Adam])
     def test_computes_gradients_where_the_optimiser_reads_them(self, optimizer: Any) -> None:
         _, _, step = side_by_side(lambda: Training("mlp", optimizer))
@@ -651,6 +747,21 @@ class TestTheOptimizedSource:
         # What two layers gave, and a mask; not a gradient beside them.
         of_a_layer = 1_000 * 200 * 4
         assert 2 * of_a_layer < step.report(x, y, replays=2).scratch_bytes < 2.5 * of_a_layer
+
+    def test_names_of_the_step_are_apart_from_those_of_the_replay(self) -> None:
+        def step(given: tg.Tensor, shape: tg.Tensor) -> tg.Tensor:
+            number = given**3 + shape * 2.5
+            power = number**3
+            home = power * 0.1
+            return home**2.5
+
+        compiled = tg.compile(step)
+        arguments = tg.tensor([1.0, 2.0]), tg.tensor([2.0, 3.0])
+        expected = step(*arguments).tolist()
+        assert [compiled(*arguments).tolist() for _ in range(4)] == [expected] * 4
+        fixed = set(compiled._replays[0]._fixed) | set(compiled._replays[0].program.bindings)
+        program = compiled._replays[0].program
+        assert not fixed & {program.name(v) for v in program.recording.trace.values}
 
 
 class TestTheReport:

@@ -129,6 +129,39 @@ class TestLoops:
         for _ in range(4):
             assert compiled(x).tolist() == double(x).tolist()
 
+    def test_take_constant_numbers_of_either_dtype(self) -> None:
+        for dtype in ("float32", "float64"):
+            x = tg.tensor([1.0, 2.0, 6.0], dtype=dtype)
+            count = tg.tensor(2.0, dtype=dtype)
+            compiled = tg.compile(lambda x, c=count: x * x.mean() / (c + c).sqrt(), target="numba")
+            other = tg.compile(lambda x: x / tg.full((), 4.0, dtype=x.dtype).sqrt(), target="numba")
+            for _ in range(3):
+                np.testing.assert_allclose(compiled(x).data, [1.5, 3.0, 9.0], rtol=1e-6)
+                np.testing.assert_allclose(other(x).data, [0.5, 1.0, 3.0], rtol=1e-6)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_do_not_rearrange_what_is_written(self, dtype: str) -> None:
+        def step(x: tg.Tensor) -> tuple[tg.Tensor, ...]:
+            return (x + 1e20) - 1e20, x - x, 1.0 / (x + 0.0), (1.0 + x) - 1.0
+
+        compiled = tg.compile(step, target="numba")
+        x = tg.tensor([np.inf, -np.inf, np.nan, 0.0, -0.0, 1.0, 1e-20], dtype=dtype)
+        for _ in range(3):
+            for one, expected in zip(compiled(x), step(x), strict=True):
+                np.testing.assert_array_equal(one.data, expected.data)
+
+    def test_compare_integers_that_no_dtype_has_all_of(self) -> None:
+        def step(x: tg.Tensor, y: tg.Tensor) -> tuple[tg.Tensor, ...]:
+            return x < y, x == y, x >= y
+
+        compiled = tg.compile(step, target="numba")
+        x = tg.tensor(np.array([-1, 5, 0], np.int64))
+        y = tg.tensor(np.array([2**64 - 1, 5, 2**63], np.uint64))
+        for _ in range(3):
+            for one, expected in zip(compiled(x, y), step(x, y), strict=True):
+                assert one.tolist() == expected.tolist()
+
     def test_do_what_eager_does_with_integers_and_booleans(self) -> None:
         def mixed(x: tg.Tensor, n: tg.Tensor, flag: tg.Tensor) -> tuple[tg.Tensor, ...]:
             large = tg.ones((40, 40), dtype="int64") @ tg.ones((40, 40), dtype="int64")
@@ -335,6 +368,17 @@ def loops(x: array, y: array, z: array) -> int64:
         loops(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
         np.testing.assert_allclose(out, a @ b, rtol=1e-5)
 
+    def test_does_without_a_folder_that_gives_and_takes_nothing(self, tmp_path: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(tmp_path))
+            double = tg.compile(lambda x: x * 2.0 + x.exp(), target="numba")
+            x = tg.tensor([0.0, 0.0])
+            in_the_way = machine_code._folder() / "taken.o"
+            in_the_way.mkdir(parents=True)
+            patch.setattr(machine_code, "_key", lambda source: "taken")
+            assert [double(x).tolist() for _ in range(3)] == [[1.0, 1.0]] * 3
+            assert list(in_the_way.parent.iterdir()) == [in_the_way]
+
     def test_is_kept_for_the_next_process(self, tmp_path: Path) -> None:
         program = """
 import tinygrad_lab as tg
@@ -372,7 +416,7 @@ class TestScalarGraphs:
         for a, b in ((1.0, 2.0), (3.0, -1.0), (0.5, 0.25)):
             x, y = tg.scalar(a, requires_grad=False), tg.scalar(b, requires_grad=False)
             assert compiled(x, y).item() == step(x, y).item()
-        assert "(x_0 + y_1) * tanh(x_0) - y_1 / 2.0" in compiled.optimized_source
+        assert "(x__0 + y__1) * tanh(x__0) - y__1 / 2.0" in compiled.optimized_source
 
     def test_of_many_numbers_use_names_again(self) -> None:
         weights = [tg.scalar(0.1 * k) for k in range(20)]

@@ -106,7 +106,8 @@ def assembly_of(loops: str, functions: str) -> str:
     """A module of LLVM's assembly language.
 
     Args:
-        loops: the source of functions, in which sums may be added up in any order.
+        loops: the source of functions. What they add up element after element (``total = total +
+            x``) may be added up in any order; all else is done as it is written.
         functions: the source of what these call, which becomes part of them. (What else there is,
             imports for example, is for Python alone.)
 
@@ -136,9 +137,9 @@ def assembly_of(loops: str, functions: str) -> str:
     """
     called, calling = _functions(functions), _functions(loops)
     module = _Module({one.name: _name(one.returns) for one in (*called, *calling)})
-    texts = [_Function(module, one, "contract").text(inline=True) for one in called]
+    texts = [_Function(module, one).text(inline=True) for one in called]
     for one in calling:
-        texts += [_Function(module, one, "contract nsz reassoc").text(), _entry(module, one)]
+        texts += [_Function(module, one).text(), _entry(module, one)]
     return "\n".join([*module.globals.values(), *texts, *module.metadata()])
 
 
@@ -216,11 +217,11 @@ class _Function(ast.NodeVisitor):
     A visit to a statement writes lines, one to an expression gives its number.
     """
 
-    def __init__(self, module: _Module, function: ast.FunctionDef, flags: str) -> None:
+    def __init__(self, module: _Module, function: ast.FunctionDef) -> None:
         self.module = module
         self.function = function
-        self.flags = flags
-        """What LLVM may do with operations on floating numbers."""
+        self.flags = "contract"
+        """What LLVM may do with operations on floating numbers: round ``x * y + z`` once."""
         self.returns = _name(function.returns)
         self.fixed: dict[str, _Number] = {}
         """Parameters, and the counters of loops."""
@@ -314,6 +315,8 @@ class _Function(ast.NodeVisitor):
 
     def visit_Assign(self, node: ast.Assign) -> None:
         (target,) = node.targets
+        if _adds_up(target, node.value):
+            self.flags = "contract nsz reassoc"
         if isinstance(target, ast.Subscript):
             self.store(target, node.value)
         elif isinstance(node.value, ast.Call) and _name(node.value.func) in _MEMORIES:
@@ -323,6 +326,7 @@ class _Function(ast.NodeVisitor):
             self.memories[_name(target)] = _Memory(pointer, kind, region.value)  # type: ignore[attr-defined]
         else:
             self.assign(_name(target), self.number(node.value))
+        self.flags = "contract"
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         now = ast.Name(_name(node.target), ast.Load())
@@ -520,6 +524,11 @@ def _name(node: Any) -> str:
 
 def _arguments(node: Any) -> Any:
     return node.args
+
+
+def _adds_up(target: ast.expr, value: ast.expr) -> bool:
+    """Whether an assignment is one step of a sum or a product of many numbers."""
+    return isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(target)
 
 
 def _is_literal(node: Any) -> bool:

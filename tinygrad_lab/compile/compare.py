@@ -11,11 +11,11 @@ from tinygrad_lab.compile.trace import Event, Value
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.site import line_of
 
-__all__ = ["difference"]
+__all__ = ["do_the_same"]
 
 
-def difference(first: Recording, second: Recording) -> bool:
-    """Whether two recordings make the same calls in the same order.
+def do_the_same(first: Recording, second: Recording) -> bool:
+    """Whether two recordings make the same calls, of the same values, in the same order.
 
     Raises:
         CompileError: if they do, but with another number or array among the constants.
@@ -35,7 +35,7 @@ def _same_call(one: Event, other: Event) -> bool:
     return (
         (mine is theirs or (mine.kind, mine.name) == (theirs.kind, theirs.name))
         and len(one.results) == len(other.results)
-        and len(one.inputs) == len(other.inputs)
+        and [value.index for value in one.inputs] == [value.index for value in other.inputs]
     )
 
 

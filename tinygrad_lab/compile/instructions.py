@@ -201,7 +201,8 @@ class _Lowering:
         if event.kwargs or function.nout != 1:
             return False
         dtypes = event.computed_in()
-        if dtypes is None:
+        # Of an int64 and a uint64, NumPy compares what no integer of one dtype can say.
+        if dtypes is None or len(set(dtypes[: len(event.args)])) > 1:
             return False
         target = self._at(event.writes or event.result)
         self._map(event.call.name, target, event.args, dtypes[0], event)

@@ -125,15 +125,21 @@ def _folder() -> Path:
 def _keep(code: bytes, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Another process may be at the same: each writes a file of its own and renames it.
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(hashlib.sha256(code).digest() + code)
-    os.replace(file.name, path)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with open(handle, "wb") as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        os.replace(name, path)
+    except OSError:
+        os.remove(name)
+        raise
 
 
 def _kept(path: Path) -> bytes | None:
-    """What was kept; None if there is nothing, or another thing than was written."""
-    if not path.is_file():
+    """What was kept; None if there is nothing to be read, or another thing than was written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
         return None
-    content = path.read_bytes()
     digest, code = content[:32], content[32:]
     return code if hashlib.sha256(code).digest() == digest else None

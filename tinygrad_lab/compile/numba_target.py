@@ -317,8 +317,10 @@ class NumbaProgram(NumPyProgram):
         return root.index if slot is None else ("slot", slot)
 
     def _number_of(self, value: Value) -> Any:
-        if not isinstance(value.array, float | int) or value.is_constant:
-            return value.array.item() if value.is_array else value.array
+        if value.is_array:
+            return value.array.item()
+        if value.is_constant:
+            return value.array
         name = self.name(value)
         self._numbers[name] = value
         return name

@@ -60,7 +60,8 @@ def _is_plain_product(event: Event) -> bool:
     """Whether ``np.dot`` calls the same function of the BLAS as ``matmul``, and writes into memory.
 
     So it is for matrices and vectors of one dtype whose rows or columns are runs of memory; without
-    these, ``matmul`` multiplies by itself.
+    these, ``matmul`` multiplies by itself. Of a part of a matrix and its own transpose, one of the
+    two computes half.
     """
     if event.call.function is not np.matmul or event.kwargs:
         return False
@@ -68,8 +69,10 @@ def _is_plain_product(event: Event) -> bool:
     ndims = sorted(one.ndim for one in arrays[:2])
     whole = all(one.flags.c_contiguous or one.flags.f_contiguous for one in arrays)
     runs = all(min(one.strides) == one.itemsize for one in arrays if one.ndim)
+    one, other = arrays[:2]
+    mirrored = one.shape == other.shape[::-1] and one.strides == other.strides[::-1]
     return (
-        ((ndims == [2, 2] and runs) or (ndims == [1, 2] and whole))
+        ((ndims == [2, 2] and runs and (whole or not mirrored)) or (ndims == [1, 2] and whole))
         and all(min(one.shape) > 1 for one in arrays)
         and len({one.dtype for one in arrays}) == 1
         and arrays[0].dtype.kind == "f"
@@ -143,7 +146,8 @@ class NumPyProgram:
     def name(self, value: Value) -> str:
         """What the code calls a value."""
         if value not in self._names:
-            self._names[value] = f"{value.name or 'v'}_{value.index}"
+            # Two underscores: what is bound may be called number_3 or pow_16.
+            self._names[value] = f"{value.name or 'v'}__{value.index}"
         return self._names[value]
 
     def bound(self, stem: str, thing: Any) -> str:

@@ -58,6 +58,7 @@ class Replay:
         """What the code refers to that is the same after ``renew``."""
         self._parts = _parts_of(recording)
         self._places = _places_of(recording)
+        self._left_out = _left_out(recording)
         self.run: Callable[..., Any] = lambda *_: MISS
         self._namespace: dict[str, Any] = {}
         """What the code refers to."""
@@ -91,6 +92,7 @@ class Replay:
             and all(_settings_alike(*group) for group in recording.groups)
             and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
             and all(tensor.grad is None for tensor in recording.without_gradient)
+            and all(tensor.grad is None for tensor in self._left_out)
             and all(_state_alike(state, value) for state, value in recording.states.items())
         )
 
@@ -117,7 +119,7 @@ class Replay:
         names, counted = self._bind()
         # Only now that no local variable holds any of it do the counts say what is usual.
         counts = names["counts"]()
-        guards = [f"getrefcount({n}) <= {c}" for n, c in zip(counted, counts, strict=True)]
+        guards = [f"{n} <= {c}" for n, c in zip(counted, counts, strict=True)]
         guards += self._identity_checks()
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
         exec(code, names)
@@ -176,7 +178,7 @@ class Replay:
         return run
 
     def _bind(self) -> tuple[dict[str, Any], list[str]]:
-        """All names of the code; and those of objects that nobody else may hold."""
+        """All names of the code; and expressions that count who holds what nobody else may."""
         bundles = {place: place.bundle() for place in self._places}
         homes = self._homes(bundles)
         names = self.program.bind(homes)
@@ -186,16 +188,19 @@ class Replay:
             bundle.views = [parameter._data for parameter in place.parameters]
         held = self._held(homes)
         names.update(self._fixed, **held, **self._surroundings(bundles))
-        names.update({f"owner_{number}": state.owner for number, state in enumerate(homes)})
+        for number, state in enumerate(homes):
+            names[f"owner_{number}"] = state.owner
+            if state.kind == "grad" and isinstance(state.owner._node, Leaf):
+                names[f"node_{number}"] = state.owner._node
         at_risk, _ = self._at_risk
         names["at_risk"] = [homes[state] for state in at_risk]
         written = self._written_homes()
         counted = [
-            name
+            _references(name, names)
             for name, thing in held.items()
             if thing is not None and _number_of(name) in written
         ]
-        exec(f"def counts(): return [{', '.join(f'getrefcount({n})' for n in counted)}]", names)
+        exec(f"def counts(): return [{', '.join(counted)}]", names)
         return names, counted
 
     def _surroundings(self, bundles: dict[BundlePlace, Any]) -> dict[str, Any]:
@@ -257,7 +262,8 @@ class Replay:
                 homes[state] = np.array(now) if written else now
             elif state.kind == "grad":
                 home = homes[state] = empty_like_recorded(value.array)
-                home[...] = state.owner.grad._data
+                if state.owner.grad is not None:  # the step may have cleared it
+                    home[...] = state.owner.grad._data
         return homes
 
     def _written_homes(self) -> set[int]:
@@ -328,6 +334,9 @@ class Replay:
         for number, tensor in enumerate(recording.without_gradient):
             fixed[f"first_{number}"] = tensor
             checks.append(f"first_{number}._grad is None")
+        for number, tensor in enumerate(self._left_out):
+            fixed[f"left_out_{number}"] = tensor
+            checks.append(f"left_out_{number}.grad is None")  # it may never have had any
         for number, place in enumerate(self._places):
             fixed[f"optimizer_{number}"] = place.optimizer
             checks.append(f"optimizer_{number}._bundles[{place.group}] is bundles_{number}")
@@ -468,6 +477,20 @@ def _memory_of(array: Any) -> Any:
     return array
 
 
+def _references(name: str, names: dict[str, Any]) -> str:
+    """Code that counts who holds a thing, but for its owner, who may have let go of it.
+
+    Only gradients need that: that the owners of other things still have them is checked.
+    """
+    number = _number_of(name)
+    count = f"getrefcount({name})"
+    if name == f"grad_{number}":
+        return f"{count} - (owner_{number}._grad is {name})"
+    if name == f"home_{number}" and f"node_{number}" in names:
+        return f"{count} - (getattr(node_{number}, '_gradient', None) is {name})"
+    return count
+
+
 def _number_of(name: str) -> int:
     return int(name.rpartition("_")[2])
 
@@ -498,6 +521,15 @@ def _gradient_in(array: Any, owner: Any) -> Tensor:
 
 def _places_of(recording: Recording) -> list[BundlePlace]:
     return [state.owner for state in recording.states if state.kind == "vector"]
+
+
+def _left_out(recording: Recording) -> list[Any]:
+    """Parameters that an optimiser left alone, because they came to the step without a gradient."""
+    active = {id(p) for place in _places_of(recording) for p in place.active}
+    changed = [*recording.cleared, *(s.owner for s in recording.writes if s.kind == "grad")]
+    known = active | {id(tensor) for tensor in (*changed, *recording.without_gradient)}
+    every = (p for _, _, group in recording.groups for p in group["params"])
+    return [p for p in every if id(p) not in known]
 
 
 def _parts(module: Any) -> list[int]:

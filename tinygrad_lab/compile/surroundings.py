@@ -19,9 +19,10 @@ from typing import Any
 from tinygrad_lab import dtypes
 from tinygrad_lab.site import is_library
 
-__all__ = ["Named", "contents", "has", "is_plain", "surroundings_of"]
+__all__ = ["Named", "contents", "has", "surroundings_of"]
 
-_PLAIN = (bool, int, float, str, type(None), tuple)
+_PLAIN = (bool, int, float, str)
+"""Numbers and strings, which are what they say."""
 _MOST_ITEMS = 64
 """A list or dict of more is looked at as an object: to go through it takes too long."""
 
@@ -82,14 +83,15 @@ def has(thing: Any, items: tuple[Any, ...]) -> bool:
     return now is not None and len(now) == len(items) and all(map(is_, now, items))
 
 
-def is_plain(thing: Any) -> bool:
-    """Whether it is a number, a string or the like, which is what it says."""
-    return isinstance(thing, _PLAIN)
-
-
 def _same_thing(one: Any, other: Any) -> bool:
-    """Whether two are one object, or numbers or strings that are equal."""
-    return one is other or (type(one) is type(other) and is_plain(one) and one == other)
+    """Whether two are one object, or numbers or strings that are equal, or tuples of such."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_same_thing, one, other))
+    return isinstance(one, _PLAIN) and one == other
 
 
 def surroundings_of(function: Any) -> list[Named]:
