@@ -660,6 +660,42 @@ class TestChangesBetweenCalls:
         assert found == [tg.float32] * 4 + [tg.float64] * 4 + [tg.float32] * 4
         assert len(step._replays) == 2
 
+    def test_of_a_gradient_for_a_parameter_that_the_step_clears_at_its_end(self) -> None:
+        def losses(compiled: bool) -> list[list[float]]:
+            used, idle = (tg.tensor([1.0], requires_grad=True) for _ in range(2))
+            optimizer = tg.optim.SGD([used, idle], lr=0.1)
+
+            def step(x: tg.Tensor) -> tg.Tensor:
+                loss = (used * x).sum()
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                return loss
+
+            run = tg.compile(step) if compiled else step
+            found = []
+            for call in range(8):
+                if call in (4, 6):
+                    idle.grad = tg.tensor([1.0])
+                run(tg.tensor([1.0]))
+                found.append([used.item(), idle.item()])
+            return found
+
+        assert losses(compiled=True) == losses(compiled=False)
+
+    def test_of_two_tensors_with_one_gradient_run_uncompiled(self) -> None:
+        w, v = (tg.tensor([1.0], requires_grad=True) for _ in range(2))
+
+        def step(x: tg.Tensor) -> tg.Tensor:
+            return (w.grad + v.grad) * x
+
+        run = tg.compile(step)
+        w.grad = v.grad = tg.tensor([1.0])
+        with pytest.warns(UserWarning, match=r"two tensors have one \.grad"):
+            assert [run(tg.tensor([2.0])).item() for _ in range(4)] == [4.0] * 4
+        v.grad = tg.tensor([5.0])
+        assert run(tg.tensor([2.0])).item() == 12.0
+
     def test_that_never_end_are_told_and_the_step_runs_as_it_is(self) -> None:
         class Counting:
             def __init__(self) -> None:

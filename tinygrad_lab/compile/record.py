@@ -98,6 +98,8 @@ class Recording:
     """Tensors whose ``.grad`` is None afterwards."""
     without_gradient: list[Tensor] = field(default_factory=list)
     """Tensors that the step relies on to have no ``.grad``."""
+    left_out: list[Tensor] = field(default_factory=list)
+    """Parameters that an optimiser left alone, because they came without a gradient."""
     outputs: list[Any] = field(default_factory=list)
     """The leaves of what the step returned: values, or what is the same at every call."""
     are_tensors: list[bool] = field(default_factory=list)
@@ -192,8 +194,8 @@ class Recorder:
         self._lifted[id(x)] = _Lifted(
             x, x._data, x.grad, x._node, origin, getattr(leaf, "_result", None), leaf, handle
         )
-        if x.grad is not None:
-            self._grads[id(x.grad)] = x
+        if x.grad is not None and self._grads.setdefault(id(x.grad), x) is not x:
+            raise UnsupportedError("two tensors have one .grad")
 
     def lift_argument(self, leaf: Any, position: int, name: str) -> Any:
         """A leaf of the arguments, traced if it is a tensor, an array or a float."""
@@ -227,6 +229,9 @@ class Recorder:
         for number, group in enumerate(optimizer.param_groups):
             self.recording.groups.append((optimizer, number, dict(group)))
             active = [p for p in group["params"] if p.grad is not None]
+            self.recording.left_out += [
+                p for p in group["params"] if self._came_without_gradient(p)
+            ]
             self.lift(p for p in active)
             self.lift(p.grad for p in active)
             for bundle in self._real_bundles(optimizer, number, active):
@@ -239,6 +244,11 @@ class Recorder:
         ]
         self._groups.append((optimizer, optimizer.param_groups, list(map(dict, lifted))))
         optimizer.param_groups = lifted
+
+    def _came_without_gradient(self, parameter: Tensor) -> bool:
+        """Whether it has none, and the step did not clear it."""
+        lifted = self._lifted.get(id(parameter))
+        return parameter.grad is None and not (lifted and lifted.gradient_set)
 
     def _real_groups(self, optimizer: Optimizer) -> list[dict[str, Any]]:
         """The groups of an optimiser without traced numbers."""

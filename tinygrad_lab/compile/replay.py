@@ -58,7 +58,6 @@ class Replay:
         """What the code refers to that is the same after ``renew``."""
         self._parts = _parts_of(recording)
         self._places = _places_of(recording)
-        self._left_out = _left_out(recording)
         self.run: Callable[..., Any] = lambda *_: MISS
         self._namespace: dict[str, Any] = {}
         """What the code refers to."""
@@ -92,7 +91,7 @@ class Replay:
             and all(_settings_alike(*group) for group in recording.groups)
             and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
             and all(tensor.grad is None for tensor in recording.without_gradient)
-            and all(tensor.grad is None for tensor in self._left_out)
+            and all(tensor.grad is None for tensor in recording.left_out)
             and all(_state_alike(state, value) for state, value in recording.states.items())
         )
 
@@ -334,7 +333,7 @@ class Replay:
         for number, tensor in enumerate(recording.without_gradient):
             fixed[f"first_{number}"] = tensor
             checks.append(f"first_{number}._grad is None")
-        for number, tensor in enumerate(self._left_out):
+        for number, tensor in enumerate(recording.left_out):
             fixed[f"left_out_{number}"] = tensor
             checks.append(f"left_out_{number}.grad is None")  # it may never have had any
         for number, place in enumerate(self._places):
@@ -521,15 +520,6 @@ def _gradient_in(array: Any, owner: Any) -> Tensor:
 
 def _places_of(recording: Recording) -> list[BundlePlace]:
     return [state.owner for state in recording.states if state.kind == "vector"]
-
-
-def _left_out(recording: Recording) -> list[Any]:
-    """Parameters that an optimiser left alone, because they came to the step without a gradient."""
-    active = {id(p) for place in _places_of(recording) for p in place.active}
-    changed = [*recording.cleared, *(s.owner for s in recording.writes if s.kind == "grad")]
-    known = active | {id(tensor) for tensor in (*changed, *recording.without_gradient)}
-    every = (p for _, _, group in recording.groups for p in group["params"])
-    return [p for p in every if id(p) not in known]
 
 
 def _parts(module: Any) -> list[int]:
