@@ -683,19 +683,6 @@ class TestChangesBetweenCalls:
 
         assert losses(compiled=True) == losses(compiled=False)
 
-    def test_of_two_tensors_with_one_gradient_run_uncompiled(self) -> None:
-        w, v = (tg.tensor([1.0], requires_grad=True) for _ in range(2))
-
-        def step(x: tg.Tensor) -> tg.Tensor:
-            return (w.grad + v.grad) * x
-
-        run = tg.compile(step)
-        w.grad = v.grad = tg.tensor([1.0])
-        with pytest.warns(UserWarning, match=r"two tensors have one \.grad"):
-            assert [run(tg.tensor([2.0])).item() for _ in range(4)] == [4.0] * 4
-        v.grad = tg.tensor([5.0])
-        assert run(tg.tensor([2.0])).item() == 12.0
-
     def test_that_never_end_are_told_and_the_step_runs_as_it_is(self) -> None:
         class Counting:
             def __init__(self) -> None:
