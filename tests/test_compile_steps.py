@@ -683,6 +683,35 @@ class TestChangesBetweenCalls:
 
         assert losses(compiled=True) == losses(compiled=False)
 
+    def test_of_a_gradient_whose_tensor_is_not_used(self) -> None:
+        w = tg.tensor([1.0], requires_grad=True)
+        step = tg.compile(lambda x: w.grad * x)
+        results = []
+        for call in range(8):
+            if call % 4 == 0:
+                w.grad = tg.tensor([call + 1.0])
+            else:
+                (w * w).sum().backward()
+            results.append(step(tg.tensor([1.0])).item())
+        assert results == [1.0, 3.0, 5.0, 7.0, 5.0, 7.0, 9.0, 11.0]
+
+    def test_of_the_data_of_a_gradient(self) -> None:
+        w = tg.tensor([1.0], requires_grad=True)
+        w.grad = tg.tensor([1.0])
+        step = tg.compile(lambda x: w.grad * x)
+        for call in range(8):
+            w.grad.data = np.array([call], dtype=np.float32)
+            assert step(tg.tensor([2.0])).item() == 2.0 * call
+
+    def test_of_two_tensors_with_one_gradient_run_uncompiled(self) -> None:
+        w, v = (tg.tensor([1.0], requires_grad=True) for _ in range(2))
+        step = tg.compile(lambda x: (w.grad + v.grad) * x)
+        w.grad = v.grad = tg.tensor([1.0])
+        with pytest.warns(UserWarning, match=r"two tensors have one \.grad"):
+            assert [step(tg.tensor([2.0])).item() for _ in range(4)] == [4.0] * 4
+        v.grad = tg.tensor([5.0])
+        assert step(tg.tensor([2.0])).item() == 12.0
+
     def test_that_never_end_are_told_and_the_step_runs_as_it_is(self) -> None:
         class Counting:
             def __init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -51,13 +52,15 @@ class Tensor(Interchange):
         (-4.0, -4.0, 3.0)
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_node", "_origin")
+    __slots__ = ("__weakref__", "_data", "_grad", "_gradient_of", "_node", "_origin")
     _data: Array
     _node: Node | None
     """The history, if a gradient flows through this tensor."""
     _origin: Node
     """The node where no gradient flows: made when first asked for."""
     _grad: Tensor | None
+    _gradient_of: Callable[[], Tensor | None] | None
+    """A reference to the tensor whose ``.grad`` this became; None if it is that of several."""
 
     # --- the value ---------------------------------------------------------------------------
 
@@ -243,7 +246,16 @@ class Tensor(Interchange):
             )
         if (recorder := current().recorder) is not None:
             recorder.lift_owner(self)
-        self._grad = None if value is None else value.detach() if value.requires_grad else value
+        if value is not None:
+            value = value.detach() if value.requires_grad else value
+            value._gradient_of = None if _is_gradient_of_another(value, self) else ref(self)
+        self._grad = value
+
+    def _collect(self, gradient: Array) -> Tensor:
+        """Let an array be the data of ``.grad``."""
+        self._grad = collected = plain(gradient)
+        collected._gradient_of = ref(self)
+        return collected
 
     def backward(
         self, gradient: Tensor | Array | float | None = None, *, free: bool = False
@@ -635,8 +647,20 @@ def _rebuilt(
     if name:
         tensor.name = name
     tensor.requires_grad_(requires_grad)
-    tensor._grad = grad
+    tensor.grad = grad
     return tensor
+
+
+def _is_gradient_of_another(gradient: Tensor, owner: Tensor) -> bool:
+    """Whether a tensor is, or was together with another's, the ``.grad`` of another one."""
+    try:
+        reference = gradient._gradient_of
+    except AttributeError:
+        return False
+    if reference is None:
+        return True
+    other = reference()
+    return other is not None and other is not owner and other.grad is gradient
 
 
 _NUMBERS = frozenset({float, int, bool})
@@ -672,6 +696,7 @@ def _deliver(gradients: dict[Node, Array]) -> None:
                 # A new Tensor: the user may have set one gradient for several leaves.
                 holder[0] = tensor.grad._data + holder[0]
             collected = owned(holder)
-            tensor._grad = plain(collected)
+            tensor._grad = gradient = plain(collected)
+            gradient._gradient_of = leaf.tensor  # type: ignore[attr-defined]
         # For pictures, should the tensor itself be gone by then.
         leaf._gradient = collected if leaf.form.small else None

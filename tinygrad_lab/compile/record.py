@@ -166,7 +166,9 @@ class Recorder:
             self._lifted[id(x)].gradient_set = True
 
     def _lift(self, x: Tensor) -> TracedArray | TracedNumber:
-        leaf = self._grads.get(id(x))
+        leaf = _owner_of(x)
+        if leaf is not None:
+            self._grads[id(x)] = leaf
         state = State("data", x) if leaf is None else State("grad", leaf)
         name = x.name or ("" if leaf is None else f"d_{leaf.name or 'tensor'}")
         handle = self._given(x._data, Origin("state", _identifier(name or "tensor"), state))
@@ -194,8 +196,6 @@ class Recorder:
         self._lifted[id(x)] = _Lifted(
             x, x._data, x.grad, x._node, origin, getattr(leaf, "_result", None), leaf, handle
         )
-        if x.grad is not None and self._grads.setdefault(id(x.grad), x) is not x:
-            raise UnsupportedError("two tensors have one .grad")
 
     def lift_argument(self, leaf: Any, position: int, name: str) -> Any:
         """A leaf of the arguments, traced if it is a tensor, an array or a float."""
@@ -469,7 +469,7 @@ class Recorder:
             tensor._grad = lifted.grad
         elif _is_traced(tensor.grad):
             array = tensor.grad._data.value.array  # type: ignore[union-attr]
-            tensor._grad = plain(array)
+            tensor._collect(array)
             node = tensor._node
             if node is not None:
                 node._gradient = array if node.form.size <= SMALL else None
@@ -549,6 +549,15 @@ def _leaked(value: Value) -> CompileError:
         "set .data of a tensor that was there before (state.data = new)."
         + (f"\n  made at {line}" if line is not None else "")
     )
+
+
+def _owner_of(gradient: Tensor) -> Tensor | None:
+    """The tensor whose ``.grad`` another is."""
+    reference = getattr(gradient, "_gradient_of", lambda: None)
+    if reference is None:
+        raise UnsupportedError("two tensors have one .grad")
+    owner = reference()
+    return owner if owner is not None and owner.grad is gradient else None
 
 
 def _references(lifted: _Lifted) -> int:

@@ -284,6 +284,7 @@ class Replay:
                 yield f"owner_{number}._node is leaf_{number}"
             elif state.kind == "grad" and state in self.recording.states:
                 yield f"owner_{number}._grad is grad_{number}"
+                yield f"grad_{number}._data is home_{number}"
         for state, value in self.recording.states.items():
             if state.kind == "data" and not value.is_array:
                 yield f"scalar_{value.index}._node is leaf_of_{value.index}"
@@ -509,10 +510,12 @@ def _settle(state: State, array: Any, bundles: dict[BundlePlace, Any]) -> None:
 
 def _gradient_in(array: Any, owner: Any) -> Tensor:
     """The tensor that is an owner's ``.grad`` after a replay; now, too, if it has one."""
-    gradient = plain(array)
-    if owner.grad is not None and owner.grad.shape == array.shape:
-        array[...] = owner.grad._data
-        owner._grad = gradient
+    before = owner.grad
+    gradient = owner._collect(array)
+    if before is not None and before.shape == array.shape:
+        array[...] = before._data
+    else:
+        owner._grad = before
     if isinstance(owner._node, Leaf):
         owner._node._gradient = array if array.size <= SMALL else None
     return gradient

@@ -13,7 +13,6 @@ import numpy as np
 
 from tinygrad_lab.compile.record import Recording
 from tinygrad_lab.compile.replay import Replay
-from tinygrad_lab.ops.apply import plain
 
 __all__ = ["Line", "Report", "report_on"]
 
@@ -122,7 +121,9 @@ def _kept_as_it_is(recording: Recording) -> Iterator[None]:
             bundle.vector, bundle.state, bundle.steps = vector, tuple(state), steps
         for tensor, data, grad in before:
             tensor._rebind(data)
-            tensor._grad = None if grad is None else plain(grad)
+            tensor._grad = None
+            if grad is not None:
+                tensor._collect(grad)
         for bundle, _ in bundles:
             bundle.views = [p._data for p in bundle.parameters]
         for generator, state in generators:
