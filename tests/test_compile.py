@@ -238,6 +238,22 @@ def test_dot_which_stands_for_matmul_gives_the_same_bits(
 
 
 class TestNothingIsFrozen:
+    @pytest.mark.parametrize("optimizer", [tg.optim.SGD, tg.optim.Adam])
+    def test_the_usual_step_runs_twice_though_it_has_no_gradients_at_first(
+        self, optimizer: Any
+    ) -> None:
+        training = Training("mlp", optimizer)
+        runs = itertools.count()
+
+        def step(x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+            next(runs)
+            return training.step(x, y)
+
+        compiled = tg.compile(step)
+        for number in range(5):
+            compiled(*batch(number))
+        assert next(runs) == 2
+
     def test_new_values_of_a_parameter_take_effect(self) -> None:
         compiled, eager, step = side_by_side(Training)
         for training in (compiled, eager):

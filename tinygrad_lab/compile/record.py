@@ -335,7 +335,7 @@ class Recorder:
     def note_first_gradient(self, tensor: Tensor) -> None:
         """A gradient is collected that is the first: was it so from the start?"""
         lifted = self._lifted.get(id(tensor))
-        if lifted is not None and lifted.grad is None:
+        if lifted is not None and lifted.grad is None and not lifted.gradient_set:
             lifted.first_gradient = True
 
     def drawn(self, draw: Callable[..., Any], *args: Any) -> Any:
