@@ -74,7 +74,10 @@ class Replay:
 
     @cached_property
     def _code(self) -> CodeType:
-        return compile(self.source, "<tinygrad_lab compiled step>", "exec")
+        code = compile(self.source, "<tinygrad_lab compiled step>", "exec")
+        # Whoever looks at the numbers that were recorded has done so.
+        forget_numbers(self.recording.trace, self.program.plan.constants)
+        return code
 
     # --- is it for this call? ---------------------------------------------------------------------
 
@@ -114,7 +117,6 @@ class Replay:
     def renew(self) -> None:
         """Make new memory, with what the states are now in it, and let their owners have it."""
         code = self._code  # writing it settles what it refers to
-        forget_numbers(self.recording.trace, self.program.plan.constants)
         names, counted = self._bind()
         # Only now that no local variable holds any of it do the counts say what is usual.
         counts = names["counts"]()
