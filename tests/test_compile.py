@@ -820,12 +820,13 @@ def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> No
     try:
         for _ in range(5):
             step(x, y)
+        gc.collect()  # when the collector comes by itself depends on the tests before
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
     scratch = step.report(x, y, replays=2).scratch_bytes
     assert held < scratch + 1_000_000, (held, scratch)
-    assert recorders() == before
+    assert not [one for one in recorders() if one not in before]  # in whatever order they come
     assert "relu" in step.source or "maximum" in step.source
 
 
