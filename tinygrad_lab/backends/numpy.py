@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
 from tinygrad_lab.backends.positions import flat_positions
 
-__all__ = ["NUMPY", "NumPy", "where_positive"]
+__all__ = ["NUMPY", "NumPy", "where_mask", "where_positive"]
 
 
 def where_positive(condition: Array, x: Array) -> Array:
@@ -22,9 +22,14 @@ def where_positive(condition: Array, x: Array) -> Array:
         ordered = np.empty_like(condition)
         ordered[...] = x
         x = ordered
+    return where_mask(x, condition > 0)
+
+
+def where_mask(x: Array, mask: Array) -> Array:
+    """x where a mask of truth values is true, 0 elsewhere."""
     # The bits, as integers, times a truth value: of NaN and -0.0, too, all or none are left.
     # 26 µs on 47,500 floats, against 350 of where(), whose branches are at random.
-    return np.multiply(x.view(f"i{x.dtype.itemsize}"), condition > 0).view(x.dtype)
+    return np.multiply(x.view(f"i{x.dtype.itemsize}"), mask).view(x.dtype)
 
 
 class NumPy(Namespace):

@@ -281,6 +281,7 @@ class TracedArray(NDArrayOperatorsMixin):
 
 # A call is the same object each time: that takes less time to make, and to compare.
 _GETITEM = Call("getitem", "getitem", operator.getitem)
+_PICK = Call("getitem", "pick", operator.getitem)
 _SETITEM = Call("setitem", "setitem", operator.setitem)
 
 
@@ -433,8 +434,7 @@ class _Traced(NumPy):
         return _record(self.library.trace, call, (condition, x), {})
 
     def pick(self, flat: Any, positions: Any) -> Any:
-        call = Call("getitem", "pick", operator.getitem)
-        return _record(self.library.trace, call, (flat, positions), {})
+        return _record(self.library.trace, _PICK, (flat, positions), {})
 
     def drawn(self, draw: Callable[..., Any], *args: Any, device: str | None = None) -> Any:
         return _record(self.library.trace, Call("draw", draw.__name__, draw), args, {})

@@ -14,7 +14,7 @@ from typing import Any
 
 from tinygrad_lab.compile.trace import Event, Value
 
-__all__ = ["Expressions", "is_number"]
+__all__ = ["Expressions"]
 
 Writer = Callable[[Any], str]
 
@@ -156,8 +156,3 @@ class Expressions:
                 text, holds = self._written(inner, argument, bound)
                 parts.append(text if holds >= least else f"({text})")
         return template.format(*parts), strength
-
-
-def is_number(event: Event) -> bool:
-    """Whether an event is an operation on Python numbers."""
-    return event.is_on_numbers

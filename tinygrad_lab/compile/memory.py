@@ -363,8 +363,7 @@ def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
 
 
 def _wants_scratch(plan: Plan, event: Event, root: Value, plannable: set[Event]) -> bool:
-    settled = root in plan.home_of or root in plan.own or root in plan.fresh
-    settled = settled or root in plan.part_of
+    settled = any(root in where for where in (plan.home_of, plan.own, plan.fresh, plan.part_of))
     return event in plannable and not settled and root not in plan.constants
 
 

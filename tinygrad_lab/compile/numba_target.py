@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab.compile.assembly import KINDS
-from tinygrad_lab.compile.expressions import is_number
 from tinygrad_lab.compile.instructions import (
     ElsewhereError,
     Instruction,
@@ -129,7 +128,7 @@ class NumbaProgram(NumPyProgram):
         for event in self.events:
             if self._is_settled(event):
                 continue
-            if is_number(event):
+            if event.is_on_numbers:
                 # Numbers are made of numbers alone: they come before all loops.
                 for line in self._lines_of(event):
                     yield line, event.phase

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.compile.expressions import Expressions, is_number
+from tinygrad_lab.compile.expressions import Expressions
 from tinygrad_lab.compile.memory import (
     Plan,
     aligned,
@@ -197,7 +197,7 @@ class NumPyProgram:
 
     def _lines_of(self, event: Event) -> Iterator[str]:
         kind, name = event.call.kind, event.call.name
-        if is_number(event):
+        if event.is_on_numbers:
             if event.result not in self.expressions.folded:
                 text = self.expressions.text(event, self.text, self.bound)
                 yield f"{self.name(event.result)} = {text}"

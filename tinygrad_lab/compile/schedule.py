@@ -10,10 +10,10 @@ gradient, and the gradient after all that reads what ReLU gave.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends.numpy import where_mask
 from tinygrad_lab.compile.memory import is_view
 from tinygrad_lab.compile.record import Recording
 from tinygrad_lab.compile.trace import Call, Event, Value
@@ -30,11 +30,6 @@ def scheduled(recording: Recording, events: list[Event]) -> list[Event]:
             _delay(order, product, masked)
         _advance(order, masked.args[1].event)
     return order
-
-
-def where_mask(x: Any, mask: Any) -> Any:
-    """x where a mask is true, 0 elsewhere: its bits, as integers, times a truth value."""
-    return np.multiply(x.view(f"i{x.dtype.itemsize}"), mask).view(x.dtype)
 
 
 _GREATER = Call("ufunc", "greater", np.greater)

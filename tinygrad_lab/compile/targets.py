@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tinygrad_lab.compile.expressions import is_number
 from tinygrad_lab.compile.memory import Plan
 from tinygrad_lab.compile.numpy_target import NumPyProgram
 from tinygrad_lab.compile.record import Recording
@@ -38,7 +37,7 @@ def program_for(target: str, recording: Recording) -> NumPyProgram:
         return _NumbersProgram(recording)
     program = NumPyProgram(recording)
     for event in program.events if target == "python" else ():
-        if not is_number(event):
+        if not event.is_on_numbers:
             raise CompileError(
                 "tg.compile: the target 'python' is for scalar graphs (tg.scalar), this step "
                 f"works on arrays ({event.call.name}): target='numpy'."
