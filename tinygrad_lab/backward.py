@@ -16,7 +16,7 @@ Source: Griewank & Walther, "Evaluating Derivatives", 2nd ed., 2008, section 3.2
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import Any
 from weakref import WeakSet
 
@@ -52,9 +52,11 @@ def sweep(
     """
     gradients: dict[Node, Any] = dict(outputs)
     # The queue holds numbers, the orders of nodes: comparing is what it does most.
-    waiting = {node.order: node for node in outputs if node.__class__ is not Leaf}
-    queue = list(waiting)
-    heapify(queue)
+    waiting: dict[float, Node] = {}
+    for node in outputs:
+        if node.__class__ is not Leaf:
+            waiting[node.order] = node
+    queue = sorted(waiting)
     while queue:
         node = waiting.pop(heappop(queue))
         g = gradients.pop(node)

@@ -25,16 +25,18 @@ def owned(holder: list[Array]) -> Array:
     An array that only ``holder`` refers to is handed on as it is. All others are copied: rules
     pass arrays through (that of a sum gives one gradient to both its inputs).
     """
-    array = holder[0]
-    xp = namespaces[array.__class__]
-    if xp.name == "python":
-        return array
-    del array
-    alone = (
-        _references(holder) == _HELD_BY_ONE
-        and not isinstance(holder[0], np.generic)
+    kind = holder[0].__class__
+    if kind is np.ndarray:
+        own = holder[0].base is None and holder[0].flags.owndata
+    elif namespaces[kind].name == "python":
+        return holder[0]
+    else:
         # The standard has no way to ask whose memory it is: without an answer it is copied.
-        and getattr(holder[0], "base", holder) is None
-        and holder[0].flags.owndata
-    )
-    return holder[0] if alone else xp.asarray(holder[0])
+        own = (
+            not isinstance(holder[0], np.generic)
+            and getattr(holder[0], "base", holder) is None
+            and holder[0].flags.owndata
+        )
+    if own and _references(holder) == _HELD_BY_ONE:
+        return holder[0]
+    return namespaces[kind].asarray(holder[0])

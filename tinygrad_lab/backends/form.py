@@ -60,6 +60,7 @@ NUMBERS: dict[type, Form] = {
 SEVERAL_FORMS = Form(None, None, None, "cpu")
 """What stands for the form of a node with several outputs: the forms are those of its parts."""
 
+_NUMPY_NUMBERS = frozenset(kind for kind in namespaces if issubclass(kind, np.generic))
 _forms: dict[Any, Form] = {}
 _MOST_FORMS = 10_000
 
@@ -69,7 +70,7 @@ def form_of(array: Array) -> Form:
     kind = array.__class__
     if kind in NUMBERS:
         return NUMBERS[kind]
-    if kind is np.ndarray:
+    if kind is np.ndarray or kind in _NUMPY_NUMBERS:
         key: tuple[Any, ...] = (array.dtype, array.shape)
     else:
         # CuPy's devices do not hash.

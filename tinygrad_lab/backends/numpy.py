@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,13 @@ import numpy as np
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
 from tinygrad_lab.backends.positions import flat_positions
 
-__all__ = ["NUMPY", "NumPy", "where_mask", "where_positive"]
+__all__ = ["NUMPY", "NumPy", "unsigned", "where_mask", "where_positive"]
+
+
+@cache
+def unsigned(integer: np.dtype[Any]) -> np.dtype[Any]:
+    """The unsigned integers of as many bytes, in the same order."""
+    return np.dtype(integer.str.replace("i", "u"))
 
 
 def where_positive(condition: Array, x: Array) -> Array:
@@ -25,11 +32,17 @@ def where_positive(condition: Array, x: Array) -> Array:
     return where_mask(x, condition > 0)
 
 
+@cache
+def _bits(floating: np.dtype[Any]) -> np.dtype[Any]:
+    """The integers of as many bytes, in the same order."""
+    return np.dtype(floating.str.replace("f", "i"))
+
+
 def where_mask(x: Array, mask: Array) -> Array:
     """x where a mask of truth values is true, 0 elsewhere."""
     # The bits, as integers, times a truth value: of NaN and -0.0, too, all or none are left.
     # 26 µs on 47,500 floats, against 350 of where(), whose branches are at random.
-    return np.multiply(x.view(f"i{x.dtype.itemsize}"), mask).view(x.dtype)
+    return np.multiply(x.view(_bits(x.dtype)), mask).view(x.dtype)
 
 
 class NumPy(Namespace):
@@ -58,15 +71,21 @@ class NumPy(Namespace):
 
     def outside(self, integers: Array, count: int) -> tuple[int, int] | None:
         # Read without a sign, a negative number is a huge one: one pass finds both mistakes.
-        if self.holds(integers.view(f"u{integers.dtype.itemsize}").max() >= count):
+        if np.count_nonzero(integers.view(unsigned(integers.dtype)) >= count):
             return int(integers.min()), int(integers.max())
         return None
 
     def relu(self, x: Array) -> Array:
         # NumPy's maximum is vectorised for arrays only, not against a scalar: on 47,500 floats
         # 20 µs with the zeros made first, against 46; x * (x > 0) takes 40, and makes NaN of -inf.
-        zeros = np.zeros_like(x)
+        zeros = self.zeros_like(x)
         return np.maximum(x, zeros, out=zeros)
+
+    def zeros_like(self, x: Array, **facts: Any) -> Array:
+        # NumPy's own function is written in Python, and takes 3 µs more.
+        zeros = np.empty_like(x, **facts)
+        zeros.fill(0)
+        return zeros
 
     where_positive = staticmethod(where_positive)
 

@@ -22,7 +22,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.backends.numpy import NUMPY, NumPy
+from tinygrad_lab.backends.numpy import NUMPY, NumPy, unsigned
 from tinygrad_lab.compile.numbers import TracedNumber
 from tinygrad_lab.compile.refusal import refused
 from tinygrad_lab.compile.trace import Call, Trace, Value, caller, mapped
@@ -418,6 +418,8 @@ class _Traced(NumPy):
 
     name = "traced"
 
+    zeros_like = staticmethod(np.zeros_like)
+
     def asarray(
         self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
     ) -> Any:
@@ -444,7 +446,7 @@ class _Traced(NumPy):
         _record(self.library.trace, call, (target, key, values), {}, writes=target)
 
     def outside(self, integers: Any, count: int) -> tuple[int, int] | None:
-        self.holds(integers.view(f"u{integers.itemsize}").max() >= count)
+        _checked(integers.view(unsigned(integers.dtype)) >= count)
         return NUMPY.outside(integers.array, count)
 
     def holds(self, condition: Any) -> bool:
@@ -452,8 +454,8 @@ class _Traced(NumPy):
 
 
 def _checked(condition: Any) -> bool:
-    """A condition that is looked at anew at every call."""
-    holds = bool(condition.array)
+    """Whether a condition holds anywhere, which is looked at anew at every call."""
+    holds = bool(np.any(condition.array))
     event = condition.trace.add(Call("check", "check", bool), (condition.value, holds), {})
     condition.trace.observe(event, caller(2))
     return holds

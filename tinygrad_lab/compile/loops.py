@@ -487,4 +487,6 @@ def _scatter_lines(one: Instruction) -> list[str]:
 
 
 def _check_lines(one: Instruction) -> list[str]:
-    return [f"if bool({_element(one.target, [])}) != {one.formula}:", "    return 1"]
+    names = [f"i{axis}" for axis in range(len(one.target.shape))]
+    lines = [f"if bool({_element(one.target, names)}) != {one.formula}:", "    return 1"]
+    return _nest(list(zip(names, one.target.shape, strict=True)), lines)

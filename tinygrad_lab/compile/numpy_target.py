@@ -203,7 +203,11 @@ class NumPyProgram:
                 yield f"{self.name(event.result)} = {text}"
         elif kind == "check":
             condition, recorded = event.args
-            yield f"if bool({self.text(condition)}) is not {recorded}: return MISS"
+            found = f"bool({self.text(condition)}) is not {recorded}"
+            if np.ndim(condition.array):
+                count = self.bound("count_nonzero", np.count_nonzero)
+                found = f"{'not ' * recorded}{count}({self.text(condition)})"
+            yield f"if {found}: return MISS"
         elif kind == "draw":
             draw = self.bound(name, event.call.function)
             arguments = ", ".join(map(self.text, event.args))

@@ -452,6 +452,8 @@ class Writer:
             yield Line(f'    raise IndexError("{name}: expected numbers from 0 to below {count}")')
             return
         text = self.phrases.at_least(condition, 1)
+        if np.ndim(condition.array):
+            text = f"{text}.any()"
         yield Line(f"if {'not ' * recorded}{text}:")
         yield Line('    raise ValueError("the numbers are not of the kind that this was made for")')
 
@@ -643,12 +645,9 @@ def _labels(condition: Any) -> tuple[Value, Any] | None:
     made = getattr(condition, "event", None)
     if made is None or made.call.name != "greater_equal":
         return None
-    largest, count = made.args
-    steps: list[str] = []
-    while isinstance(largest, Value) and largest.event is not None and len(steps) < 2:
-        steps.append(largest.event.call.name)
-        largest = largest.event.args[0]
-    return (largest, count) if steps == ["max", "view"] else None
+    integers, count = made.args
+    view = getattr(integers, "event", None)
+    return (view.args[0], count) if view is not None and view.call.name == "view" else None
 
 
 def _takes_a_number(event: Event, value: Value) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tinygrad_lab.backends import form_of, namespace_of
+from tinygrad_lab.backends import form_of, namespace_of, namespaces
 from tinygrad_lab.context import current
 from tinygrad_lab.node import next_order
 from tinygrad_lab.ops import apply as apply_module
@@ -139,6 +139,7 @@ def _long_path(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
         "forward": op.forward,
         "linkable": linkable,
         "namespace_of": namespace_of,
+        "namespaces": namespaces,
         "plain": plain,
         "plans": op.plans,
         "refuse_complex": refuse_complex,
@@ -149,9 +150,13 @@ def _long_path(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
     attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
     needs = "".join(f"{x}_node is not None, " for x in op.inputs)
     links = "".join(f"{x}_node or linkable({x}), " for x in op.inputs)
+    first, *others = (f"{x}_data.__class__" for x in op.inputs)
+    alike = " and ".join(f"{other} is {first}" for other in others) or "True"
     return [
         "try:",
-        f"    xp = namespace_of(({arrays}))",
+        # One look-up where all are of one kind, as they mostly are.
+        f"    xp = namespaces.get({first}) if {alike} else None",
+        f"    if xp is None: xp = namespace_of(({arrays}))",
         f"    {'out, residual' if op.residual else 'out'} = forward(xp, {given})",
         "except failures:",
         "    # It fails there again, and is explained.",

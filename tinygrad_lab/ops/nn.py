@@ -103,7 +103,8 @@ def _affine(x: Any, weight: Any, bias: Any = None) -> Any:
 
 def _linear_mistake(x: Any, weight: Any, bias: Any) -> str | None:
     """What is wrong with the shapes; None if nothing is."""
-    shape, outer = _shape(x), _shape(weight)
+    shape: tuple[int, ...] = getattr(x, "shape", ())
+    outer: tuple[int, ...] = getattr(weight, "shape", ())
     if len(outer) != 2:
         return f"expected a weight of shape (out_features, in_features), got {outer}."
     if not shape:
@@ -112,13 +113,14 @@ def _linear_mistake(x: Any, weight: Any, bias: Any) -> str | None:
         return (
             f"expected x.shape[-1] == weight.shape[1] (in_features), got {shape[-1]} != {outer[1]}."
         )
-    if bias is not None and _shape(bias) != outer[:1]:
+    if bias is not None and getattr(bias, "shape", ()) != outer[:1]:
         return f"expected bias.shape == {outer[:1]}, got {_shape(bias)}."
     return None
 
 
 def _linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-    _require(_linear_mistake(x, weight, bias))
+    if mistake := _linear_mistake(x, weight, bias):
+        raise ShapeError(mistake)
     return linear_kernel.forward(xp, *of_one_dtype(xp, x, weight, bias))
 
 
@@ -155,7 +157,8 @@ def _cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
 
 def _check_labels(logits: Any, labels: Any) -> None:
     """Raise the error that fits logits and labels (an array) that do not go together."""
-    shape, count = _shape(logits), _shape(labels)
+    shape: tuple[int, ...] = getattr(logits, "shape", ())
+    count: tuple[int, ...] = getattr(labels, "shape", ())
     if len(shape) != 2 or count != shape[:1]:
         raise ShapeError(
             "expected logits of shape (N, classes) and one label for each row, shape (N,); got "

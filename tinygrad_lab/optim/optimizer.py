@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from operator import is_
 from typing import Any
 from weakref import WeakSet
 
@@ -108,16 +107,18 @@ class Optimizer:
         if (recorder := current().recorder) is not None:
             recorder.lift_optimizer(self)
         for number, group in enumerate(self.param_groups):
-            active = [p for p in group["params"] if p.grad is not None]
+            # Not through p.grad: every parameter is asked at every step.
+            active = [p for p in group["params"] if getattr(p, "_grad", None) is not None]
             for bundle in self.bundles(number, active):
                 bundle.step(self.update, group)
 
     def bundles(self, number: int, active: list[Tensor]) -> list[_Bundle]:
         """The bundles that hold the parameters of a group that have a gradient now."""
-        bundles = self._bundles[number]
         # Tensors are compared as objects: == of two would compare their elements.
-        same = list(map(id, active)) == self._bundled[number]
-        if not (same and all(bundle.intact for bundle in bundles)):
+        intact = list(map(id, active)) == self._bundled[number]
+        for bundle in self._bundles[number]:
+            intact = intact and bundle.intact
+        if not intact:
             self._bundle(number, active)
         return self._bundles[number]
 
@@ -284,7 +285,10 @@ class _Bundle:
     @property
     def intact(self) -> bool:
         """Whether the parameters are still views of the vector: nobody rebound one since."""
-        return all(map(is_, [p._data for p in self.parameters], self.views))
+        for parameter, view in zip(self.parameters, self.views, strict=False):
+            if parameter._data is not view:
+                return False
+        return True
 
     def step(self, update: Callable[..., Any], settings: Mapping[str, Any]) -> None:
         """One update of all the parameters at once."""
@@ -317,6 +321,6 @@ class _Bundle:
         if self.numbers:
             return list(vector.tolist())
         return [
-            vector[its_slice].reshape(shape)
+            vector[its_slice] if len(shape) == 1 else vector[its_slice].reshape(shape)
             for its_slice, shape in zip(self.slices, self.shapes, strict=True)
         ]
