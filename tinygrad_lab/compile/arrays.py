@@ -418,7 +418,8 @@ class _Traced(NumPy):
 
     name = "traced"
 
-    zeros_like = staticmethod(np.zeros_like)
+    def zeros_like(self, x: Any, **facts: Any) -> Any:
+        return np.zeros_like(x, **facts)
 
     def asarray(
         self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
