@@ -766,6 +766,11 @@ class TestTheOptimizedSource:
         of_a_layer = 1_000 * 200 * 4
         assert 2 * of_a_layer < step.report(x, y, replays=2).scratch_bytes < 2.5 * of_a_layer
 
+    def test_copies_nothing_beforehand_where_all_checks_come_before_the_writes(self) -> None:
+        # The bias of a layer is looked at as a column before the labels are checked: no write.
+        _, _, step = side_by_side(Training)
+        assert step._replays[-1]._at_risk == ([], [])
+
     def test_names_of_the_step_are_apart_from_those_of_the_replay(self) -> None:
         def step(given: tg.Tensor, shape: tg.Tensor) -> tg.Tensor:
             number = given**3 + shape * 2.5

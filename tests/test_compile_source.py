@@ -301,7 +301,8 @@ class TestTheSourceReadsLikeWrittenByHand:
             'state["linear1_weight"] = new_parameters[:4000].reshape(100, 40)',
         ):
             assert line in source, source
-        assert source.count("np.ones(") == 1
+        # One of as many ones as there are classes, one for all three biases.
+        assert source.count("np.ones(") == 2
         assert max(map(len, source.splitlines())) <= 100
 
     def test_of_a_recurrent_net_has_two_loops(self) -> None:

@@ -43,7 +43,6 @@ _METHODS = frozenset(
         "cumprod",
         "cumsum",
         "diagonal",
-        "dot",
         "fill",
         "flatten",
         "max",
@@ -230,6 +229,12 @@ class TracedArray(NDArrayOperatorsMixin):
     @property
     def mT(self) -> Any:  # noqa: N802 - NumPy's name
         return self.swapaxes(-2, -1)
+
+    def dot(self, other: Any) -> Any:
+        # With a vector it is the same function of the BLAS, and ``@`` reads better.
+        flags = self.flags, other.flags
+        whole = all(one.c_contiguous or one.f_contiguous for one in flags)
+        return (np.matmul if whole and 1 in (self.ndim, other.ndim) else np.dot)(self, other)
 
     def __pow__(self, other: Any) -> Any:
         # The operator, unlike the function, squares by multiplying.

@@ -72,8 +72,9 @@ def _is_plain_product(event: Event) -> bool:
     one, other = arrays[:2]
     mirrored = one.shape == other.shape[::-1] and one.strides == other.strides[::-1]
     return (
-        ((ndims == [2, 2] and runs and (whole or not mirrored)) or (ndims == [1, 2] and whole))
-        and all(min(one.shape) > 1 for one in arrays)
+        ((ndims == [2, 2] and runs and (whole or not mirrored)) or (1 in ndims and whole))
+        and ndims[1] <= 2
+        and all(min(one.shape) > 1 for one in arrays if one.ndim)
         and len({one.dtype for one in arrays}) == 1
         and arrays[0].dtype.kind == "f"
         and arrays[2].flags.c_contiguous
@@ -215,8 +216,12 @@ class NumPyProgram:
         elif event.writes is not None:
             yield from self._write(event)
         elif event.result.root in self.plan.fresh or not self.is_static(event.result):
-            is_ufunc = kind == "ufunc" and isinstance(event.call.function, np.ufunc)
-            call = self._ufunc(event) if is_ufunc else self._call(event)
+            if _is_plain_product(event):
+                call = self._dot(event)
+            elif kind == "ufunc" and isinstance(event.call.function, np.ufunc):
+                call = self._ufunc(event)
+            else:
+                call = self._call(event)
             yield f"{self._targets(event)} = {call}"
         else:
             yield from self._into(event, self.name(event.result))
@@ -334,9 +339,10 @@ class NumPyProgram:
 
     # --- calls ------------------------------------------------------------------------------------
 
-    def _dot(self, event: Event, target: str) -> str:
+    def _dot(self, event: Event, *target: str) -> str:
         # The same product by the BLAS as matmul's, half a microsecond sooner.
-        return f"{self.bound('dot', np.dot)}({self._arguments(event.args)}, {target})"
+        given = ", ".join([*map(self.text, event.args), *target])
+        return f"{self.bound('dot', np.dot)}({given})"
 
     def _ufunc(self, event: Event, target: str | None = None) -> str:
         """The call of a ufunc, into a buffer or for new memory."""
@@ -396,9 +402,6 @@ class NumPyProgram:
         function = self.bound(name.replace(".", "_"), event.call.function)
         return f"{function}({', '.join([*given, *extra])})"
 
-    def _arguments(self, args: Any) -> str:
-        return ", ".join(map(self.text, args))
-
     def _key(self, key: Any) -> str:
         if isinstance(key, tuple):
             return ", ".join(map(self._key_part, key)) + ("," if len(key) == 1 else "") or "()"
@@ -448,14 +451,14 @@ class NumPyProgram:
         slots = [aligned(nbytes) for nbytes in self.plan.slots]
         for value in self.recording.trace.values:
             if value.origin is not None and value.origin.kind == "constant":
-                arrays[value] = slender(value.array)
+                arrays[value] = _constant(value.array)
         for state, value in self.recording.states.items():
             if value.is_array:
                 arrays[value] = homes[state]
         for event in self.events:
             for value in event.results:
                 if value in self.plan.constants:
-                    arrays[value] = slender(value.array)
+                    arrays[value] = _constant(value.array)
                 elif value.is_array and self.is_static(value) and value not in arrays:
                     arrays[value] = self._memory(event, value, arrays, slots, homes)
         return arrays
@@ -524,6 +527,11 @@ class _Later(LateBinding):
 
     def made(self, arrays: dict[Value, Any]) -> Any:
         return arrays[self.value][self.key]
+
+
+def _constant(array: Any) -> Any:
+    """A constant as operations take it soonest: NumPy's numbers as arrays without axes."""
+    return np.asarray(array) if isinstance(array, np.generic) else slender(array)
 
 
 class _Derived(LateBinding):

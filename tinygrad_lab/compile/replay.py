@@ -138,7 +138,8 @@ class Replay:
         for event in events[:last]:
             if event.call.kind == "draw":
                 generators[event.generator] = None
-            for value in (*event.results, *filter(None, [event.writes])):
+            made = [value for value in event.results if value.root is value]  # no views
+            for value in (*made, *filter(None, [event.writes])):
                 origin = value.root.origin
                 if value.root in home_of:
                     states[home_of[value.root]] = None
