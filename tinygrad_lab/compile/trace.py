@@ -7,18 +7,17 @@ module, the user's line, and what the code that asked for it calls the result.
 
 from __future__ import annotations
 
-import dis
 import sys
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compile.variables import RETURNED, Target, Variables
 from tinygrad_lab.context import Scope, current
 from tinygrad_lab.site import is_library
 
@@ -286,15 +285,15 @@ class Trace:
 
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
         """Note phase and line of the code that asked for an event; what it calls the result."""
-        name: _Target | None = _RETURNED
+        name: Target | None = RETURNED
         while frame is not None:
             known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
             role = known.role
             if role is not _RECORDING:
-                if name is _RETURNED:
+                if name is RETURNED:
                     # What is returned at once has the name that the caller gives it; but what
                     # applies an op returns the results of all.
-                    name = None if role is _APPLYING else known.targets.get(frame.f_lasti)
+                    name = None if role is _APPLYING else known.variables.of(frame.f_lasti)
                 if role is _USING:
                     event.code, event.offset = known.code, frame.f_lasti
                     break
@@ -330,11 +329,7 @@ def memory_owner(array: Any) -> Any:
     return array
 
 
-_RETURNED = "return"
 _RECORDING, _APPLYING, _WORKING, _USING = "recording", "applying", "working", "using"
-
-_Target = str | tuple[str, ...]
-
 
 phases: dict[int, str] = {}
 """By the id of their code, which functions of the package begin a phase."""
@@ -355,9 +350,9 @@ class _Code:
             self.role = _APPLYING if filename.endswith(_APPLY) else _WORKING
 
     @cached_property
-    def targets(self) -> dict[int, _Target]:
-        """By the offset of an instruction, the variable that its result is stored in at once."""
-        return _find_targets(self.code)
+    def variables(self) -> Variables:
+        """What it calls the results of its instructions."""
+        return Variables(self.code)
 
 
 _known_codes: dict[int, _Code] = {}
@@ -370,44 +365,18 @@ def _look_at(code: CodeType) -> _Code:
     return known
 
 
-def _one_of(target: _Target | None, event: Event) -> str | None:
+def _one_of(target: Target | None, event: Event) -> str | None:
     """The variable of a result; where a sequence is unpacked, that of the element."""
     if not isinstance(target, tuple):
-        return None if target == _RETURNED else target
+        return None if target == RETURNED else target
     key = event.args[1] if event.call.kind == "getitem" else None
     return target[key] if isinstance(key, int) and key < len(target) else None
 
 
-def _find_targets(code: CodeType) -> dict[int, _Target]:
-    stores = ("STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL", "STORE_ATTR")
-    instructions = [one for one in dis.get_instructions(code) if one.opname != "SWAP"]
-    targets: dict[int, _Target] = {}
-    for place, (before, after) in enumerate(pairwise(instructions)):
-        # A frame may stand at an instruction, or at the space for its cache behind it.
-        for offset in range(before.offset, after.offset, 2):
-            if before.opname == "UNPACK_SEQUENCE":
-                targets[offset] = _unpacked(instructions[place + 1 :], before.argval)
-            elif after.opname in stores:
-                targets[offset] = after.argval
-            elif after.opname == "RETURN_VALUE":
-                targets[offset] = _RETURNED
-    return targets
-
-
-def _unpacked(stores: list[dis.Instruction], count: int) -> tuple[str, ...]:
-    """The variables that the elements of a sequence are stored in."""
-    names: list[str] = []
-    for one in stores:
-        if not one.opname.startswith("STORE_FAST") or len(names) == count:
-            break
-        names += one.argval if isinstance(one.argval, tuple) else [one.argval]
-    return tuple(names) if len(names) == count else ()
-
-
 def target_of(code: CodeType, offset: int) -> str | None:
     """The variable that the result of an instruction is stored in at once."""
-    name = (_known_codes.get(id(code)) or _look_at(code)).targets.get(offset)
-    return None if name == _RETURNED or isinstance(name, tuple) else name
+    name = (_known_codes.get(id(code)) or _look_at(code)).variables.of(offset)
+    return None if name == RETURNED or isinstance(name, tuple) else name
 
 
 def caller(depth: int = 1) -> FrameType:

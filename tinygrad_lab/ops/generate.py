@@ -56,7 +56,7 @@ def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
     if _has_direct_way(op):
         # Most ops of the package are never called: writing it takes a millisecond.
         environment["_written_out"] = partial(_write_out, op, header, values, environment)
-        body = ["    _written_out()", general_way]
+        body = ["    if current().ordinary:", "        _written_out()", general_way]
     run([header, *body], f"<tinygrad_lab op {op.name}>", environment)
     function: Callable[..., Any] = environment[op.name]
     function.__doc__ = op.doc or None
