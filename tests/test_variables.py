@@ -16,7 +16,7 @@ def code(f: Any) -> Any:
     outside = f(2)
     one, other = f(3)
     f(4)
-    return f(lambda: (local, one), other)
+    return f(lambda: local, one, other)
 
 
 def calls(code: CodeType) -> Iterator[Target | None]:
