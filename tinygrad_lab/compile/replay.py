@@ -126,8 +126,9 @@ class Replay:
         guards += self._identity_checks()
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
         exec(code, names)
-        may_fail = any(map(_may_fail, self.program.events))
-        self.run = self._careful(names) if may_fail else names["replay"]
+        arrays, generators = names["at_risk"], self._at_risk[1]
+        at_risk = arrays or generators
+        self.run = _careful(names["replay"], arrays, generators) if at_risk else names["replay"]
 
     @cached_property
     def _at_risk(self) -> tuple[list[State], list[Any]]:
@@ -147,38 +148,6 @@ class Replay:
                 elif origin is not None and origin.kind == "state":
                     states[origin.key] = None
         return list(states), list(generators)
-
-    def _careful(self, names: dict[str, Any]) -> Callable[..., Any]:
-        """The replay, which puts back what it has changed where it finds that it cannot go on.
-
-        The step is then run as it is, and says what is wrong, or is recorded anew.
-        """
-        replay, arrays, generators = names["replay"], names["at_risk"], self._at_risk[1]
-        before = [np.empty_like(array) for array in arrays]
-
-        def run_at_no_risk(*args: Any) -> Any:
-            try:
-                return replay(*args)
-            except _FAILURES:
-                return MISS
-
-        if not (arrays or generators):
-            return run_at_no_risk
-
-        def run(*args: Any) -> Any:
-            _copy(arrays, before)
-            states = [generator.get_state() for generator in generators]
-            try:
-                out = replay(*args)
-            except _FAILURES:
-                out = MISS
-            if out is MISS:
-                _copy(before, arrays)
-                for generator, state in zip(generators, states, strict=True):
-                    generator.set_state(state)
-            return out
-
-        return run
 
     def _bind(self) -> tuple[dict[str, Any], list[str]]:
         """All names of the code; and expressions that count who holds what nobody else may."""
@@ -217,6 +186,7 @@ class Replay:
         """By name, what the checks look at and the results need, which is no memory."""
         names: dict[str, Any] = {
             "MISS": MISS,
+            "FAILURES": _FAILURES,
             "Tensor": Tensor,
             "plain": plain,
             "current": current,
@@ -306,13 +276,13 @@ class Replay:
 
     def _source(self, *, clock: bool = False) -> str:
         arguments = [f"given_{position}" for position in range(len(self._leaves))]
-        lines = [*self._checks(), *self._reads()]
+        work = self.program.lines
         if clock:
             tick = "clock.append(now())"
-            lines += [tick, *(part for line in self.program.lines for part in (line, tick))]
-        else:
-            lines += self.program.lines
-        lines += self._results()
+            work = [tick, *(part for line in work for part in (line, tick))]
+        if any(map(_may_fail, self.program.events)):
+            work = ["try:", *(f"    {line}" for line in work), "except FAILURES:", "    return MISS"]
+        lines = [*self._checks(), *self._reads(), *work, *self._results()]
         body = "\n".join(f"    {line}" for line in lines)
         return f"def replay({', '.join(['clock'] * clock + arguments)}):\n{body}\n"
 
@@ -462,6 +432,28 @@ class Replay:
         order.update(dict.fromkeys(arrays))
         order.update(dict.fromkeys(s for s, v in self.recording.writes.items() if v.is_array))
         return list(order)
+
+
+def _careful(
+    replay: Callable[..., Any], arrays: list[Any], generators: list[Any]
+) -> Callable[..., Any]:
+    """The replay, which puts back what it has changed where it finds that it cannot go on.
+
+    The step is then run as it is, and says what is wrong, or is recorded anew.
+    """
+    before = [np.empty_like(array) for array in arrays]
+
+    def run(*args: Any) -> Any:
+        _copy(arrays, before)
+        states = [generator.get_state() for generator in generators]
+        out = replay(*args)
+        if out is MISS:
+            _copy(before, arrays)
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+        return out
+
+    return run
 
 
 _FAILURES = (IndexError, np.linalg.LinAlgError)
