@@ -281,7 +281,12 @@ class Replay:
             tick = "clock.append(now())"
             work = [tick, *(part for line in work for part in (line, tick))]
         if any(map(_may_fail, self.program.events)):
-            work = ["try:", *(f"    {line}" for line in work), "except FAILURES:", "    return MISS"]
+            work = [
+                "try:",
+                *(f"    {line}" for line in work),
+                "except FAILURES:",
+                "    return MISS",
+            ]
         lines = [*self._checks(), *self._reads(), *work, *self._results()]
         body = "\n".join(f"    {line}" for line in lines)
         return f"def replay({', '.join(['clock'] * clock + arguments)}):\n{body}\n"
