@@ -32,6 +32,8 @@ __all__ = ["LateBinding", "NumPyProgram", "is_view", "plannable"]
 
 _COPIES = frozenset(["array", "astype", "copy", "ascontiguousarray", "reshape", "ravel", "flatten"])
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
+_FEW, _MANY = 8, 32
+"""Elements along an axis, and in a row, with which a row is sooner shuffled than copied."""
 _MAKERS = frozenset(
     ["empty", "empty_like", "zeros", "zeros_like", "ones", "ones_like", "full", "full_like"]
 )
@@ -278,7 +280,7 @@ class NumPyProgram:
             elif name.startswith("full"):
                 yield f"{target}.fill({self.text(event.args[1])})"
         elif name in ("reshape", "ravel", "flatten"):
-            yield f"{self._as_shape(event.result, first.array.shape)}[...] = {self.text(first)}"
+            yield self._reordered(event.result, first)
         elif name in _COPIES:
             yield f"{target}[...] = {self.text(first)}"
         elif (parts_elsewhere := self._parts_elsewhere(event)) is not None:
@@ -322,6 +324,22 @@ class NumPyProgram:
             # Elementwise over two memory orders takes longer than a copy.
             yield f"{bits}[...] = {self._bits(x)}"
             yield f"{multiply}({bits}, {self.text(mask)}, {bits})"
+
+    def _reordered(self, target: Value, source: Value) -> str:
+        """Copy an array to memory in the order of its axes."""
+        order = _shuffled_rows(source.array) if self.is_static(source) else None
+        if order is None:
+            return f"{self._as_shape(target, source.array.shape)}[...] = {self.text(source)}"
+        # An assignment would go through runs of a few elements, each a loop: for (100, 25, 5) half
+        # as long again, for the weights of a convolution, (25, 25, 3), three times as long.
+        rows = len(source.array), order.size
+        axes = sorted(range(source.array.ndim), key=lambda axis: -source.array.strides[axis])
+        places = f"{self.name(source)}_order"
+        self.bindings[places] = order
+        stored = self._view(
+            f"{self.name(source)}_stored", source, lambda a: a.transpose(axes).reshape(rows)
+        )
+        return f"{stored}.take({places}, 1, {self._as_shape(target, rows)}, 'clip')"
 
     def _bits(self, value: Value) -> str:
         """Floats as integers of the same bits."""
@@ -510,6 +528,22 @@ def _is_literal(value: Value) -> bool:
 
 def _real(tree: Any, arrays: dict[Value, Any]) -> Any:
     return mapped(tree, lambda one: arrays[one] if isinstance(one, Value) else one)
+
+
+def _shuffled_rows(array: Any) -> Any:
+    """Where in its row of memory each element of a row stands, if that is what an array needs.
+
+    That is an array whose rows are whole, one after the other, and shuffled in the same way, with
+    less than a handful of elements along its last axis.
+    """
+    if array.ndim < 3 or array.shape[-1] > _FEW or array.strides[-1] == array.itemsize:
+        return None
+    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    stored = array.transpose(order)
+    if order[0] != 0 or not stored.flags.c_contiguous or array[0].size < _MANY:
+        return None
+    within = np.arange(array[0].size).reshape(stored.shape[1:])
+    return within.transpose([order.index(axis) - 1 for axis in range(1, array.ndim)]).reshape(-1)
 
 
 class LateBinding:
