@@ -232,8 +232,10 @@ class TracedArray(NDArrayOperatorsMixin):
 
     def dot(self, other: Any) -> Any:
         # With a vector it is the same function of the BLAS, and ``@`` reads better.
-        flags = self.flags, other.flags
-        whole = all(one.c_contiguous or one.f_contiguous for one in flags)
+        whole = all(
+            (one.flags.c_contiguous or one.flags.f_contiguous) and min(one.shape, default=0) > 1
+            for one in (self, other)
+        )
         return (np.matmul if whole and 1 in (self.ndim, other.ndim) else np.dot)(self, other)
 
     def __pow__(self, other: Any) -> Any:
