@@ -174,11 +174,14 @@ class Replay:
         self._namespace.update(names)
         names = self._namespace
         written = self._written_homes()
-        counted = [
-            _references(name, names)
+        guarded = [
+            name
             for name, thing in held.items()
             if thing is not None and _number_of(name) in written
         ]
+        # Parameters mostly share the memory of one vector, as gradients do: each is counted once.
+        once = {id(held[name]): name for name in reversed(guarded)}
+        counted = [_references(name, names) for name in once.values()]
         exec(f"def counts(): return [{', '.join(counted)}]", names)
         return names, counted
 
