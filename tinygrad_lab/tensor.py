@@ -693,7 +693,8 @@ def _deliver(gradients: dict[Node, Array]) -> None:
     recorder = current().recorder
     while gradients:
         leaf, *holder = gradients.popitem()
-        tensor = leaf.owner() if isinstance(leaf, Leaf) else None
+        reference = getattr(leaf, "tensor", None)  # of a leaf that is a user's
+        tensor = None if reference is None else reference()
         if tensor is not None:
             collected = getattr(tensor, "_grad", None)
             if collected is not None:
@@ -705,6 +706,6 @@ def _deliver(gradients: dict[Node, Array]) -> None:
                 recorder.note_first_gradient(tensor)
             holder[0] = owned(holder)
             tensor._grad = collected = plain(holder[0])
-            collected._gradient_of = leaf.tensor  # type: ignore[attr-defined]
+            collected._gradient_of = reference
         # For pictures, should the tensor itself be gone by then.
         leaf._gradient = holder[0] if leaf.form.small else None

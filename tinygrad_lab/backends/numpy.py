@@ -70,8 +70,9 @@ class NumPy(Namespace):
             np.add.at(target.reshape(-1), positions, np.reshape(values, -1))
 
     def outside(self, integers: Array, count: int) -> tuple[int, int] | None:
-        # Read without a sign, a negative number is a huge one: one pass finds both mistakes.
-        if np.count_nonzero(integers.view(unsigned(integers.dtype)) >= count):
+        # Read without a sign, a negative number is a huge one: one pass finds both mistakes. And
+        # a byte is found sooner than any() is called, whose outer half is written in Python.
+        if 1 in (integers.view(unsigned(integers.dtype)) >= count).tobytes():
             return int(integers.min()), int(integers.max())
         return None
 
@@ -88,6 +89,7 @@ class NumPy(Namespace):
         return zeros
 
     where_positive = staticmethod(where_positive)
+    pick = staticmethod(operator.getitem)  # type: ignore[assignment]
 
     def erf(self, x: Array) -> Array:
         from scipy.special import erf

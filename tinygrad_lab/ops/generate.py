@@ -149,7 +149,9 @@ def _long_path(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
     given = arrays + "".join(f"{name}={name}, " for name in op.attributes)
     attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
     needs = "".join(f"{x}_node is not None, " for x in op.inputs)
-    links = "".join(f"{x}_node or linkable({x}), " for x in op.inputs)
+    # Data that go through many steps have a node that was made at the first.
+    known = "{x}_node or getattr({x}, '_origin', None) or linkable({x}), "
+    links = "".join(known.format(x=x) for x in op.inputs)
     first, *others = (f"{x}_data.__class__" for x in op.inputs)
     alike = " and ".join(f"{other} is {first}" for other in others) or "True"
     return [
