@@ -265,6 +265,19 @@ def test_rows_with_few_elements_along_their_last_axis_are_shuffled(
     assert ("take(" in compiled.optimized_source) is shuffles
 
 
+@pytest.mark.parametrize("target", ["numpy", "numba"])
+@pytest.mark.parametrize(("number", "are_below"), [(300, True), (-1, False)])
+def test_integers_are_compared_with_numbers_beyond_their_dtype(
+    number: int, are_below: bool, target: str
+) -> None:
+    if target == "numba":
+        pytest.importorskip("llvmlite")
+    compiled = tg.compile(lambda x: x < number, target=target)
+    for start in range(4):
+        x = tg.arange(start, start + 250, dtype=tg.uint8)
+        assert bool((compiled(x) == are_below).all())
+
+
 class TestNothingIsFrozen:
     @pytest.mark.parametrize("optimizer", [tg.optim.SGD, tg.optim.Adam])
     def test_the_usual_step_runs_twice_though_it_has_no_gradients_at_first(
