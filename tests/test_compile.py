@@ -265,7 +265,43 @@ def test_rows_with_few_elements_along_their_last_axis_are_shuffled(
     assert ("take(" in compiled.optimized_source) is shuffles
 
 
+@pytest.mark.parametrize("target", ["numpy", "numba"])
+@pytest.mark.parametrize(("number", "are_below"), [(300, True), (-1, False)])
+def test_integers_are_compared_with_numbers_beyond_their_dtype(
+    number: int, are_below: bool, target: str
+) -> None:
+    if target == "numba":
+        pytest.importorskip("llvmlite")
+    compiled = tg.compile(lambda x: x < number, target=target)
+    for start in range(4):
+        x = tg.arange(start, start + 250, dtype=tg.uint8)
+        assert bool((compiled(x) == are_below).all())
+
+
 class TestNothingIsFrozen:
+    @pytest.mark.parametrize("target", ["numpy", "numba"])
+    @pytest.mark.parametrize("is_written", [True, False])
+    def test_a_state_may_come_in_another_order_of_memory(
+        self, is_written: bool, target: str
+    ) -> None:
+        if target == "numba":
+            pytest.importorskip("llvmlite")
+        state = tg.zeros((3, 4))
+
+        def step(x: tg.Tensor) -> tg.Tensor:
+            if is_written:
+                state.data = state + 1
+            return state.reshape(-1) + x
+
+        compiled = tg.compile(step, target=target)
+        for order in "CCCCFFFCF":
+            numbers = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+            state.data = np.asarray(numbers, order=order)  # type: ignore[call-overload]
+            for start in range(3):
+                expected = state.numpy().reshape(-1) + is_written + start
+                np.testing.assert_array_equal(compiled(tg.tensor(float(start))).data, expected)
+                state.data[0] = 9  # type: ignore[index]
+
     @pytest.mark.parametrize("optimizer", [tg.optim.SGD, tg.optim.Adam])
     def test_the_usual_step_runs_twice_though_it_has_no_gradients_at_first(
         self, optimizer: Any

@@ -144,6 +144,15 @@ class TestTheSourceDoesWhatTheStepDoes:
         x = tg.tensor([3.0, 4.0])
         np.testing.assert_array_equal(module["step"](x.data), step(x).data)
 
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+    def test_and_checks_labels_of_any_dtype(self, dtype: Any) -> None:
+        logits = tg.tensor(np.random.default_rng(0).normal(size=(4, 3)))
+        labels = np.array([0, 2, 1, 2], dtype=dtype)
+        step = recorded(nn.functional.cross_entropy, logits, tg.tensor(labels))
+        assert run_source(step, logits.data, labels) == step(logits, tg.tensor(labels)).item()
+        with pytest.raises(IndexError, match="numbers from 0 to below 3"):
+            run_source(step, logits.data, labels + labels)
+
     def test_for_scalars_and_gradients_that_pile_up(self, tmp_path: Path) -> None:
         w = tg.scalar(0.5, requires_grad=True)
 

@@ -136,6 +136,12 @@ def test_relu_of_small_shapes(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(NUMPY.where_positive(out, x), x)
 
 
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
+def test_relu_in_either_order_of_bytes(dtype: str) -> None:
+    x = np.arange(-2.0, 3.0).astype(dtype)
+    np.testing.assert_array_equal(NUMPY.where_positive(x, x), [0, 0, 0, 1, 2])
+
+
 # --- linear -------------------------------------------------------------------------------------
 
 

@@ -34,8 +34,8 @@ def where_positive(condition: Array, x: Array) -> Array:
 
 @cache
 def _bits(floating: np.dtype[Any]) -> np.dtype[Any]:
-    """The integers of as many bytes, in the same order."""
-    return np.dtype(floating.str.replace("f", "i"))
+    """The integers of as many bytes: in the order of the machine, which results are in."""
+    return np.dtype(f"i{floating.itemsize}")
 
 
 def where_mask(x: Array, mask: Array) -> Array:

@@ -98,7 +98,29 @@ class Replay:
             and all(tensor.grad is None for tensor in recording.without_gradient)
             and all(tensor.grad is None for tensor in recording.left_out)
             and all(_state_alike(state, value) for state, value in recording.states.items())
+            and all(map(self._is_ordered_alike, self._in_place))
         )
+
+    @cached_property
+    def _bundled(self) -> frozenset[int]:
+        """By identity, the parameters that are views of an optimiser's vector."""
+        return frozenset(id(p) for place in self._places for p in place.parameters)
+
+    @cached_property
+    def _in_place(self) -> frozenset[State]:
+        """The states that are read where their owners have them, and not from a copy."""
+        return frozenset(
+            state
+            for state, value in self.recording.states.items()
+            if state.kind == "data"
+            and value.is_array
+            and state not in self.recording.writes
+            and id(state.owner) not in self._bundled
+        )
+
+    def _is_ordered_alike(self, state: State) -> bool:
+        # What is a view of one order of memory is a copy of another, which would soon be stale.
+        return bool(state.owner._data.strides == self.recording.states[state].array.strides)
 
     def _is_alike(self, position: int, leaf: Any) -> bool:
         value = self.recording.arguments[position]
@@ -239,10 +261,11 @@ class Replay:
         for state, value in self.recording.states.items():
             if state in homes or not value.is_array:
                 continue
-            if state.kind == "data":
-                written = state in self.recording.writes
-                now = state.owner._data
-                homes[state] = np.array(now) if written else now
+            if state in self._in_place:
+                homes[state] = state.owner._data
+            elif state.kind == "data":
+                home = homes[state] = empty_like_recorded(value.array)
+                home[...] = state.owner._data
             elif state.kind == "grad":
                 home = homes[state] = empty_like_recorded(value.array)
                 if state.owner.grad is not None:  # the step may have cleared it
@@ -251,13 +274,12 @@ class Replay:
 
     def _written_homes(self) -> set[int]:
         """The numbers of the states whose memory a replay writes into."""
-        bundled = {id(p) for place in self._places for p in place.parameters}
         return {
             number
             for number, state in enumerate(self._order_of_homes)
             if state in self.recording.writes
             or state.kind in ("vector", "state")
-            or id(state.owner) in bundled
+            or id(state.owner) in self._bundled
         }
 
     def _identity_checks(self) -> Iterator[str]:

@@ -150,7 +150,8 @@ class Event:
     def computed_in(self) -> tuple[np.dtype[Any], ...] | None:
         """The dtypes in which a ufunc computes: of the operands, then of the results.
 
-        A Python number takes on that of the arrays beside it. None where NumPy has no such loop.
+        A Python number takes on that of the arrays beside it. None where NumPy has no such loop:
+        it also compares an array with a number that is beyond its dtype.
         """
         function: Any = self.call.function
         operands = []
@@ -159,9 +160,11 @@ class Event:
             is_array = isinstance(one, Value) and one.is_array
             operands.append(thing.dtype if is_array else type(thing))
         try:
-            return function.resolve_dtypes((*operands, *[None] * function.nout))
+            dtypes = function.resolve_dtypes((*operands, *[None] * function.nout))
         except (TypeError, ValueError):
             return None
+        given = zip(self.args, dtypes, strict=False)
+        return None if any(_is_beyond(one, dtype) for one, dtype in given) else dtypes
 
     @property
     def is_on_numbers(self) -> bool:
@@ -173,6 +176,14 @@ class Event:
         """What a ``"draw"`` draws from."""
         method: Any = self.call.function
         return method.__self__
+
+
+def _is_beyond(one: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype of integers does not reach as far as a Python number."""
+    number = one.array if isinstance(one, Value) else one
+    if dtype.kind not in "iu" or type(number) is not int:
+        return False
+    return not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
 
 
 _FLAT = frozenset({Value, float, int, bool, str, type(None)})

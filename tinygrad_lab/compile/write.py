@@ -451,9 +451,10 @@ class Writer:
             yield Line(f"if {name}.min() < 0 or {name}.max() >= {count}:")
             yield Line(f'    raise IndexError("{name}: expected numbers from 0 to below {count}")')
             return
-        text = self.phrases.at_least(condition, 1)
         if np.ndim(condition.array):
-            text = f"{text}.any()"
+            text = f"{self.phrases.at_least(condition, TIGHT)}.any()"
+        else:
+            text = self.phrases.at_least(condition, 1)
         yield Line(f"if {'not ' * recorded}{text}:")
         yield Line('    raise ValueError("the numbers are not of the kind that this was made for")')
 
@@ -647,7 +648,10 @@ def _labels(condition: Any) -> tuple[Value, Any] | None:
         return None
     integers, count = made.args
     view = getattr(integers, "event", None)
-    return (view.args[0], count) if view is not None and view.call.name == "view" else None
+    if view is not None and view.call.name == "view":
+        return view.args[0], count
+    # Of what has no sign anyway, no view was needed.
+    return (integers, count) if np.ndim(made.result.array) else None
 
 
 def _takes_a_number(event: Event, value: Value) -> bool:
