@@ -280,6 +280,49 @@ def test_integers_are_compared_with_numbers_beyond_their_dtype(
 
 class TestNothingIsFrozen:
     @pytest.mark.parametrize("target", ["numpy", "numba"])
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda x, buffer, index: x * buffer,
+            lambda x, buffer, index: buffer + x,
+            lambda x, buffer, index: x * tg.tensor(buffer),
+            lambda x, buffer, index: x * tg.asarray(buffer, device="cpu"),
+            lambda x, buffer, index: x + tg.exp(buffer),
+            lambda x, buffer, index: x[index],
+        ],
+    )
+    def test_new_numbers_in_an_array_of_numpy_are_read(self, use: Any, target: str) -> None:
+        if target == "numba":
+            pytest.importorskip("llvmlite")
+        buffer, index = np.ones(3, dtype=np.float32), np.array([0, 1, 2])
+        compiled = tg.compile(lambda x: use(x, buffer, index), target=target)
+        rng = np.random.default_rng(0)
+        for _ in range(6):
+            x = tg.tensor(rng.normal(size=3), dtype=tg.float32)
+            expected = use(x, buffer, index).data
+            np.testing.assert_allclose(compiled(x).data, expected, rtol=1e-6)
+            buffer[...], index[...] = rng.normal(size=3), rng.permutation(3)
+        assert replays(compiled) == 1
+
+    def test_an_array_in_a_variable_has_its_name_in_the_source(self) -> None:
+        mask = np.array([1.0, 0.0], dtype=np.float32)
+        compiled = tg.compile(lambda x: x * mask)
+        for _ in range(3):
+            compiled(tg.tensor([2.0, 3.0]))
+        assert "x * mask" in compiled.source
+
+    def test_arrays_that_the_step_makes_are_compared(self) -> None:
+        rng = np.random.default_rng(0)
+        same = tg.compile(lambda x: x * np.float64(2.0) + np.ones(2, dtype=np.float32))
+        other = tg.compile(lambda x: x * rng.normal(size=2))
+        x = tg.tensor([1.0, 2.0])
+        assert [same(x).tolist() for _ in range(4)] == [[3.0, 5.0]] * 4
+        assert replays(same) == 1
+        other(x)
+        with pytest.raises(CompileError, match="freeze"):
+            other(x)
+
+    @pytest.mark.parametrize("target", ["numpy", "numba"])
     @pytest.mark.parametrize("is_written", [True, False])
     def test_a_state_may_come_in_another_order_of_memory(
         self, is_written: bool, target: str

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.backends import PYTHON, namespaces
+from tinygrad_lab.context import current
 from tinygrad_lab.devices import backend_at
 from tinygrad_lab.dtypes import (
     array_of,
@@ -109,9 +110,18 @@ def tensor(
         >>> tg.tensor([[1, 2], [3, 4]], dtype=tg.float32).sum(axis=0)
         tensor([4., 6.])
     """
-    source = data._read() if isinstance(data, Tensor) else data
+    source, device = _as_read(data._read() if isinstance(data, Tensor) else data, device)
     array = _array("tg.tensor", source, dtype, device, copy=True)
     return leaf(array, requires_grad=requires_grad, name=name)
+
+
+def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
+    """Data and device as they are; in a step that is compiled, arrays are read at each call."""
+    recorder = current().recorder
+    if recorder is None:
+        return data, device
+    # Traced arrays are on the CPU.
+    return recorder.traced([data])[0], None if device == "cpu" else device
 
 
 def asarray(
@@ -140,6 +150,7 @@ def asarray(
         True
     """
     if not isinstance(obj, Tensor):
+        obj, device = _as_read(obj, device)
         return leaf(_array("tg.asarray", obj, dtype, device, copy=copy))
     wanted = optional_dtype(dtype, "tg.asarray") or obj.dtype
     converted = astype(obj, wanted, copy=bool(copy), device=device)

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.compile.record import Recording
-from tinygrad_lab.compile.trace import Event, Value
+from tinygrad_lab.compile.record import Recording, State
+from tinygrad_lab.compile.trace import Event, Origin, Value
 from tinygrad_lab.errors import CompileError
+from tinygrad_lab.ops.apply import plain
 from tinygrad_lab.site import line_of
 
-__all__ = ["do_the_same"]
+__all__ = ["do_the_same", "read_anew"]
 
 
 def do_the_same(first: Recording, second: Recording) -> bool:
@@ -28,6 +29,22 @@ def do_the_same(first: Recording, second: Recording) -> bool:
         if event.kwargs or other.kwargs:
             _compare(event.kwargs, other.kwargs, other)
     return True
+
+
+def read_anew(first: Recording, second: Recording) -> None:
+    """Let arrays that are no tensors, but were there at both calls, be read at each replay.
+
+    A NumPy array that the step finds in a variable may have other numbers at the next call, as a
+    tensor may; one that the step made for itself is another object each time.
+    """
+    for one, other in zip(first.trace.values, second.trace.values, strict=True):
+        mine, theirs = one.origin, other.origin
+        if mine is None or theirs is None or not (one.is_constant and other.is_constant):
+            continue
+        if isinstance(theirs.key, np.ndarray) and mine.key is theirs.key:
+            state = State("data", plain(theirs.key))
+            other.origin = Origin("state", theirs.name, state)
+            second.states[state] = other
 
 
 def _same_call(one: Event, other: Event) -> bool:

@@ -159,6 +159,15 @@ class Recorder:
             if isinstance(x, Tensor) and x._data.__class__ not in _TRACED:
                 self._lift(x)
 
+    def traced(self, arrays: Sequence[Any]) -> list[Any]:
+        """Arrays that an op is given, those that the user has from NumPy among traced ones."""
+        return [
+            TracedArray(self.trace, self.trace.constant(np.asarray(one)))
+            if isinstance(one, np.ndarray | np.generic)
+            else one
+            for one in arrays
+        ]
+
     def lift_owner(self, x: Tensor) -> None:
         """Lift a tensor whose ``.grad`` is about to be set."""
         self.lift([x])

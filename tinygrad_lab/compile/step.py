@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.compile.compare import do_the_same
+from tinygrad_lab.compile.compare import do_the_same, read_anew
 from tinygrad_lab.compile.outlines import forget_numbers
 from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
@@ -123,8 +123,8 @@ class CompiledStep:
         found: list[Replay] = []
 
         def accept(recording: Recording) -> None:
-            same = earlier is not None and do_the_same(earlier.recording, recording)
-            if same:
+            if earlier is not None and do_the_same(earlier.recording, recording):
+                read_anew(earlier.recording, recording)
                 found.append(Replay(recording, leaves, structure, self.target))
 
         names = self._names(args, kwargs, len(leaves))

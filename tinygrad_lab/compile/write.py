@@ -128,7 +128,8 @@ class Writer:
         Tensors without a name are called after the variables that the step knows them by.
         """
         for state, value in (*self.recording.states.items(), *self.recording.writes.items()):
-            known = variables.get(id(state.owner))
+            array = getattr(state.owner, "_data", None)
+            known = variables.get(id(state.owner)) or variables.get(id(array))
             if known is not None and state.owner.name is None:
                 if state.kind == "grad":
                     value.name = f"d_{known}"
@@ -618,14 +619,14 @@ class Writer:
 
 
 def _variables(function: Callable[..., Any]) -> dict[int, str]:
-    """What tensors are called in a function, by their id."""
+    """What tensors and arrays are called in a function, by their id."""
     try:
         known = inspect.getclosurevars(function)
     except TypeError:
         return {}
     names: dict[int, str] = {}
     for variable, held in (*known.globals.items(), *known.nonlocals.items()):
-        if not isinstance(held, Tensor | list | tuple | dict):
+        if not isinstance(held, Tensor | np.ndarray | list | tuple | dict):
             continue
         leaves = trees.flatten(held, open_modules=False)[0]
         for position, leaf in enumerate(leaves):

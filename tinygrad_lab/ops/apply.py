@@ -60,6 +60,8 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     if context.recorder is not None:
         context.recorder.lift(inputs)
     arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+    if context.recorder is not None:
+        arrays = context.recorder.traced(arrays)
     try:
         xp = namespace_of(arrays)
         out = op.forward(xp, *arrays, **attributes)
