@@ -310,8 +310,7 @@ class TestTheSourceReadsLikeWrittenByHand:
             'state["linear1_weight"] = new_parameters[:4000].reshape(100, 40)',
         ):
             assert line in source, source
-        # One of as many ones as there are classes, one for all three biases.
-        assert source.count("np.ones(") == 2
+        assert source.count("np.ones(") == 1
         assert max(map(len, source.splitlines())) <= 100
 
     def test_of_a_recurrent_net_has_two_loops(self) -> None:
