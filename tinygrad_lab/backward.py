@@ -18,14 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import Any
-from weakref import WeakSet
+from weakref import ref
 
 from tinygrad_lab.backends import SMALL, Array
 from tinygrad_lab.backends.scatter import Scatter
 from tinygrad_lab.errors import GraphFreedError
 from tinygrad_lab.node import Leaf, Node
 
-__all__ = ["Cotangents", "ancestors", "hooked", "run_hooks", "sweep"]
+__all__ = ["Cotangents", "ancestors", "hooked", "note_hooks", "run_hooks", "sweep"]
 
 
 def sweep(
@@ -104,8 +104,13 @@ def _freed(node: Node) -> GraphFreedError | None:
     )
 
 
-hooked: WeakSet[Node] = WeakSet()
+hooked: set[ref[Node]] = set()
 """The nodes that have hooks: as long as there are none, a sweep need not look for them."""
+
+
+def note_hooks(node: Node) -> None:
+    """Remember, as long as it lives, that a node has hooks."""
+    hooked.add(ref(node, hooked.discard))
 
 
 def run_hooks(node: Node, g: Array) -> Array:

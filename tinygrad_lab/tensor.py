@@ -19,7 +19,7 @@ from tinygrad_lab.backends import (
     form_of,
     namespaces,
 )
-from tinygrad_lab.backward import hooked, run_hooks, sweep
+from tinygrad_lab.backward import hooked, note_hooks, run_hooks, sweep
 from tinygrad_lab.casting import castable_dtype
 from tinygrad_lab.context import Context, current
 from tinygrad_lab.devices import backend_at
@@ -121,7 +121,7 @@ class Tensor(Interchange):
             return
         leaf = node.renewed(data)
         if leaf._hooks:
-            hooked.add(leaf)
+            note_hooks(leaf)
         if self._node is None:
             self._origin = leaf
         else:
@@ -384,7 +384,7 @@ class Tensor(Interchange):
             )
         if not hasattr(self._node, "_hooks"):
             self._node._hooks = {}
-        hooked.add(self._node)
+        note_hooks(self._node)
         # The leaves that a tensor had before its data were set anew share it.
         registered = self._node._hooks
         key = max(registered, default=0) + 1
@@ -685,7 +685,7 @@ def _observer(context: Context) -> Callable[[Node, Array], Array] | None:
     """Who wants to see the gradients of a sweep."""
     if context.recorder is not None:
         return context.recorder.observe
-    return run_hooks if len(hooked) else None
+    return run_hooks if hooked else None
 
 
 def _deliver(gradients: dict[Node, Array]) -> None:

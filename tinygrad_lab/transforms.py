@@ -122,7 +122,7 @@ def _sweep_to(
     targets = set(targets)
     found: dict[Node, Any] = {}
     # The recorder of a compiled step runs hooks, too.
-    see = getattr(current().recorder, "observe", run_hooks if len(hooked) else None)
+    see = getattr(current().recorder, "observe", run_hooks if hooked else None)
 
     def observe(node: Node, g: Any) -> Any:
         g = g if see is None else see(node, g)

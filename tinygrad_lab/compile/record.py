@@ -327,7 +327,7 @@ class Recorder:
 
     def observe(self, node: Node, g: Any) -> Any:
         """See the complete gradient of a node, on the way back."""
-        if len(hooked):
+        if hooked:
             g = run_hooks(node, g)
         traced = getattr(g._data if isinstance(g, Tensor) else g, "value", None)
         if traced is not None:

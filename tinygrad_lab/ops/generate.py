@@ -228,7 +228,7 @@ node.scope = context.scope
 frame = getframe(1)
 code = frame.f_code
 if is_library[code.co_filename]:
-    node.code, node.offset = user_site(frame)
+    node.code, node.offset = user_site(frame.f_back)
 else:
     node.code = code
     node.offset = frame.f_lasti

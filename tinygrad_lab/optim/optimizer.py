@@ -117,7 +117,9 @@ class Optimizer:
         # Tensors are compared as objects: == of two would compare their elements.
         intact = list(map(id, active)) == self._bundled[number]
         for bundle in self._bundles[number]:
-            intact = intact and bundle.intact
+            # Whether its parameters are still views of its vector: nobody rebound one since.
+            for parameter, view in zip(bundle.parameters, bundle.views, strict=False):
+                intact = intact and parameter._data is view
         if not intact:
             self._bundle(number, active)
         return self._bundles[number]
@@ -281,14 +283,6 @@ class _Bundle:
         ]
         self.state_names = state_names
         self.views: list[Array] = []
-
-    @property
-    def intact(self) -> bool:
-        """Whether the parameters are still views of the vector: nobody rebound one since."""
-        for parameter, view in zip(self.parameters, self.views, strict=False):
-            if parameter._data is not view:
-                return False
-        return True
 
     def step(self, update: Callable[..., Any], settings: Mapping[str, Any]) -> None:
         """One update of all the parameters at once."""
