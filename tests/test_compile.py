@@ -284,6 +284,7 @@ class TestNothingIsFrozen:
         "use",
         [
             lambda x, buffer, index: x * buffer,
+            lambda x, buffer, index: x * buffer[::-1] + buffer[1:2],
             lambda x, buffer, index: buffer + x,
             lambda x, buffer, index: x * tg.tensor(buffer),
             lambda x, buffer, index: x * tg.asarray(buffer, device="cpu"),

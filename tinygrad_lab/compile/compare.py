@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.compile.record import Recording, State
-from tinygrad_lab.compile.trace import Event, Origin, Value
+from tinygrad_lab.compile.trace import Event, Origin, Value, memory_owner
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.ops.apply import plain
 from tinygrad_lab.site import line_of
@@ -41,10 +41,18 @@ def read_anew(first: Recording, second: Recording) -> None:
         mine, theirs = one.origin, other.origin
         if mine is None or theirs is None or not (one.is_constant and other.is_constant):
             continue
-        if isinstance(theirs.key, np.ndarray) and mine.key is theirs.key:
+        if isinstance(theirs.key, np.ndarray) and _is_same_memory(mine.key, theirs.key):
             state = State("data", plain(theirs.key))
             other.origin = Origin("state", theirs.name, state)
             second.states[state] = other
+
+
+def _is_same_memory(one: Any, other: Any) -> bool:
+    """Whether two arrays are one, or the same view of one, which NumPy makes anew each time."""
+    return memory_owner(one) is memory_owner(other) and (
+        (one.ctypes.data, one.shape, one.strides, one.dtype)
+        == (other.ctypes.data, other.shape, other.strides, other.dtype)
+    )
 
 
 def _same_call(one: Event, other: Event) -> bool:
