@@ -255,10 +255,14 @@ class NumbaProgram(NumPyProgram):
         }
         homes = {}
         for state, value in self.recording.states.items():
-            if value.is_array:
-                dense = state.kind == "data" and id(state.owner) in bundled
-                made = np.empty(value.array.shape, value.array.dtype)
-                homes[state] = made if dense else empty_like_recorded(value.array)
+            if not value.is_array:
+                continue
+            if state.kind == "data" and id(state.owner) in bundled:
+                homes[state] = np.empty(value.array.shape, value.array.dtype)
+            elif state.kind == "data" and state not in self.recording.writes:
+                homes[state] = value.array  # It is read where it is, be its rows apart.
+            else:
+                homes[state] = empty_like_recorded(value.array)
         return homes
 
     def _place_of(self, value: Value, view: Callable[[Any], Any] | None) -> Place:
