@@ -43,6 +43,7 @@ _METHODS = frozenset(
         "cumprod",
         "cumsum",
         "diagonal",
+        "dot",
         "fill",
         "flatten",
         "max",
@@ -229,14 +230,6 @@ class TracedArray(NDArrayOperatorsMixin):
     @property
     def mT(self) -> Any:  # noqa: N802 - NumPy's name
         return self.swapaxes(-2, -1)
-
-    def dot(self, other: Any) -> Any:
-        # With a vector it is the same function of the BLAS, and ``@`` reads better.
-        whole = all(
-            (one.flags.c_contiguous or one.flags.f_contiguous) and min(one.shape, default=0) > 1
-            for one in (self, other)
-        )
-        return (np.matmul if whole and 1 in (self.ndim, other.ndim) else np.dot)(self, other)
 
     def __pow__(self, other: Any) -> Any:
         # The operator, unlike the function, squares by multiplying.

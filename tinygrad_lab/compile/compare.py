@@ -12,7 +12,7 @@ from tinygrad_lab.errors import CompileError
 from tinygrad_lab.ops.apply import plain
 from tinygrad_lab.site import line_of
 
-__all__ = ["do_the_same", "read_anew"]
+__all__ = ["do_the_same", "read_arrays_anew"]
 
 
 def do_the_same(first: Recording, second: Recording) -> bool:
@@ -31,7 +31,7 @@ def do_the_same(first: Recording, second: Recording) -> bool:
     return True
 
 
-def read_anew(first: Recording, second: Recording) -> None:
+def read_arrays_anew(first: Recording, second: Recording) -> None:
     """Let arrays that are no tensors, but were there at both calls, be read at each replay.
 
     A NumPy array that the step finds in a variable may have other numbers at the next call, as a

@@ -18,7 +18,15 @@ from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.tidy import constants
 from tinygrad_lab.compile.trace import Event, Value
 
-__all__ = ["Plan", "empty_like_recorded", "is_join", "is_view", "plan_memory"]
+__all__ = [
+    "Plan",
+    "empty_like_recorded",
+    "inverse",
+    "is_join",
+    "is_view",
+    "order_in_memory",
+    "plan_memory",
+]
 
 ALIGNMENT = 64
 """Bytes: a line of the cache."""
@@ -385,13 +393,13 @@ def _take(slots: list[int], free: list[int], nbytes: int) -> int:
 
 def empty_like_recorded(array: Any, memory: Any = None) -> Any:
     """An array of the shape, dtype and memory order of a recorded one, in memory or fresh."""
-    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    order = order_in_memory(array)
     shape = tuple(array.shape[axis] for axis in order)
     if memory is None:
         made = aligned(array.nbytes)[: array.nbytes].view(array.dtype).reshape(shape)
     else:
         made = memory[: array.nbytes].view(array.dtype).reshape(shape)
-    return made.transpose(_inverse(order))
+    return made.transpose(inverse(order))
 
 
 def aligned(nbytes: int) -> Any:
@@ -401,7 +409,12 @@ def aligned(nbytes: int) -> Any:
     return raw[start : start + nbytes]
 
 
-def _inverse(order: Sequence[int]) -> list[int]:
+def order_in_memory(array: Any) -> list[int]:
+    """The axes of an array, from the one whose steps in memory are widest."""
+    return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+
+
+def inverse(order: Sequence[int]) -> list[int]:
     inverse = [0] * len(order)
     for place, axis in enumerate(order):
         inverse[axis] = place

@@ -18,8 +18,10 @@ from tinygrad_lab.compile.memory import (
     Plan,
     aligned,
     empty_like_recorded,
+    inverse,
     is_join,
     is_view,
+    order_in_memory,
     plan_memory,
 )
 from tinygrad_lab.compile.outlines import slender
@@ -332,7 +334,7 @@ class NumPyProgram:
         # An assignment would go through runs of a few elements, each a loop: for (100, 25, 5) half
         # as long again, for the weights of a convolution, (25, 25, 3), three times as long.
         rows = len(source.array), order.size
-        axes = sorted(range(source.array.ndim), key=lambda axis: -source.array.strides[axis])
+        axes = order_in_memory(source.array)
         places = f"{self.name(source)}_order"
         self.bindings[places] = order
         stored = self._view(
@@ -537,12 +539,12 @@ def _shuffled_rows(array: Any) -> Any:
     """
     if array.ndim < 3 or array.shape[-1] > _FEW or array.strides[-1] == array.itemsize:
         return None
-    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    order = order_in_memory(array)
     stored = array.transpose(order)
     if order[0] != 0 or not stored.flags.c_contiguous or array[0].size < _MANY:
         return None
-    within = np.arange(array[0].size).reshape(stored.shape[1:])
-    return within.transpose([order.index(axis) - 1 for axis in range(1, array.ndim)]).reshape(-1)
+    within = np.arange(array[0].size).reshape(1, *stored.shape[1:])
+    return within.transpose(inverse(order)).reshape(-1)
 
 
 class LateBinding:

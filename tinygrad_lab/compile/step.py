@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.compile.compare import do_the_same, read_anew
+from tinygrad_lab.compile.compare import do_the_same, read_arrays_anew
 from tinygrad_lab.compile.outlines import forget_numbers
 from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
@@ -124,7 +124,7 @@ class CompiledStep:
 
         def accept(recording: Recording) -> None:
             if earlier is not None and do_the_same(earlier.recording, recording):
-                read_anew(earlier.recording, recording)
+                read_arrays_anew(earlier.recording, recording)
                 found.append(Replay(recording, leaves, structure, self.target))
 
         names = self._names(args, kwargs, len(leaves))
