@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
+from tinygrad_lab.compile.memory import _Lives
 from tinygrad_lab.compile.record import Recorder
 from tinygrad_lab.errors import ArgumentError, CompileError
 from tinygrad_lab.train.models import make_model
@@ -875,6 +876,40 @@ class TestTheOptimizedSource:
         of_a_layer = 1_000 * 200 * 4
         assert 2 * of_a_layer < step.report(x, y, replays=2).scratch_bytes < 2.5 * of_a_layer
 
+    def test_of_a_convolution_has_windows_and_paddings_take_turns_in_memory(self) -> None:
+        compiled, eager = Training("cnn"), Training("cnn")
+        step = tg.compile(compiled.step)
+        for number in range(4):
+            x, y = batch(number, size=100)
+            assert step(x, y).item() == eager.step(x, y).item()
+        assert_same(compiled.everything(), eager.everything())
+        report = step.report(x, y, replays=2)
+        assert report.scratch_bytes < 0.75 * report.eager_peak_bytes
+        assert 2 * report.scratch_bytes < sum(
+            root.array.nbytes for root in step._replays[-1].program.plan.place_of
+        )
+
+    def test_has_constants_of_one_number_share_their_memory(self) -> None:
+        def step(x: tg.Tensor) -> tg.Tensor:
+            some = (x * tg.zeros((40, 40))).sum() + (x[:30] * tg.zeros((30, 40))).sum()
+            return some + (x * -tg.zeros((40, 40))).sum() + (x * tg.ones((40, 40))).sum()
+
+        compiled, x = tg.compile(step), tg.tensor(np.arange(1_600.0).reshape(40, 40))
+        for _ in range(3):
+            assert compiled(x).item() == step(x).item()
+        program = compiled._replays[-1].program
+        constants = [
+            value.array
+            for value in program.recording.trace.values
+            if (value.is_constant or value in program.plan.constants)
+            and getattr(value.array, "nbytes", 0) > 4_096
+        ]
+        pairs = itertools.combinations(constants, 2)
+        alike = [(a, b) for a, b in pairs if (a.flat[0], b.flat[0]) == (0.0, 0.0)]
+        signs = [np.signbit(a.flat[0]) == np.signbit(b.flat[0]) for a, b in alike]
+        assert [np.shares_memory(a, b) for a, b in alike] == signs
+        assert {*signs} == {True, False}
+
     def test_copies_nothing_beforehand_where_all_checks_come_before_the_writes(self) -> None:
         # The bias of a layer is looked at as a column before the labels are checked: no write.
         _, _, step = side_by_side(Training)
@@ -909,6 +944,22 @@ class TestTheReport:
         assert "operations recorded" in report.summary
         assert_same(compiled.everything(), before)
         assert step(*batch()).item() == eager.step(*batch()).item()
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "gru"])
+def test_what_is_needed_at_the_same_time_lies_in_different_memory(model: str) -> None:
+    _, _, step = side_by_side(lambda: Training(model))
+    program = step._replays[-1].program
+    lives = _Lives(program.recording, program.events)
+    places = [
+        (lives.made[root], lives.last[root], start, start + root.array.nbytes)
+        for root, start in program.plan.place_of.items()
+    ]
+    for one, other in itertools.combinations(places, 2):
+        # What is made when another is used for the last time may be made in its place.
+        apart_in_time = one[1] <= other[0] or other[1] <= one[0]
+        assert apart_in_time or one[3] <= other[2] or other[3] <= one[2]
+    assert max(end for *_, end in places) <= program.plan.scratch
 
 
 def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ __all__ = [
     "Plan",
     "empty_like_recorded",
     "inverse",
+    "is_dense",
     "is_join",
     "is_view",
     "order_in_memory",
@@ -30,6 +33,10 @@ __all__ = [
 
 ALIGNMENT = 64
 """Bytes: a line of the cache."""
+_PACKED = 64
+"""How many of the largest values are placed one by one; for hundreds that would take long."""
+_WRITTEN_ANEW = 1 << 16
+"""Bytes from which on memory is shared rather than keep the constants that are written there."""
 
 
 _VIEWS = frozenset(
@@ -68,10 +75,10 @@ class Plan:
 
     events: list[Event]
     constants: set[Value]
-    slots: list[int] = field(default_factory=list)
-    """The bytes of each piece of scratch memory."""
-    slot_of: dict[Value, int] = field(default_factory=dict)
-    """Which piece of scratch memory a root lives in."""
+    scratch: int = 0
+    """The bytes of scratch memory."""
+    place_of: dict[Value, int] = field(default_factory=dict)
+    """Where in the scratch memory a root begins that lives there."""
     home_of: dict[Value, State] = field(default_factory=dict)
     """Roots that live where a state does, which they become."""
     own: set[Value] = field(default_factory=set)
@@ -90,7 +97,7 @@ class Plan:
         if root.origin is not None:
             return root.origin.kind in ("state", "constant")
         return (
-            root in self.slot_of
+            root in self.place_of
             or root in self.home_of
             or root in self.own
             or root in self.part_of
@@ -104,8 +111,9 @@ def plan_memory(
     """Decide where every value lives.
 
     ``plannable`` are the events that can write their result into a given buffer. With ``join``,
-    values that are joined to one vector may live there from the start; who then runs events in
-    another order must know that both are the same memory.
+    values that are joined to one vector may live there from the start, and one root in scratch
+    memory may overlap several; without it, two have the same memory or none in common, as who runs
+    events in another order must know.
     """
     plan = Plan(events, constants(events))
     lives = _Lives(recording, events)
@@ -118,7 +126,7 @@ def plan_memory(
     _settle_constant_writes(plan, lives, plannable)
     if join:
         _settle_parts(recording, plan, lives, plannable)
-    _settle_scratch(plan, lives, plannable)
+    _settle_scratch(plan, lives, plannable, overlapping=join)
     return plan
 
 
@@ -235,6 +243,8 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
                 plan.own.add(root)
                 plan.once.add(event)
             continue
+        if root.array.nbytes >= _WRITTEN_ANEW:
+            continue
         for one in fixed:
             if not any(other is not one and _overlap(one, other) for other in writes):
                 plan.own.add(root)
@@ -344,30 +354,96 @@ def _may_move(recording: Recording, plan: Plan, root: Value, plannable: set[Even
     return root not in plan.own
 
 
-def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event], *, overlapping: bool) -> None:
     """Give all other roots scratch memory, which those use again that come later."""
-    free: list[int] = []
-    ending: dict[int, list[Value]] = {}
-    for root in lives.made:
-        ending.setdefault(lives.last[root], []).append(root)
+    tenants = _tenants(plan, lives, plannable)
+    by_size = sorted(tenants, key=lambda one: -one.nbytes)
+    count = _PACKED if overlapping else 0
+    end = _packed(by_size[:count])
+    packed = set(map(id, by_size[:count]))
+    plan.scratch = _by_turns([one for one in tenants if id(one) not in packed], end)
+    plan.place_of = {root: one.start for one in tenants for root in one.roots}
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """Roots that live in the same piece of memory, each made in that of the one before."""
+
+    roots: list[Value]
+    nbytes: int
+    made: int
+    """Positions in the list of events: where the first is made, where the last is used."""
+    last: int
+    start: int = 0
+    """Where its piece begins in the scratch memory."""
+
+
+def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
+    """Who wants scratch memory, in the order in which they are made."""
+    tenants: list[_Tenant] = []
+    of: dict[Value, _Tenant] = {}
     for position, event in enumerate(plan.events):
-        for value in event.results:
-            root = value.root
-            if root is not value or not _wants_scratch(plan, event, root, plannable):
+        for root in event.results:
+            if root.root is not root or not _wants_scratch(plan, event, root, plannable):
                 continue
-            dying = [
-                old
-                for old in ending.get(position, ())
-                if old in plan.slot_of and _can_take_over(event, old)
-            ]
-            if dying:
-                plan.slot_of[root] = plan.slot_of[dying[0]]
-                ending[position].remove(dying[0])
-            else:
-                plan.slot_of[root] = _take(plan.slots, free, root.array.nbytes)
-        for old in ending.get(position, ()):
-            if old in plan.slot_of:
-                free.append(plan.slot_of[old])
+            before = (of.get(value.root) for value in event.inputs if value.is_array)
+            taken_over = next(
+                (one for one in before if one is not None and _gives_way(one, position, event)),
+                None,
+            )
+            if taken_over is None:
+                nbytes = -(-root.array.nbytes // ALIGNMENT) * ALIGNMENT
+                taken_over = _Tenant([], nbytes, position, position)
+                tenants.append(taken_over)
+            taken_over.roots.append(root)
+            taken_over.last = lives.last[root]
+            of[root] = taken_over
+    return tenants
+
+
+def _gives_way(tenant: _Tenant, position: int, event: Event) -> bool:
+    """Whether a result may be made in the memory of an input, which is not needed any more."""
+    return tenant.last == position and _can_take_over(event, tenant.roots[-1])
+
+
+def _packed(tenants: list[_Tenant]) -> int:
+    """Place them, the largest first, each as low as it goes; return where the highest ends.
+
+    (Greedy by size: Pisarchyk and Lee, "Efficient memory management for deep neural net inference",
+    2020.) A large piece becomes several small ones so, and one again.
+    """
+    for number, one in enumerate(tenants):
+        at_the_same_time = [
+            (other.start, other.start + other.nbytes)
+            for other in tenants[:number]
+            if other.made <= one.last and one.made <= other.last
+        ]
+        for start, end in sorted(at_the_same_time):
+            if one.start + one.nbytes <= start:
+                break
+            one.start = max(one.start, end)
+    return max((one.start + one.nbytes for one in tenants), default=0)
+
+
+def _by_turns(tenants: list[_Tenant], start: int) -> int:
+    """Place them in pieces that one uses after the other, from a start on; return where they end.
+
+    Two of these tenants have the same memory, or none in common.
+    """
+    pieces: list[int] = []
+    taking: list[int] = []
+    free: list[int] = []
+    ends: list[tuple[int, int]] = []
+    for one in tenants:
+        while ends and ends[0][0] < one.made:
+            free.append(heappop(ends)[1])
+        piece = _take(pieces, free, one.nbytes)
+        heappush(ends, (one.last, piece))
+        taking.append(piece)
+    starts = list(accumulate(pieces, initial=start))
+    for one, piece in zip(tenants, taking, strict=True):
+        one.start = starts[piece]
+    return starts[-1]
 
 
 def _wants_scratch(plan: Plan, event: Event, root: Value, plannable: set[Event]) -> bool:
@@ -375,20 +451,20 @@ def _wants_scratch(plan: Plan, event: Event, root: Value, plannable: set[Event])
     return event in plannable and not settled and root not in plan.constants
 
 
-def _take(slots: list[int], free: list[int], nbytes: int) -> int:
-    """A piece of scratch memory of so many bytes: the tightest that is free, or a new one."""
-    fitting = [slot for slot in free if slots[slot] >= nbytes]
+def _take(pieces: list[int], free: list[int], nbytes: int) -> int:
+    """A piece of so many bytes: the tightest that is free, or a larger one, or a new one."""
+    fitting = [piece for piece in free if pieces[piece] >= nbytes]
     if fitting:
-        best = min(fitting, key=lambda slot: slots[slot])
+        best = min(fitting, key=lambda piece: pieces[piece])
         free.remove(best)
         return best
     if free:
-        largest = max(free, key=lambda slot: slots[slot])
+        largest = max(free, key=lambda piece: pieces[piece])
         free.remove(largest)
-        slots[largest] = nbytes
+        pieces[largest] = nbytes
         return largest
-    slots.append(nbytes)
-    return len(slots) - 1
+    pieces.append(nbytes)
+    return len(pieces) - 1
 
 
 def empty_like_recorded(array: Any, memory: Any = None) -> Any:
@@ -407,6 +483,11 @@ def aligned(nbytes: int) -> Any:
     raw = np.empty(nbytes + ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + nbytes]
+
+
+def is_dense(array: Any) -> bool:
+    """Whether the elements of an array fill a piece of memory, each in a place of its own."""
+    return bool(array.transpose(order_in_memory(array)).flags.c_contiguous)
 
 
 def order_in_memory(array: Any) -> list[int]:

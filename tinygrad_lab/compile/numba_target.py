@@ -233,7 +233,7 @@ class NumbaProgram(NumPyProgram):
     def _unread(self, one: Instruction, group: list[Instruction]) -> bool:
         """Whether nobody outside of a group of instructions reads what one of them writes."""
         event = one.event
-        if event is None or event.writes is not None or event.result.root not in self.plan.slot_of:
+        if event is None or event.writes is not None or event.result.root not in self.plan.place_of:
             return False
         inside = {other.event for other in group}
         made_at_once = sum(other.event is event for other in group) == 1
@@ -301,9 +301,9 @@ class NumbaProgram(NumPyProgram):
         return self._memories[root, dtype]
 
     def _memory_name(self, root: Value, dtype: np.dtype[Any]) -> str:
-        slot = self.plan.slot_of.get(root)
-        if slot is not None:
-            return f"scratch{slot}_{dtype.name}"
+        place = self.plan.place_of.get(root)
+        if place is not None:
+            return f"scratch{place}_{dtype.name}"
         return f"m{root.index}" + ("" if dtype == root.array.dtype else f"_as_{dtype.name}")
 
     def _overlaps(self, root: Value) -> Hashable:
@@ -316,8 +316,8 @@ class NumbaProgram(NumPyProgram):
             return "parameters" if state.kind in ("data", "vector") else state
         if root.origin is not None:
             return root.origin.kind
-        slot = self.plan.slot_of.get(root)
-        return root.index if slot is None else ("slot", slot)
+        place = self.plan.place_of.get(root)
+        return root.index if place is None else ("scratch", place)
 
     def _number_of(self, value: Value) -> Any:
         if value.is_array:

@@ -125,7 +125,7 @@ class NumPyProgram:
     def scratch_bytes(self) -> int:
         """The memory that is made for a replay, and belongs to nobody else."""
         own = sum(root.array.nbytes for root in self.plan.own if root not in self.plan.home_of)
-        return sum(self.plan.slots) + own
+        return self.plan.scratch + own
 
     def _values_after(self) -> Iterator[Value]:
         """The values that are read when all events are over."""
@@ -467,7 +467,7 @@ class NumPyProgram:
     def _arrays(self, homes: dict[State, Any]) -> dict[Value, Any]:
         """The arrays of all values that are the same at every call."""
         arrays: dict[Value, Any] = {}
-        slots = [aligned(nbytes) for nbytes in self.plan.slots]
+        scratch = aligned(self.plan.scratch)
         for value in self.recording.trace.values:
             if value.origin is not None and value.origin.kind == "constant":
                 arrays[value] = _constant(value.array)
@@ -479,7 +479,7 @@ class NumPyProgram:
                 if value in self.plan.constants:
                     arrays[value] = _constant(value.array)
                 elif value.is_array and self.is_static(value) and value not in arrays:
-                    arrays[value] = self._memory(event, value, arrays, slots, homes)
+                    arrays[value] = self._memory(event, value, arrays, scratch, homes)
         return arrays
 
     def _home_of_write(self, state: State, value: Value, arrays: dict[Value, Any]) -> Any:
@@ -491,7 +491,7 @@ class NumPyProgram:
         event: Event,
         value: Value,
         arrays: dict[Value, Any],
-        slots: list[Any],
+        scratch: Any,
         homes: dict[State, Any],
     ) -> Any:
         """The array that a value is at every call."""
@@ -508,7 +508,8 @@ class NumPyProgram:
             return part.reshape(value.array.shape)
         if value in self.plan.own or state is not None:
             return empty_like_recorded(np.asarray(value.array))
-        return empty_like_recorded(np.asarray(value.array), slots[self.plan.slot_of[value]])
+        place = scratch[self.plan.place_of[value] :]
+        return empty_like_recorded(np.asarray(value.array), place)
 
     def _write_constants(self, arrays: dict[Value, Any]) -> None:
         for event in self.events:

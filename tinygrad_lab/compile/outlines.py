@@ -8,11 +8,12 @@ system and never touched.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compile.memory import empty_like_recorded, is_dense
 from tinygrad_lab.compile.trace import Event, Trace, Value, memory_owner
 
 __all__ = ["forget_numbers", "slender"]
@@ -26,9 +27,10 @@ _LONG_ROW = 64
 
 def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
     """Put outlines in the places of the large arrays of a trace, but for constants and ``kept``."""
-    for value in trace.values:
-        if value.is_constant or value in kept:
-            value.array = slender(value.array)
+    constants = [value for value in trace.values if value.is_constant or value in kept]
+    for value in constants:
+        value.array = slender(value.array)
+    _share(constants)
     precious = {value for event in trace.events if _wants_numbers(event) for value in event.inputs}
     large = [
         value
@@ -44,6 +46,20 @@ def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
     for value, (before, _) in extents.items():
         array = value.array
         value.array = np.ndarray(array.shape, array.dtype, memory, before, array.strides)
+
+
+def _share(constants: Iterable[Value]) -> None:
+    """Let large constants of one number everywhere be parts of one array, say of zeros."""
+    alike: dict[tuple[Any, int], list[Value]] = {}
+    for value in constants:
+        array = value.array
+        if isinstance(array, np.ndarray) and array.nbytes >= _LARGE and _is_one_number(array):
+            alike.setdefault((array.dtype, _bits(array).flat[0]), []).append(value)
+    for values in alike.values():
+        longest = max((value.array for value in values), key=np.size)
+        numbers = np.full(longest.size, longest.flat[0], longest.dtype)
+        for value in values:
+            value.array = empty_like_recorded(value.array, numbers.view(np.uint8))
 
 
 def _extent(array: Any) -> tuple[int, int]:
@@ -81,8 +97,20 @@ def slender(constant: Any) -> Any:
     outermost = max(range(constant.ndim), key=lambda axis: abs(constant.strides[axis]))
     row = constant[(slice(None),) * outermost + (slice(1),)]
     # NumPy goes through long rows as fast as through the whole.
-    if row.size < _LONG_ROW or constant.dtype.kind not in "fiub":
+    if row.size < _LONG_ROW:
         return constant
-    bits = constant.view(f"u{constant.itemsize}")  # 0.0 == -0.0
-    one_number = bool((bits == bits.flat[0]).all())
-    return np.broadcast_to(row.copy(order="K"), constant.shape) if one_number else constant
+    alike = _is_one_number(constant)
+    return np.broadcast_to(row.copy(order="K"), constant.shape) if alike else constant
+
+
+def _is_one_number(array: Any) -> bool:
+    """Whether an array of numbers without gaps is one number everywhere."""
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or not is_dense(array):
+        return False
+    bits = _bits(array)
+    return bool((bits == bits.flat[0]).all())
+
+
+def _bits(array: Any) -> Any:
+    """Numbers as unsigned integers of as many bytes: 0.0 == -0.0, and NaN is not NaN."""
+    return array.view(f"u{array.itemsize}")

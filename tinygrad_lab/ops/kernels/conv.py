@@ -81,8 +81,7 @@ def backward(
     rows, windows, groups = residual
     g = xp.ascontiguousarray(channels_last(g))
     dx = dweight = dbias = None
-    if needs[0]:
-        dx = channels_first(transposed(xp, g, weight, windows, groups))
+    # First what reads the windows: a compiled step then has their memory for what x's needs.
     if needs[1] or needs[2]:
         d_matrix = weight_gradient(xp, rows, g, groups)
         width = prod(weight.shape[1:])
@@ -90,6 +89,8 @@ def backward(
             dweight = _as_weight(d_matrix[:, :width], weight.shape)
         if needs[2] and d_matrix.shape[1] > width:
             dbias = d_matrix[:, width]
+    if needs[0]:
+        dx = channels_first(transposed(xp, g, weight, windows, groups))
     return dx, dweight, dbias
 
 
