@@ -31,9 +31,14 @@ class Results:
         self.raw: dict[str, Any] = {}
 
     def time_row(self, row: Row, quick: bool) -> None:
-        """Check and time a row in a process of its own."""
+        """Check and time a row in a process of its own, or in two."""
         rounds = max(1, row.rounds // QUICK_DIVISOR) if quick else row.rounds
-        measured = json.loads(run_python("-m", "benchmarks.time_row", row.key, str(rounds)))
+        module = ("-m", "benchmarks.time_row", row.key, str(rounds))
+        measured = json.loads(run_python(*module, "together"))
+        if row.apart:
+            others = json.loads(run_python(*module, "apart"))
+            measured["timings"] += others["timings"][1:]  # the first is the reference, again
+            measured["left out"] += others["left out"]
         self.raw[row.key] = measured
         timings = {timing["name"]: timing for timing in measured["timings"]}
         lines = []
@@ -51,6 +56,9 @@ class Results:
             )
         header = ("", row.unit, "quartiles", "ratio", "quartiles")
         notes = [f"{rounds} rounds; garbage collector {'on' if measured['collector'] else 'off'}"]
+        if row.apart:
+            names = ", ".join(peer.name for peer in row.apart)
+            notes.append(f"in a process of their own, beside the same reference: {names}")
         notes += [f"left out: {name} (not installed)" for name in measured["left out"]]
         self.sections.append(Section(row.title, header, lines, notes))
         for bar in row.bars:

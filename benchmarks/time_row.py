@@ -1,4 +1,6 @@
-"""Check and time one row in this process: ``python -m benchmarks.time_row KEY ROUNDS``.
+"""Check and time one row in this process: ``python -m benchmarks.time_row KEY ROUNDS WHO``.
+
+``WHO`` is ``together`` or ``apart``: the row's peers, or those that are timed in another process.
 
 A process for each row keeps rows apart: a garbage collector that has PyTorch's objects to walk
 through, or an allocator that another row has stretched, would change micrograd's times by tens of
@@ -20,10 +22,11 @@ from benchmarks.peers import Peer
 from benchmarks.rows import BY_KEY, Row
 
 
-def time_row(key: str, rounds: int) -> dict[str, Any]:
+def time_row(key: str, rounds: int, who: str) -> dict[str, Any]:
     """Timings of one row, in seconds a step and ratios to the reference."""
     row = BY_KEY[key]
-    return {"key": key, **measure(row, row.peers, rounds)}
+    peers = row.peers if who == "together" else (row.peers[0], *row.apart)
+    return {"key": key, **measure(row, peers, rounds)}
 
 
 def measure(row: Row, peers: Sequence[Peer], rounds: int) -> dict[str, Any]:
@@ -48,4 +51,4 @@ def measure(row: Row, peers: Sequence[Peer], rounds: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(time_row(sys.argv[1], int(sys.argv[2]))))
+    print(json.dumps(time_row(sys.argv[1], int(sys.argv[2]), sys.argv[3])))

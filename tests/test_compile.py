@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.compile.memory import _Lives
+from tinygrad_lab.compile.memory import _Lives, plan_memory
+from tinygrad_lab.compile.numpy_target import plannable
 from tinygrad_lab.compile.record import Recorder
 from tinygrad_lab.errors import ArgumentError, CompileError
 from tinygrad_lab.train.models import make_model
@@ -946,20 +947,26 @@ class TestTheReport:
         assert step(*batch()).item() == eager.step(*batch()).item()
 
 
+@pytest.mark.parametrize("overlapping", [True, False])
 @pytest.mark.parametrize("model", ["mlp", "cnn", "gru"])
-def test_what_is_needed_at_the_same_time_lies_in_different_memory(model: str) -> None:
+def test_what_is_needed_at_the_same_time_lies_in_different_memory(
+    model: str, overlapping: bool
+) -> None:
     _, _, step = side_by_side(lambda: Training(model))
-    program = step._replays[-1].program
-    lives = _Lives(program.recording, program.events)
+    recording, events = (program := step._replays[-1].program).recording, program.events
+    plan = plan_memory(recording, events, set(filter(plannable, events)), join=overlapping)
+    lives = _Lives(recording, events)
     places = [
         (lives.made[root], lives.last[root], start, start + root.array.nbytes)
-        for root, start in program.plan.place_of.items()
+        for root, start in plan.place_of.items()
     ]
     for one, other in itertools.combinations(places, 2):
         # What is made when another is used for the last time may be made in its place.
         apart_in_time = one[1] <= other[0] or other[1] <= one[0]
-        assert apart_in_time or one[3] <= other[2] or other[3] <= one[2]
-    assert max(end for *_, end in places) <= program.plan.scratch
+        apart = one[3] <= other[2] or other[3] <= one[2]
+        assert apart or apart_in_time
+        assert overlapping or apart or one[2] == other[2]
+    assert max(end for *_, end in places) <= plan.scratch
 
 
 def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> None:

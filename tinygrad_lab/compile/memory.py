@@ -358,14 +358,13 @@ def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event], *, overlap
     """Give all other roots scratch memory, which those use again that come later."""
     tenants = _tenants(plan, lives, plannable)
     by_size = sorted(tenants, key=lambda one: -one.nbytes)
-    count = _PACKED if overlapping else 0
-    end = _packed(by_size[:count])
-    packed = set(map(id, by_size[:count]))
-    plan.scratch = _by_turns([one for one in tenants if id(one) not in packed], end)
+    large = by_size[:_PACKED] if overlapping else []
+    others = set(tenants).difference(large)
+    plan.scratch = _by_turns([one for one in tenants if one in others], _packed(large))
     plan.place_of = {root: one.start for one in tenants for root in one.roots}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Tenant:
     """Roots that live in the same piece of memory, each made in that of the one before."""
 
@@ -386,18 +385,15 @@ def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
         for root in event.results:
             if root.root is not root or not _wants_scratch(plan, event, root, plannable):
                 continue
-            before = (of.get(value.root) for value in event.inputs if value.is_array)
-            taken_over = next(
-                (one for one in before if one is not None and _gives_way(one, position, event)),
-                None,
-            )
-            if taken_over is None:
+            before = [of[value.root] for value in event.inputs if value.root in of]
+            tenant = next((one for one in before if _gives_way(one, position, event)), None)
+            if tenant is None:
                 nbytes = -(-root.array.nbytes // ALIGNMENT) * ALIGNMENT
-                taken_over = _Tenant([], nbytes, position, position)
-                tenants.append(taken_over)
-            taken_over.roots.append(root)
-            taken_over.last = lives.last[root]
-            of[root] = taken_over
+                tenant = _Tenant([], nbytes, position, position)
+                tenants.append(tenant)
+            tenant.roots.append(root)
+            tenant.last = lives.last[root]
+            of[root] = tenant
     return tenants
 
 

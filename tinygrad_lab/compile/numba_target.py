@@ -247,20 +247,15 @@ class NumbaProgram(NumPyProgram):
 
     def _homes_alike(self) -> dict[State, Any]:
         """Memory that lies as that of the states will."""
-        bundled = {
-            id(parameter)
-            for state in self.recording.states
-            if state.kind == "vector"
-            for parameter in state.owner.parameters
-        }
+        bundled, in_place = self.recording.bundled(), self.recording.in_place()
         homes = {}
         for state, value in self.recording.states.items():
             if not value.is_array:
                 continue
             if state.kind == "data" and id(state.owner) in bundled:
                 homes[state] = np.empty(value.array.shape, value.array.dtype)
-            elif state.kind == "data" and state not in self.recording.writes:
-                homes[state] = value.array  # It is read where it is, be its rows apart.
+            elif state in in_place:
+                homes[state] = value.array  # be its rows apart
             else:
                 homes[state] = empty_like_recorded(value.array)
         return homes

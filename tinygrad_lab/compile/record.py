@@ -115,6 +115,26 @@ class Recording:
     surroundings: list[Named] = field(default_factory=list)
     """What the step referred to by name."""
 
+    def places(self) -> list[BundlePlace]:
+        """Where optimisers have the parameters that the step updates at once."""
+        return [state.owner for state in self.states if state.kind == "vector"]
+
+    def bundled(self) -> set[int]:
+        """By identity, the parameters that are views of an optimiser's vector."""
+        return {id(parameter) for place in self.places() for parameter in place.parameters}
+
+    def in_place(self) -> set[State]:
+        """The states that are read where their owners have them, and not from a copy."""
+        bundled = self.bundled()
+        return {
+            state
+            for state, value in self.states.items()
+            if state.kind == "data"
+            and value.is_array
+            and state not in self.writes
+            and id(state.owner) not in bundled
+        }
+
 
 @dataclass(slots=True)
 class _Lifted:
@@ -158,6 +178,11 @@ class Recorder:
         for x in inputs:
             if isinstance(x, Tensor) and x._data.__class__ not in _TRACED:
                 self._lift(x)
+
+    def arrays_of(self, inputs: Sequence[Any]) -> list[Any]:
+        """What the inputs of an op hold, all of it traced."""
+        self.lift(inputs)
+        return self.traced([x._data if isinstance(x, Tensor) else x for x in inputs])
 
     def traced(self, arrays: Sequence[Any]) -> list[Any]:
         """Arrays that an op is given, those that the user has from NumPy among traced ones."""

@@ -57,7 +57,8 @@ class Replay:
         self._fixed: dict[str, Any] = {}
         """What the code refers to that is the same after ``renew``."""
         self._parts = _parts_of(recording)
-        self._places = _places_of(recording)
+        self._places = recording.places()
+        self._in_place = recording.in_place()
         self.run: Callable[..., Any] = lambda *_: MISS
         self._namespace: dict[str, Any] = {}
         """What the code refers to."""
@@ -99,23 +100,6 @@ class Replay:
             and all(tensor.grad is None for tensor in recording.left_out)
             and all(_state_alike(state, value) for state, value in recording.states.items())
             and all(map(self._is_ordered_alike, self._in_place))
-        )
-
-    @cached_property
-    def _bundled(self) -> frozenset[int]:
-        """By identity, the parameters that are views of an optimiser's vector."""
-        return frozenset(id(p) for place in self._places for p in place.parameters)
-
-    @cached_property
-    def _in_place(self) -> frozenset[State]:
-        """The states that are read where their owners have them, and not from a copy."""
-        return frozenset(
-            state
-            for state, value in self.recording.states.items()
-            if state.kind == "data"
-            and value.is_array
-            and state not in self.recording.writes
-            and id(state.owner) not in self._bundled
         )
 
     def _is_ordered_alike(self, state: State) -> bool:
@@ -274,12 +258,13 @@ class Replay:
 
     def _written_homes(self) -> set[int]:
         """The numbers of the states whose memory a replay writes into."""
+        bundled = self.recording.bundled()
         return {
             number
             for number, state in enumerate(self._order_of_homes)
             if state in self.recording.writes
             or state.kind in ("vector", "state")
-            or id(state.owner) in self._bundled
+            or id(state.owner) in bundled
         }
 
     def _identity_checks(self) -> Iterator[str]:
@@ -552,10 +537,6 @@ def _gradient_in(array: Any, owner: Any) -> Tensor:
     if isinstance(owner._node, Leaf):
         owner._node._gradient = array if array.size <= SMALL else None
     return gradient
-
-
-def _places_of(recording: Recording) -> list[BundlePlace]:
-    return [state.owner for state in recording.states if state.kind == "vector"]
 
 
 def _parts(module: Any) -> list[int]:

@@ -57,11 +57,10 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     context = current()
     if context.composing and op.composite is not None:
         return op.composite(*inputs, **attributes)
-    if context.recorder is not None:
-        context.recorder.lift(inputs)
-    arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-    if context.recorder is not None:
-        arrays = context.recorder.traced(arrays)
+    if context.recorder is None:
+        arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+    else:
+        arrays = context.recorder.arrays_of(inputs)
     try:
         xp = namespace_of(arrays)
         out = op.forward(xp, *arrays, **attributes)
