@@ -313,6 +313,29 @@ class TestTheSourceReadsLikeWrittenByHand:
         assert source.count("np.ones(") == 1
         assert max(map(len, source.splitlines())) <= 100
 
+    def test_gives_a_variable_to_the_last_result_of_its_call(self) -> None:
+        tg.seed(0)
+        model = nn.Sequential(nn.Linear(4, 40), nn.Tanh(), nn.Linear(40, 40))
+
+        def step(x: tg.Tensor) -> tg.Tensor:
+            logits = model(x)
+            h = x
+            for _ in range(2):
+                h = h * x
+            mean = (logits * logits).mean()
+            return mean + h.sum()
+
+        source = recorded(step, tg.ones((6, 4), dtype="float32")).source
+        for line in (
+            "layer0 = x @ layer0_weight.T + layer0_bias",
+            "layer1 = np.tanh(layer0)",
+            "logits = layer1 @ layer2_weight.T + layer2_bias",
+            "mean = (logits * logits).sum() / 240",
+            "h = x * x",
+            "h_2 = h * x",
+        ):
+            assert line in source, source
+
     def test_of_a_recurrent_net_has_two_loops(self) -> None:
         source = recorded(Training("gru").step, *batch()).source
         assert "for t in range(40):" in source

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import itertools
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.backends import NUMPY
-from tinygrad_lab.errors import DeclarationError
+from tinygrad_lab.errors import DeclarationError, ShapeError
 from tinygrad_lab.node import Application
 from tinygrad_lab.ops.declaration import table
 
@@ -71,6 +72,15 @@ class TestAnOpOfOnesOwn:
     def test_has_its_name_for_a_symbol_if_none_is_given(self) -> None:
         tg.op("plain_of_tests", forward=lambda xp, x: x + 0)
         assert table["plain_of_tests"].symbol == "plain_of_tests"
+
+    @pytest.mark.parametrize("target", [leaf(1.0, 2.0), leaf(1.0, 2.0, 3.0)])
+    def test_whose_rule_gives_another_shape_says_which_op_and_line(self, target: tg.Tensor) -> None:
+        total = declare(forward=lambda xp, x: xp.sum(x), vjp={"x": lambda xp, g: g})
+        shapes = rf"shape \(\) to an input of shape \({target.size},\)"
+        with pytest.raises(ShapeError, match=shapes) as raised:
+            total(target).backward()
+        (note,) = raised.value.__notes__
+        assert re.search(r"op_\d+_of_tests\n  at .*test_declaration.py:\d+: total\(target\)", note)
 
     def test_without_a_rule_passes_no_gradient(self) -> None:
         flat = declare(forward=lambda xp, x: xp.floor(x))

@@ -705,6 +705,12 @@ class TestMistakes:
                 "lr must not be negative, got -2",
             ),
             (lambda p: optim.SGD([p], momentum=-1), ArgumentError, "momentum must not be neg"),
+            (
+                lambda p: optim.SGD([p], lr="0.1"),
+                ArgumentTypeError,
+                "lr must be a number, got '0.1'",
+            ),
+            (lambda p: optim.Adam(nn.Linear(2, 1)), ArgumentTypeError, r"model\.parameters\(\)"),
             (lambda p: optim.SGD([p], nesterov=True), ArgumentError, "nesterov needs a momentum"),
             (lambda p: optim.Adam([p], eps=-1), ArgumentError, "Adam: eps must not be negative"),
             (lambda p: optim.AdamW([p], weight_decay=-1), ArgumentError, "AdamW: weight_decay"),

@@ -22,7 +22,7 @@ from weakref import ref
 
 from tinygrad_lab.backends import SMALL, Array
 from tinygrad_lab.backends.scatter import Scatter
-from tinygrad_lab.errors import GraphFreedError
+from tinygrad_lab.errors import GraphFreedError, ShapeError
 from tinygrad_lab.node import Leaf, Node
 
 __all__ = ["Cotangents", "ancestors", "hooked", "note_hooks", "run_hooks", "sweep"]
@@ -79,6 +79,10 @@ def sweep(
                 node.release()
         except (AttributeError, KeyError) as error:
             raise _freed(node) or error from None
+        except ShapeError as error:
+            if (plan := getattr(node, "plan", None)) is not None:
+                error.add_note(f"on the way back through {plan.op.name}\n  at {node.line}")
+            raise
     # All others were visited: what is left are the leaves.
     for leaf, g in gradients.items():
         if observe is not None or g.__class__ in _PENDING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from tinygrad_lab.backends import Array, Form, form_of, namespaces
+from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.site import Line, line_of
 
 if TYPE_CHECKING:
@@ -292,5 +293,11 @@ def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
             for axis, size in enumerate(data.shape)
             if axis < in_front or shape[axis - in_front] != size
         )
-        gradient = xp.reshape(xp.sum(gradient, axis=stretched), shape)
+        try:
+            gradient = xp.reshape(xp.sum(gradient, axis=stretched), shape)
+        except ValueError:
+            raise ShapeError(
+                f"a rule gave a gradient of shape {tuple(data.shape)} to an input of shape "
+                f"{shape}; expected that shape, or one that it was broadcast to."
+            ) from None
     return gradient if data.dtype == target.dtype else xp.astype(gradient, target.dtype)

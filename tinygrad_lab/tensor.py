@@ -284,7 +284,8 @@ class Tensor(Interchange):
         if self._node is None:
             raise GradientError(
                 f"{self._label()} does not depend on a tensor that requires a gradient. Make one "
-                "with tg.scalar(value) or tg.tensor(data, requires_grad=True), outside no_grad()."
+                "with tg.scalar(value) or tg.tensor(data, requires_grad=True), outside no_grad(). "
+                "(What a compiled step returns has no history: call backward() inside of it.)"
             )
         context = current()
         gradients = sweep(

@@ -11,8 +11,9 @@ from tinygrad_lab.compile.trace import Event, Origin, Value, memory_owner
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.ops.apply import plain
 from tinygrad_lab.site import line_of
+from tinygrad_lab.tensor import Tensor
 
-__all__ = ["do_the_same", "read_arrays_anew"]
+__all__ = ["do_the_same", "make_constants_anew", "read_arrays_anew"]
 
 
 def do_the_same(first: Recording, second: Recording) -> bool:
@@ -28,7 +29,35 @@ def do_the_same(first: Recording, second: Recording) -> bool:
         _compare(event.args, other.args, other)
         if event.kwargs or other.kwargs:
             _compare(event.kwargs, other.kwargs, other)
+    if len(first.outputs) != len(second.outputs):
+        return False
+    for number, (mine, theirs) in enumerate(zip(first.outputs, second.outputs, strict=True)):
+        if _returns_something_else(mine, theirs):
+            raise CompileError(
+                f"tg.compile: the step returned {mine!r:.40} in the first call and "
+                f"{theirs!r:.40} in the second (number {number} of what it returns). A replay "
+                "would freeze it: make it an argument of the step, or return it from elsewhere."
+            )
     return True
+
+
+def _returns_something_else(one: Any, other: Any) -> bool:
+    """Whether two calls returned numbers, or arrays of constants, that are not the same."""
+    mine, theirs = (getattr(each, "_data", each) for each in (one, other))
+    if not isinstance(mine, _NUMBERS) or not isinstance(theirs, _NUMBERS):
+        return False
+    floating = np.asarray(mine).dtype.kind == np.asarray(theirs).dtype.kind == "f"
+    return not np.array_equal(mine, theirs, equal_nan=floating)
+
+
+_NUMBERS = (int, float, complex, np.ndarray, np.generic)
+
+
+def make_constants_anew(first: Recording, second: Recording) -> None:
+    """Let a tensor of constants that the step made and returned be another at each replay."""
+    for number, (one, other) in enumerate(zip(first.outputs, second.outputs, strict=True)):
+        if one is not other and isinstance(other, Tensor) and not other.requires_grad:
+            second.outputs[number] = second.trace.constant(np.array(other._data))
 
 
 def read_arrays_anew(first: Recording, second: Recording) -> None:

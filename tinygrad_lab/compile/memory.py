@@ -33,10 +33,10 @@ __all__ = [
 
 ALIGNMENT = 64
 """Bytes: a line of the cache."""
-_PACKED = 64
-"""How many of the largest values are placed one by one; for hundreds that would take long."""
-_WRITTEN_ANEW = 1 << 16
-"""Bytes from which on memory is shared rather than keep the constants that are written there."""
+_PACKED = 256
+"""How many of the largest values are placed one by one; for thousands that would take seconds."""
+_LARGE_BUFFER = 1 << 16
+"""Bytes from which on a buffer is shared, and the constants in it are written at each call."""
 
 
 _VIEWS = frozenset(
@@ -120,7 +120,7 @@ def plan_memory(
     plan.fresh = {
         value.root
         for value in recording.outputs
-        if isinstance(value, Value) and value.origin is None
+        if isinstance(value, Value) and value.origin is None and not value.root.is_constant
     } - plan.constants
     _settle_states(recording, plan, lives, plannable)
     _settle_constant_writes(plan, lives, plannable)
@@ -232,23 +232,48 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
         event = root.event
         if event is None or event not in plannable or root in plan.fresh or root in plan.home_of:
             continue
+        if root.array.nbytes >= _LARGE_BUFFER:
+            continue
         writes = [lives.events[position] for position in positions]
-        fixed = [one for one in writes if _writes_constant(one, plan)]
-        if event.call.name not in ("empty", "empty_like"):
-            plain = all(one.call.kind == "setitem" or one.call.name == "fill" for one in writes)
-            reads = [p for p in lives.reads.get(root, []) if not _is_write(lives.events[p], root)]
-            made_once = plain and (not reads or min(reads) > max(positions))
-            made_once = made_once and not any(_reads_itself(one, root) for one in writes)
-            if made_once:
-                plan.own.add(root)
-                plan.once.add(event)
-            continue
-        if root.array.nbytes >= _WRITTEN_ANEW:
-            continue
-        for one in fixed:
-            if not any(other is not one and _overlap(one, other) for other in writes):
-                plan.own.add(root)
-                plan.once.add(one)
+        if event.call.name in ("empty", "empty_like"):
+            once = [one for one in writes if _stays(one, writes, plan)]
+        else:
+            once = [event] if _stays_where_not_written(root, writes, lives) else []
+        if once:
+            plan.own.add(root)
+            plan.once.update(once)
+
+
+def _stays(one: Event, writes: Sequence[Event], plan: Plan) -> bool:
+    """Whether a write puts constants where no other write does."""
+    others = (other for other in writes if other is not one)
+    return _writes_constant(one, plan) and not any(_overlap(one, other) for other in others)
+
+
+def _stays_where_not_written(root: Value, writes: Sequence[Event], lives: _Lives) -> bool:
+    """Whether an array of zeros, say, has the same parts of it written at every call, then read."""
+    made = root.event
+    if made is None or not _is_made_of_one_number(made):
+        return False
+    if not all(map(_has_a_fixed_place, writes)) or any(_reads_itself(one, root) for one in writes):
+        return False
+    reads = [p for p in lives.reads.get(root, []) if not _is_write(lives.events[p], root)]
+    return not reads or min(reads) > max(lives.writes[root])
+
+
+def _is_made_of_one_number(event: Event) -> bool:
+    """Whether an event makes an array of zeros, of ones, or of another constant."""
+    if event.call.name.startswith("full"):
+        return not isinstance(event.args[1], Value)
+    return event.call.name in ("zeros", "zeros_like", "ones", "ones_like")
+
+
+def _has_a_fixed_place(write: Event) -> bool:
+    """Whether a write goes to the same elements at every call."""
+    if write.call.kind != "setitem":
+        return write.call.name == "fill"
+    key = write.args[1]
+    return not any(isinstance(part, Value) for part in (key if isinstance(key, tuple) else (key,)))
 
 
 def _is_write(event: Event, root: Value) -> bool:
@@ -264,15 +289,9 @@ def _reads_itself(event: Event, root: Value) -> bool:
 
 
 def _writes_constant(event: Event, plan: Plan) -> bool:
-    if event.call.kind == "setitem":
-        key, source = event.args[1], event.args[2]
-        parts = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(part, Value) for part in parts):
-            return False
-    elif event.call.name == "fill":
-        source = event.args[1]
-    else:
+    if not _has_a_fixed_place(event):
         return False
+    source = event.args[2 if event.call.kind == "setitem" else 1]
     return not isinstance(source, Value) or source in plan.constants
 
 
@@ -358,9 +377,9 @@ def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event], *, overlap
     """Give all other roots scratch memory, which those use again that come later."""
     tenants = _tenants(plan, lives, plannable)
     by_size = sorted(tenants, key=lambda one: -one.nbytes)
-    large = by_size[:_PACKED] if overlapping else []
-    others = set(tenants).difference(large)
-    plan.scratch = _by_turns([one for one in tenants if one in others], _packed(large))
+    large = dict.fromkeys(by_size[:_PACKED] if overlapping else ())
+    others = [one for one in tenants if one not in large]
+    plan.scratch = _by_turns(others, start=_packed(list(large)))
     plan.place_of = {root: one.start for one in tenants for root in one.roots}
 
 
@@ -370,9 +389,11 @@ class _Tenant:
 
     roots: list[Value]
     nbytes: int
+    """Rounded up to lines of the cache."""
     made: int
-    """Positions in the list of events: where the first is made, where the last is used."""
+    """The position of the event that makes the first of them."""
     last: int
+    """The position of the event that uses the last of them last."""
     start: int = 0
     """Where its piece begins in the scratch memory."""
 
@@ -382,18 +403,18 @@ def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
     tenants: list[_Tenant] = []
     of: dict[Value, _Tenant] = {}
     for position, event in enumerate(plan.events):
-        for root in event.results:
-            if root.root is not root or not _wants_scratch(plan, event, root, plannable):
+        for value in event.results:
+            if value.root is not value or not _wants_scratch(plan, event, value, plannable):
                 continue
-            before = [of[value.root] for value in event.inputs if value.root in of]
-            tenant = next((one for one in before if _gives_way(one, position, event)), None)
+            inputs = [of[one.root] for one in event.inputs if one.root in of]
+            tenant = next((one for one in inputs if _gives_way(one, position, event)), None)
             if tenant is None:
-                nbytes = -(-root.array.nbytes // ALIGNMENT) * ALIGNMENT
+                nbytes = -(-value.array.nbytes // ALIGNMENT) * ALIGNMENT
                 tenant = _Tenant([], nbytes, position, position)
                 tenants.append(tenant)
-            tenant.roots.append(root)
-            tenant.last = lives.last[root]
-            of[root] = tenant
+            tenant.roots.append(value)
+            tenant.last = lives.last[value]
+            of[value] = tenant
     return tenants
 
 
@@ -406,7 +427,7 @@ def _packed(tenants: list[_Tenant]) -> int:
     """Place them, the largest first, each as low as it goes; return where the highest ends.
 
     (Greedy by size: Pisarchyk and Lee, "Efficient memory management for deep neural net inference",
-    2020.) A large piece becomes several small ones so, and one again.
+    2020.) So small ones may lie side by side where a large one was.
     """
     for number, one in enumerate(tenants):
         at_the_same_time = [

@@ -9,8 +9,8 @@ added up in another order than NumPy's: results differ by a few ulp.
 
 from __future__ import annotations
 
-import importlib.util
 import re
+from collections import Counter
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,7 +32,7 @@ from tinygrad_lab.compile.memory import empty_like_recorded, is_view
 from tinygrad_lab.compile.numpy_target import LateBinding, NumPyProgram
 from tinygrad_lab.compile.record import Recording, State
 from tinygrad_lab.compile.trace import Event, Value
-from tinygrad_lab.errors import CompileError, MissingDependencyError
+from tinygrad_lab.errors import CompileError
 
 if TYPE_CHECKING:
     from tinygrad_lab.compile.machine_code import MachineCode
@@ -72,16 +72,12 @@ class NumbaProgram(NumPyProgram):
     """A recording as compiled loops, and lines of NumPy for what there are no loops for."""
 
     def __init__(self, recording: Recording) -> None:
-        if importlib.util.find_spec("llvmlite") is None:
-            raise MissingDependencyError(
-                "tg.compile: the target 'numba' needs llvmlite, numba's compiler, which is not "
-                "installed: "
-                "pip install 'tinygrad_lab[fast]'."
-            )
         self._segments: list[_Segment] = []
         self._layout: dict[Value, Any] = {}
         """Arrays that lie as those of the replay will, to see where views are."""
         self._readers: dict[Value, set[Event]] = {}
+        self._instructions: Counter[Event | None] = Counter()
+        """How many instructions each event of a segment has become."""
         self._read_after: set[Value] = set()
         """The roots that are read when all events are over."""
         self._places: dict[Value, Place] = {}
@@ -117,7 +113,9 @@ class NumbaProgram(NumPyProgram):
 
     def _emit(self) -> Iterator[tuple[str, str]]:
         # What is handed out is copied in the end: loops write to where they always do.
-        handed_out = {root for root in self.plan.fresh if self._plannable(_event_of(root))}
+        handed_out = {
+            root for root in self.plan.fresh if root.event and self._plannable(root.event)
+        }
         self.plan.own |= handed_out
         self.plan.fresh -= handed_out
         self._layout = self._arrays(self._homes_alike())
@@ -182,6 +180,7 @@ class NumbaProgram(NumPyProgram):
 
     def _source_of(self, segment: _Segment) -> str:
         """A segment's function, and the parts that it calls: one large one compiles slowly."""
+        self._instructions = Counter(one.event for one in segment.code)
         code = rolled(segment.code)
         found = {memory.name: self._found(segment, memory) for memory in memories_of(code)}
         segment.numbers = [self._numbers[name] for name in numbers_of(code)]
@@ -235,10 +234,11 @@ class NumbaProgram(NumPyProgram):
         event = one.event
         if event is None or event.writes is not None or event.result.root not in self.plan.place_of:
             return False
-        inside = {other.event for other in group}
-        made_at_once = sum(other.event is event for other in group) == 1
+        # Some of an event's instructions may be in another group.
+        count = Counter(other.event for other in group)
+        inside = {other for other in count if count[other] == self._instructions[other]}
         return (
-            made_at_once
+            self._instructions[event] == 1
             and self._readers.get(event.result.root, set()) <= inside
             and event.result.root not in self._read_after
         )
@@ -356,11 +356,6 @@ def _maker_of(value: Value) -> Value:
     while value.event is not None and is_view(value.event):
         value = value.event.args[0]
     return value
-
-
-def _event_of(root: Value) -> Event:
-    assert root.event is not None
-    return root.event
 
 
 def _lowest(array: Any) -> int:

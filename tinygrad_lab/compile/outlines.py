@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.compile.memory import empty_like_recorded, is_dense
+from tinygrad_lab.compile.memory import is_dense
 from tinygrad_lab.compile.trace import Event, Trace, Value, memory_owner
 
 __all__ = ["forget_numbers", "slender"]
@@ -57,9 +57,13 @@ def _share(constants: Iterable[Value]) -> None:
             alike.setdefault((array.dtype, _bits(array).flat[0]), []).append(value)
     for values in alike.values():
         longest = max((value.array for value in values), key=np.size)
+        if len(values) == 1 and longest.flags.owndata:
+            continue
         numbers = np.full(longest.size, longest.flat[0], longest.dtype)
+        numbers.flags.writeable = False
         for value in values:
-            value.array = empty_like_recorded(value.array, numbers.view(np.uint8))
+            array = value.array
+            value.array = np.ndarray(array.shape, array.dtype, numbers, 0, array.strides)
 
 
 def _extent(array: Any) -> tuple[int, int]:

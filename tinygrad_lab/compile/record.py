@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -24,7 +24,7 @@ from tinygrad_lab.compile.arrays import TracedArray, traced_namespace
 from tinygrad_lab.compile.numbers import TracedNumber
 from tinygrad_lab.compile.refusal import refused
 from tinygrad_lab.compile.surroundings import Named
-from tinygrad_lab.compile.trace import Origin, Trace, Value, phases, target_of
+from tinygrad_lab.compile.trace import Event, Origin, Trace, Value, phases, target_of
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.nn.module import plain_settings
@@ -537,24 +537,28 @@ class Recorder:
     def _name_values(self, outputs: list[Node]) -> None:
         """Give the values of nodes the names that the user's code and modules give them."""
         named: dict[Node, str] = {}
-        starts = [*outputs, *(node for node, _ in self._named)]
-        for node in ancestors(starts):
+        nodes = ancestors([*outputs, *(node for node, _ in self._named)])
+        on_the_way = {one for node in nodes for one in node.inputs if _is_on_the_way(one, node)}
+        for node in nodes:
             handle = getattr(node, "_result", None)
             if isinstance(node, Leaf):
                 if handle is not None and getattr(handle, "value", None) is not None:
                     named[node] = handle.value.name or "value"
                 continue
-            name = _name_of(node)
-            if name is not None:
-                named[node] = name
-                value = getattr(handle, "value", None)
-                if value is not None and value.origin is None:
-                    value.name = name
+            name = named[node] = _name_of(node, on_the_way)
+            value = getattr(handle, "value", None)
+            if value is not None and value.origin is None:
+                value.name = name
         for node, value in reversed(self._named):
             # What passes through several nodes is called after the last of them, where it arises.
             if node in named and value.origin is None:
                 value.name = _gradient_name(named[node])
                 value.gradient_of = getattr(getattr(node, "_result", None), "value", None)
+        for event in self.trace.events:
+            for value in event.inputs:
+                named_alike = event.results and value.name == event.result.name
+                if named_alike and value.event and _is_on_the_way(value.event, event):
+                    value.name = None
         for event in reversed(self.trace.events):
             # What is worked on in place has one name.
             if event.augmented and isinstance(event.args[0], Value):
@@ -617,9 +621,29 @@ def _nobody_else_has(lifted: _Lifted) -> bool:
     return isinstance(key, State) and key.kind == "data" and _references(lifted) == _USUAL
 
 
-def _name_of(node: Any) -> str | None:
+def _is_on_the_way(one: Any, other: Any) -> bool:
+    """Whether what one gives is an intermediate result of the same call of the user's.
+
+    The variable that holds what a whole net gives, or a mean, is not the name of what its first
+    layer gives, or of the sum. Where a loop applies one function again and again, it is.
+    """
+    if isinstance(one, Leaf | None) or one.code is None:
+        return False
+    same_call = one.code is other.code and one.offset == other.offset
+    return same_call and _by_whom(one) != _by_whom(other)
+
+
+def _by_whom(one: Any) -> tuple[str, str]:
+    """The function that a node or an event applies, and in which module."""
+    function = one.call.name if isinstance(one, Event) else one.op.name
+    return function, "" if one.scope is None else one.scope.path
+
+
+def _name_of(node: Any, on_the_way: Container[Any]) -> str:
     """What the user's code, or else the module, calls the value of a node."""
-    name = node.name or (target_of(node.code, node.offset) if node.code is not None else None)
+    name = node.name
+    if name is None and node.code is not None and node not in on_the_way:
+        name = target_of(node.code, node.offset)
     if name is None and node.scope is not None and node.scope.path:
         path = node.scope.path
         name = path if node.scope.kind.lower() == node.op.name else f"{path}_{node.op.name}"

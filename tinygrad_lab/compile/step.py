@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.compile.compare import do_the_same, read_arrays_anew
+from tinygrad_lab.compile.compare import do_the_same, make_constants_anew, read_arrays_anew
 from tinygrad_lab.compile.outlines import forget_numbers
 from tinygrad_lab.compile.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compile.replay import MISS, Replay
 from tinygrad_lab.compile.report import Report, report_on
 from tinygrad_lab.compile.surroundings import surroundings_of
-from tinygrad_lab.compile.targets import TARGETS
+from tinygrad_lab.compile.targets import TARGETS, check_installed
 from tinygrad_lab.compile.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
@@ -46,6 +46,7 @@ class CompiledStep:
     def __init__(self, function: Callable[..., Any], target: str = "numpy") -> None:
         if target not in TARGETS:
             raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
+        check_installed(target)
         if not callable(function):
             raise ArgumentTypeError(
                 f"tg.compile: expected a function, got {type(function).__name__}: {function!r:.60}."
@@ -125,6 +126,7 @@ class CompiledStep:
         def accept(recording: Recording) -> None:
             if earlier is not None and do_the_same(earlier.recording, recording):
                 read_arrays_anew(earlier.recording, recording)
+                make_constants_anew(earlier.recording, recording)
                 found.append(Replay(recording, leaves, structure, self.target))
 
         names = self._names(args, kwargs, len(leaves))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from tinygrad_lab.compile.memory import Plan
 from tinygrad_lab.compile.numpy_target import NumPyProgram
 from tinygrad_lab.compile.record import Recording
-from tinygrad_lab.errors import CompileError
+from tinygrad_lab.errors import CompileError, MissingDependencyError
 
-__all__ = ["TARGETS", "program_for"]
+__all__ = ["TARGETS", "check_installed", "program_for"]
 
 TARGETS = ("numpy", "numba", "python")
 
@@ -25,6 +26,15 @@ class _NumbersProgram(NumPyProgram):
             if event.result not in self.expressions.folded:
                 text = self.expressions.text(event, self.text, self.bound)
                 yield f"{self.name(event.result)} = {text}", event.phase
+
+
+def check_installed(target: str) -> None:
+    """Raise where what a target needs is not installed."""
+    if target == "numba" and find_spec("llvmlite") is None:
+        raise MissingDependencyError(
+            "tg.compile: the target 'numba' needs llvmlite, numba's compiler, which is not "
+            "installed: pip install 'tinygrad_lab[fast]'."
+        )
 
 
 def program_for(target: str, recording: Recording) -> NumPyProgram:

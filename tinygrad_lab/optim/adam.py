@@ -50,13 +50,12 @@ class Adam(Optimizer):
         super().__init__(params, settings)
 
     def check(self, settings: Mapping[str, Any]) -> None:
-        kind = type(self).__name__
-        for name in ("lr", "eps", "weight_decay"):
-            if settings[name] < 0:
-                raise ArgumentError(f"{kind}: {name} must not be negative, got {settings[name]}.")
+        self._check_not_negative(settings, "lr", "eps", "weight_decay")
         betas = settings["betas"]
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ArgumentError(f"{kind}: betas are two numbers in [0, 1), got {betas}.")
+            raise ArgumentError(
+                f"{type(self).__name__}: betas are two numbers in [0, 1), got {betas}."
+            )
 
     def update(
         self,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 from weakref import WeakSet
 
@@ -126,6 +127,15 @@ class Optimizer:
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Raise an ``ArgumentError`` for settings that make no sense."""
+
+    def _check_not_negative(self, settings: Mapping[str, Any], *names: str) -> None:
+        kind = type(self).__name__
+        for name in names:
+            value = settings[name]
+            if not isinstance(value, Real):
+                raise ArgumentTypeError(f"{kind}: {name} must be a number, got {value!r:.60}.")
+            if value < 0:
+                raise ArgumentError(f"{kind}: {name} must not be negative, got {value}.")
 
     def update(
         self,
@@ -257,6 +267,10 @@ def _tensors(params: Any) -> list[Any]:
     if isinstance(params, Tensor):
         raise ArgumentTypeError(
             "an optimiser takes a list of tensors, got a single one: write [tensor]."
+        )
+    if callable(getattr(params, "parameters", None)):
+        raise ArgumentTypeError(
+            f"an optimiser takes tensors, got a {type(params).__name__}: write model.parameters()."
         )
     return list(params)
 

@@ -44,9 +44,7 @@ class SGD(Optimizer):
         super().__init__(params, settings | {"weight_decay": weight_decay, "nesterov": nesterov})
 
     def check(self, settings: Mapping[str, Any]) -> None:
-        for name in ("lr", "momentum", "weight_decay"):
-            if settings[name] < 0:
-                raise ArgumentError(f"SGD: {name} must not be negative, got {settings[name]}.")
+        self._check_not_negative(settings, "lr", "momentum", "weight_decay")
         if settings["nesterov"] and not settings["momentum"]:
             raise ArgumentError("SGD: nesterov needs a momentum above 0.")
 
