@@ -774,11 +774,16 @@ def _untraced(result: Any) -> Any:
     leaves, rebuild = trees.flatten(result)
     return rebuild(
         [
-            plain(leaf._data.value.array if _is_traced(leaf) else leaf._data)
-            if isinstance(leaf, Tensor)
-            else leaf.value.array
-            if isinstance(leaf, _TRACED)
-            else leaf
+            plain(_handed_out(leaf._data)) if isinstance(leaf, Tensor) else _handed_out(leaf)
             for leaf in leaves
         ]
     )
+
+
+def _handed_out(leaf: Any) -> Any:
+    """What the caller gets of a leaf: nothing of what the recording keeps, as constants are."""
+    if not isinstance(leaf, _TRACED):
+        return leaf.copy(order="K") if isinstance(leaf, np.ndarray) else leaf
+    value = leaf.value
+    kept = value.is_array and (value.root.origin is None or value.root.is_constant)
+    return value.array.copy(order="K") if kept else value.array
