@@ -112,7 +112,11 @@ class Node:
         return {}
 
     def pull_back(self, g: Array) -> Iterable[tuple[Node, Any]]:
-        """One link of the chain rule: from the gradient of this value to those of its inputs."""
+        """One link of the chain rule: from the gradient of this value to those of its inputs.
+
+        Written for each op from its rules (``ops/nodes.py``), and shown by
+        ``inspect.getsource(type(node).pull_back)``.
+        """
         raise NotImplementedError
 
     def release(self) -> None:

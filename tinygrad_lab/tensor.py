@@ -351,7 +351,9 @@ class Tensor(Interchange):
         name = self.name
         if requires_grad:
             if not _is_floating(self._data):
-                way = "tg.real(x)" if self.dtype.kind == "c" else "x.astype(tg.float32)"
+                way = (
+                    "tg.real(x)" if self.dtype.kind == "c" else "numbers like 1.0, or x.astype(...)"
+                )
                 raise DTypeError(
                     f"only floating-point tensors have gradients, {self._label()} is "
                     f"{self.dtype}: {way}."

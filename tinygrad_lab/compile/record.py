@@ -115,13 +115,13 @@ class Recording:
     surroundings: list[Named] = field(default_factory=list)
     """What the step referred to by name."""
 
-    def places(self) -> list[BundlePlace]:
+    def bundle_places(self) -> list[BundlePlace]:
         """Where optimisers have the parameters that the step updates at once."""
         return [state.owner for state in self.states if state.kind == "vector"]
 
     def bundled(self) -> set[int]:
         """By identity, the parameters that are views of an optimiser's vector."""
-        return {id(parameter) for place in self.places() for parameter in place.parameters}
+        return {id(parameter) for place in self.bundle_places() for parameter in place.parameters}
 
     def in_place(self) -> set[State]:
         """The states that are read where their owners have them, and not from a copy."""

@@ -57,7 +57,7 @@ class Replay:
         self._fixed: dict[str, Any] = {}
         """What the code refers to that is the same after ``renew``."""
         self._parts = _parts_of(recording)
-        self._places = recording.places()
+        self._places = recording.bundle_places()
         self._in_place = recording.in_place()
         self.run: Callable[..., Any] = lambda *_: MISS
         self._namespace: dict[str, Any] = {}
