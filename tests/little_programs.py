@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tinygrad_lab as tg
+from tinygrad_lab.nn.functional import conv1d
 
 Part = Callable[[tg.Tensor, tg.Tensor, tg.Tensor], tg.Tensor]
 
@@ -27,6 +28,10 @@ PARTS: dict[str, Part] = {
     "relu": lambda h, x, w: h.relu(),
     "half": lambda h, x, w: tg.where(h > 0.5, h, 0.5),
     "join": lambda h, x, w: tg.concat((h[:1], h[1:] * 0.5)),
+    "twice": lambda h, x, w: tg.concat(((half := h * 0.5), half), axis=1)[:, 1:4],
+    "set": lambda h, x, w: h.at[1:].set(0.5),
+    "add": lambda h, x, w: h.at[[0, 2, 0]].add(x * 0.5),
+    "conv": lambda h, x, w: conv1d(h[None] * 0.2, tg.stack([w, w], axis=2), padding=1)[0, :, :3],
 }
 """What a program does, one after the other, to a matrix h, with the input x and the weights w."""
 

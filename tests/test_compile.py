@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -33,6 +34,10 @@ from tinygrad_lab.train.models import make_model
 from .little_programs import little_programs, step_of
 
 Step = Callable[..., Any]
+
+memory = sys.modules["tinygrad_lab.compile.memory"]  # tg.compile is a function
+BUFFERS = pytest.mark.parametrize("large", [1, memory._LARGE_BUFFER])
+"""Constants in large buffers are written at each call: in all buffers, or in no small ones."""
 
 
 def batch(seed: int = 0, size: int = 12) -> tuple[tg.Tensor, tg.Tensor]:
@@ -91,7 +96,11 @@ def replays(step: Any) -> int:
 
 class TestTheNumbers:
     @pytest.mark.parametrize("model", ["logistic", "mlp", "cnn", "gru"])
-    def test_of_every_model_are_those_of_eager_steps(self, model: str) -> None:
+    @BUFFERS
+    def test_of_every_model_are_those_of_eager_steps(
+        self, model: str, large: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(memory, "_LARGE_BUFFER", large)
         compiled, eager, step = side_by_side(lambda: Training(model))
         assert replays(step) == 1
         assert_same(compiled.everything(), eager.everything())
@@ -211,15 +220,19 @@ class TestTheNumbers:
         assert mine[3] != mine[4]
         assert replays(compiled) == 1
 
-    @given(little_programs, st.sampled_from([np.float32, np.float64]))
-    def test_of_any_little_program_are_those_of_eager(self, program: list[str], dtype: Any) -> None:
+    @BUFFERS
+    @given(program=little_programs, dtype=st.sampled_from([np.float32, np.float64]))
+    def test_of_any_little_program_are_those_of_eager(
+        self, program: list[str], dtype: Any, large: int
+    ) -> None:
         (w, step), (v, eager) = step_of(program, dtype), step_of(program, dtype)
         compiled = tg.compile(step)
-        for number in range(4):
-            x = tg.tensor(np.random.default_rng(number).normal(size=(3, 3)), dtype=dtype)
-            np.testing.assert_array_equal(compiled(x).data, eager(x).data)
-            np.testing.assert_array_equal(w.data, v.data)
-            np.testing.assert_array_equal(w.grad.data, v.grad.data)
+        with patch.object(memory, "_LARGE_BUFFER", large):
+            for number in range(4):
+                x = tg.tensor(np.random.default_rng(number).normal(size=(3, 3)), dtype=dtype)
+                np.testing.assert_array_equal(compiled(x).data, eager(x).data)
+                np.testing.assert_array_equal(w.data, v.data)
+                np.testing.assert_array_equal(w.grad.data, v.grad.data)
         assert replays(compiled) == 1
 
 

@@ -259,3 +259,18 @@ def test_an_axis_that_there_is_not_is_wrong_as_a_value_and_as_an_index(
         call()
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, IndexError)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("sum", 3.0), ("mean", 3.0), ("max", 3.0), ("var", 0.0), ("std", 0.0)]
+)
+def test_a_single_number_may_be_reduced_as_if_it_had_an_axis(
+    name: str, expected: float, axis: int
+) -> None:
+    x = tg.tensor(3.0, requires_grad=True)
+    reduced = getattr(tg, name)(x, axis=axis)
+    reduced.backward()
+    assert reduced.item() == expected
+    assert x.grad is not None
+    assert x.grad.shape == ()

@@ -15,8 +15,11 @@ Axis = int | tuple[int, ...] | None
 
 
 def from_the_front(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    """Axes that a shape has, counted from the front; all of them for None."""
-    if axis is None:
+    """Axes that a shape has, counted from the front; all of them for None.
+
+    Of a single number, which has none, NumPy lets one sum along axis 0 or -1 all the same.
+    """
+    if axis is None or not shape:
         return tuple(range(len(shape)))
     return tuple(index(a) % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,)))
 
