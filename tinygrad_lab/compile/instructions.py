@@ -219,10 +219,8 @@ class _Lowering:
             return True
         if name in ("where", "where_positive"):
             self._map(name, target, event.args, dtype, event)
-        elif name in ("zeros", "zeros_like", "ones", "ones_like"):
-            self._map("copy", target, [int(name.startswith("ones"))], dtype, event)
-        elif name in ("full", "full_like"):
-            self._map("copy", target, [event.args[1]], dtype, event)
+        elif (number := event.filled_with()) is not None:
+            self._map("copy", target, [number], dtype, event)
         elif name in ("concatenate", "concat"):
             self._joined(event, target)
         elif name in _COPIES and isinstance(first, Value):

@@ -252,20 +252,13 @@ def _stays(one: Event, writes: Sequence[Event], plan: Plan) -> bool:
 
 def _stays_where_not_written(root: Value, writes: Sequence[Event], lives: _Lives) -> bool:
     """Whether an array of zeros, say, has the same parts of it written at every call, then read."""
-    made = root.event
-    if made is None or not _is_made_of_one_number(made):
+    number = None if root.event is None else root.event.filled_with()
+    if number is None or isinstance(number, Value):
         return False
     if not all(map(_has_a_fixed_place, writes)) or any(_reads_itself(one, root) for one in writes):
         return False
     reads = [p for p in lives.reads.get(root, []) if not _is_write(lives.events[p], root)]
     return not reads or min(reads) > max(lives.writes[root])
-
-
-def _is_made_of_one_number(event: Event) -> bool:
-    """Whether an event makes an array of zeros, of ones, or of another constant."""
-    if event.call.name.startswith("full"):
-        return not isinstance(event.args[1], Value)
-    return event.call.name in ("zeros", "zeros_like", "ones", "ones_like")
 
 
 def _has_a_fixed_place(write: Event) -> bool:
@@ -297,11 +290,8 @@ def _writes_constant(event: Event, plan: Plan) -> bool:
 
 def _region(event: Event) -> Any:
     """What a write writes into."""
-    if event.call.kind == "setitem":
-        key = event.args[1]
-        parts = key if isinstance(key, tuple) else (key,)
-        if not any(isinstance(part, Value) for part in parts):
-            return event.writes.array[key]  # type: ignore[union-attr]
+    if event.call.kind == "setitem" and _has_a_fixed_place(event):
+        return event.writes.array[event.args[1]]  # type: ignore[union-attr]
     return event.writes.array  # type: ignore[union-attr]
 
 

@@ -276,10 +276,8 @@ class NumPyProgram:
         elif name in _REDUCTIONS:
             yield self._reduction(event, target)
         elif name in _MAKERS:
-            if name.startswith(("zeros", "ones")):
-                yield f"{target}.fill({0 if name.startswith('zeros') else 1})"
-            elif name.startswith("full"):
-                yield f"{target}.fill({self.text(event.args[1])})"
+            if (number := event.filled_with()) is not None:
+                yield f"{target}.fill({self.text(number)})"
         elif name in ("reshape", "ravel", "flatten"):
             yield self._reordered(event.result, first)
         elif name in _COPIES:
@@ -516,9 +514,7 @@ class NumPyProgram:
             if event not in self.plan.once:
                 continue
             if event.writes is None:
-                name = event.call.name
-                start = 0 if name.startswith("zeros") else 1 if name.startswith("ones") else None
-                arrays[event.result].fill(event.args[1] if start is None else start)
+                arrays[event.result].fill(event.filled_with())
             else:
                 event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
 

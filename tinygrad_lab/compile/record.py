@@ -556,8 +556,9 @@ class Recorder:
                 value.gradient_of = getattr(getattr(node, "_result", None), "value", None)
         for event in self.trace.events:
             for value in event.inputs:
-                named_alike = event.results and value.name == event.result.name
-                if named_alike and value.event and _is_on_the_way(value.event, event):
+                if value.name is None or value.event is None or not event.results:
+                    continue
+                if value.name == event.result.name and _is_on_the_way(value.event, event):
                     value.name = None
         for event in reversed(self.trace.events):
             # What is worked on in place has one name.

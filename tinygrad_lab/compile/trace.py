@@ -50,6 +50,7 @@ class Origin:
 
 
 _ARRAYS = (np.ndarray, np.generic)
+_FILLED_WITH = {"zeros": 0, "ones": 1}
 
 
 @dataclass(eq=False, slots=True)
@@ -146,6 +147,11 @@ class Event:
         """What was given for a parameter of the call, by its name or at its position."""
         given = self.args[position] if len(self.args) > position else default
         return self.kwargs.get(name, given)
+
+    def filled_with(self) -> Any:
+        """The number that ``zeros``, ``ones`` or ``full`` fills an array with; None for others."""
+        kind = self.call.name.removesuffix("_like")
+        return self.argument("fill_value", 1) if kind == "full" else _FILLED_WITH.get(kind)
 
     def computed_in(self) -> tuple[np.dtype[Any], ...] | None:
         """The dtypes in which a ufunc computes: of the operands, then of the results.
