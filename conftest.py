@@ -2,4 +2,4 @@
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("llvmlite") else ["tinygrad_lab/compile/machine_code.py"]
+collect_ignore = [] if find_spec("llvmlite") else ["tinygrad_lab/compiler/machine_code.py"]

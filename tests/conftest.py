@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 import tinygrad_lab as tg
 from tinygrad_lab.backends import backend_for_device, forwards
 from tinygrad_lab.context import changed, current
-from tinygrad_lab.ops.declaration import table
+from tinygrad_lab.engine.declaration import table
 
 settings.register_profile(
     "reproducible",

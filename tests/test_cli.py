@@ -18,7 +18,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tinygrad_lab import blas, cli
+from tinygrad_lab import cli
+from tinygrad_lab.cli import blas
 from tinygrad_lab.train import MODELS, load_model
 
 RUN_FILES = [
@@ -442,7 +443,7 @@ class TestKernels:
     def begun_anew(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """A command that takes kernels for faster which any processor can run."""
         code = (
-            "import os, sys, tinygrad_lab.blas as blas, tinygrad_lab.cli as cli\n"
+            "import os, sys, tinygrad_lab.cli.blas as blas, tinygrad_lab.cli as cli\n"
             "blas.faster_kernels = lambda flags, kernels: None if kernels == 'Nehalem' else "
             "'Nehalem'\n"
             "print('process', os.getpid(), sys.stdin.readline().strip() if "

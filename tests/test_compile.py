@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.compile.memory import _can_take_over, _Lives, plan_memory
-from tinygrad_lab.compile.numpy_target import plannable
-from tinygrad_lab.compile.record import Recorder
+from tinygrad_lab.compiler.memory import _can_take_over, _Lives, plan_memory
+from tinygrad_lab.compiler.numpy_target import plannable
+from tinygrad_lab.compiler.record import Recorder
 from tinygrad_lab.errors import (
     ArgumentError,
     CompileError,
@@ -35,7 +35,7 @@ from .little_programs import little_programs, step_of
 
 Step = Callable[..., Any]
 
-memory = sys.modules["tinygrad_lab.compile.memory"]  # tg.compile is a function
+memory = sys.modules["tinygrad_lab.compiler.memory"]  # tg.compile is a function
 BUFFERS = pytest.mark.parametrize("large", [1, memory._LARGE_BUFFER])
 """Constants in large buffers are written at each call: in all buffers, or in no small ones."""
 
@@ -978,7 +978,7 @@ class TestTheReport:
 
 
 def test_a_target_that_is_not_installed_is_missed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    targets = sys.modules["tinygrad_lab.compile.targets"]
+    targets = sys.modules["tinygrad_lab.compiler.targets"]
     monkeypatch.setattr(targets, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'tinygrad_lab\[fast\]'"):
         tg.compile(lambda x: x, target="numba")

@@ -16,9 +16,9 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.backends import NUMPY
+from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.node import Application
 from tinygrad_lab.errors import DeclarationError, ShapeError
-from tinygrad_lab.node import Application
-from tinygrad_lab.ops.declaration import table
 
 from .op_cases import CASES, ELEMENTWISE, Array, Case, numbers, weights_of
 

@@ -23,15 +23,18 @@ from hypothesis import strategies as st
 import tinygrad_lab as tg
 from tinygrad_lab import nn
 from tinygrad_lab.context import Scope, within
+from tinygrad_lab.engine.declaration import table
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
     DrawingError,
     MissingDependencyError,
 )
-from tinygrad_lab.graph import Edge
-from tinygrad_lab.ops.declaration import table
-from tinygrad_lab.show import Drawing, draw, layout, renderer
+from tinygrad_lab.graphs import Edge
+from tinygrad_lab.show import layout
+from tinygrad_lab.show.draw import draw
+from tinygrad_lab.show.drawing import Drawing
+from tinygrad_lab.show.layout import renderer
 from tinygrad_lab.show.marks import Shape, Text
 from tinygrad_lab.show.measure import MINUS, Matrix, printable
 from tinygrad_lab.show.picture import Arrow, Box
@@ -737,7 +740,7 @@ import hashlib, sys, tempfile, pathlib
 import numpy as np
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.show import draw
+from tinygrad_lab.show.draw import draw
 net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
 for p in net.parameters():
     p.data = np.full(p.shape, 0.5, dtype=np.float32)

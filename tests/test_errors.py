@@ -251,7 +251,7 @@ def test_the_line_is_the_users_also_deep_inside_the_library() -> None:
 
 
 def test_a_file_beside_the_library_with_a_name_like_it_is_the_users() -> None:
-    from tinygrad_lab.site import is_library
+    from tinygrad_lab.engine.user_code import is_library
 
     package = tg.__file__.removesuffix("/__init__.py")
     assert is_library[f"{package}/tensor.py"]

@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.backends import SMALL
-from tinygrad_lab.graph import bytes_text, number_text
+from tinygrad_lab.graphs import bytes_text, number_text
 
 from .op_cases import CASES, ELEMENTWISE, Case, finite_differences, numbers, weights_of
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_lab.backends import NUMPY
+from tinygrad_lab.ops.arguments.windows import windows_of
 from tinygrad_lab.ops.kernels import conv, cross_entropy, gru, linear, max_pool
 from tinygrad_lab.ops.kernels.windows import Windows, view
-from tinygrad_lab.ops.windows import windows_of
 
 Array = Any
 TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}

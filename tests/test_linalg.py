@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import tinygrad_lab as tg
 from tinygrad_lab import errors
 from tinygrad_lab.backends import namespace_of
+from tinygrad_lab.engine.declaration import table
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -24,7 +25,6 @@ from tinygrad_lab.errors import (
     GradientError,
     ShapeError,
 )
-from tinygrad_lab.ops.declaration import table
 
 from .op_cases import Array, Case, finite_differences, numbers, weighted, weights_of
 

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.compile.instructions import FORMULAS
+from tinygrad_lab.compiler.instructions import FORMULAS
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.train.models import make_model
 
 from .little_programs import little_programs, step_of
 
 pytest.importorskip("llvmlite")
-machine_code: Any = importlib.import_module("tinygrad_lab.compile.machine_code")
-products: Any = importlib.import_module("tinygrad_lab.compile.products")
+machine_code: Any = importlib.import_module("tinygrad_lab.compiler.machine_code")
+products: Any = importlib.import_module("tinygrad_lab.compiler.products")
 
 Step = Callable[..., Any]
 
@@ -382,7 +382,7 @@ def loops(x: array, y: array, z: array) -> int64:
     def test_is_kept_for_the_next_process(self, tmp_path: Path) -> None:
         program = """
 import tinygrad_lab as tg
-from tinygrad_lab.compile import machine_code
+from tinygrad_lab.compiler import machine_code
 compiled = []
 make = machine_code._compiled
 machine_code._compiled = lambda source: compiled.append(source) or make(source)

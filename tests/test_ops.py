@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import tinygrad_lab as tg
-from tinygrad_lab.ops.declaration import table
+from tinygrad_lab.engine.declaration import table
 
 from .op_cases import (
     CASES,

@@ -96,7 +96,7 @@ class TestImports:
 
     def test_of_one_reader_by_another_there_are_none(self) -> None:
         # What a compiled step is, is drawn by what draws graphs: one module says it in its words.
-        bridges = {"tinygrad_lab.compile.picture"}
+        bridges = {"tinygrad_lab.compiler.picture"}
         for module, imported in IMPORTS.items():
             if module in bridges:
                 continue

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import ops
-from tinygrad_lab.ops.declaration import table
-from tinygrad_lab.site import is_library
+from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.user_code import is_library
 
 from .recipes import RECIPES, SEEN_THROUGH, WITHOUT_GRADIENT, Array, Call, Recipe, seeds
 

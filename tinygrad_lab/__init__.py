@@ -1,12 +1,7 @@
 """tinygrad_lab: reverse-mode autograd whose computation graph you can see."""
 
 from tinygrad_lab import autograd, data, errors, linalg, nn, optim, random
-from tinygrad_lab.array_api import array_namespace_info as __array_namespace_info__
-from tinygrad_lab.array_api import e, inf, nan, newaxis, pi
-from tinygrad_lab.checkpoint import checkpoint
-from tinygrad_lab.compile import compile
-from tinygrad_lab.context import no_grad, record
-from tinygrad_lab.creation import (
+from tinygrad_lab.array_api.creation import (
     arange,
     asarray,
     empty,
@@ -23,9 +18,19 @@ from tinygrad_lab.creation import (
     zeros,
     zeros_like,
 )
-from tinygrad_lab.debug import debug
-from tinygrad_lab.devices import default_device, devices, get_default_device
-from tinygrad_lab.dtypes import (
+from tinygrad_lab.array_api.dtype_functions import (
+    astype,
+    can_cast,
+    finfo,
+    iinfo,
+    isdtype,
+    result_type,
+)
+from tinygrad_lab.array_api.info import array_namespace_info as __array_namespace_info__
+from tinygrad_lab.array_api.info import e, inf, nan, newaxis, pi
+from tinygrad_lab.array_api.interchange import array_api_version as __array_api_version__
+from tinygrad_lab.backends.devices import default_device, devices, get_default_device
+from tinygrad_lab.backends.dtypes import (
     bool,
     complex64,
     complex128,
@@ -43,9 +48,14 @@ from tinygrad_lab.dtypes import (
     uint32,
     uint64,
 )
-from tinygrad_lab.gradcheck import gradcheck
-from tinygrad_lab.graph import Graph, graph
-from tinygrad_lab.interchange import array_api_version as __array_api_version__
+from tinygrad_lab.calculus.checkpoint import checkpoint
+from tinygrad_lab.calculus.gradcheck import gradcheck
+from tinygrad_lab.calculus.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from tinygrad_lab.compiler import compile
+from tinygrad_lab.context import no_grad, record
+from tinygrad_lab.engine.debugger import debug
+from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.graphs import Graph, graph
 from tinygrad_lab.ops import (
     abs,
     acos,
@@ -220,11 +230,8 @@ from tinygrad_lab.ops import (
     vector_norm,
     where,
 )
-from tinygrad_lab.random import Generator, seed
-from tinygrad_lab.show import draw
-from tinygrad_lab.tensor import Tensor
-from tinygrad_lab.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from tinygrad_lab.type_functions import astype, can_cast, finfo, iinfo, isdtype, result_type
+from tinygrad_lab.random.generator import Generator, seed
+from tinygrad_lab.show.draw import draw
 
 __version__ = "0.1.0"
 

@@ -16,8 +16,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from tinygrad_lab.compile.record import Recorder
-    from tinygrad_lab.debug import Debugger
+    from tinygrad_lab.compiler.record import Recorder
+    from tinygrad_lab.engine.debugger import Debugger
 
 __all__ = [
     "Context",

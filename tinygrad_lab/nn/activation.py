@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tinygrad_lab import ops
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.nn import functional
 from tinygrad_lab.nn.module import Module
-from tinygrad_lab.tensor import Tensor
 
 __all__ = [
     "ELU",

@@ -34,7 +34,7 @@ from tinygrad_lab.ops import (
     tanh,
 )
 from tinygrad_lab.ops.nn import stop_gradient
-from tinygrad_lab.random import Generator, default_generator
+from tinygrad_lab.random.generator import Generator, default_generator
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ShapeError
-from tinygrad_lab.random import Generator, default_generator
-from tinygrad_lab.tensor import Tensor
+from tinygrad_lab.random.generator import Generator, default_generator
 
 __all__ = [
     "calculate_gain",

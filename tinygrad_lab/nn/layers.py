@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from tinygrad_lab import ops
-from tinygrad_lab.creation import empty
+from tinygrad_lab.array_api.creation import empty
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.module import Module, Parameter
-from tinygrad_lab.tensor import Tensor
 
 __all__ = ["CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "Linear", "MSELoss"]
 

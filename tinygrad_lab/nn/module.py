@@ -7,12 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from tinygrad_lab.array_api.creation import tensor
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import Context, Scope, current, enter, leave
-from tinygrad_lab.creation import tensor
+from tinygrad_lab.engine.node import Leaf
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
-from tinygrad_lab.node import Leaf
-from tinygrad_lab.tensor import Tensor
 
 __all__ = [
     "Module",

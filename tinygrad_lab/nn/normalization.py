@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tinygrad_lab.creation import ones, tensor, zeros
+from tinygrad_lab.array_api.creation import ones, tensor, zeros
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.nn import functional
 from tinygrad_lab.nn.layers import at_least
 from tinygrad_lab.nn.module import Module, Parameter
-from tinygrad_lab.tensor import Tensor
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
 

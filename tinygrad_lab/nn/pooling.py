@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from tinygrad_lab import ops
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.nn.module import Module
-from tinygrad_lab.ops.windows import per_axis
-from tinygrad_lab.tensor import Tensor
+from tinygrad_lab.ops.arguments.windows import per_axis
 
 __all__ = [
     "AdaptiveAvgPool1d",

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinygrad_lab import ops
-from tinygrad_lab.creation import tensor
+from tinygrad_lab.array_api.creation import tensor
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.nn.layers import at_least, uniform_parameter
 from tinygrad_lab.nn.module import Module, Parameter
-from tinygrad_lab.tensor import Tensor
 
 __all__ = ["GRU"]
 

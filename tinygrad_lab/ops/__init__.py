@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import GradientError
 from tinygrad_lab.ops.activation import (
     elu,
@@ -30,6 +31,7 @@ from tinygrad_lab.ops.arithmetic import (
     subtract,
 )
 from tinygrad_lab.ops.at import _set_remains, index_add, index_set
+from tinygrad_lab.ops.contraction import einsum, tensordot
 from tinygrad_lab.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinygrad_lab.ops.conversion import (
     alias,
@@ -43,7 +45,6 @@ from tinygrad_lab.ops.conversion import (
 )
 from tinygrad_lab.ops.cumulative import cumulative_prod, cumulative_sum, diff
 from tinygrad_lab.ops.decompositions import cholesky, eigh, eigvalsh, lower_half, qr, svd, svdvals
-from tinygrad_lab.ops.einsum import einsum, tensordot
 from tinygrad_lab.ops.exponential import erf, erfc, exp, expm1, log, log1p, log2, log10, logaddexp
 from tinygrad_lab.ops.index import _index, getitem, one_hot, put, take, take_along_axis
 from tinygrad_lab.ops.inverse import det, inv, matrix_power, matrix_rank, pinv, slogdet, solve
@@ -72,7 +73,6 @@ from tinygrad_lab.ops.logic import (
 )
 from tinygrad_lab.ops.nn import cross_entropy, dropout, gru, linear, log_softmax, logsumexp, softmax
 from tinygrad_lab.ops.norms import matrix_norm, norm, vector_norm
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import (
     abs,
     ceil,
@@ -127,7 +127,7 @@ from tinygrad_lab.ops.shape import (
     swapaxes,
     unstack,
 )
-from tinygrad_lab.ops.sort import (
+from tinygrad_lab.ops.sorting import (
     argsort,
     isin,
     nonzero,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinygrad_lab.engine.explain import in_full
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.ops.arithmetic import multiply, negative, square
-from tinygrad_lab.ops.explain import in_full
 from tinygrad_lab.ops.exponential import erfc, expm1
 from tinygrad_lab.ops.logic import greater
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import where
 
 

@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of
+from tinygrad_lab.backends.ownership import owned
 from tinygrad_lab.backends.scatter import add_into, filled
 from tinygrad_lab.context import current
+from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.explain import explained, in_full, shape_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import (
     ArgumentTypeError,
     DTypeError,
@@ -23,11 +27,7 @@ from tinygrad_lab.errors import (
     ShapeError,
     TinygradLabError,
 )
-from tinygrad_lab.ops.declaration import table
-from tinygrad_lab.ops.explain import explained, in_full, shape_of
 from tinygrad_lab.ops.index import is_mask, misfit, parsed
-from tinygrad_lab.ops.op import op
-from tinygrad_lab.ownership import owned
 
 __all__ = ["At", "Place", "index_add", "index_set", "set_item"]
 

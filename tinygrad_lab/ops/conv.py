@@ -13,17 +13,17 @@ from functools import lru_cache
 from typing import Any
 
 from tinygrad_lab.backends.scatter import ARRAY
+from tinygrad_lab.engine.explain import shape_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, ShapeError
+from tinygrad_lab.ops.arguments.windows import gathered, hashable, per_axis, places, windows_of
 from tinygrad_lab.ops.arithmetic import add
-from tinygrad_lab.ops.explain import shape_of
 from tinygrad_lab.ops.index import getitem, put
 from tinygrad_lab.ops.kernels import conv as kernel
 from tinygrad_lab.ops.kernels import of_one_dtype
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.shape import matrix_transpose, permute_dims, reshape
-from tinygrad_lab.ops.windows import gathered, hashable, per_axis, places, windows_of
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 

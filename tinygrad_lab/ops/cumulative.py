@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.ops.arguments.axes import along, known_axis
 from tinygrad_lab.ops.arithmetic import subtract
-from tinygrad_lab.ops.axes import along, known_axis
-from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
 from tinygrad_lab.ops.index import getitem
 from tinygrad_lab.ops.logic import not_equal
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.shape import concat
 
 

@@ -18,11 +18,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tinygrad_lab.backends import namespace_of
+from tinygrad_lab.engine.explain import in_full, shape_of, shapes_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
-from tinygrad_lab.ops.explain import in_full, shape_of, shapes_of
-from tinygrad_lab.ops.index import getitem
-from tinygrad_lab.ops.linalg import matmul
-from tinygrad_lab.ops.matrices import (
+from tinygrad_lab.ops.arguments.matrices import (
     holds,
     matrices,
     no_gradient,
@@ -33,7 +32,8 @@ from tinygrad_lab.ops.matrices import (
     some_are_zero,
     square,
 )
-from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.index import getitem
+from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.shape import concat, matrix_transpose
 
 # --- the Cholesky factor -------------------------------------------------------------------------

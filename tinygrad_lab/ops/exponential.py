@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinygrad_lab.ops.op import op
+from tinygrad_lab.engine.op import op
 
 exp = op(
     "exp",

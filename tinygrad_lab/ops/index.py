@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of, namespaces
+from tinygrad_lab.backends.dtypes import get_default_dtype
 from tinygrad_lab.backends.scatter import ARRAY, filled
-from tinygrad_lab.dtypes import get_default_dtype
+from tinygrad_lab.engine.explain import in_full, is_integer, shape_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import DTypeError, IndexingError, ShapeError
-from tinygrad_lab.ops.axes import along, known_axis, known_shape
-from tinygrad_lab.ops.explain import in_full, is_integer, shape_of
-from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.arguments.axes import along, known_axis, known_shape
 
 
 def misfit(x: Any, *arrays: Any, key: tuple[Any, ...]) -> str | None:

@@ -16,11 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine.explain import broadcast, in_full, shape_of, shapes_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
-from tinygrad_lab.ops.explain import broadcast, in_full, shape_of, shapes_of
+from tinygrad_lab.ops.arguments.matrices import (
+    holds,
+    matrices,
+    no_gradient,
+    not_finite,
+    singular,
+    square,
+)
 from tinygrad_lab.ops.linalg import matmul
-from tinygrad_lab.ops.matrices import holds, matrices, no_gradient, not_finite, singular, square
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, squeeze
 
 

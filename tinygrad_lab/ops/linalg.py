@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.engine.explain import broadcast, in_full, missing_axis, shape_of, shapes_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.arithmetic import multiply, subtract
 from tinygrad_lab.ops.conversion import astype
-from tinygrad_lab.ops.explain import broadcast, in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.ops.index import getitem, put
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import sum
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, reshape, squeeze, stack, unstack
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import (
     ArgumentError,
     DTypeError,
@@ -27,7 +28,6 @@ from tinygrad_lab.ops.kernels import linear as linear_kernel
 from tinygrad_lab.ops.kernels import of_one_dtype
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.logic import isfinite
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.reduce import max, mean, sum
 from tinygrad_lab.ops.shape import (
@@ -36,7 +36,7 @@ from tinygrad_lab.ops.shape import (
     stack,
 )
 from tinygrad_lab.ops.trigonometric import tanh
-from tinygrad_lab.random import Generator, default_generator
+from tinygrad_lab.random.generator import Generator, default_generator
 
 
 def _shape(x: Any) -> tuple[int, ...]:

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine.explain import in_full, shape_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
-from tinygrad_lab.ops.explain import in_full, shape_of
+from tinygrad_lab.ops.arguments.windows import gathered, padded, per_axis, windows_of
 from tinygrad_lab.ops.index import beside, getitem
 from tinygrad_lab.ops.kernels import max_pool as kernel
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.reduce import argmax
 from tinygrad_lab.ops.shape import reshape
-from tinygrad_lab.ops.windows import gathered, padded, per_axis, windows_of
 
 __all__ = [
     "adaptive_avg_pool1d",

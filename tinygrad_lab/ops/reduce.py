@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.engine.explain import missing_axis, shape_of
+from tinygrad_lab.engine.op import op
+from tinygrad_lab.ops.arguments.axes import Axis, along, from_the_front, known_axes
 from tinygrad_lab.ops.arithmetic import sqrt, subtract
-from tinygrad_lab.ops.axes import Axis, along, from_the_front, known_axes
 from tinygrad_lab.ops.conversion import astype
-from tinygrad_lab.ops.explain import missing_axis, shape_of
 from tinygrad_lab.ops.logic import equal, not_equal
-from tinygrad_lab.ops.op import op
 from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.shape import flatten, reshape
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backward import Cotangents
+from tinygrad_lab.engine.backward import Cotangents
+from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
+from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, ShapeError
-from tinygrad_lab.ops.axes import known_axes, known_axis, known_shape
-from tinygrad_lab.ops.explain import in_full, missing_axis, shape_of
-from tinygrad_lab.ops.op import op
+from tinygrad_lab.ops.arguments.axes import known_axes, known_axis, known_shape
 
 
 def _other_size(x: Any, *, shape: Any, copy: bool | None) -> str | None:

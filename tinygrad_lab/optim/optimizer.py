@@ -17,8 +17,8 @@ from weakref import WeakSet
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
 from tinygrad_lab.context import current
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError
-from tinygrad_lab.tensor import Tensor
 
 __all__ = ["Optimizer"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.graph import Graph, graph
+from tinygrad_lab.graphs import Graph, graph
 
 if TYPE_CHECKING:
     from tinygrad_lab.show.drawing import Drawing
@@ -48,7 +48,7 @@ def draw(
 
     Example:
         >>> import tinygrad_lab as tg
-        >>> from tinygrad_lab.show import draw
+        >>> from tinygrad_lab.show.draw import draw
         >>> x, y, z = tg.scalar(-2.0), tg.scalar(5.0), tg.scalar(-4.0)
         >>> f = (x + y) * z
         >>> f.backward()

@@ -27,7 +27,7 @@ class Drawing:
 
     Example:
         >>> import tinygrad_lab as tg
-        >>> from tinygrad_lab.show import draw
+        >>> from tinygrad_lab.show.draw import draw
         >>> x = tg.scalar(3.0)
         >>> drawing = draw(x * x)
         >>> drawing

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.graph import GraphNode
+from tinygrad_lab.graphs import GraphNode
 from tinygrad_lab.show.measure import MINUS, number, superscript
 
 __all__ = ["Namer", "attribute_text", "equation", "key_text"]

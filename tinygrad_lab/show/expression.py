@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tinygrad_lab import ops
+from tinygrad_lab.array_api.creation import scalar
 from tinygrad_lab.context import record
-from tinygrad_lab.creation import scalar
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ExpressionError
-from tinygrad_lab.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "parse"]
 

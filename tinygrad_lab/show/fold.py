@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tinygrad_lab.graph import Edge, Graph, GraphNode
+from tinygrad_lab.graphs import Edge, Graph, GraphNode
 
 __all__ = ["Bundle", "Unit", "bundles", "fold", "modules_of"]
 

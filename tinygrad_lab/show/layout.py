@@ -201,8 +201,8 @@ def renderer() -> str:
     """Which Graphviz places the boxes of pictures here, and its version.
 
     Example:
-        >>> import tinygrad_lab.show
-        >>> tinygrad_lab.show.renderer()
+        >>> from tinygrad_lab.show.layout import renderer
+        >>> renderer()
         '...'
     """
     if (found := _webassembly()) is not None:

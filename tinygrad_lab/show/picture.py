@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
-from tinygrad_lab.graph import Edge, Graph, GraphNode, bytes_text
+from tinygrad_lab.graphs import Edge, Graph, GraphNode, bytes_text
 from tinygrad_lab.show.equation import equation
 from tinygrad_lab.show.fold import Bundle, Unit, bundles, fold, modules_of
 from tinygrad_lab.show.measure import Matrix, as_matrix, number, printable, subscript

@@ -16,8 +16,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from tinygrad_lab.graph import Edge, GraphNode
-from tinygrad_lab.ops.declaration import Rule
+from tinygrad_lab.engine.declaration import Rule
+from tinygrad_lab.graphs import Edge, GraphNode
 from tinygrad_lab.show.equation import Namer, attribute_text, key_text
 from tinygrad_lab.show.measure import MINUS
 

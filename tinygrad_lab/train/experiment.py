@@ -8,7 +8,7 @@ from time import perf_counter
 
 from tinygrad_lab.data import MNIST1D
 from tinygrad_lab.nn import Module
-from tinygrad_lab.random import seed as set_seed
+from tinygrad_lab.random.generator import seed as set_seed
 from tinygrad_lab.train.checkpoint import Checkpoint, save_checkpoint
 from tinygrad_lab.train.curves import write_curves
 from tinygrad_lab.train.loop import Measurement, Status, Step, compiles_on, fit, status

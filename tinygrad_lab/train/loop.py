@@ -9,14 +9,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tinygrad_lab import optim
+from tinygrad_lab.array_api.creation import tensor
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.context import no_grad
-from tinygrad_lab.creation import tensor
 from tinygrad_lab.data import MNIST1D, DataLoader
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, CompileError
 from tinygrad_lab.nn import Module
 from tinygrad_lab.nn.functional import cross_entropy
-from tinygrad_lab.tensor import Tensor
 from tinygrad_lab.train.settings import Settings
 
 __all__ = [
@@ -110,7 +110,7 @@ def _step_of(
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """The step of a training; one that cannot be compiled runs as it is, with one warning."""
 
-    from tinygrad_lab.compile import compile as compile_step
+    from tinygrad_lab.compiler import compile as compile_step
 
     def step(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return _learn(model, optimizer, x, y)

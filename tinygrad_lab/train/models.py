@@ -7,9 +7,9 @@ arXiv:2011.14439, and the code published with it.
 from collections.abc import Callable, Mapping
 
 from tinygrad_lab import nn
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn.functional import relu
-from tinygrad_lab.tensor import Tensor
 
 __all__ = ["CNN", "GRU", "MLP", "MODELS", "Logistic", "make_model"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import __version__
-from tinygrad_lab.creation import tensor
+from tinygrad_lab.array_api.creation import tensor
 from tinygrad_lab.nn import Module
 from tinygrad_lab.nn.functional import cross_entropy
 from tinygrad_lab.train.files import write_atomically
@@ -123,7 +123,7 @@ def write_graph(path: Path, model: Module, x: Any, y: Any) -> None:
 
     Raises ``MissingDependencyError`` where no renderer of pictures is installed.
     """
-    from tinygrad_lab.show import draw
+    from tinygrad_lab.show.draw import draw
 
     device = next(model.parameters()).device
     signals, labels = tensor(x, device=device, name="signals"), tensor(y, device=device)

@@ -1,0 +1,1 @@
+"""What the Array API standard names: creation, dtypes, and how arrays are exchanged."""

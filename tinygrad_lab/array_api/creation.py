@@ -1,0 +1,553 @@
+"""Making tensors: of numbers, lists and arrays, and of nothing but a shape.
+
+Names and meanings are those of the Array API's creation functions. ``tg.tensor`` makes the leaf
+of a graph, with a copy of the data; ``tg.asarray`` hands on the memory, and the history, if it can.
+Wherever a ``device`` is not given it is the one of ``tg.default_device``, and wherever a ``dtype``
+is not given that of ``tg.set_default_dtype`` for floats, int64 for integers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab import ops
+from tinygrad_lab.array_api.dtype_functions import astype
+from tinygrad_lab.backends import PYTHON, namespaces
+from tinygrad_lab.backends.devices import backend_at
+from tinygrad_lab.backends.dtypes import (
+    array_of,
+    dtype_of_number,
+    get_default_complex_dtype,
+    get_default_dtype,
+    optional_dtype,
+)
+from tinygrad_lab.context import current
+from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
+from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    TinygradLabError,
+)
+
+__all__ = [
+    "arange",
+    "asarray",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_dlpack",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "scalar",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
+# --- of data ---------------------------------------------------------------------------------
+
+
+def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -> Tensor:
+    """A single number, held as a plain Python float.
+
+    Args:
+        value: a number, or an array or a tensor of one element.
+        name: what pictures call it.
+        requires_grad: whether a gradient is wanted.
+
+    Raises:
+        ArgumentTypeError: for what is not one number.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.scalar(3, name="x") * 2
+        scalar(6.0, op=multiply)
+    """
+    one = isinstance(value, float | int | np.number) or getattr(value, "size", None) == 1
+    if not one:
+        described = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+        raise ArgumentTypeError(
+            f"tg.scalar takes a number, got {described}; tg.tensor takes arrays and lists."
+        )
+    number = float(value.item() if hasattr(value, "item") else value)
+    return leaf(number, requires_grad=requires_grad, name=name)
+
+
+def tensor(
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """A tensor with a copy of the data.
+
+    Args:
+        data: a number, (nested) lists of numbers, an array (also of another library, by DLPack),
+            a Tensor.
+        dtype: the type of the elements. Python floats become ``tg.float32`` if it is not given
+            (see ``tg.set_default_dtype``), Python integers int64; arrays keep theirs.
+        device: ``"cpu"`` or ``"cuda"``; where the data are, if not given.
+        requires_grad: whether a gradient is wanted.
+        name: what pictures call it.
+
+    Raises:
+        ArgumentError: for lists that make no rectangular array of numbers.
+        DTypeError: for a dtype that there is not, or data that are no numbers.
+        DeviceError: for a device that is not there.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.tensor([[1, 2], [3, 4]], dtype=tg.float32).sum(axis=0)
+        tensor([4., 6.])
+    """
+    source, device = _as_read(data._read() if isinstance(data, Tensor) else data, device)
+    array = _array("tg.tensor", source, dtype, device, copy=True)
+    return leaf(array, requires_grad=requires_grad, name=name)
+
+
+def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
+    """Data and device as they are; in a step that is compiled, arrays are read at each call."""
+    recorder = current().recorder
+    if recorder is None:
+        return data, device
+    # Traced arrays are on the CPU.
+    return recorder.traced([data])[0], None if device == "cpu" else device
+
+
+def asarray(
+    obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: bool | None = None
+) -> Tensor:
+    """Data as a tensor, in the same memory if that can be.
+
+    A Tensor that needs no conversion is returned itself; one that does is converted by ops, which
+    gradients flow through. ``tg.tensor`` makes a new leaf instead.
+
+    Args:
+        obj: what ``tg.tensor`` takes, or anything that offers its memory (``memoryview``).
+        dtype: the type of the elements; as in ``tg.tensor``.
+        device: where the result lives; where the data are, if not given.
+        copy: True: always into new memory; False: never; None: where it cannot be helped.
+
+    Raises:
+        ArgumentError: where ``copy=False`` and a copy is needed; for data that make no array.
+        DTypeError: for a dtype that there is not, or data that are no numbers.
+        DeviceError: for a device that is not there.
+
+    Example:
+        >>> import numpy as np, tinygrad_lab as tg
+        >>> array = np.array([1.0, 2.0])
+        >>> np.shares_memory(tg.asarray(array).numpy(), array)
+        True
+    """
+    if not isinstance(obj, Tensor):
+        obj, device = _as_read(obj, device)
+        return leaf(_array("tg.asarray", obj, dtype, device, copy=copy))
+    wanted = optional_dtype(dtype, "tg.asarray") or obj.dtype
+    converted = astype(obj, wanted, copy=bool(copy), device=device)
+    if copy is False and converted is not obj:
+        raise ArgumentError(
+            f"asarray: {obj.dtype} on {obj.device} becomes {wanted} on {converted.device} only by "
+            "a copy: leave copy=False out."
+        )
+    return converted
+
+
+def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
+    """A tensor in the memory of another library's array, by DLPack.
+
+    Args:
+        x: an array that has ``__dlpack__`` (PyTorch's, JAX's, NumPy's, CuPy's …).
+        device: where the tensor shall live; where x does, if not given.
+        copy: True: into new memory; False: never, or else an error; None: where x has to be
+            moved to another device.
+
+    Raises:
+        ArgumentTypeError: for what has no ``__dlpack__``.
+        ArgumentError: where ``copy=False`` and a copy is needed.
+        BufferError: from the other library, where its array cannot be handed out.
+
+    Example:
+        >>> import numpy as np, tinygrad_lab as tg
+        >>> tg.from_dlpack(np.array([1.0, 2.0], dtype=np.float32))
+        tensor([1., 2.])
+    """
+    if not hasattr(x, "__dlpack__"):
+        raise ArgumentTypeError(
+            f"tg.from_dlpack takes an array that has __dlpack__, got {type(x).__name__}."
+        )
+    return leaf(_put(_imported(x), None, device, copy))
+
+
+_CPU = 1
+"""DLPack's number of the device type that NumPy reads."""
+
+
+def _imported(x: Any) -> Any:
+    """The array of another library as one of NumPy's or CuPy's, in the same memory."""
+    if x.__dlpack_device__()[0] == _CPU:
+        return np.from_dlpack(x)
+    gpu: Any = backend_at("cuda")[0]
+    return gpu.cupy.from_dlpack(x)
+
+
+def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
+    """Data as an array of numbers or booleans."""
+    dtype = optional_dtype(dtype, asked_by)
+    try:
+        if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+            data = data if type(data) in namespaces else _imported(data)
+        elif not hasattr(data, "dtype"):
+            data = _memory(asked_by, data) if copy is False else data
+            if dtype is None:
+                data, dtype = array_of(data)
+            else:
+                data = np.asarray(data, dtype=dtype)
+            # They were not put on any device so far.
+            device = backend_at(device)[1]
+        array = _put(data, dtype, device, copy)
+    except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, TinygradLabError):
+            raise
+        raise ArgumentError(f"{asked_by}: expected rectangular data of numbers; {error}.") from None
+    if isinstance(array, np.ndarray) and array.dtype.kind not in "fiubc":
+        raise DTypeError(f"{asked_by}: expected numbers or booleans, got dtype {array.dtype}.")
+    return array
+
+
+def _memory(asked_by: str, data: Any) -> memoryview:
+    """The memory that data offer."""
+    try:
+        return memoryview(data)
+    except TypeError:
+        raise ArgumentError(
+            f"{asked_by}: expected an array, whose memory can be shared, for copy=False; got "
+            f"{type(data).__name__}."
+        ) from None
+
+
+def _put(array: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
+    """An array with another dtype and on another device, where these are given."""
+    here = namespaces[type(array)]
+    backend, name = (here, None) if device is None else backend_at(device)
+    wanted = dtype or array.dtype
+    if isinstance(wanted, np.dtype) and not wanted.isnative:
+        wanted = wanted.newbyteorder("=")
+    try:
+        # Backends read no arrays of others, but NumPy's.
+        source = array if backend is here or copy is False else here.to_numpy(array)
+        return backend.asarray(source, dtype=wanted, device=name, copy=copy)
+    except (ValueError, TypeError):
+        if copy is not False:
+            raise
+        raise ArgumentError(
+            f"expected data whose memory can be shared, for copy=False; got {array.dtype} on "
+            f"{here.device_of(array)} to become {wanted} on {name or 'the same'}, which takes a "
+            "copy: leave copy out."
+        ) from None
+
+
+# --- of a shape ------------------------------------------------------------------------------
+
+
+def zeros(
+    shape: Shape,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Zeros.
+
+    Args:
+        shape: the size of each axis, or the one size of a vector.
+        dtype: the type of the elements; the default floating one, if not given.
+        device: where the tensor lives; see ``tg.default_device``.
+        requires_grad: whether a gradient is wanted.
+        name: what pictures call it.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.zeros((2, 3), requires_grad=True, name="w").shape
+        (2, 3)
+    """
+    data = _made("zeros", sizes_of("zeros", shape), dtype=dtype, device=device)
+    return leaf(data, requires_grad=requires_grad, name=name)
+
+
+def ones(
+    shape: Shape,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Ones; the arguments are those of ``tg.zeros``."""
+    data = _made("ones", sizes_of("ones", shape), dtype=dtype, device=device)
+    return leaf(data, requires_grad=requires_grad, name=name)
+
+
+def empty(
+    shape: Shape,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Whatever the memory held before; the arguments are those of ``tg.zeros``."""
+    data = _made("empty", sizes_of("empty", shape), dtype=dtype, device=device)
+    return leaf(data, requires_grad=requires_grad, name=name)
+
+
+def full(
+    shape: Shape,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """One number everywhere.
+
+    Args:
+        shape: the size of each axis, or the one size of a vector.
+        fill_value: the number; a tensor or an array of one element counts as one.
+        dtype: the type of the elements; that of the number, if not given.
+        device, requires_grad, name: as in ``tg.zeros``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.full(3, 0.5), tg.full((), 7)
+        (tensor([0.5, 0.5, 0.5]), tensor(7, dtype=int64))
+    """
+    number, own_dtype = _number("full", fill_value)
+    sizes = sizes_of("full", shape)
+    data = _made("full", sizes, number, dtype=dtype, default=own_dtype, device=device)
+    return leaf(data, requires_grad=requires_grad, name=name)
+
+
+def eye(
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """A matrix with ones on its k-th diagonal (above the main one for k > 0) and zeros elsewhere.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.eye(2, 3, k=1, dtype=tg.int64).tolist()
+        [[0, 1, 0], [0, 0, 1]]
+    """
+    rows, columns = sizes_of("eye", (n_rows, n_rows if n_cols is None else n_cols))
+    data = _made("eye", rows, columns, k=k, dtype=dtype, device=device)
+    return leaf(data, requires_grad=requires_grad, name=name)
+
+
+def arange(
+    start: float,
+    /,
+    stop: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Numbers from ``start`` on in steps of ``step``, up to but without ``stop``.
+
+    With one argument they go from 0 to it. Steps that floats cannot hold exactly (0.1) may give a
+    last number just below ``stop``, or one more or less than expected: ``tg.linspace`` says how
+    many.
+
+    Args:
+        dtype: int64 if not given and all of the three are integers, the default floating one
+            otherwise.
+        device, requires_grad, name: as in ``tg.zeros``.
+
+    Raises:
+        ArgumentError: for a step of 0, or for more numbers than memory holds.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.arange(3).tolist(), tg.arange(1, 0, -0.25).tolist()
+        ([0, 1, 2], [1.0, 0.75, 0.5, 0.25])
+    """
+    if stop is None:
+        start, stop = 0, start
+    limits = [_number("arange", x)[0] for x in (start, stop, step)]
+    if limits[2] == 0:
+        raise ArgumentError(f"arange: expected a step other than 0, got {step!r}.")
+    integers = all(isinstance(x, int) for x in limits)
+    default = dtype_of_number(0) if integers else get_default_dtype()
+    wanted = optional_dtype(dtype, "arange") or default
+    # Steps add up their rounding errors: they do so in float64, whatever the result is to be.
+    working = wanted if integers and wanted.kind in "iu" else np.float64
+    data = _made("arange", *limits, dtype=working, device=device)
+    data = namespaces[type(data)].astype(data, wanted, copy=False)
+    return leaf(data, requires_grad=requires_grad, name=name)
+
+
+def linspace(
+    start: complex,
+    stop: complex,
+    /,
+    num: int,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    endpoint: bool = True,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """``num`` numbers at even distances from ``start`` to ``stop``.
+
+    Args:
+        endpoint: whether ``stop`` is the last of them; otherwise they end one distance before.
+        dtype: the default floating one if not given (or complex, where start or stop is).
+        device, requires_grad, name: as in ``tg.zeros``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.linspace(0, 1, 5).tolist(), tg.linspace(0, 1, 5, endpoint=False)[-1].item()
+        ([0.0, 0.25, 0.5, 0.75, 1.0], 0.800000011920929)
+    """
+    ends = [_number("linspace", x)[0] for x in (start, stop)]
+    (count,) = sizes_of("linspace", (num,))
+    default = get_default_complex_dtype() if any(isinstance(x, complex) for x in ends) else None
+    data = _made(
+        "linspace", *ends, count, dtype=dtype, default=default, device=device, endpoint=endpoint
+    )
+    return leaf(data, requires_grad=requires_grad, name=name)
+
+
+def _made(
+    maker: str, *arguments: Any, dtype: Any, device: str | None, default: Any = None, **options: Any
+) -> Any:
+    """What the library of a device makes of the arguments."""
+    wanted = optional_dtype(dtype, maker) or default or get_default_dtype()
+    backend, place = backend_at(device)
+    try:
+        with backend.on(place):
+            made = getattr(backend.library, maker)(*arguments, dtype=wanted, **options)
+    except (ValueError, OverflowError, MemoryError, TypeError) as error:
+        described = ", ".join(f"{argument!r:.60}" for argument in arguments)
+        raise ArgumentError(f"{maker} of {described} as {wanted}: {error}.") from None
+    # A library without a notion of a current device makes all on its first.
+    return made if backend.device_of(made) == place else backend.asarray(made, device=place)
+
+
+def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
+    """A number as one of Python's, and its dtype."""
+    if isinstance(value, int | float | complex) and not isinstance(value, np.generic):
+        return value, dtype_of_number(value)
+    if getattr(value, "shape", None) == ():
+        if isinstance(value, Tensor) and value.requires_grad:
+            raise GradientError(
+                f"{asked_by}: {value!r} requires a gradient, which would be lost; if it is not "
+                "wanted here: x.detach(), else tg.broadcast_to(x, shape)."
+            )
+        return value.item(), value.dtype
+    raise ArgumentTypeError(f"{asked_by}: expected a number, got {value!r:.60}.")
+
+
+# --- like another ----------------------------------------------------------------------------
+
+
+def zeros_like(
+    x: Any,
+    /,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Zeros in the shape of x, of its dtype and on its device if not told.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.zeros_like(tg.tensor([1.0, 2.0]), dtype=tg.int64)
+        tensor([0, 0], dtype=int64)
+    """
+    if dtype is None and device is None and not requires_grad and name is None:
+        return ops.zeros_like(x)  # an op, so that a recorded step knows it by its shape alone
+    return full_like(x, 0, dtype=dtype, device=device, requires_grad=requires_grad, name=name)
+
+
+def ones_like(
+    x: Any,
+    /,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Ones in the shape of x, of its dtype and on its device if not told."""
+    if dtype is None and device is None and not requires_grad and name is None:
+        return ops.ones_like(x)  # an op, so that a recorded step knows it by its shape alone
+    return full_like(x, 1, dtype=dtype, device=device, requires_grad=requires_grad, name=name)
+
+
+def empty_like(
+    x: Any,
+    /,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Memory as it is, in the shape of x, of its dtype and on its device if not told."""
+    like = asarray(x)
+    if dtype is None and device is None and namespaces[type(like._data)] is PYTHON:
+        return zeros_like(like, requires_grad=requires_grad, name=name)
+    data = _made("empty", like.shape, dtype=dtype or like.dtype, device=device or like.device)
+    return leaf(data, requires_grad=requires_grad, name=name)
+
+
+def full_like(
+    x: Any,
+    /,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """One number everywhere in the shape of x, of its dtype and on its device if not told.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.full_like(tg.tensor([[1.0, 2.0]]), 7)
+        tensor([[7., 7.]])
+    """
+    like = asarray(x)
+    number, _ = _number("full_like", fill_value)
+    if dtype is None and device is None and namespaces[type(like._data)] is PYTHON:
+        data = type(like._data)(number)  # a tg.scalar stays one
+    else:
+        wanted, place = dtype or like.dtype, device or like.device
+        data = _made("full", like.shape, number, dtype=wanted, device=place)
+    return leaf(data, requires_grad=requires_grad, name=name)

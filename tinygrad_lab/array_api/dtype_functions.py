@@ -1,0 +1,198 @@
+"""The Array API's functions of dtypes: questions about them, and conversion between them."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab import ops
+from tinygrad_lab.array_api.casting import castable_dtype
+from tinygrad_lab.backends.dtypes import known_dtype
+from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.errors import ArgumentError, DTypeError
+
+__all__ = [
+    "FloatInfo",
+    "IntegerInfo",
+    "astype",
+    "can_cast",
+    "finfo",
+    "iinfo",
+    "isdtype",
+    "result_type",
+]
+
+
+def astype(x: Any, dtype: Any, *, copy: bool = True, device: str | None = None) -> Tensor:
+    """x with elements of another type. A gradient flows between floating types.
+
+    Args:
+        x: a tensor, an array or a number.
+        dtype: the type of the elements of the result.
+        copy: whether the result has memory of its own also where x has this dtype already.
+        device: where the result lives; where x does, if not given.
+
+    Raises:
+        DTypeError: for complex numbers that shall become real: say which part is meant.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.astype(tg.tensor([1.5, -1.5]), tg.int32)
+        tensor([ 1, -1], dtype=int32)
+    """
+    wanted = castable_dtype(x, dtype)
+    if isinstance(x, Tensor) and device is not None:
+        x = x.to(device)
+    if isinstance(x, Tensor) and wanted == x.dtype and not copy:
+        return x
+    return ops.astype(x, wanted)
+
+
+def can_cast(from_: Any, to: Any, /) -> builtins.bool:
+    """Whether every value of a dtype (or of a tensor's) is also one of another.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.can_cast(tg.int32, tg.int64), tg.can_cast(tg.tensor([0.5]), tg.int64)
+        (True, False)
+    """
+    return np.can_cast(_given("can_cast", from_), _given("can_cast", to))
+
+
+def isdtype(dtype: Any, kind: Any) -> builtins.bool:
+    """Whether a dtype is of a kind: another dtype, the name of a kind, or a tuple of these.
+
+    Kinds are ``"bool"``, ``"signed integer"``, ``"unsigned integer"``, ``"integral"``,
+    ``"real floating"`` (float16 too), ``"complex floating"`` and ``"numeric"``.
+
+    Raises:
+        ArgumentError: for a kind that there is not.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.isdtype(tg.float32, "real floating"), tg.isdtype(tg.int8, ("bool", tg.int64))
+        (True, False)
+    """
+    known = _given("isdtype", dtype)
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return any(_is_of_kind(known, one) for one in kinds)
+
+
+_LETTERS = {
+    "bool": "b",
+    "signed integer": "i",
+    "unsigned integer": "u",
+    "integral": "iu",
+    "real floating": "f",
+    "complex floating": "c",
+    "numeric": "iufc",
+}
+"""The kinds of dtypes that the Array API names, and NumPy's letters for them."""
+
+
+def _is_of_kind(dtype: Any, kind: Any) -> builtins.bool:
+    if not isinstance(kind, str):
+        return builtins.bool(dtype == _given("isdtype", kind))
+    if kind not in _LETTERS:
+        raise ArgumentError(
+            f"isdtype: expected a dtype or one of {', '.join(map(repr, _LETTERS))}; got {kind!r}."
+        )
+    return dtype.kind in _LETTERS[kind]
+
+
+def result_type(*arrays_and_dtypes: Any) -> Any:
+    """The dtype of the result of an operation on tensors, arrays, numbers and dtypes.
+
+    Python's numbers (and ``tg.scalar``) go with any other dtype of their kind and never widen it.
+
+    Raises:
+        ArgumentError: where there are no operands but Python numbers.
+        DTypeError: for dtypes that do not go together.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.result_type(tg.float32, tg.tensor([1, 2], dtype=tg.int8), 2.0)
+        dtype('float32')
+    """
+    operands = [getattr(x, "_data", x) for x in arrays_and_dtypes]
+    if all(isinstance(x, int | float | complex) for x in arrays_and_dtypes):
+        raise ArgumentError(
+            "result_type: expected a tensor, an array or a dtype among the arguments, got "
+            f"{arrays_and_dtypes!r:.60}."
+        )
+    # A NumPy float64 is a Python float, too, but one with a dtype.
+    types = [
+        x if type(x) in (int, float, complex, builtins.bool) else _given("result_type", x)
+        for x in operands
+    ]
+    try:
+        return np.result_type(*types)
+    except TypeError as error:
+        raise DTypeError(f"result_type: {error}.") from None
+
+
+@dataclass(frozen=True)
+class FloatInfo:
+    """What numbers a floating dtype can hold."""
+
+    bits: int
+    eps: float
+    """The distance from 1 to the next larger number."""
+    max: float
+    min: float
+    smallest_normal: float
+    """The smallest positive number of full precision."""
+    dtype: Any
+
+
+@dataclass(frozen=True)
+class IntegerInfo:
+    """What numbers an integer dtype can hold."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: Any
+
+
+def finfo(type: Any, /) -> FloatInfo:
+    """What numbers a floating dtype (or that of a tensor) can hold; of a complex one, its parts.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.finfo(tg.float64).eps
+        2.220446049250313e-16
+    """
+    dtype = _given("finfo", type)
+    if dtype.kind not in "fc":
+        raise DTypeError(f"finfo: expected a floating dtype, got {dtype}; see tg.iinfo.")
+    info = np.finfo(dtype)
+    eps, largest, smallest, normal = map(
+        float, (info.eps, info.max, info.min, info.smallest_normal)
+    )
+    return FloatInfo(int(info.bits), eps, largest, smallest, normal, info.dtype)
+
+
+def iinfo(type: Any, /) -> IntegerInfo:
+    """What numbers an integer dtype (or that of a tensor) can hold.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.iinfo(tg.int8)
+        IntegerInfo(bits=8, max=127, min=-128, dtype=dtype('int8'))
+    """
+    dtype = _given("iinfo", type)
+    if dtype.kind not in "iu":
+        raise DTypeError(f"iinfo: expected an integer dtype, got {dtype}; see tg.finfo.")
+    info = np.iinfo(dtype)
+    return IntegerInfo(int(info.bits), int(info.max), int(info.min), dtype)
+
+
+def _given(asked_by: str, dtype: Any) -> Any:
+    """A dtype, itself or by a tensor or an array that has it."""
+    if not isinstance(dtype, type | np.dtype):
+        dtype = getattr(dtype, "dtype", dtype)
+    return known_dtype(dtype, asked_by)

@@ -1,0 +1,1 @@
+"""Functions into functions: gradients of any order, checks of gradients, checkpoints."""

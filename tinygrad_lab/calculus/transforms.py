@@ -1,0 +1,533 @@
+"""Functions into functions: gradients, Jacobians, Hessians, of any order.
+
+All of them rest on one sweep and one set of rules. Where a derivative is to be differentiated
+again, the sweep hands the rules Tensors instead of arrays: what they compute is then a graph.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from tinygrad_lab import ops, trees
+from tinygrad_lab.array_api.creation import scalar, tensor
+from tinygrad_lab.backends import PYTHON, namespaces
+from tinygrad_lab.context import changed, current
+from tinygrad_lab.engine.apply import plain
+from tinygrad_lab.engine.backward import ancestors, hooked, run_hooks, sweep
+from tinygrad_lab.engine.history import inputs_with_history, run_composite, with_history
+from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
+from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+
+__all__ = [
+    "grad",
+    "gradients_of",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+]
+
+
+# --- gradients of given tensors, as a graph if wanted -------------------------------------------
+
+
+def gradients_of(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    *,
+    create_graph: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradient of outputs with respect to some of the tensors they were computed from.
+
+    Known as ``tg.autograd.grad``. Leaves ``.grad`` alone, and computes nothing that does not lie
+    between the outputs and the inputs.
+
+    Args:
+        outputs: one tensor or several; their gradients add up.
+        inputs: the tensors to differentiate with respect to, leaves or not.
+        grad_outputs: a gradient for each output; may be left out for outputs of one element.
+        create_graph: let the gradients have a history, to be differentiated again.
+
+    Returns:
+        A gradient for each input, None where no output depends on it.
+
+    Raises:
+        GradientError: for tensors that no gradient flows through, or for want of grad_outputs.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(2.0)
+        >>> (slope,) = tg.autograd.grad(x * x * x, x, create_graph=True)
+        >>> (curvature,) = tg.autograd.grad(slope, x)
+        >>> slope.item(), curvature.item()
+        (12.0, 12.0)
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None:
+        given = [None] * len(outputs)
+    else:
+        given = list(grad_outputs) if isinstance(grad_outputs, list | tuple) else [grad_outputs]
+    if len(given) != len(outputs):
+        raise ArgumentError(f"got {len(given)} grad_outputs for {len(outputs)} outputs.")
+    for label, tensors in (("outputs", outputs), ("inputs", inputs)):
+        for position, one in enumerate(tensors):
+            if not isinstance(one, Tensor) or one._node is None:
+                raise GradientError(
+                    f"{label}[{position}] requires no gradient: {one!r:.60}. Only tensors that "
+                    "require one, or were computed from such, can be differentiated."
+                )
+    targets = [_standing_for(one, outputs) for one in inputs]
+    seeds: dict[Node, Any] = {}
+    for out, g in zip(outputs, given, strict=True):
+        seed = _seed_with_history(out, g) if create_graph else out._seed(g)
+        seeds[out.node] = seeds[out.node] + seed if out.node in seeds else seed
+    every = [node for nodes in targets for node in nodes]
+    found = _sweep_to(every, seeds, create_graph=create_graph)
+    gradients = [_total([found[node] for node in nodes if node in found]) for nodes in targets]
+    return tuple(g if g is None or isinstance(g, Tensor) else plain(g) for g in gradients)
+
+
+def _standing_for(one: Tensor, outputs: Iterable[Tensor]) -> list[Node]:
+    """The nodes of a graph that stand for a tensor: several if its data were set in between."""
+    node = one.node
+    if not isinstance(node, Leaf) or node.generation == 0:
+        return [node]
+    graph = ancestors(out.node for out in outputs)
+    older: list[Node] = [n for n in graph if isinstance(n, Leaf) and n.owner() is one]
+    return older if node in older else [node, *older]
+
+
+def _total(gradients: list[Any]) -> Any:
+    return functools.reduce(operator.add, gradients) if gradients else None
+
+
+def _seed_with_history(out: Tensor, g: Any) -> Tensor:
+    seed = plain(out._seed(g))
+    return g.astype(out.dtype) if isinstance(g, Tensor) and g.requires_grad else seed
+
+
+def _sweep_to(
+    targets: Iterable[Node], seeds: dict[Node, Any], *, create_graph: bool
+) -> dict[Node, Any]:
+    """The gradients of some nodes, visiting only what lies between them and the outputs."""
+    targets = set(targets)
+    found: dict[Node, Any] = {}
+    # The recorder of a compiled step runs hooks, too.
+    see = getattr(current().recorder, "observe", run_hooks if hooked else None)
+
+    def observe(node: Node, g: Any) -> Any:
+        g = g if see is None else see(node, g)
+        if node in targets:
+            found[node] = g
+        return g
+
+    debugger = current().debugger
+
+    def pull_back(node: Node, g: Any) -> Iterable[tuple[Node, Any]]:
+        if debugger is not None and not create_graph:
+            return debugger.pull_back(node, g)
+        if debugger is not None:
+            debugger.check_memory(node)
+        return pull_back_with_history(node, g) if create_graph else node.pull_back(g)
+
+    with changed(grad_enabled=create_graph):
+        sweep(
+            seeds,
+            within=_between(targets, seeds),
+            observe=observe,
+            pull_back=pull_back if create_graph or debugger is not None else None,
+            keep=-1,
+        )
+    return found
+
+
+def _between(targets: set[Node], outputs: Iterable[Node]) -> set[Node]:
+    """The nodes on some path from a target to an output, both included."""
+    leading = set(targets)
+    for node in ancestors(outputs):
+        if any(input_node in leading for input_node in node.inputs if input_node is not None):
+            leading.add(node)
+    return leading
+
+
+def pull_back_with_history(node: Node, g: Any) -> Iterator[tuple[Node, Tensor]]:
+    """What ``node.pull_back`` does, with Tensors: the same rules, and a graph of their work."""
+    op = node.op
+    assert op is not None, "the sweep pulls back through ops only"
+    if op.composite is not None:
+        yield from _pull_back_through_composite(node, g)
+        return
+    xp = namespaces[Tensor]
+    named_nodes = op.named_arrays(node.inputs)
+    kept = {name: with_history(name, value, named_nodes, node) for name, value in node.kept.items()}
+    for _, target, gradient in contributions(node, xp, g, kept):
+        # What is no Tensor is on its way to be put together: see ``Cotangents``.
+        fits = gradient.__class__ is not Tensor
+        yield target, gradient if fits else unbroadcast(xp, gradient, target)
+
+
+def _pull_back_through_composite(node: Any, g: Tensor) -> Iterator[tuple[Node, Tensor]]:
+    """The gradient of a fused op, through the small ops it is composed of."""
+    plan = node.plan
+    arguments = inputs_with_history(node)
+    # One input may have been computed from another: each gets a node of its own to stop at.
+    for position, needed in enumerate(plan.needs):
+        if needed:
+            arguments[position] = ops.alias(arguments[position])
+    stops = [position for position, needed in enumerate(plan.needs) if needed]
+    out = run_composite(node, arguments)
+    with changed(grad_enabled=True, composing=True):
+        variables = [arguments[position] for position in stops]
+        gradients = gradients_of(out, variables, [g], create_graph=True)
+    for position, gradient in zip(stops, gradients, strict=True):
+        if gradient is not None:
+            yield node.inputs[position], gradient
+
+
+# --- functions into functions -------------------------------------------------------------------
+
+
+_asked_for: ContextVar[frozenset[Node]] = ContextVar("tinygrad_lab.asked_for", default=frozenset())
+"""The variables of the runs that are under way, around this one."""
+
+
+class _Run:
+    """One run of a function on variables in place of its arguments."""
+
+    def __init__(
+        self, transform: str, f: Callable[..., Any], args: Sequence[Any], chosen: Sequence[int]
+    ) -> None:
+        for position in chosen:
+            if not -len(args) <= position < len(args):
+                raise ArgumentError(
+                    f"tg.{transform}: expected the number of one of the {len(args)} arguments of "
+                    f"the call, got {position}."
+                )
+        arguments = list(args)
+        self.variables: list[list[Tensor]] = []
+        self._rebuild: list[Callable[[list[Any]], Any]] = []
+        with changed(grad_enabled=True):
+            for position in chosen:
+                leaves, rebuild = trees.flatten(args[position])
+                if trees.is_module(args[position]):
+                    variables = leaves
+                else:
+                    variables = [_variable(leaf) for leaf in leaves]
+                    arguments[position] = rebuild(variables)
+                self.variables.append(variables)
+                self._rebuild.append(rebuild)
+            own = {variable.node for variable in self.all_variables()}
+            token = _asked_for.set(_asked_for.get() | own)
+            try:
+                self.out = f(*arguments)
+            finally:
+                _asked_for.reset(token)
+        self.outs, self.rebuild_out = trees.flatten(self.out)
+        for one in self.outs:
+            if not isinstance(one, Tensor):
+                raise ArgumentTypeError(
+                    f"tg.{transform}: the function must return Tensors, got {type(one).__name__}."
+                )
+
+    def all_variables(self) -> list[Tensor]:
+        return [variable for group in self.variables for variable in group]
+
+    def value(self, outer: bool) -> Any:
+        """What the function returned; without a history if nobody else could ask for it."""
+        return self.rebuild_out([out if outer else out.detach() for out in self.outs])
+
+    def matters_elsewhere(self, gs: Sequence[Any] = ()) -> bool:
+        """Whether a gradient could depend on a tensor that is not of this run's making."""
+        if not current().grad_enabled:
+            return False
+        # A module's parameters are what they are, also in the function that an outer run runs.
+        own = {v.node for v in self.all_variables() if isinstance(v.node, Leaf)}
+        own -= _asked_for.get()
+        if any(isinstance(g, Tensor) and g.requires_grad for g in gs):
+            return True
+        return any(
+            isinstance(node, Leaf) and node.requires_grad and node not in own
+            for node in ancestors([out.node for out in self.outs])
+        )
+
+    def gradients(self, outs: Sequence[Tensor], gs: Sequence[Any]) -> list[Tensor]:
+        """Gradients of outputs by all variables, zero by those that they do not depend on."""
+        outer = self.matters_elsewhere(gs)
+        found = _gradients_or_none(outs, self.all_variables(), gs, create_graph=outer)
+        return [
+            _zeros_like(variable) if one is None else one if outer else one.detach()
+            for variable, one in zip(self.all_variables(), found, strict=True)
+        ]
+
+    def grouped(self, gradients: Sequence[Tensor]) -> list[Any]:
+        """Gradients in the containers that the arguments had."""
+        groups, start = [], 0
+        for variables, rebuild in zip(self.variables, self._rebuild, strict=True):
+            groups.append(rebuild(list(gradients[start : start + len(variables)])))
+            start += len(variables)
+        return groups
+
+
+def _gradients_or_none(
+    outs: Sequence[Tensor], variables: Sequence[Tensor], gs: Sequence[Any], *, create_graph: bool
+) -> list[Tensor | None]:
+    """What ``gradients_of`` gives, and None where no gradient flows."""
+    flowing = [(out, g) for out, g in zip(outs, gs, strict=True) if out.requires_grad]
+    wanted = [position for position, one in enumerate(variables) if one.requires_grad]
+    found: list[Tensor | None] = [None] * len(variables)
+    if flowing and wanted:
+        sources, seeds = zip(*flowing, strict=True)
+        inputs = [variables[position] for position in wanted]
+        gradients = gradients_of(sources, inputs, seeds, create_graph=create_graph)
+        for position, gradient in zip(wanted, gradients, strict=True):
+            found[position] = gradient
+    return found
+
+
+def _variable(value: Any) -> Tensor:
+    """A tensor to differentiate with respect to, in place of an argument."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        return ops.alias(value)
+    if isinstance(value, float | int):
+        return scalar(value)
+    fresh = value.detach() if isinstance(value, Tensor) else tensor(value)
+    fresh.name = getattr(value, "name", None)
+    return fresh.requires_grad_()
+
+
+def _zeros_like(one: Tensor) -> Tensor:
+    return ops.zeros_like(one.detach())
+
+
+def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0
+) -> Callable[..., tuple[Any, Any]]:
+    """A function that returns the value of ``f`` and its gradient.
+
+    Args:
+        f: a function to a scalar; its arguments may be tensors, numbers, arrays, containers
+            (lists, tuples, dicts) of them, and modules, which stand for their parameters.
+        argnums: which argument, or which arguments, to differentiate with respect to.
+
+    Returns:
+        A function that gives ``(value, gradient)``; the gradient has the containers of the
+        argument (of a module: a dict by parameter name), a tuple of them for several arguments.
+        An argument that the value does not depend on has gradient zero.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> value, slope = tg.value_and_grad(lambda x: x * x)(3.0)
+        >>> value.item(), slope.item()
+        (9.0, 6.0)
+    """
+
+    def value_and_gradient(*args: Any) -> tuple[Tensor, Any]:
+        run = _Run("grad", f, args, _positions(argnums))
+        shapes = [out.shape for out in run.outs]
+        if len(shapes) != 1 or run.outs[0].size != 1:
+            raise GradientError(
+                "tg.grad: the function must return a scalar, got shape "
+                f"{' and '.join(map(str, shapes))}. Reduce it (sum, mean), or use tg.jacobian or "
+                "tg.vjp."
+            )
+        groups = run.grouped(run.gradients(run.outs, [None]))
+        gradient = groups[0] if isinstance(argnums, int) else tuple(groups)
+        return run.value(run.matters_elsewhere()), gradient
+
+    value_and_gradient.__wrapped__ = f  # type: ignore[attr-defined]
+    return value_and_gradient
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """A function that returns the gradient of ``f``; see ``value_and_grad``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> cube = lambda x: x * x * x
+        >>> tg.grad(cube)(2.0).item(), tg.grad(tg.grad(cube))(2.0).item()
+        (12.0, 12.0)
+    """
+    both = value_and_grad(f, argnums)
+
+    def gradient(*args: Any) -> Any:
+        return both(*args)[1]
+
+    gradient.__wrapped__ = f  # type: ignore[attr-defined]  # the names of its arguments
+    return gradient
+
+
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """The value of ``f`` and a function that pulls a gradient of it back to the arguments.
+
+    Arguments and value may be containers of tensors; so is then what the function takes and
+    returns.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> value, pull_back = tg.vjp(lambda x: x * x, tg.tensor([1.0, 2.0]))
+        >>> pull_back(tg.tensor([1.0, 10.0]))
+        (tensor([ 2., 40.]),)
+    """
+    run = _Run("vjp", f, args, range(len(args)))
+
+    def pull_back(g: Any) -> tuple[Any, ...]:
+        gs = _parts(g, run.out, "gradients")
+        return tuple(run.grouped(run.gradients(run.outs, gs)))
+
+    return run.value(outer=False), pull_back
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of ``f`` and its derivative along tangents: the Jacobian times a vector.
+
+    The pull-back u -> Jᵀu is linear in u; its own pull-back, of the tangents, is J times them
+    (Townsend, "A new trick for calculating Jacobian vector products", 2017). So no op needs a
+    second kind of rule.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> value, slope = tg.jvp(lambda x: x * x, (3.0,), (1.0,))
+        >>> value.item(), slope.item()
+        (9.0, 6.0)
+    """
+    if len(primals) != len(tangents):
+        raise ArgumentError(f"tg.jvp: expected {len(primals)} tangents, got {len(tangents)}.")
+    run = _Run("jvp", f, primals, range(len(primals)))
+    variables = run.all_variables()
+    parts = [
+        part
+        for primal, tangent in zip(primals, tangents, strict=True)
+        for part in _parts(tangent, primal, "tangents")
+    ]
+    directions = list(map(_like, parts, variables))
+    outer = run.matters_elsewhere(directions)
+    with changed(grad_enabled=True):
+        us = [_zeros_like(out).requires_grad_() for out in run.outs]
+        pulled = _gradients_or_none(run.outs, variables, us, create_graph=True)
+    moving = [
+        (one, direction)
+        for one, direction in zip(pulled, directions, strict=True)
+        if one is not None
+    ]
+    sources, seeds = [one for one, _ in moving], [direction for _, direction in moving]
+    slopes = [
+        _zeros_like(u) if slope is None else slope if outer else slope.detach()
+        for u, slope in zip(
+            us, _gradients_or_none(sources, us, seeds, create_graph=outer), strict=True
+        )
+    ]
+    return run.value(outer), run.rebuild_out(slopes)
+
+
+def _parts(value: Any, container: Any, what: str) -> list[Any]:
+    """The parts of a value that has the form of a container (of one tensor: the value itself)."""
+    count = len(trees.flatten(container)[0])
+    parts = trees.flatten(value)[0] if trees.is_container(container) else [value]
+    if len(parts) != count:
+        raise ArgumentError(f"expected {count} {what}, in the container's form; got {len(parts)}.")
+    return parts
+
+
+def _like(direction: Any, variable: Tensor) -> Tensor:
+    """A tangent as a tensor of the kind and shape of what it is a direction for."""
+    if not isinstance(direction, Tensor):
+        return plain(variable._seed(direction))
+    if direction.shape != variable.shape:
+        raise ShapeError(
+            f"tg.jvp: expected a tangent of the shape of its primal, {variable.shape}; got "
+            f"{direction.shape}."
+        )
+    return direction
+
+
+def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+    """A function that returns all derivatives of the elements of ``f`` by those of an argument.
+
+    Its result has the shape of the output followed by that of the argument. Where the argument
+    is a container, it is a container of such results; so it is where the output is one.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.jacobian(lambda x: x * x)(tg.tensor([1.0, 2.0]))
+        tensor([[2., 0.],
+                [0., 4.]])
+    """
+
+    def full(*args: Any) -> Any:
+        run = _Run("jacobian", f, args, (argnum,))
+        return run.rebuild_out([run.grouped(_derivatives(run, out))[0] for out in run.outs])
+
+    return full
+
+
+def _derivatives(run: _Run, out: Tensor) -> list[Tensor]:
+    """All derivatives of the elements of one output, by each variable."""
+    variables = run.all_variables()
+    xp = namespaces[type(out._data)]
+    if xp is PYTHON:
+        return run.gradients([out], [None])
+    rows = []
+    for position in range(out.size):
+        basis = xp.zeros((out.size,), dtype=out.dtype, device=out._data.device)
+        basis[position] = 1
+        rows.append(run.gradients([out], [xp.reshape(basis, out.shape)]))
+    if not rows:
+        return [
+            plain(xp.zeros((*out.shape, *v.shape), dtype=v.dtype, device=out._data.device))
+            for v in variables
+        ]
+    columns = zip(*rows, strict=True)
+    return [
+        ops.stack([_as_array(one, out.device) for one in column]).reshape(
+            (*out.shape, *variable.shape)
+        )
+        for column, variable in zip(columns, variables, strict=True)
+    ]
+
+
+def _as_array(one: Tensor, device: str) -> Tensor:
+    """A derivative by a Python number as an array, which can be put beside others."""
+    return ops.transfer(one, device=device) if isinstance(one._data, float) else one
+
+
+def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+    """A function that returns the second derivatives of a scalar function.
+
+    Its result has the shape of the argument twice; of a container, it is a container of
+    containers: ``hessian["x"]["y"]``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.hessian(lambda x: (x * x * x).sum())(tg.tensor([1.0, 2.0]))
+        tensor([[ 6.,  0.],
+                [ 0., 12.]])
+    """
+    return jacobian(grad(f, argnum), argnum)
+
+
+def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+    """The Hessian of a scalar function times a vector, without the Hessian.
+
+    ``x`` may be a container of tensors, and ``v`` one like it.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.hvp(lambda x: (x * x * x).sum(), tg.tensor([1.0, 2.0]), tg.tensor([1.0, 1.0]))
+        tensor([ 6., 12.])
+    """
+    # The Hessian is symmetric: pulling v back through the gradient gives H v.
+    _, pull_back = vjp(grad(f), x)
+    return pull_back(v)[0]

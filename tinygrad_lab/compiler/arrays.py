@@ -1,0 +1,466 @@
+"""Arrays that write down what is done with them.
+
+A traced array holds a real one, and every operation on it happens for real: the ops, the rules and
+the optimisers of the engine run as they always do, on arrays of a namespace of their own, as they
+would run on CuPy's. What is different is that the operation is entered in a trace. So a trace holds
+exactly what an eager step does with arrays, in order, and replaying it gives the same bits.
+
+What would make the step depend on numbers (``if loss > 1``, ``loss.item()``) is refused.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.lib.stride_tricks import as_strided
+
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends.numpy import NUMPY, NumPy, unsigned
+from tinygrad_lab.compiler.numbers import TracedNumber
+from tinygrad_lab.compiler.refusal import refused
+from tinygrad_lab.compiler.trace import Call, Trace, Value, caller, mapped
+
+__all__ = ["TracedArray", "traced_namespace"]
+
+_METHODS = frozenset(
+    [
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "argsort",
+        "astype",
+        "clip",
+        "conj",
+        "copy",
+        "cumprod",
+        "cumsum",
+        "diagonal",
+        "dot",
+        "fill",
+        "flatten",
+        "max",
+        "mean",
+        "min",
+        "prod",
+        "ravel",
+        "repeat",
+        "reshape",
+        "round",
+        "squeeze",
+        "std",
+        "sum",
+        "swapaxes",
+        "take",
+        "trace",
+        "transpose",
+        "var",
+        "view",
+    ]
+)
+_WRITERS = {"copyto": 0, "put": 0, "fill": 0, "at": 0}
+"""Functions that write, and which of their arguments they write into."""
+_FACTS = frozenset(
+    {
+        np.shape,
+        np.ndim,
+        np.size,
+        np.result_type,
+        np.can_cast,
+        np.may_share_memory,
+        np.shares_memory,
+        np.iscomplexobj,
+        np.isrealobj,
+    }
+)
+"""Functions that tell what is the same at every call."""
+_BY_VALUE = frozenset(
+    {
+        np.nonzero,
+        np.unique,
+        np.flatnonzero,
+        np.argwhere,
+        np.extract,
+        np.compress,
+        np.array_equal,
+        np.allclose,
+        np.trim_zeros,
+        np.unique_all,
+        np.unique_counts,
+        np.unique_inverse,
+        np.unique_values,
+        np.histogram,
+    }
+)
+"""Functions whose result's shape, or truth, depends on numbers."""
+_CREATORS = frozenset(
+    [
+        "arange",
+        "array",
+        "ascontiguousarray",
+        "empty",
+        "eye",
+        "full",
+        "identity",
+        "linspace",
+        "ones",
+        "tri",
+        "zeros",
+    ]
+)
+
+
+class TracedArray(NDArrayOperatorsMixin):
+    """An array whose every use is entered in a trace."""
+
+    __slots__ = ("__weakref__", "trace", "value")
+    __array_priority__ = 2000.0
+    base = None
+
+    def __init__(self, trace: Trace, value: Value) -> None:
+        self.trace = trace
+        self.value = value
+        trace.handles.append(ref(self))
+
+    @property
+    def array(self) -> Any:
+        """The real array."""
+        return self.value.array
+
+    # --- what stays the same from call to call ---------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.array.dtype
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        return self.array.size
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        return self.array.itemsize
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return self.array.strides
+
+    @property
+    def flags(self) -> Any:
+        return self.array.flags
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    # --- what is entered -------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if not _is_flat(inputs) and any(_leaves_it_to_others(x) for x in inputs):
+            return NotImplemented
+        out = kwargs.pop("out", None)
+        call = _ufunc_call(ufunc, method)
+        if method == "at":
+            return _record(self.trace, call, inputs, kwargs, writes=inputs[0])
+        if out is None:
+            return _record(self.trace, call, inputs, kwargs)
+        return _record_into(self.trace, call, inputs, kwargs, out[0])
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if function in _FACTS:
+            return function(*_real(args), **_real(kwargs))
+        if function in _BY_VALUE:
+            raise refused(f"np.{function.__name__} of a tensor")
+        name = function.__name__
+        call = Call("function", name, function)
+        if name == "dot" and len(args) > 2:
+            args, kwargs = args[:-1], {"out": args[-1]}
+        out = kwargs.get("out")
+        if out is not None:
+            rest = {key: one for key, one in kwargs.items() if key != "out"}
+            return _record_into(self.trace, call, args, rest, out)
+        writes = args[_WRITERS[name]] if name in _WRITERS else None
+        return _record(self.trace, call, args, kwargs, writes=writes)
+
+    def __getitem__(self, key: Any) -> Any:
+        if any(_is_mask(part) for part in (key if isinstance(key, tuple) else (key,))):
+            raise refused("as many elements as a boolean mask picks")
+        return _record(self.trace, _GETITEM, (self, key), {})
+
+    def __setitem__(self, key: Any, new: Any) -> None:
+        # `x[i] += y` comes back here with what x[i], a view, holds already.
+        if isinstance(new, TracedArray) and new.value.event is not None:
+            event = new.value.event
+            in_place = event.writes is not None and event.writes is new.value
+            if in_place and new.value.root is self.value.root:
+                return
+        _record(self.trace, _SETITEM, (self, key, new), {}, writes=self)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[position] for position in range(len(self)))
+
+    @property
+    def T(self) -> Any:  # noqa: N802 - NumPy's name
+        return self.transpose()
+
+    @property
+    def mT(self) -> Any:  # noqa: N802 - NumPy's name
+        return self.swapaxes(-2, -1)
+
+    def __pow__(self, other: Any) -> Any:
+        # The operator, unlike the function, squares by multiplying.
+        return _record(self.trace, Call("function", "pow", operator.pow), (self, other), {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _METHODS:
+            raise AttributeError(f"a traced array has no {name!r}")
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            call = _method_call(name)
+            out = kwargs.pop("out", None)
+            if out is not None:
+                return _record_into(self.trace, call, (self, *args), kwargs, out)
+            writes = self if name in _WRITERS else None
+            return _record(self.trace, call, (self, *args), kwargs, writes=writes)
+
+        return method
+
+    # --- what is refused -------------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        raise refused("whether a tensor holds (bool, if, while, and, or)")
+
+    def __float__(self) -> float:
+        raise refused("a tensor's number (float)")
+
+    def __int__(self) -> int:
+        raise refused("a tensor's number (int)")
+
+    def __index__(self) -> int:
+        raise refused("a tensor's number as an index")
+
+    def item(self) -> Any:
+        raise refused("a tensor's number (item)")
+
+    def tolist(self) -> Any:
+        raise refused("a tensor's numbers (tolist)")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise refused("a tensor's numbers (numpy, print)")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise refused("a tensor's numbers (deepcopy, pickle)")
+
+    def __repr__(self) -> str:
+        return f"<traced {self.dtype} of shape {self.shape}>"
+
+
+# A call is the same object each time: that takes less time to make, and to compare.
+_GETITEM = Call("getitem", "getitem", operator.getitem)
+_PICK = Call("getitem", "pick", operator.getitem)
+_SETITEM = Call("setitem", "setitem", operator.setitem)
+
+
+@cache
+def _method_call(name: str) -> Call:
+    return Call("method", name, getattr(np.ndarray, name))
+
+
+@cache
+def _ufunc_call(ufunc: Any, method: str) -> Call:
+    if method == "__call__":
+        return Call("ufunc", ufunc.__name__, ufunc)
+    return Call("ufunc", f"{ufunc.__name__}.{method}", getattr(ufunc, method))
+
+
+_TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
+_FLAT = _TRACED | {float, int, bool, str, type(None)}
+"""Kinds of arguments with nothing inside."""
+
+
+def _leaves_it_to_others(x: Any) -> bool:
+    """Whether an operand (a Tensor, a Scatter) has its own idea of what to do with arrays."""
+    return not isinstance(x, TracedArray | np.ndarray | np.generic) and hasattr(
+        type(x), "__array_ufunc__"
+    )
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, TracedArray) and part.dtype == bool
+
+
+def _real(tree: Any) -> Any:
+    """Arguments with the real arrays in the places of traced ones."""
+    if _is_flat(tree):
+        return [_real_array(one) for one in tree]
+    return mapped(tree, _real_array) if tree else tree
+
+
+def _is_flat(tree: Any) -> bool:
+    return isinstance(tree, tuple) and _FLAT.issuperset(map(type, tree))
+
+
+def _real_array(one: Any) -> Any:
+    return one.value.array if one.__class__ in _TRACED else one
+
+
+def _entered(trace: Trace, tree: Any) -> Any:
+    """Arguments with values in the places of arrays."""
+
+    def entered(one: Any) -> Any:
+        if one.__class__ in _TRACED:
+            return one.value
+        return trace.constant(one) if isinstance(one, np.ndarray) else one
+
+    if _is_flat(tree):
+        return tuple([one.value if one.__class__ in _TRACED else one for one in tree])
+    return mapped(tree, entered) if tree else tree
+
+
+def _record(
+    trace: Trace, call: Call, args: Any, kwargs: Any, *, writes: TracedArray | None = None
+) -> Any:
+    """Do it, and enter it."""
+    out = call.function(*_real(args), **_real(kwargs))
+    event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
+    name = trace.observe(event, caller(2))
+    if writes is not None:
+        event.writes = writes.value
+        return None
+    if isinstance(out, tuple | list):
+        event.several = True
+        parts = [TracedArray(trace, trace.result_of(event, one)) for one in out]
+        return out._make(parts) if hasattr(out, "_make") else type(out)(parts)
+    value = trace.result_of(event, out)
+    value.name = name
+    return TracedArray(trace, value)
+
+
+def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: TracedArray) -> Any:
+    """Enter an operation that writes its result into an array.
+
+    Where all of the memory is written and nobody looks at it from elsewhere, the array simply has
+    a new value; otherwise it is a write into memory.
+    """
+    if not isinstance(target.array, np.ndarray):
+        # NumPy's scalars do not change: `x += 1` makes another.
+        out = _record(trace, call, args, kwargs)
+        target.value = out.value
+        return target
+    before = target.value
+    if before.base is not None or before.viewed or before.origin is not None:
+        call.function(*_real(args), **_real(kwargs), out=before.array)
+        event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
+        event.writes = before
+        trace.observe(event, caller(2))
+        return target
+    fresh = np.empty_like(before.array)
+    call.function(*_real(args), **_real(kwargs), out=fresh)
+    event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
+    event.augmented = any(one is target for one in args[:1])
+    trace.observe(event, caller(2))
+    value = trace.result_of(event, fresh)
+    value.name = before.name
+    target.value = value
+    return target
+
+
+class _Library:
+    """NumPy, with functions that make arrays from nothing entered in the trace, too."""
+
+    def __init__(self) -> None:
+        self.trace: Trace | None = None
+
+    @property
+    def lib(self) -> Any:
+        """``lib.stride_tricks``, which does not ask an array how it wants to be viewed."""
+        windows = self._creating("as_strided", as_strided)
+        return SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=windows))
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(np, name)
+        return self._creating(name, found) if name in _CREATORS else found
+
+    def _creating(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def create(*args: Any, **kwargs: Any) -> Any:
+            assert self.trace is not None
+            return _record(self.trace, Call("function", name, function), args, kwargs)
+
+        return create
+
+
+class _Traced(NumPy):
+    """The namespace of traced arrays: NumPy's, step by step."""
+
+    name = "traced"
+
+    def zeros_like(self, x: Any, **facts: Any) -> Any:
+        return np.zeros_like(x, **facts)
+
+    def asarray(
+        self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
+    ) -> Any:
+        if copy is not True and isinstance(data, TracedArray) and dtype in (None, data.dtype):
+            return data
+        call = Call("function", "array", np.array)
+        return _record(self.library.trace, call, (data,), {} if dtype is None else {"dtype": dtype})
+
+    def to_numpy(self, array: Any) -> Any:
+        raise refused("a tensor's numbers (numpy, tolist, print)")
+
+    def where_positive(self, condition: Any, x: Any) -> Any:
+        call = Call("function", "where_positive", NUMPY.where_positive)
+        return _record(self.library.trace, call, (condition, x), {})
+
+    def pick(self, flat: Any, positions: Any) -> Any:
+        return _record(self.library.trace, _PICK, (flat, positions), {})
+
+    def drawn(self, draw: Callable[..., Any], *args: Any, device: str | None = None) -> Any:
+        return _record(self.library.trace, Call("draw", draw.__name__, draw), args, {})
+
+    def add_at(self, target: Any, key: Any, values: Any) -> None:
+        call = Call("ufunc", "add.at", NUMPY.add_at)
+        _record(self.library.trace, call, (target, key, values), {}, writes=target)
+
+    def outside(self, integers: Any, count: int) -> tuple[int, int] | None:
+        _checked(integers.view(unsigned(integers.dtype)) >= count)
+        return NUMPY.outside(integers.array, count)
+
+    def holds(self, condition: Any) -> bool:
+        return _checked(condition)
+
+
+def _checked(condition: Any) -> bool:
+    """Whether a condition holds anywhere, which is looked at anew at every call."""
+    holds = bool(np.any(condition.array))
+    event = condition.trace.add(Call("check", "check", bool), (condition.value, holds), {})
+    condition.trace.observe(event, caller(2))
+    return holds
+
+
+traced_namespace = _Traced(_Library())
+namespaces[TracedArray] = traced_namespace

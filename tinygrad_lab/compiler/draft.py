@@ -1,0 +1,606 @@
+"""A recording as a reader wants it: rolled, and said in the way that is easiest to follow.
+
+A draft is a copy, which a replay knows nothing of. Each pass keeps every bit of what is computed.
+To add one, write a function of a draft and list it in ``PASSES``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compiler.record import Recording, State
+from tinygrad_lab.compiler.roll import Index, last_rounds, loops_of, rolled
+from tinygrad_lab.compiler.tidy import (
+    keep_name,
+    place,
+    replaced,
+    without_dead_code,
+    without_repetitions,
+)
+from tinygrad_lab.compiler.trace import Call, Event, Trace, Value, mapped
+
+__all__ = ["Draft", "draft_of", "fresh_result", "is_view", "same_layout"]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A recording, and the events that say the same."""
+
+    recording: Recording
+    events: list[Event]
+
+    def new_value(self, array: Any, **facts: Any) -> Value:
+        """A value that was not recorded."""
+        value = Value(len(self.recording.trace.values), array, **facts)
+        self.recording.trace.values.append(value)
+        return value
+
+    def kept(self) -> list[Value]:
+        """What is read after all events."""
+        outputs = [one for one in self.recording.outputs if isinstance(one, Value)]
+        return [*outputs, *self.recording.writes.values()]
+
+    def written(self) -> set[Value]:
+        """What memory is written into."""
+        return {event.writes.root for event in self.events if event.writes is not None}
+
+    def users(self) -> dict[Value, list[Event]]:
+        """Who reads or writes a value."""
+        users: dict[Value, list[Event]] = {}
+        for event in self.events:
+            targets = () if event.writes is None else (event.writes,)
+            for value in dict.fromkeys((*event.inputs, *targets)):
+                users.setdefault(value, []).append(event)
+        return users
+
+    def replace(self, twins: dict[Value, Value]) -> None:
+        """Let everybody who reads a value read its twin."""
+        self.events = replaced(self.recording, self.events, twins)
+
+
+def draft_of(recording: Recording) -> Draft:
+    """A recording as it is written."""
+    draft = _copied(recording)
+    for one_pass in PASSES:
+        one_pass(draft)
+    return draft
+
+
+def _copied(recording: Recording) -> Draft:
+    """Values and events of its own, with what was recorded in them."""
+    values: dict[Any, Value] = {value: copy(value) for value in recording.trace.values}
+
+    def own(one: Any) -> Any:
+        return values.get(one, one) if isinstance(one, Value) else one
+
+    for value in values.values():
+        value.base, value.gradient_of, value.event = own(value.base), own(value.gradient_of), None
+    events = []
+    for event in recording.trace.events:
+        mine = replace(
+            event,
+            args=mapped(event.args, own),
+            kwargs=mapped(event.kwargs, own),
+            results=tuple([values[one] for one in event.results]),
+            writes=own(event.writes),
+        )
+        for value in mine.results:
+            value.event = mine
+        events.append(mine)
+    copied = replace(
+        recording,
+        trace=Trace(events, list(values.values())),
+        arguments=[own(one) for one in recording.arguments],
+        states={state: own(one) for state, one in recording.states.items()},
+        settings={key: own(one) for key, one in recording.settings.items()},
+        writes={state: own(one) for state, one in recording.writes.items()},
+        outputs=[own(one) for one in recording.outputs],
+    )
+    return Draft(copied, events)
+
+
+# --- what is there already ------------------------------------------------------------------------
+
+
+def without_detours(draft: Draft) -> None:
+    """Leave out views that lead back to where they started: ``x.reshape(x.shape)``, ``x.T.T``."""
+    twins: dict[Value, Value] = {}
+    left = []
+    for event in draft.events:
+        twin = _same_ancestor(event) if is_view(event) else None
+        if twin is None:
+            left.append(event)
+        else:
+            twins[event.result] = twin
+            keep_name(twin, event.result)
+    draft.events = left
+    draft.replace(twins)
+
+
+def _same_ancestor(event: Event) -> Value | None:
+    """An array that a view goes back to, and that is the same."""
+    wanted = place(event.result)
+    source: Any = event.args[0]
+    while isinstance(source, Value):
+        if place(source) == wanted:
+            return source
+        if source.event is None or not is_view(source.event):
+            return None
+        source = source.event.args[0]
+    return None
+
+
+def is_view(event: Event) -> bool:
+    """Whether the result is a view of the first argument."""
+    return (
+        len(event.results) == 1
+        and event.result.base is not None
+        and event.call.kind != "ufunc"
+        and event.writes is None
+        and bool(event.args)
+        and isinstance(event.args[0], Value)
+    )
+
+
+def without_copies(draft: Draft) -> None:
+    """Leave out copies of what nobody writes into: gradients before they are made one vector."""
+    written, users, kept = draft.written(), draft.users(), set(draft.kept())
+    last_write = {e.writes.root: n for n, e in enumerate(draft.events) if e.writes is not None}
+    twins: dict[Value, Value] = {}
+    left = []
+    for position, event in enumerate(draft.events):
+        source: Any = event.args[0] if event.args else None
+        if (
+            (event.call.kind, event.call.name) == ("function", "array")
+            and not event.kwargs
+            and event.loop is None
+            and isinstance(source, Value)
+            and source.is_array
+            and source.origin is None
+            and source not in kept
+            and event.result.root not in written
+            and last_write.get(source.root, -1) < position
+            and all(_only_numbers_matter(user, users) for user in users.get(event.result, ()))
+        ):
+            twins[event.result] = source
+            source.name = event.result.name or source.name
+        else:
+            left.append(event)
+    draft.events = left
+    draft.replace(twins)
+
+
+def _only_numbers_matter(event: Event, users: dict[Value, list[Event]]) -> bool:
+    """Whether an event gives the same for an array in another memory order."""
+    name = event.call.name
+    if name in ("concatenate", "concat"):
+        return event.result.array.ndim == 1
+    flat = name in ("reshape", "ravel") and event.result.array.ndim == 1
+    return flat and all(_only_numbers_matter(user, users) for user in users.get(event.result, ()))
+
+
+def without_self_assignments(draft: Draft) -> None:
+    """Leave out ``x[k] = x[k]``, in which Python's ``x[k] += y`` ends."""
+    left = []
+    for event in draft.events:
+        if event.call.kind == "setitem":
+            array, key, source = event.args
+            made = getattr(source, "event", None)
+            if made is not None and made.call.kind == "getitem" and made.args == (array, key):
+                continue
+        left.append(event)
+    draft.events = left
+
+
+def used_again(draft: Draft) -> None:
+    """Compute nothing twice."""
+    draft.events = without_repetitions(draft.recording, draft.events)
+
+
+def alive(draft: Draft) -> None:
+    """Leave out what nobody reads; in a loop: what nobody reads in any round."""
+    read: set[Value] = set()
+    loops = loops_of(draft.events)
+    while True:
+        events = without_dead_code(draft.recording, draft.events, read)
+        used = {value for event in events for value in event.inputs} | set(draft.kept())
+        # What a round reads may be what the round before has written.
+        now = {value for event in events if event.loop is not None for value in event.inputs}
+        now |= {value for loop in loops for value in loop.handed_on(used)}
+        if now <= read:
+            break
+        read |= now
+    draft.events = events
+    for loop in loops_of(events):
+        loop.carried = [one for one in loop.carried if one.value in used]
+        loop.lists = {value: whole for value, whole in loop.lists.items() if whole in used}
+
+
+# --- loops ----------------------------------------------------------------------------------------
+
+
+def roll(draft: Draft) -> None:
+    """Make loops of what repeats."""
+    whole = rolled(draft.events, draft.kept(), draft.new_value)
+    recording = draft.recording
+    draft.events = whole.events
+    recording.outputs = [
+        whole.kept[one] if isinstance(one, Value) else one for one in recording.outputs
+    ]
+    recording.writes = {state: whole.kept[one] for state, one in recording.writes.items()}
+    for value in recording.trace.values:
+        if value.base is not None:
+            value.base = whole.templates.get(value.base, value.base)
+    draft.replace(last_rounds(draft.events))
+
+
+def hoist(draft: Draft) -> None:
+    """Take out of loops what is the same in every round."""
+    written = draft.written()
+    for loop in loops_of(draft.events):
+        first = next(n for n, event in enumerate(draft.events) if event.loop is loop)
+        varying = {one.value for one in loop.carried} | set(loop.lists)
+        before: list[Event] = []
+        rest: list[Event] = []
+        for event in draft.events[first:]:
+            if event.loop is loop and _is_invariant(event, varying, written):
+                event.loop = None
+                before.append(event)
+                continue
+            if event.loop is loop:
+                varying.update(event.results)
+            rest.append(event)
+        draft.events = [*draft.events[:first], *before, *rest]
+
+
+def _is_invariant(event: Event, varying: set[Value], written: set[Value]) -> bool:
+    return (
+        event.call.kind not in ("draw", "check", "setitem")
+        and event.writes is None
+        and not _has_index((event.args, event.kwargs))
+        and varying.isdisjoint(event.inputs)
+        and varying.isdisjoint(event.results)
+        and (is_view(event) or not any(v.root in written for v in (*event.inputs, *event.results)))
+    )
+
+
+def _has_index(tree: Any) -> bool:
+    return bool(_indices(tree))
+
+
+def _indices(tree: Any) -> list[Index]:
+    found: list[Any] = []
+    mapped(tree, found.append)
+    return [one for one in found if isinstance(one, Index)]
+
+
+def choose_directions(draft: Draft) -> None:
+    """Let loops whose indices mostly go down run backwards."""
+    down: Counter[Any] = Counter()
+    for event in draft.events:
+        for index in _indices((event.args, event.kwargs)):
+            down[index.loop] += 1 if index.step < 0 else -1
+    for loop, excess in down.items():
+        loop.backwards = excess > 0
+
+
+# --- the optimiser's vector -----------------------------------------------------------------------
+
+
+def gather_parameters(draft: Draft) -> None:
+    """Let the vector that an optimiser updates be made of the parameters, as its gradient is."""
+    recording = draft.recording
+    for state, vector in list(recording.states.items()):
+        if state.kind != "vector":
+            continue
+        data = [State("data", parameter) for parameter in state.owner.parameters]
+        if any(one not in recording.states for one in data):
+            continue
+        first = next((n for n, event in enumerate(draft.events) if vector in event.inputs), None)
+        del recording.states[state]
+        recording.writes.pop(state, None)
+        if first is not None:
+            made = _flat(draft, [recording.states[one] for one in data], vector)
+            for event in made:
+                _stand_beside(draft.events[first], event)
+            draft.events[first:first] = made
+
+
+def _stand_beside(event: Event, made: Event) -> None:
+    """Let an event come from where another does."""
+    made.phase, made.scope, made.loop = event.phase, event.scope, event.loop
+    made.code, made.offset = event.code, event.offset
+
+
+def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
+    """What puts arrays one after the other into a vector."""
+    events, flat = [], []
+    for part in parts:
+        if part.array.ndim == 1:
+            flat.append(part)
+            continue
+        reshape = Call("method", "reshape", np.ndarray.reshape)
+        row = draft.new_value(part.array.reshape(-1), base=part.root)
+        events.append(Event(reshape, (part, -1), {}, (row,)))
+        row.event = events[-1]
+        flat.append(row)
+    events.append(Event(Call("function", "concatenate", np.concatenate), (flat,), {}, (vector,)))
+    vector.origin, vector.event = None, events[-1]
+    return events
+
+
+# --- memory that is filled ------------------------------------------------------------------------
+
+
+def fill_at_once(draft: Draft) -> None:
+    """Say ``x = y`` for ``x = np.empty(...)`` followed by ``x[...] = y``."""
+    for event in list(draft.events):
+        if event.call.name in ("empty", "empty_like") and event.call.kind == "function":
+            _fill_at_once(draft, event)
+
+
+def _fill_at_once(draft: Draft, made: Event) -> None:
+    whole = made.result
+    start = draft.events.index(made)
+    family = [e for e in draft.events[start + 1 :] if _touches(e, whole)]
+    if family and family[0].writes is whole:
+        other = _as_made(family[0], whole)
+        if other is not None and family[0].loop is made.loop:
+            draft.events[draft.events.index(family[0])] = other
+            draft.events.remove(made)
+    elif len(family) > 1 and is_view(family[0]) and family[1].writes is family[0].result:
+        _fill_through_view(draft, made, family[0], family[1])
+
+
+def _fill_through_view(draft: Draft, made: Event, view: Event, write: Event) -> None:
+    """``x = np.empty(...); x.reshape(...)[...] = y``: first what is written, then its view."""
+    whole, part = made.result, view.result
+    if part.array.size != whole.array.size or len({made.loop, view.loop, write.loop}) > 1:
+        return
+    other = _as_made(write, part)
+    back = _back(view, whole)
+    if other is None or back is None:
+        return
+    part.base, whole.base = None, part
+    for value in draft.recording.trace.values:
+        if value.base is whole:
+            value.base = part
+    at = draft.events.index(write)
+    draft.events[at : at + 1] = [other, back]
+    draft.events.remove(made)
+    draft.events.remove(view)
+
+
+def _back(view: Event, whole: Value) -> Event | None:
+    """What makes the whole of a view of all of it."""
+    name = view.call.name
+    if name == "reshape":
+        call = Call("method", "reshape", np.ndarray.reshape)
+        back = Event(call, (view.result, *whole.array.shape), {}, (whole,))
+    elif name == "getitem" and view.args[1] is None:
+        call = Call("getitem", "getitem", operator.getitem)
+        back = Event(call, (view.result, 0), {}, (whole,))
+    else:
+        return None
+    _stand_beside(view, back)
+    whole.event = back
+    return back
+
+
+def _touches(event: Event, whole: Value) -> bool:
+    if event.call.name == "empty_like":
+        return False
+    reads = any(value.root is whole for value in event.inputs)
+    return reads or (event.writes is not None and event.writes.root is whole)
+
+
+def _as_made(write: Event, target: Value) -> Event | None:
+    """An event that makes what a write puts into memory; None if there is no such."""
+    array = target.array
+    if write.call.kind == "setitem" or write.call.name == "fill":
+        source = write.args[-1]
+        if write.call.kind == "setitem" and not _is_everything(write.args[1], array.ndim):
+            return None
+        call, args, kwargs = _maker(source, array)
+    elif any(value.root is target.root for value in write.inputs):
+        return None
+    else:
+        call, args, kwargs = write.call, write.args, write.kwargs
+    if call is None:
+        return None
+    other = replace(write, call=call, args=args, kwargs=kwargs, writes=None, results=(target,))
+    fresh = fresh_result(other)
+    if fresh is None or not same_layout(fresh, array):
+        return None
+    target.event = other
+    return other
+
+
+def _is_everything(key: Any, ndim: int) -> bool:
+    parts = key if isinstance(key, tuple) else (key,)
+    return parts == (Ellipsis,) or (len(parts) <= ndim and all(p == slice(None) for p in parts))
+
+
+def _maker(source: Any, array: Any) -> tuple[Call | None, tuple[Any, ...], dict[str, Any]]:
+    """What makes an array that is full of a number, or a copy of another."""
+    kwargs = {"dtype": array.dtype}
+    if isinstance(source, Value) and source.is_array and source.array.ndim:
+        if source.array.shape != array.shape or source.array.dtype != array.dtype:
+            return None, (), {}
+        return Call("method", "copy", np.ndarray.copy), (source,), {}
+    number = source.array if isinstance(source, Value) and source.is_constant else source
+    if isinstance(number, Value):
+        return Call("function", "full", np.full), (array.shape, number), kwargs
+    for name, function in (("zeros", np.zeros), ("ones", np.ones)):
+        if number == function(()) and not np.signbit(number):
+            return Call("function", name, function), (array.shape,), kwargs
+    return Call("function", "full", np.full), (array.shape, number), kwargs
+
+
+def fresh_result(event: Event) -> Any:
+    """What an event gives on arrays of the recorded kinds; None if it does not give an array."""
+
+    def recorded(one: Any) -> Any:
+        if isinstance(one, Index):
+            return one.start
+        return one.array if isinstance(one, Value) else one
+
+    with np.errstate(all="ignore"):
+        out = event.call.function(*mapped(event.args, recorded), **mapped(event.kwargs, recorded))
+    return out if isinstance(out, np.ndarray | np.generic) else None
+
+
+def same_layout(one: Any, other: Any) -> bool:
+    """Whether two arrays differ in their numbers at most; axes of length 1 have no stride."""
+    return (one.shape, one.dtype, _strides(one)) == (other.shape, other.dtype, _strides(other))
+
+
+def _strides(array: Any) -> list[int]:
+    return [step for step, length in zip(array.strides, array.shape, strict=True) if length != 1]
+
+
+def share_constants(draft: Draft) -> None:
+    """Make arrays of ones, zeros and counts once."""
+    written, twins = draft.written(), dict[Value, Value]()
+    known: dict[Any, Value] = {}
+    left = []
+    names = ("zeros", "ones", "full", "arange", "eye")
+    augmented = {e.args[0] for e in draft.events if e.augmented} | {
+        one.initial for loop in loops_of(draft.events) for one in loop.carried
+    }
+    for event in draft.events:
+        constant = event.call.kind == "function" and event.call.name in names and not event.inputs
+        if constant and event.result.root not in written and event.result not in augmented:
+            key = (event.call.name, repr(event.args), repr(event.kwargs))
+            if key in known:
+                twins[event.result] = known[key]
+                continue
+            known[key] = event.result
+            event.result.name = event.result.name or event.call.name
+        left.append(event)
+    draft.events = left
+    draft.replace(twins)
+
+
+# --- views of views -------------------------------------------------------------------------------
+
+
+def compose_views(draft: Draft) -> None:
+    """Say ``x[2:6, t]`` for ``x[2:6][:, t]``."""
+    for event in draft.events:
+        source: Any = event.args[0] if event.args else None
+        while (
+            event.call.kind in ("getitem", "setitem")
+            and isinstance(source, Value)
+            and source.event is not None
+            and source.event.call.kind == "getitem"
+            and is_view(source.event)
+            and isinstance(source.event.args[0], Value)
+            and source.event.args[0].is_array
+        ):
+            inner = source.event
+            key = _composed(inner.args[0].array.shape, inner.args[1], event.args[1])
+            if key is None or (inner.loop is not None and inner.loop is not event.loop):
+                break
+            event.args = (inner.args[0], key, *event.args[2:])
+            event.writes = None if event.writes is None else inner.args[0]
+            event.read_anew()
+            source = inner.args[0]
+
+
+def _composed(shape: tuple[int, ...], inner: Any, outer: Any) -> Any:
+    """The key that does what two keys do one after the other; None if there is no simple one."""
+    first = inner if isinstance(inner, tuple) else (inner,)
+    second = list(outer if isinstance(outer, tuple) else (outer,))
+    if not all(isinstance(part, int | slice | Index) for part in (*first, *second)):
+        return None
+    key: list[Any] = []
+    for length, part in zip(
+        shape, (*first, *[slice(None)] * (len(shape) - len(first))), strict=True
+    ):
+        if not isinstance(part, slice) or not second:
+            key.append(part)
+            continue
+        one = _within(length, part, second.pop(0))
+        if one is None:
+            return None
+        key.append(one)
+    while key and key[-1] == slice(None):
+        key.pop()
+    return tuple(key) if len(key) > 1 else key[0] if key else slice(None)
+
+
+def _within(length: int, part: slice, then: Any) -> Any:
+    """A part of a part of an axis."""
+    if part == slice(None):
+        return then
+    if any(isinstance(end, Index | Value) for end in (part.start, part.stop, part.step)):
+        return None
+    steps = range(length)[part]
+    if isinstance(then, Index):
+        return Index(then.loop, steps[0] + steps.step * then.start, steps.step * then.step)
+    if isinstance(then, int):
+        return steps[then]
+    if any(isinstance(end, Index | Value) for end in (then.start, then.stop, then.step)):
+        return None
+    left = steps[then]
+    start = None if left.start == 0 and left.step > 0 else left.start
+    stop = None if left.stop in (-1, length) else left.stop
+    return slice(start, stop, None if left.step == 1 else left.step)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def name_gradients(draft: Draft) -> None:
+    """Call what stands in for a gradient after what it is the gradient of.
+
+    The kernel of a linear layer works on columns: where ``linear = columns.T``, what
+    ``d_linear`` is made of in the same way is ``d_columns``.
+    """
+    for event in draft.events:
+        if event.phase != "backward" or not is_view(event):
+            continue
+        of = event.result.gradient_of
+        source: Any = event.args[0]
+        forward = getattr(of, "event", None)
+        if forward is None or not is_view(forward) or source.gradient_of is not None:
+            continue
+        if (forward.call.name, forward.args[1:]) == (event.call.name, event.args[1:]):
+            source.gradient_of = forward.args[0]
+            source.name = f"d_{forward.args[0].name}"
+
+
+def name_phases(draft: Draft) -> None:
+    """What is done by hand after the way back is the update."""
+    last = max((n for n, e in enumerate(draft.events) if e.phase == "backward"), default=None)
+    for event in draft.events[last + 1 :] if last is not None else ():
+        if event.phase == "forward":
+            event.phase = "update"
+
+
+PASSES: tuple[Callable[[Draft], None], ...] = (
+    without_detours,
+    gather_parameters,
+    without_self_assignments,
+    roll,
+    compose_views,
+    used_again,
+    alive,
+    fill_at_once,
+    without_copies,
+    share_constants,
+    used_again,
+    alive,
+    hoist,
+    name_gradients,
+    name_phases,
+    choose_directions,
+)

@@ -1,0 +1,158 @@
+"""Operations on Python numbers as expressions, and the names of what is left over.
+
+Numbers have no memory to plan, but a step of 100,000 of them has costs of its own: every name is a
+store and a load, names beyond the first 256 take longer, and numbers that are all kept until the
+end are far apart in memory. So an operation whose result is used once, and soon, stands where it
+is used, and in large steps a name serves again when nobody reads its number any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from typing import Any
+
+from tinygrad_lab.compiler.trace import Event, Value
+
+__all__ = ["Expressions"]
+
+Writer = Callable[[Any], str]
+
+_CHOICE, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
+"""How strongly the parts of an expression hold together."""
+
+_FORMS: dict[str, tuple[str, int, tuple[int, ...]]] = {
+    "add": ("{} + {}", _SUM, (_SUM, _PRODUCT)),
+    "sub": ("{} - {}", _SUM, (_SUM, _PRODUCT)),
+    "mul": ("{} * {}", _PRODUCT, (_PRODUCT, _SIGN)),
+    "divide": ("{} / {}", _PRODUCT, (_PRODUCT, _SIGN)),
+    "neg": ("-{}", _SIGN, (_ATOM,)),
+    "square": ("{0} * {0}", _PRODUCT, (_ATOM,)),
+    "lt": ("{} < {}", _COMPARISON, (_SUM, _SUM)),
+    "le": ("{} <= {}", _COMPARISON, (_SUM, _SUM)),
+    "gt": ("{} > {}", _COMPARISON, (_SUM, _SUM)),
+    "ge": ("{} >= {}", _COMPARISON, (_SUM, _SUM)),
+    "relu": ("0.0 if {0} <= 0.0 else {0}", _CHOICE, (_ATOM,)),
+    "where_positive": ("{1} if {0} > 0.0 else 0.0", _CHOICE, (_SUM, _COMPARISON)),
+    "where": ("{1} if {0} else {2}", _CHOICE, (_COMPARISON, _COMPARISON, _COMPARISON)),
+}
+"""Operations that never raise: the expression, its strength, and that needed of its operands."""
+
+_SYNONYMS = {"subtract": "sub", "multiply": "mul", "negative": "neg", "truediv": "divide"}
+_TWICE = frozenset({"square", "relu"})
+"""What reads its operand twice."""
+
+_NEAR = 4000
+"""Within so many operations a number is used soon; one that waits longer keeps others waiting.
+(A gradient to which each of 100 points contributes is written down at once, rather than stored
+and loaded 100 times: that is worth the wait.)"""
+_DEEPEST = 40
+"""So deep may an expression be: Python's compiler is recursive."""
+_FAST_NAMES = 256
+
+
+def _form_of(event: Event) -> tuple[str, int, tuple[int, ...]] | None:
+    """How an operation is written as an expression; None for one that has to be a call."""
+    name = _SYNONYMS.get(event.call.name, event.call.name)
+    if name == "divide":
+        divisor = event.args[-1]
+        if type(divisor) not in (int, float) or not divisor:
+            return None
+    return _FORMS.get(name)
+
+
+class Expressions:
+    """Which numbers have no name, and which names the others have."""
+
+    def __init__(self, events: list[Event], kept: Iterable[Value]) -> None:
+        """``kept``: the values that are read after all events."""
+        self._kept = set(kept)
+        self._last: dict[Value, int] = {}
+        """Where a value is read for the last time: the position of the event, or of the one in
+        whose expression that stands."""
+        shared: set[Value] = set()
+        for position, event in enumerate(events):
+            for value in event.inputs:
+                if value in self._last:
+                    shared.add(value)
+                self._last[value] = position
+        self._alone = self._last.keys() - shared - self._kept
+        self.folded: dict[Value, Event] = {}
+        """Numbers that stand where they are used, with the operation that gives them."""
+        self._fold(events)
+        for value, event in reversed(self.folded.items()):
+            # What stands in an expression is read there, and no sooner.
+            position = self._last[value]
+            for operand in event.inputs:
+                if self._last[operand] < position:
+                    self._last[operand] = position
+
+    def _fold(self, events: list[Event]) -> None:
+        """Let operands that are used in one place alone stand there."""
+        made: dict[Value, int] = {}
+        depth: dict[Value, int] = {}
+        for position, event in enumerate(events):
+            if not event.is_on_numbers:
+                continue
+            deepest = 0
+            if event.call.name not in _TWICE and _form_of(event) is not None:
+                for value in event.inputs:
+                    if value not in self._alone or position - made.get(value, -_NEAR) >= _NEAR:
+                        continue
+                    if depth[value] + 1 < _DEEPEST:
+                        self.folded[value] = value.event  # type: ignore[assignment]
+                        deepest = max(deepest, depth[value] + 1)
+            made[event.result] = position
+            depth[event.result] = deepest
+
+    def names(self, events: list[Event]) -> dict[Value, str]:
+        """Names for the numbers that have one, if there are too many for names of their own."""
+        named = [
+            (position, event.result)
+            for position, event in enumerate(events)
+            if event.is_on_numbers and event.result not in self.folded
+        ]
+        if len(named) < _FAST_NAMES:
+            return {}
+        names: dict[Value, str] = {}
+        ending: list[tuple[int, str]] = []
+        """The names in use, as a heap: where their numbers are read for the last time."""
+        free: list[str] = []
+        count = 0
+        for position, value in named:
+            # An expression is computed before its result gets the name.
+            while ending and ending[0][0] <= position:
+                free.append(heappop(ending)[1])
+            if not free:
+                free.append(f"n{count}")
+                count += 1
+            name = names[value] = free.pop()
+            if value not in self._kept:
+                heappush(ending, (self._last[value], name))
+        return names
+
+    def text(self, event: Event, argument: Writer, bound: Callable[[str, Any], str]) -> str:
+        """An operation as an expression, or as a call of what can raise.
+
+        ``argument`` writes what is not folded, ``bound`` gives a function a name.
+        """
+        return self._written(event, argument, bound)[0]
+
+    def _written(
+        self, event: Event, argument: Writer, bound: Callable[[str, Any], str]
+    ) -> tuple[str, int]:
+        """An operation, and how strongly its parts hold together."""
+        form = _form_of(event)
+        if form is None:
+            function = bound(event.call.name, event.call.function)
+            return f"{function}({', '.join(map(argument, event.args))})", _ATOM
+        template, strength, needed = form
+        parts = []
+        for one, least in zip(event.args, needed, strict=True):
+            inner = self.folded.get(one) if one.__class__ is Value else None
+            if inner is None:
+                parts.append(argument(one))
+            else:
+                text, holds = self._written(inner, argument, bound)
+                parts.append(text if holds >= least else f"({text})")
+        return template.format(*parts), strength

@@ -1,0 +1,145 @@
+"""Loops as machine code: made by LLVM, kept on disk, and called.
+
+LLVM comes as ``llvmlite``, the part of numba that generates code. numba itself is not used: it
+finds out the types of any Python, and needs twenty times as long for these loops, whose types are
+there to be read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from tinygrad_lab.compiler import assembly, loop_functions, products
+
+__all__ = ["MachineCode", "machine_code"]
+
+
+class _Method(ctypes.Structure):
+    """Python's ``PyMethodDef``."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("documentation", ctypes.c_char_p),
+    )
+
+
+_METH_FASTCALL = 0x80
+"""A function is given an array of its arguments."""
+_methods: list[_Method] = []
+"""All of them, for ever: Python looks at them still when a function goes. They are small."""
+
+
+class MachineCode:
+    """Functions that were compiled."""
+
+    def __init__(self, code: bytes) -> None:
+        for name, address in products.addresses().items():
+            llvm.add_symbol(f"{assembly.PREFIX}{name}", address)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+
+    def function(self, name: str) -> Callable[..., int]:
+        """One of the functions, which takes its arguments as they are: it does not check them."""
+        address = self._engine.get_function_address(f"{assembly.ENTRY}{name}")
+        method = _Method(name.encode(), address, _METH_FASTCALL, None)
+        _methods.append(method)
+        # A call through ctypes would take a microsecond longer. The function holds what it belongs
+        # to, as methods do: it lives as long as its functions.
+        made = ctypes.PYFUNCTYPE(
+            ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
+        )(("PyCFunction_NewEx", ctypes.pythonapi))
+        return made(ctypes.addressof(method), self, None)
+
+
+def machine_code(source: str) -> MachineCode:
+    """The functions of a source, compiled now or in an earlier process."""
+    path = _folder() / f"{_key(source)}.o"
+    code = _kept(path)
+    if code is None:
+        code = _compiled(source)
+        # A folder that cannot be written into costs time in the next process, nothing else.
+        with contextlib.suppress(OSError):
+            _keep(code, path)
+    return MachineCode(code)
+
+
+def _compiled(source: str) -> bytes:
+    """An object file, from the source of loops."""
+    machine = _machine()
+    functions = Path(loop_functions.__file__).read_text(encoding="utf-8")
+    module = llvm.parse_assembly(assembly.assembly_of(source, functions))
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.loop_interleaving = True
+    # Loops whose lengths are known it would write out by the hundred: that makes them no faster,
+    # and takes five times as long.
+    options.loop_unrolling = False
+    passes = llvm.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)
+    return machine.emit_object(module)
+
+
+def _machine() -> Any:
+    """This processor, as LLVM sees it; each engine takes one over."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        *_processor(), opt=2, jit=True, codemodel="jitdefault"
+    )
+
+
+def _processor() -> tuple[str, str]:
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+# --- on disk -------------------------------------------------------------------------------------
+
+
+def _key(source: str) -> str:
+    """A name for what is compiled from a source here, by all that has a say in it."""
+    files = (__file__, assembly.__file__, loop_functions.__file__)
+    here = (llvm.get_process_triple(), *_processor(), llvm.llvm_version_info, object.__basicsize__)
+    parts = [source, *map(str, here)]
+    parts += [Path(file).read_text(encoding="utf-8") for file in files]
+    return "loops_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _folder() -> Path:
+    """Where compiled loops are kept: the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tinygrad_lab" / "loops"
+
+
+def _keep(code: bytes, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Another process may be at the same: each writes a file of its own and renames it.
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with open(handle, "wb") as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        os.replace(name, path)
+    except OSError:
+        os.remove(name)
+        raise
+
+
+def _kept(path: Path) -> bytes | None:
+    """What was kept; None if there is nothing to be read, or another thing than was written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = content[:32], content[32:]
+    return code if hashlib.sha256(code).digest() == digest else None

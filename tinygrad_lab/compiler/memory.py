@@ -1,0 +1,509 @@
+"""Where the arrays of a compiled step live: a plan of memory by liveness.
+
+A value made by an event gets a buffer that is allocated once. Values whose lives do not overlap
+share memory, and an elementwise operation may work in the memory of an input that nobody needs any
+more. What a step changes (parameters, moments, gradients) is written in place, where the old
+content is no longer read, and copied there at the end otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compiler.record import Recording, State
+from tinygrad_lab.compiler.tidy import constants
+from tinygrad_lab.compiler.trace import Event, Value
+
+__all__ = [
+    "Plan",
+    "empty_like_recorded",
+    "inverse",
+    "is_dense",
+    "is_join",
+    "is_view",
+    "order_in_memory",
+    "plan_memory",
+]
+
+ALIGNMENT = 64
+"""Bytes: a line of the cache."""
+_PACKED = 256
+"""How many of the largest values are placed one by one; for thousands that would take seconds."""
+_LARGE_BUFFER = 1 << 16
+"""Bytes from which on a buffer is shared, and the constants in it are written at each call."""
+
+
+_VIEWS = frozenset(
+    [
+        "reshape",
+        "transpose",
+        "swapaxes",
+        "view",
+        "ravel",
+        "squeeze",
+        "diagonal",
+        "as_strided",
+        "broadcast_to",
+        "expand_dims",
+        "permute_dims",
+        "moveaxis",
+        "flip",
+        "ascontiguousarray",
+        "astype",
+        "array",
+        "matrix_transpose",
+    ]
+)
+
+
+def is_view(event: Event) -> bool:
+    """Whether the result is a view of what was given."""
+    if len(event.results) != 1 or event.result.root is event.result:
+        return False
+    return event.call.kind == "getitem" or event.call.name in _VIEWS
+
+
+@dataclass(slots=True)
+class Plan:
+    """What lives where."""
+
+    events: list[Event]
+    constants: set[Value]
+    scratch: int = 0
+    """The bytes of scratch memory."""
+    place_of: dict[Value, int] = field(default_factory=dict)
+    """Where in the scratch memory a root begins that lives there."""
+    home_of: dict[Value, State] = field(default_factory=dict)
+    """Roots that live where a state does, which they become."""
+    own: set[Value] = field(default_factory=set)
+    """Roots with a buffer that nobody shares, because it outlives the call."""
+    fresh: set[Value] = field(default_factory=set)
+    """Roots that are handed to the caller, in new memory each time."""
+    copies: list[tuple[State, Value]] = field(default_factory=list)
+    """States that get their new values at the end."""
+    once: set[Event] = field(default_factory=set)
+    """Writes of constants into buffers of their own, which need not be repeated."""
+    part_of: dict[Value, tuple[Value, int]] = field(default_factory=dict)
+    """Roots that live in a vector to which they are joined later, and where they begin in it."""
+
+    def is_static(self, root: Value) -> bool:
+        """Whether a root has the same memory at every call."""
+        if root.origin is not None:
+            return root.origin.kind in ("state", "constant")
+        return (
+            root in self.place_of
+            or root in self.home_of
+            or root in self.own
+            or root in self.part_of
+            or root in self.constants
+        )
+
+
+def plan_memory(
+    recording: Recording, events: list[Event], plannable: set[Event], *, join: bool
+) -> Plan:
+    """Decide where every value lives.
+
+    ``plannable`` are the events that can write their result into a given buffer. With ``join``,
+    values that are joined to one vector may live there from the start, and one root in scratch
+    memory may overlap several; without it, two have the same memory or none in common, as who runs
+    events in another order must know.
+    """
+    plan = Plan(events, constants(events))
+    lives = _Lives(recording, events)
+    plan.fresh = {
+        value.root
+        for value in recording.outputs
+        if isinstance(value, Value) and value.origin is None and not value.root.is_constant
+    } - plan.constants
+    _settle_states(recording, plan, lives, plannable)
+    _settle_constant_writes(plan, lives, plannable)
+    if join:
+        _settle_parts(recording, plan, lives, plannable)
+    _settle_scratch(plan, lives, plannable, overlapping=join)
+    return plan
+
+
+class _Lives:
+    """When each root is made, read and written: positions in the list of events."""
+
+    def __init__(self, recording: Recording, events: list[Event]) -> None:
+        self.events = events
+        self.made: dict[Value, int] = {}
+        self.last: dict[Value, int] = {}
+        self.reads: dict[Value, list[int]] = {}
+        self.writes: dict[Value, list[int]] = {}
+        for position, event in enumerate(events):
+            for value in event.inputs:
+                if value.is_array:
+                    self.reads.setdefault(value.root, []).append(position)
+                    self.last[value.root] = position
+            if event.writes is not None:
+                self.writes.setdefault(event.writes.root, []).append(position)
+                self.last[event.writes.root] = position
+            for value in event.results:
+                self.made.setdefault(value.root, position)
+                self.last[value.root] = position
+        for value in (*recording.outputs, *recording.writes.values()):
+            if isinstance(value, Value):
+                self.last[value.root] = len(events)
+
+
+def is_elementwise(event: Event) -> bool:
+    """Whether each element of the result depends on its own place in the inputs alone."""
+    return (
+        event.call.kind == "ufunc"
+        and isinstance(event.call.function, np.ufunc)
+        and event.call.function.signature is None
+    )
+
+
+_BY_ELEMENT = ("where_mask", "where_positive")
+"""Functions that are no ufuncs, but elementwise."""
+
+
+def _can_take_over(event: Event, old: Value) -> bool:
+    """Whether the result may overwrite an input while it is computed."""
+    new = event.result.array
+    return (is_elementwise(event) or event.call.name in _BY_ELEMENT) and all(
+        value.array.shape == new.shape
+        and value.array.strides == new.strides
+        and value.array.dtype == new.dtype
+        for value in event.inputs
+        if value.is_array and value.root is old
+    )
+
+
+def _settle_states(recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+    """Let what a state becomes live where the state does, or be copied there at the end."""
+    in_vectors = {value.root for state, value in recording.writes.items() if state.kind == "vector"}
+    for state, value in recording.writes.items():
+        root = value.root
+        if not value.is_array or (state.kind == "data" and root in in_vectors):
+            continue  # numbers are handed back; parameters are views of their vector
+        if value is recording.states.get(state):
+            continue
+        before = _old_content(recording, state)
+        taken = root in plan.home_of or root in plan.own or root in plan.fresh
+        whole = value is root or state.kind == "grad"
+        if (
+            root.event is None
+            or root in plan.constants
+            or taken
+            or not whole
+            or root.event not in plannable
+        ):
+            plan.copies.append((state, value))
+        elif not before and state.kind == "grad":
+            plan.own.add(root)
+            plan.home_of[root] = state
+        elif all(_over(lives, root, old) for old in before):
+            plan.home_of[root] = state
+        else:
+            plan.copies.append((state, value))
+
+
+def _old_content(recording: Recording, state: State) -> list[Value]:
+    """The values that read what is there before a state is written."""
+    if state.kind == "vector":
+        parameters = [State("data", p) for p in state.owner.parameters]
+        states = [state, *parameters]
+    else:
+        states = [state]
+    return [recording.states[one] for one in states if one in recording.states]
+
+
+def _over(lives: _Lives, root: Value, old: Value) -> bool:
+    """Whether an old content was read for the last time when a root is made."""
+    last = lives.last.get(old, -1)
+    made = lives.made[root]
+    return last < made or (last == made and _can_take_over(lives.events[made], old))
+
+
+def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+    """Find writes of constants that need to happen once: padding, a column of ones."""
+    for root, positions in lives.writes.items():
+        event = root.event
+        if event is None or event not in plannable or root in plan.fresh or root in plan.home_of:
+            continue
+        if root.array.nbytes >= _LARGE_BUFFER:
+            continue
+        writes = [lives.events[position] for position in positions]
+        if event.call.name in ("empty", "empty_like"):
+            once = [one for one in writes if _stays(one, writes, plan)]
+        else:
+            once = [event] if _stays_where_not_written(root, writes, lives) else []
+        if once:
+            plan.own.add(root)
+            plan.once.update(once)
+
+
+def _stays(one: Event, writes: Sequence[Event], plan: Plan) -> bool:
+    """Whether a write puts constants where no other write does."""
+    others = (other for other in writes if other is not one)
+    return _writes_constant(one, plan) and not any(_overlap(one, other) for other in others)
+
+
+def _stays_where_not_written(root: Value, writes: Sequence[Event], lives: _Lives) -> bool:
+    """Whether an array of zeros, say, has the same parts of it written at every call, then read."""
+    number = None if root.event is None else root.event.filled_with()
+    if number is None or isinstance(number, Value):
+        return False
+    if not all(map(_has_a_fixed_place, writes)) or any(_reads_itself(one, root) for one in writes):
+        return False
+    reads = [p for p in lives.reads.get(root, []) if not _is_write(lives.events[p], root)]
+    return not reads or min(reads) > max(lives.writes[root])
+
+
+def _has_a_fixed_place(write: Event) -> bool:
+    """Whether a write goes to the same elements at every call."""
+    if write.call.kind != "setitem":
+        return write.call.name == "fill"
+    key = write.args[1]
+    return not any(isinstance(part, Value) for part in (key if isinstance(key, tuple) else (key,)))
+
+
+def _is_write(event: Event, root: Value) -> bool:
+    """Whether an event uses a root only to write into it, or to look at a part of it."""
+    if event.results and all(value.root is root for value in event.results):
+        return True
+    return event.writes is not None and event.writes.root is root
+
+
+def _reads_itself(event: Event, root: Value) -> bool:
+    source = event.args[2] if event.call.kind == "setitem" else None
+    return isinstance(source, Value) and source.root is root
+
+
+def _writes_constant(event: Event, plan: Plan) -> bool:
+    if not _has_a_fixed_place(event):
+        return False
+    source = event.args[2 if event.call.kind == "setitem" else 1]
+    return not isinstance(source, Value) or source in plan.constants
+
+
+def _region(event: Event) -> Any:
+    """What a write writes into."""
+    if event.call.kind == "setitem" and _has_a_fixed_place(event):
+        return event.writes.array[event.args[1]]  # type: ignore[union-attr]
+    return event.writes.array  # type: ignore[union-attr]
+
+
+def _overlap(one: Event, other: Event) -> bool:
+    mine, theirs = _region(one), _region(other)
+    if not (isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray)):
+        return True
+    try:
+        return np.shares_memory(mine, theirs, max_work=10_000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _settle_parts(recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+    """Let gradients that are joined to one vector be written into it when they are computed."""
+    for position, event in enumerate(plan.events):
+        if event not in plannable or not is_join(event):
+            continue
+        joined = event.result
+        if lives.writes.get(joined) or not _wants_scratch(plan, event, joined, plannable):
+            continue
+        places: dict[Value, tuple[Value, int]] = {}
+        start = 0
+        for part in event.args[0]:
+            root = part.root
+            if (
+                root not in places
+                and _is_all_of(part, root)
+                and _may_move(recording, plan, root, plannable)
+                and max(lives.writes.get(root, [-1])) < position
+            ):
+                places[root] = (joined, start)
+            start += part.array.size
+        # To copy each of the others is quicker than to join all only if these are few.
+        if 2 * len(places) >= len(event.args[0]):
+            plan.own.add(joined)
+            plan.part_of.update(places)
+
+
+def is_join(event: Event) -> bool:
+    """Whether an event puts vectors of one dtype one after the other."""
+    return (
+        event.call.kind == "function"
+        and event.call.name in ("concatenate", "concat")
+        and event.result.array.ndim == 1
+        and all(part.array.dtype == event.result.array.dtype for part in event.args[0])
+    )
+
+
+def _is_all_of(part: Value, root: Value) -> bool:
+    """Whether a vector has the elements of its root, in the order in which they are in memory."""
+    return (
+        root.array.flags.c_contiguous
+        and part.array.flags.c_contiguous
+        and part.array.nbytes == root.array.nbytes
+        and part.array.dtype == root.array.dtype
+    )
+
+
+def _may_move(recording: Recording, plan: Plan, root: Value, plannable: set[Event]) -> bool:
+    """Whether a root may live where we please: in scratch memory, or as a gradient made anew."""
+    if root.event is None or root.event not in plannable or root in plan.part_of:
+        return False
+    if root in plan.constants or root in plan.fresh:
+        return False
+    state = plan.home_of.get(root)
+    if state is not None:
+        return state.kind == "grad" and state not in recording.states
+    return root not in plan.own
+
+
+def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event], *, overlapping: bool) -> None:
+    """Give all other roots scratch memory, which those use again that come later."""
+    tenants = _tenants(plan, lives, plannable)
+    by_size = sorted(tenants, key=lambda one: -one.nbytes)
+    large = dict.fromkeys(by_size[:_PACKED] if overlapping else ())
+    others = [one for one in tenants if one not in large]
+    plan.scratch = _by_turns(others, start=_packed(list(large)))
+    plan.place_of = {root: one.start for one in tenants for root in one.roots}
+
+
+@dataclass(slots=True, eq=False)
+class _Tenant:
+    """Roots that live in the same piece of memory, each made in that of the one before."""
+
+    roots: list[Value]
+    nbytes: int
+    """Rounded up to lines of the cache."""
+    made: int
+    """The position of the event that makes the first of them."""
+    last: int
+    """The position of the event that uses the last of them last."""
+    start: int = 0
+    """Where its piece begins in the scratch memory."""
+
+
+def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
+    """Who wants scratch memory, in the order in which they are made."""
+    tenants: list[_Tenant] = []
+    of: dict[Value, _Tenant] = {}
+    for position, event in enumerate(plan.events):
+        for value in event.results:
+            if value.root is not value or not _wants_scratch(plan, event, value, plannable):
+                continue
+            inputs = [of[one.root] for one in event.inputs if one.root in of]
+            tenant = next((one for one in inputs if _gives_way(one, position, event)), None)
+            if tenant is None:
+                nbytes = -(-value.array.nbytes // ALIGNMENT) * ALIGNMENT
+                tenant = _Tenant([], nbytes, position, position)
+                tenants.append(tenant)
+            tenant.roots.append(value)
+            tenant.last = lives.last[value]
+            of[value] = tenant
+    return tenants
+
+
+def _gives_way(tenant: _Tenant, position: int, event: Event) -> bool:
+    """Whether a result may be made in the memory of an input, which is not needed any more."""
+    return tenant.last == position and _can_take_over(event, tenant.roots[-1])
+
+
+def _packed(tenants: list[_Tenant]) -> int:
+    """Place them, the largest first, each as low as it goes; return where the highest ends.
+
+    (Greedy by size: Pisarchyk and Lee, "Efficient memory management for deep neural net inference",
+    2020.) So small ones may lie side by side where a large one was.
+    """
+    for number, one in enumerate(tenants):
+        at_the_same_time = [
+            (other.start, other.start + other.nbytes)
+            for other in tenants[:number]
+            if other.made <= one.last and one.made <= other.last
+        ]
+        for start, end in sorted(at_the_same_time):
+            if one.start + one.nbytes <= start:
+                break
+            one.start = max(one.start, end)
+    return max((one.start + one.nbytes for one in tenants), default=0)
+
+
+def _by_turns(tenants: list[_Tenant], start: int) -> int:
+    """Place them in pieces that one uses after the other, from a start on; return where they end.
+
+    Two of these tenants have the same memory, or none in common.
+    """
+    pieces: list[int] = []
+    taking: list[int] = []
+    free: list[int] = []
+    ends: list[tuple[int, int]] = []
+    for one in tenants:
+        while ends and ends[0][0] < one.made:
+            free.append(heappop(ends)[1])
+        piece = _take(pieces, free, one.nbytes)
+        heappush(ends, (one.last, piece))
+        taking.append(piece)
+    starts = list(accumulate(pieces, initial=start))
+    for one, piece in zip(tenants, taking, strict=True):
+        one.start = starts[piece]
+    return starts[-1]
+
+
+def _wants_scratch(plan: Plan, event: Event, root: Value, plannable: set[Event]) -> bool:
+    settled = any(root in where for where in (plan.home_of, plan.own, plan.fresh, plan.part_of))
+    return event in plannable and not settled and root not in plan.constants
+
+
+def _take(pieces: list[int], free: list[int], nbytes: int) -> int:
+    """A piece of so many bytes: the tightest that is free, or a larger one, or a new one."""
+    fitting = [piece for piece in free if pieces[piece] >= nbytes]
+    if fitting:
+        best = min(fitting, key=lambda piece: pieces[piece])
+        free.remove(best)
+        return best
+    if free:
+        largest = max(free, key=lambda piece: pieces[piece])
+        free.remove(largest)
+        pieces[largest] = nbytes
+        return largest
+    pieces.append(nbytes)
+    return len(pieces) - 1
+
+
+def empty_like_recorded(array: Any, memory: Any = None) -> Any:
+    """An array of the shape, dtype and memory order of a recorded one, in memory or fresh."""
+    order = order_in_memory(array)
+    shape = tuple(array.shape[axis] for axis in order)
+    if memory is None:
+        made = aligned(array.nbytes)[: array.nbytes].view(array.dtype).reshape(shape)
+    else:
+        made = memory[: array.nbytes].view(array.dtype).reshape(shape)
+    return made.transpose(inverse(order))
+
+
+def aligned(nbytes: int) -> Any:
+    """Bytes that begin at a line of the cache."""
+    raw = np.empty(nbytes + ALIGNMENT, dtype=np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + nbytes]
+
+
+def is_dense(array: Any) -> bool:
+    """Whether the elements of an array fill a piece of memory, each in a place of its own."""
+    return bool(array.transpose(order_in_memory(array)).flags.c_contiguous)
+
+
+def order_in_memory(array: Any) -> list[int]:
+    """The axes of an array, from the one whose steps in memory are widest."""
+    return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+
+
+def inverse(order: Sequence[int]) -> list[int]:
+    inverse = [0] * len(order)
+    for place, axis in enumerate(order):
+        inverse[axis] = place
+    return inverse

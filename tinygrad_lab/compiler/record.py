@@ -1,0 +1,790 @@
+"""Recording a step: run it once, for real, and write down all that happens to arrays.
+
+Before an op sees a tensor that was there before the step, the recorder *lifts* it: it puts a traced
+array in the place of its data, and remembers what it was. So it is found out which tensors, which
+optimiser state and which settings a step reads, and at its end which of them it has changed:
+parameters, moments, step counts and gradients are inputs and outputs of what was recorded.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab import trees
+from tinygrad_lab.backends import SMALL, namespace_of
+from tinygrad_lab.compiler.arrays import TracedArray, traced_namespace
+from tinygrad_lab.compiler.numbers import TracedNumber
+from tinygrad_lab.compiler.refusal import refused
+from tinygrad_lab.compiler.surroundings import Named
+from tinygrad_lab.compiler.trace import Event, Origin, Trace, Value, phases, target_of
+from tinygrad_lab.context import changed
+from tinygrad_lab.engine.apply import plain
+from tinygrad_lab.engine.backward import ancestors, hooked, run_hooks, sweep
+from tinygrad_lab.engine.node import Leaf, Node
+from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.user_code import is_library, line_of
+from tinygrad_lab.errors import CompileError
+from tinygrad_lab.nn.module import plain_settings
+from tinygrad_lab.optim.optimizer import Optimizer, living
+from tinygrad_lab.random.generator import remembered_states
+
+__all__ = ["BundlePlace", "Recorder", "Recording", "State", "UnsupportedError", "record_step"]
+
+_TRACED = (TracedArray, TracedNumber)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """Something that outlives a step, which it reads or writes."""
+
+    kind: str
+    """``"data"`` or ``"grad"`` of a tensor; ``"vector"``, ``"state"`` or ``"steps"`` of what an
+    optimiser updates at once."""
+    owner: Any
+    """The tensor, or the place of the optimiser's bundle."""
+    position: int = 0
+    """Which of the state vectors."""
+
+    # Tensors compare element by element: owners are the same, or they are not.
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, State)
+            and self.owner is other.owner
+            and (self.kind, self.position) == (other.kind, other.position)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.kind, id(self.owner), self.position))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundlePlace:
+    """Where an optimiser has the parameters that it updates at once, and their state."""
+
+    optimizer: Optimizer
+    group: int
+    parameters: tuple[Tensor, ...]
+    active: tuple[Tensor, ...]
+    """All parameters of the group that have a gradient."""
+
+    def bundle(self) -> Any:
+        """The bundle as it is now; None if these parameters are no longer updated at once."""
+        for bundle in self.optimizer.bundles(self.group, list(self.active)):
+            if list(map(id, bundle.parameters)) == list(map(id, self.parameters)):
+                return bundle
+        return None
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a step did, and with what."""
+
+    trace: Trace
+    arguments: list[Value | None]
+    """For each leaf of the arguments its value; None for what is no tensor, array or float."""
+    states: dict[State, Value] = field(default_factory=dict)
+    """What was there before, and was read."""
+    settings: dict[tuple[Any, ...], Value] = field(default_factory=dict)
+    writes: dict[State, Value] = field(default_factory=dict)
+    """What is there afterwards, where it changed."""
+    cleared: list[Tensor] = field(default_factory=list)
+    """Tensors whose ``.grad`` is None afterwards."""
+    without_gradient: list[Tensor] = field(default_factory=list)
+    """Tensors that the step relies on to have no ``.grad``."""
+    left_out: list[Tensor] = field(default_factory=list)
+    """Parameters that an optimiser left alone, because they came without a gradient."""
+    outputs: list[Any] = field(default_factory=list)
+    """The leaves of what the step returned: values, or what is the same at every call."""
+    are_tensors: list[bool] = field(default_factory=list)
+    """Which of them are Tensors, and not raw arrays and numbers."""
+    rebuild: Callable[[list[Any]], Any] = lambda leaves: leaves[0]
+    optimizers: list[Optimizer] = field(default_factory=list)
+    groups: list[tuple[Optimizer, int, dict[str, Any]]] = field(default_factory=list)
+    """The groups of parameters whose settings are read, with what their settings were."""
+    modules: dict[Any, bool] = field(default_factory=dict)
+    """The modules that ran, and whether they were in training."""
+    module_settings: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    """Their numbers: ``Dropout.p``."""
+    surroundings: list[Named] = field(default_factory=list)
+    """What the step referred to by name."""
+
+    def bundle_places(self) -> list[BundlePlace]:
+        """Where optimisers have the parameters that the step updates at once."""
+        return [state.owner for state in self.states if state.kind == "vector"]
+
+    def bundled(self) -> set[int]:
+        """By identity, the parameters that are views of an optimiser's vector."""
+        return {id(parameter) for place in self.bundle_places() for parameter in place.parameters}
+
+    def in_place(self) -> set[State]:
+        """The states that are read where their owners have them, and not from a copy."""
+        bundled = self.bundled()
+        return {
+            state
+            for state, value in self.states.items()
+            if state.kind == "data"
+            and value.is_array
+            and state not in self.writes
+            and id(state.owner) not in bundled
+        }
+
+
+@dataclass(slots=True)
+class _Lifted:
+    """A tensor as it was."""
+
+    tensor: Tensor
+    data: Any
+    grad: Any
+    node: Any
+    origin: Any
+    result: Any
+    leaf: Any
+    handle: Any
+    first_gradient: bool = False
+    """It had no ``.grad``, and got one."""
+    gradient_set: bool = False
+    """The step sets its ``.grad``, to None perhaps, whatever that was before."""
+
+
+class Recorder:
+    """Lifts what a step touches, and puts everything back."""
+
+    def __init__(self) -> None:
+        self.trace = Trace()
+        self.recording = Recording(self.trace, [])
+        self._lifted: dict[int, _Lifted] = {}
+        self._arguments: list[tuple[Tensor, Any]] = []
+        self._grads: dict[int, Tensor] = {}
+        """By the id of a tensor that is some leaf's ``.grad``: that leaf."""
+        self._groups: list[tuple[Optimizer, list[dict[str, Any]], list[dict[str, Any]]]] = []
+        self._settings_before = [
+            (optimizer, [dict(group) for group in optimizer.param_groups]) for optimizer in living
+        ]
+        self._bundles: dict[int, tuple[Any, Any, Sequence[Any], int, Any, BundlePlace]] = {}
+        self._named: list[tuple[Node, Value]] = []
+
+    # --- lifting ----------------------------------------------------------------------------------
+
+    def lift(self, inputs: Iterable[Any]) -> None:
+        """Put traced arrays into tensors that were there before the step."""
+        for x in inputs:
+            if isinstance(x, Tensor) and x._data.__class__ not in _TRACED:
+                self._lift(x)
+
+    def arrays_of(self, inputs: Sequence[Any]) -> list[Any]:
+        """What the inputs of an op hold, all of it traced."""
+        self.lift(inputs)
+        return self.traced([x._data if isinstance(x, Tensor) else x for x in inputs])
+
+    def traced(self, arrays: Sequence[Any]) -> list[Any]:
+        """Arrays that an op is given, those that the user has from NumPy among traced ones."""
+        return [
+            TracedArray(self.trace, self.trace.constant(np.asarray(one)))
+            if isinstance(one, np.ndarray | np.generic)
+            else one
+            for one in arrays
+        ]
+
+    def lift_owner(self, x: Tensor) -> None:
+        """Lift a tensor whose ``.grad`` is about to be set."""
+        self.lift([x])
+        if id(x) in self._lifted:
+            self._lifted[id(x)].gradient_set = True
+
+    def _lift(self, x: Tensor) -> TracedArray | TracedNumber:
+        leaf = _owner_of(x)
+        if leaf is not None:
+            self._grads[id(x)] = leaf
+        state = State("data", x) if leaf is None else State("grad", leaf)
+        name = x.name or ("" if leaf is None else f"d_{leaf.name or 'tensor'}")
+        handle = self._given(x._data, Origin("state", _identifier(name or "tensor"), state))
+        self.recording.states[state] = handle.value
+        handle.value.wants_gradient = x._node is not None
+        self._remember(x, handle)
+        x._data = handle
+        return handle
+
+    def _given(self, data: Any, origin: Origin) -> Any:
+        if isinstance(data, np.generic):
+            data = np.asarray(data)
+        if not isinstance(data, np.ndarray | int | float):
+            device = namespace_of([data]).device_of(data)
+            raise UnsupportedError(f"it becomes NumPy code, and {origin.name} is on {device}")
+        return self._handle(self.trace.given(data, origin))
+
+    def _handle(self, value: Value) -> Any:
+        kind = TracedArray if value.is_array else TracedNumber
+        return kind(self.trace, value)
+
+    def _remember(self, x: Tensor, handle: Any) -> None:
+        origin = getattr(x, "_origin", None)
+        leaf = x._node or origin
+        self._lifted[id(x)] = _Lifted(
+            x, x._data, x.grad, x._node, origin, getattr(leaf, "_result", None), leaf, handle
+        )
+
+    def lift_argument(self, leaf: Any, position: int, name: str) -> Any:
+        """A leaf of the arguments, traced if it is a tensor, an array or a float."""
+        origin = Origin("argument", _identifier(name), position)
+        if isinstance(leaf, Tensor):
+            if leaf.requires_grad:
+                raise UnsupportedError(
+                    "an argument requires a gradient, whose history a replay does not give. Where "
+                    "none is wanted, pass x.detach()"
+                )
+            # A tensor of its own: at the next call another one may be given twice, or be no longer
+            # one that the step has from elsewhere, too.
+            own = plain(self._given(_in_own_memory(leaf._data), origin))
+            if leaf.name:
+                own.name = leaf.name
+            self._arguments.append((own, own._data))
+            self.recording.arguments.append(own._data.value)
+            return own
+        if isinstance(leaf, np.ndarray) or type(leaf) is float:
+            handle = self._given(_in_own_memory(leaf), origin)
+            self.recording.arguments.append(handle.value)
+            return handle
+        self.recording.arguments.append(None)
+        return leaf
+
+    def lift_optimizer(self, optimizer: Optimizer) -> None:
+        """Let settings, step counts and state vectors of an optimiser be traced."""
+        if optimizer in self.recording.optimizers:
+            return
+        self.recording.optimizers.append(optimizer)
+        for number, group in enumerate(optimizer.param_groups):
+            self.recording.groups.append((optimizer, number, dict(group)))
+            active = [p for p in group["params"] if p.grad is not None]
+            self.recording.left_out += [
+                p for p in group["params"] if self._came_without_gradient(p)
+            ]
+            self.lift(p for p in active)
+            self.lift(p.grad for p in active)
+            for bundle in self._real_bundles(optimizer, number, active):
+                parameters = tuple(bundle.parameters)
+                place = BundlePlace(optimizer, number, parameters, tuple(active))
+                self._lift_bundle(place, bundle)
+        lifted = [
+            self._lifted_settings(optimizer, number, group)
+            for number, group in enumerate(optimizer.param_groups)
+        ]
+        self._groups.append((optimizer, optimizer.param_groups, list(map(dict, lifted))))
+        optimizer.param_groups = lifted
+
+    def _came_without_gradient(self, parameter: Tensor) -> bool:
+        """Whether it has none, and the step did not clear it."""
+        lifted = self._lifted.get(id(parameter))
+        return parameter.grad is None and not (lifted and lifted.gradient_set)
+
+    def _real_groups(self, optimizer: Optimizer) -> list[dict[str, Any]]:
+        """The groups of an optimiser without traced numbers."""
+        lifted = (groups for one, groups, _ in self._groups if one is optimizer)
+        return next(lifted, optimizer.param_groups)
+
+    def _real_bundles(
+        self, optimizer: Optimizer, number: int, active: list[Tensor]
+    ) -> Sequence[Any]:
+        """The bundles of a group, made of what the parameters were before the step."""
+        now = [p._data for p in active]
+        for p in active:
+            p._data = self._lifted[id(p)].data
+        try:
+            return optimizer.bundles(number, active)
+        finally:
+            for p, data in zip(active, now, strict=True):
+                p._data = data
+
+    def _lift_bundle(self, place: BundlePlace, bundle: Any) -> None:
+        if any(p._data is not self._lifted[id(p)].handle for p in bundle.parameters):
+            raise UnsupportedError("a parameter is set and then updated by an optimiser")
+        self._bundles[id(bundle)] = (
+            bundle,
+            bundle.vector,
+            bundle.state,
+            bundle.steps,
+            bundle.views,
+            place,
+        )
+        names = ("parameters", *bundle.state_names[: len(bundle.state)])
+        states = [State("vector", place)]
+        states += [State("state", place, position) for position in range(len(bundle.state))]
+        handles = []
+        for state, name, array in zip(states, names, (bundle.vector, *bundle.state), strict=True):
+            handle = self._given(array, Origin("state", name, state))
+            self.recording.states[state] = handle.value
+            handles.append(handle)
+        steps = State("steps", place)
+        counter = self._given(bundle.steps, Origin("state", "steps", steps))
+        self.recording.states[steps] = counter.value
+        bundle.vector, bundle.state, bundle.steps = handles[0], tuple(handles[1:]), counter
+        bundle.views = [p._data for p in bundle.parameters]
+
+    def _lifted_settings(
+        self, optimizer: Optimizer, number: int, group: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The settings of a group, with traced numbers in the places of floats."""
+
+        def lifted(name: str, key: Any, setting: Any) -> Any:
+            if isinstance(setting, tuple):
+                stem = name.removesuffix("s")
+                parts = enumerate(setting)
+                return tuple([lifted(f"{stem}{i + 1}", (*key, i), one) for i, one in parts])
+            if type(setting) is not float:
+                return setting
+            handle = self._given(setting, Origin("setting", name, (optimizer, *key)))
+            self.recording.settings[(optimizer, *key)] = handle.value
+            return handle
+
+        return {
+            name: setting if name == "params" else lifted(name, (number, name), setting)
+            for name, setting in group.items()
+        }
+
+    # --- watching ---------------------------------------------------------------------------------
+
+    def observe(self, node: Node, g: Any) -> Any:
+        """See the complete gradient of a node, on the way back."""
+        if hooked:
+            g = run_hooks(node, g)
+        traced = getattr(g._data if isinstance(g, Tensor) else g, "value", None)
+        if traced is not None:
+            self._named.append((node, traced))
+        self.trace.node = None if isinstance(node, Leaf) else node
+        return g
+
+    def visit(self, module: Any) -> None:
+        """Remember a module that runs."""
+        if module not in self.recording.modules:
+            self.recording.modules[module] = module.training
+            self.recording.module_settings[module] = plain_settings(module)
+
+    def note_first_gradient(self, tensor: Tensor) -> None:
+        """A gradient is collected that is the first: was it so from the start?"""
+        lifted = self._lifted.get(id(tensor))
+        if lifted is not None and lifted.grad is None and not lifted.gradient_set:
+            lifted.first_gradient = True
+
+    def drawn(self, draw: Callable[..., Any], *args: Any) -> Any:
+        """What a generator's method draws, which it does anew at each call."""
+        return traced_namespace.drawn(draw, *args)
+
+    def real(self, arrays: Sequence[Any]) -> list[Any]:
+        """Arrays without traces, for an error that looks at them."""
+        return [one.value.array if isinstance(one, _TRACED) else one for one in arrays]
+
+    def refuse_reading(self, what: str) -> None:
+        """Raise if user code, and not this package, is the one who reads."""
+        if not is_library[sys._getframe(2).f_code.co_filename]:
+            raise refused(f"a tensor's numbers ({what})")
+
+    def refuse_schedule(self) -> None:
+        """Raise for a schedule that is stepped inside."""
+        raise refused(
+            "a step of a learning rate schedule", "Call scheduler.step() after the compiled step."
+        )
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def finish(self, result: Any, accept: Callable[[Recording], None]) -> Recording:
+        """What was recorded, with everything that was lifted put back as it is after the step."""
+        recording = self.recording
+        leaves, recording.rebuild = trees.flatten(result)
+        recording.outputs = [_value_or_constant(leaf) for leaf in leaves]
+        self._settle_temporaries()
+        _check_modes(recording.modules)
+        if any(own._data is not handle or own.grad is not None for own, handle in self._arguments):
+            raise UnsupportedError("it sets .data or .grad of an argument")
+        recording.are_tensors = [isinstance(leaf, Tensor) for leaf in leaves]
+        self._name_values([leaf.node for leaf in leaves if isinstance(leaf, Tensor)])
+        for optimizer, groups in self._settings_before:
+            _check_settings(groups, self._real_groups(optimizer))
+        for optimizer, _, lifted_groups in self._groups:
+            _check_settings(lifted_groups, optimizer.param_groups)
+        for lifted in self._lifted.values():
+            self._note_changes(lifted)
+        for bundle, *_, place in self._bundles.values():
+            self._note_bundle(bundle, place)
+        for state, value in recording.writes.items():
+            before = recording.states.get(state)
+            if value.origin is None and state.kind == "grad":
+                value.name = f"d_{_identifier(state.owner.name or 'tensor')}"
+            elif value.origin is None and value.name is None and before is not None:
+                value.name = f"new_{before.name}"
+        _order_moves(recording)
+        accept(recording)
+        self.put_back(keep_changes=True)
+        return recording
+
+    def _settle_temporaries(self) -> None:
+        """Tensors that were made within the step, and are gone, were constants of it."""
+        for key in [key for key, lifted in self._lifted.items() if _nobody_else_has(lifted)]:
+            lifted = self._lifted.pop(key)
+            value = lifted.handle.value
+            self.recording.states.pop(value.origin.key, None)
+            value.origin = Origin("constant", value.name, value.array)
+
+    def _note_changes(self, lifted: _Lifted) -> None:
+        tensor, recording = lifted.tensor, self.recording
+        if lifted.first_gradient:
+            recording.without_gradient.append(tensor)
+        if id(tensor) in self._grads:
+            return
+        if tensor._data is not lifted.handle:
+            recording.writes[State("data", tensor)] = tensor._data.value
+        unchanged = tensor.grad is lifted.grad and not _is_traced(tensor.grad)
+        if unchanged and not (lifted.gradient_set and tensor.grad is None):
+            return
+        if tensor.grad is None:
+            recording.cleared.append(tensor)
+        elif _is_traced(tensor.grad):
+            recording.writes[State("grad", tensor)] = tensor.grad._data.value
+        else:
+            raise UnsupportedError("a .grad is set to a tensor that was there before the step")
+
+    def _note_bundle(self, bundle: Any, place: BundlePlace) -> None:
+        writes = self.recording.writes
+        writes[State("vector", place)] = bundle.vector.value
+        for position, array in enumerate(bundle.state):
+            writes[State("state", place, position)] = array.value
+        writes[State("steps", place)] = bundle.steps.value
+
+    def put_back(self, *, keep_changes: bool) -> None:
+        """Take every traced array out of what outlives the step."""
+        for optimizer, groups, _ in self._groups:
+            optimizer.param_groups = groups
+        for module in self.recording.modules:
+            # The context of its last call, which holds this recorder.
+            vars(module).pop("_called", None)
+        if not keep_changes:
+            for optimizer, groups in self._settings_before:
+                optimizer.drop_param_groups(len(groups))
+                for group, before in zip(optimizer.param_groups, groups, strict=True):
+                    group.update(before)
+        for bundle, vector, state, steps, views, _ in self._bundles.values():
+            if keep_changes:
+                bundle.vector = bundle.vector.value.array
+                bundle.state = tuple([one.value.array for one in bundle.state])
+                bundle.steps = bundle.steps.value.array
+                bundle.views = [one.value.array for one in bundle.views]
+            else:
+                bundle.vector, bundle.state, bundle.steps = vector, state, steps
+                bundle.views = views
+        for lifted in self._lifted.values():
+            self._put_back(lifted, keep_changes)
+
+    def _put_back(self, lifted: _Lifted, keep_changes: bool) -> None:
+        tensor, leaf = lifted.tensor, lifted.leaf
+        if leaf is not None:
+            # Older graphs may show this leaf.
+            leaf._result = lifted.result
+            if _traced_gradient(leaf):
+                del leaf._gradient
+        if not keep_changes or tensor._data is lifted.handle:
+            tensor._data = lifted.data
+            tensor._node = lifted.node
+            if lifted.origin is not None:
+                tensor._origin = lifted.origin
+            elif hasattr(tensor, "_origin"):
+                del tensor._origin
+        else:
+            tensor._data = tensor._data.value.array
+            new = tensor._node or getattr(tensor, "_origin", None)
+            if isinstance(new, Leaf):
+                new.show(tensor._data)
+        if not keep_changes:
+            tensor._grad = lifted.grad
+        elif _is_traced(tensor.grad):
+            array = tensor.grad._data.value.array  # type: ignore[union-attr]
+            tensor._collect(array)
+            node = tensor._node
+            if node is not None:
+                node._gradient = array if node.form.size <= SMALL else None
+
+    def refuse_leaks(self) -> None:
+        """Raise if somebody has kept a tensor that the step made: later calls make none.
+
+        Once the recorder, too, has let go of what stood for the values, nobody should have it.
+        """
+        self._named.clear()
+        self._arguments.clear()
+        for lifted in self._lifted.values():
+            lifted.handle = None
+        self._groups = [(optimizer, groups, []) for optimizer, groups, _ in self._groups]
+        kept = self._kept_values()
+        if kept:
+            gc.collect()  # what only hangs together in a circle is not kept
+            kept = self._kept_values()
+        if kept:
+            # The tensor that was made last keeps, by its history, those before it, and gradients.
+            forward = [
+                one for one in kept if one.event is not None and one.event.phase == "forward"
+            ]
+            raise _leaked((forward or kept)[-1])
+
+    def _kept_values(self) -> list[Value]:
+        return [one.value for handle in self.trace.handles if (one := handle()) is not None]
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def _name_values(self, outputs: list[Node]) -> None:
+        """Give the values of nodes the names that the user's code and modules give them."""
+        named: dict[Node, str] = {}
+        nodes = ancestors([*outputs, *(node for node, _ in self._named)])
+        on_the_way = {one for node in nodes for one in node.inputs if _is_on_the_way(one, node)}
+        for node in nodes:
+            handle = getattr(node, "_result", None)
+            if isinstance(node, Leaf):
+                if handle is not None and getattr(handle, "value", None) is not None:
+                    named[node] = handle.value.name or "value"
+                continue
+            name = named[node] = _name_of(node, on_the_way)
+            value = getattr(handle, "value", None)
+            if value is not None and value.origin is None:
+                value.name = name
+        for node, value in reversed(self._named):
+            # What passes through several nodes is called after the last of them, where it arises.
+            if node in named and value.origin is None:
+                value.name = _gradient_name(named[node])
+                value.gradient_of = getattr(getattr(node, "_result", None), "value", None)
+        for event in self.trace.events:
+            for value in event.inputs:
+                if value.name is None or value.event is None or not event.results:
+                    continue
+                if value.name == event.result.name and _is_on_the_way(value.event, event):
+                    value.name = None
+        for event in reversed(self.trace.events):
+            # What is worked on in place has one name.
+            if event.augmented and isinstance(event.args[0], Value):
+                event.args[0].name = event.result.name
+
+
+phases.update(
+    {
+        id(sweep.__code__): "backward",
+        id(Tensor.backward.__code__): "backward",
+        id(Optimizer.step.__code__): "update",
+    }
+)
+
+
+class UnsupportedError(CompileError):
+    """A step that compiling has no way to replay; it runs as it always did."""
+
+
+def _leaked(value: Value) -> CompileError:
+    event = value.event
+    line = line_of(event.code, event.offset) if event is not None else None
+    return CompileError(
+        f"tg.compile: {value.name or 'a tensor'} of the step is kept beyond its end, where later "
+        "calls, which replay what was recorded, would not renew it. Return it; or let the step "
+        "set .data of a tensor that was there before (state.data = new)."
+        + (f"\n  made at {line}" if line is not None else "")
+    )
+
+
+def _owner_of(gradient: Tensor) -> Tensor | None:
+    """The tensor whose ``.grad`` another is."""
+    reference = getattr(gradient, "_gradient_of", lambda: None)
+    if reference is None:
+        raise UnsupportedError("two tensors have one .grad")
+    owner = reference()
+    return owner if owner is not None and owner.grad is gradient else None
+
+
+def _references(lifted: _Lifted) -> int:
+    return sys.getrefcount(lifted.tensor)
+
+
+def _usual_references() -> int:
+    """How often a tensor that only the recorder has is referred to."""
+    lone = plain(0.0)
+    lifted = _Lifted(lone, 0.0, None, None, None, None, None, None)
+    state = State("data", lone)
+    del lone
+    count = _references(lifted)
+    del state
+    return count
+
+
+_USUAL = _usual_references()
+
+
+def _nobody_else_has(lifted: _Lifted) -> bool:
+    key = lifted.handle.value.origin.key
+    return isinstance(key, State) and key.kind == "data" and _references(lifted) == _USUAL
+
+
+def _is_on_the_way(one: Any, other: Any) -> bool:
+    """Whether what one gives is an intermediate result of the same call of the user's.
+
+    The variable that holds what a whole net gives, or a mean, is not the name of what its first
+    layer gives, or of the sum. Where a loop applies one function again and again, it is.
+    """
+    if isinstance(one, Leaf | None) or one.code is None:
+        return False
+    same_call = one.code is other.code and one.offset == other.offset
+    return same_call and _by_whom(one) != _by_whom(other)
+
+
+def _by_whom(one: Any) -> tuple[str, str]:
+    """The function that a node or an event applies, and in which module."""
+    function = one.call.name if isinstance(one, Event) else one.op.name
+    return function, "" if one.scope is None else one.scope.path
+
+
+def _name_of(node: Any, on_the_way: Container[Any]) -> str:
+    """What the user's code, or else the module, calls the value of a node."""
+    name = node.name
+    if name is None and node.code is not None and node not in on_the_way:
+        name = target_of(node.code, node.offset)
+    if name is None and node.scope is not None and node.scope.path:
+        path = node.scope.path
+        name = path if node.scope.kind.lower() == node.op.name else f"{path}_{node.op.name}"
+        name = path if node.op.composite is not None else name
+    return _identifier(name or node.op.name)
+
+
+@cache
+def _identifier(name: str) -> str:
+    """A name as one that Python takes: ``linear1.weight`` as ``linear1_weight``."""
+    cleaned = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
+    return cleaned if cleaned and not cleaned[0].isdigit() else f"layer{cleaned}"
+
+
+@cache
+def _gradient_name(name: str) -> str:
+    return f"d_{name}"
+
+
+def _in_own_memory(array: Any) -> Any:
+    """An array like another in all but its memory, which it shares with nothing."""
+    if not isinstance(array, np.ndarray) or not array.size:
+        return array
+    low, high = np.lib.array_utils.byte_bounds(array)
+    memory = np.empty(high - low, dtype=np.uint8)
+    offset = array.ctypes.data - low
+    copy = np.ndarray(array.shape, array.dtype, memory, offset, array.strides)
+    copy[...] = array
+    return copy
+
+
+def _order_moves(recording: Recording) -> None:
+    """Let what a state held be copied to another (``a.data = b``) before that changes."""
+    moved = {state: value for state, value in recording.writes.items() if _is_state(value)}
+    for state, value in moved.items():
+        source = value.root.origin.key  # type: ignore[union-attr]
+        if source in moved and source != state:
+            raise UnsupportedError("tensors exchange what they hold")
+    recording.writes = {**moved, **recording.writes}
+
+
+def _is_state(value: Value) -> bool:
+    return value.root.origin is not None and value.root.origin.kind == "state"
+
+
+def _check_modes(modules: Mapping[Any, bool]) -> None:
+    if any(module.training is not mode for module, mode in modules.items()):
+        raise UnsupportedError("it leaves a module in another mode (train, eval) than it found it")
+
+
+def _check_settings(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
+    """Raise if the step has changed a setting, which a replay would not."""
+    if len(now) != len(before):
+        raise refused("another group of parameters", "Add groups outside of the step.")
+    for earlier, group in zip(before, now, strict=True):
+        for name, setting in group.items():
+            if setting is not earlier.get(name):
+                instead = "Change settings outside of the step, between two calls."
+                raise refused(f"another {name} of the optimiser", instead)
+
+
+def _is_traced(tensor: Any) -> bool:
+    return tensor is not None and isinstance(tensor._data, _TRACED)
+
+
+def _traced_gradient(leaf: Any) -> bool:
+    return isinstance(getattr(leaf, "_gradient", None), _TRACED)
+
+
+def _value_or_constant(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return leaf._data.value if isinstance(leaf._data, _TRACED) else leaf
+    return leaf.value if isinstance(leaf, _TRACED) else leaf
+
+
+def record_step(
+    call: Callable[[list[Any]], Any],
+    leaves: list[Any],
+    names: list[str],
+    accept: Callable[[Recording], None],
+    surroundings: Sequence[Named] = (),
+) -> tuple[Recording, Any]:
+    """Run a step under a recorder; what was recorded, and what it returned.
+
+    ``call(leaves)`` calls it with its arguments made of the leaves; ``accept`` may raise. If
+    anything is raised, everything is put back as it was before the step.
+    """
+    recorder = Recorder()
+    recorder.recording.surroundings = list(surroundings)
+    outer, traced_namespace.library.trace = traced_namespace.library.trace, recorder.trace
+    if outer is not None:
+        traced_namespace.library.trace = outer
+        raise UnsupportedError("a compiled step is called within another")
+    with remembered_states() as drawn_from:
+        try:
+            return _recorded(recorder, call, leaves, names, accept)
+        except BaseException:
+            recorder.put_back(keep_changes=False)
+            for generator, state in list(drawn_from.items()):
+                generator.set_state(state)
+            raise
+        finally:
+            traced_namespace.library.trace = None
+
+
+def _recorded(
+    recorder: Recorder,
+    call: Callable[[list[Any]], Any],
+    leaves: list[Any],
+    names: list[str],
+    accept: Callable[[Recording], None],
+) -> tuple[Recording, Any]:
+    lifted = [
+        recorder.lift_argument(leaf, position, name)
+        for position, (leaf, name) in enumerate(zip(leaves, names, strict=True))
+    ]
+    with changed(recorder=recorder, recording=True):
+        result = call(lifted)
+    recording = recorder.finish(result, accept)
+    lifted.clear()
+    result = _untraced(result)
+    recorder.refuse_leaks()
+    return recording, result
+
+
+def _untraced(result: Any) -> Any:
+    """What a step returned, with real arrays, and without a history."""
+    leaves, rebuild = trees.flatten(result)
+    return rebuild(
+        [
+            plain(_handed_out(leaf._data)) if isinstance(leaf, Tensor) else _handed_out(leaf)
+            for leaf in leaves
+        ]
+    )
+
+
+def _handed_out(leaf: Any) -> Any:
+    """What the caller gets of a leaf: nothing of what the recording keeps, as constants are."""
+    if not isinstance(leaf, _TRACED):
+        return leaf.copy(order="K") if isinstance(leaf, np.ndarray) else leaf
+    value = leaf.value
+    kept = value.is_array and (value.root.origin is None or value.root.is_constant)
+    return value.array.copy(order="K") if kept else value.array

@@ -1,0 +1,22 @@
+"""What a step that is being compiled cannot do, said with the user's line."""
+
+from __future__ import annotations
+
+from tinygrad_lab.engine.user_code import line_of, user_site
+from tinygrad_lab.errors import CompileError
+
+__all__ = ["refused"]
+
+_INSTEAD = (
+    "Return the tensor and look at it outside of the step; choose between numbers with tg.where; "
+    "or leave the step uncompiled."
+)
+
+
+def refused(what: str, instead: str = _INSTEAD) -> CompileError:
+    """The error for something that would freeze what may differ from call to call."""
+    line = line_of(*user_site())
+    return CompileError(
+        f"tg.compile: the step asks for {what}, which may differ from call to call, while "
+        f"later calls replay what was recorded. {instead}\n  at {line}"
+    )

@@ -1,0 +1,601 @@
+"""A recording that is bound to memory, and to the tensors and optimisers that it is about.
+
+A replay works in place: parameters, moments and gradients stay where they are from call to call.
+That is right only as long as nobody else looks at that memory, and everything is as it was when
+the step was recorded. So the code of a replay begins with checks, each a few dozen nanoseconds:
+shapes, dtypes, modes, settings; that the tensors still have the arrays that this replay gave them;
+and, by the number of references, that nobody else holds those. Where one fails, the replay does
+nothing and says so.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.backends import SMALL
+from tinygrad_lab.compiler.memory import empty_like_recorded
+from tinygrad_lab.compiler.numpy_target import NumPyProgram
+from tinygrad_lab.compiler.outlines import forget_numbers
+from tinygrad_lab.compiler.record import BundlePlace, Recording, State
+from tinygrad_lab.compiler.surroundings import contents, has
+from tinygrad_lab.compiler.targets import program_for
+from tinygrad_lab.compiler.trace import Event, Value, values_in
+from tinygrad_lab.context import current
+from tinygrad_lab.engine.apply import plain
+from tinygrad_lab.engine.node import Leaf
+from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.nn.module import Module, numbers, plain_settings, structure
+
+__all__ = ["MISS", "Replay"]
+
+MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
+"""What a replay returns that was recorded for something else than it is called with."""
+
+
+class Replay:
+    """Straight-line code for one recording."""
+
+    def __init__(
+        self, recording: Recording, leaves: list[Any], structure: Any, target: str
+    ) -> None:
+        self.recording = recording
+        self.target = target
+        self.structure = structure
+        """How the arguments hang together, of which ``leaves`` are the leaves."""
+        self._leaves = [
+            leaf if value is None else None
+            for leaf, value in zip(leaves, recording.arguments, strict=True)
+        ]
+        self._are_tensors = [isinstance(leaf, Tensor) for leaf in leaves]
+        self._fixed: dict[str, Any] = {}
+        """What the code refers to that is the same after ``renew``."""
+        self._parts = _parts_of(recording)
+        self._places = recording.bundle_places()
+        self._in_place = recording.in_place()
+        self.run: Callable[..., Any] = lambda *_: MISS
+        self._namespace: dict[str, Any] = {}
+        """What the code refers to."""
+        self._bound: set[str] = set()
+        """Which of its names are bound anew."""
+
+    @cached_property
+    def program(self) -> NumPyProgram:
+        """The lines between the checks and the results."""
+        return program_for(self.target, self.recording)
+
+    @cached_property
+    def source(self) -> str:
+        """The function that replays."""
+        return self._source()
+
+    @cached_property
+    def _code(self) -> CodeType:
+        code = compile(self.source, "<tinygrad_lab compiled step>", "exec")
+        # Whoever looks at the numbers that were recorded has done so.
+        forget_numbers(self.recording.trace, self.program.plan.constants)
+        return code
+
+    # --- is it for this call? ---------------------------------------------------------------------
+
+    def fits(self, leaves: list[Any]) -> bool:
+        """Whether it was recorded for arguments, modules, settings and states like these."""
+        recording = self.recording
+        return (
+            len(leaves) == len(self._leaves)
+            and all(map(self._is_alike, range(len(leaves)), leaves))
+            and all(module.training is mode for module, mode in recording.modules.items())
+            and all(_parts(module) == parts for module, parts in self._parts.items())
+            and all(plain_settings(m) == now for m, now in recording.module_settings.items())
+            and all(named.is_the_same for named in recording.surroundings)
+            and all(_settings_alike(*group) for group in recording.groups)
+            and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
+            and all(tensor.grad is None for tensor in recording.without_gradient)
+            and all(tensor.grad is None for tensor in recording.left_out)
+            and all(_state_alike(state, value) for state, value in recording.states.items())
+            and all(map(self._is_ordered_alike, self._in_place))
+        )
+
+    def _is_ordered_alike(self, state: State) -> bool:
+        # What is a view of one order of memory is a copy of another, which would soon be stale.
+        return bool(state.owner._data.strides == self.recording.states[state].array.strides)
+
+    def _is_alike(self, position: int, leaf: Any) -> bool:
+        value = self.recording.arguments[position]
+        if value is None:
+            return _is_same(leaf, self._leaves[position])
+        if isinstance(leaf, Tensor) is not self._are_tensors[position]:
+            return False
+        if isinstance(leaf, Tensor):
+            if leaf.requires_grad:
+                return False
+            leaf = leaf._data
+        if not value.is_array:
+            return type(leaf) is float
+        return _array_alike(leaf, value.array)
+
+    # --- binding ----------------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        """Make new memory, with what the states are now in it, and let their owners have it."""
+        code = self._code  # writing it settles what it refers to
+        names, counted = self._bind()
+        # Only now that no local variable holds any of it do the counts say what is usual.
+        counts = names["counts"]()
+        guards = [f"{n} <= {c}" for n, c in zip(counted, counts, strict=True)]
+        guards += self._identity_checks()
+        exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
+        exec(code, names)
+        arrays, generators = names["at_risk"], self._at_risk[1]
+        at_risk = arrays or generators
+        self.run = _careful(names["replay"], arrays, generators) if at_risk else names["replay"]
+
+    @cached_property
+    def _at_risk(self) -> tuple[list[State], list[Any]]:
+        """States that are written, and generators that are drawn from, while the rest may fail."""
+        events, home_of = self.program.events, self.program.plan.home_of
+        last = max((n for n, event in enumerate(events) if _may_fail(event)), default=0)
+        states: dict[State, None] = {}  # in order
+        generators: dict[Any, None] = {}
+        for event in events[:last]:
+            if event.call.kind == "draw":
+                generators[event.generator] = None
+            made = [value for value in event.results if value.root is value]  # no views
+            for value in (*made, *filter(None, [event.writes])):
+                origin = value.root.origin
+                if value.root in home_of:
+                    states[home_of[value.root]] = None
+                elif origin is not None and origin.kind == "state":
+                    states[origin.key] = None
+        return list(states), list(generators)
+
+    def _bind(self) -> tuple[dict[str, Any], list[str]]:
+        """All names of the code; and expressions that count who holds what nobody else may."""
+        bundles = {place: place.bundle() for place in self._places}
+        homes = self._homes(bundles)
+        names = self.program.bind(homes)
+        for state, array in homes.items():
+            _settle(state, array, bundles)
+        for place, bundle in bundles.items():
+            bundle.views = [parameter._data for parameter in place.parameters]
+        held = self._held(homes)
+        names.update(self._fixed, **held, **self._surroundings(bundles))
+        for number, state in enumerate(homes):
+            names[f"owner_{number}"] = state.owner
+            if state.kind == "grad" and isinstance(state.owner._node, Leaf):
+                names[f"node_{number}"] = state.owner._node
+        at_risk, _ = self._at_risk
+        names["at_risk"] = [homes[state] for state in at_risk]
+        # Python has learned where in this dictionary the code finds its names: in another one it
+        # would look for each, some 50 replays long, and take a tenth more time.
+        for name in self._bound - names.keys():
+            del self._namespace[name]
+        self._bound = set(names)
+        self._namespace.update(names)
+        names = self._namespace
+        written = self._written_homes()
+        guarded = [
+            name
+            for name, thing in held.items()
+            if thing is not None and _number_of(name) in written
+        ]
+        # Parameters mostly share the memory of one vector, as gradients do: each is counted once.
+        once = {id(held[name]): name for name in reversed(guarded)}
+        counted = [_references(name, names) for name in once.values()]
+        exec(f"def counts(): return [{', '.join(counted)}]", names)
+        return names, counted
+
+    def _surroundings(self, bundles: dict[BundlePlace, Any]) -> dict[str, Any]:
+        """By name, what the checks look at and the results need, which is no memory."""
+        names: dict[str, Any] = {
+            "MISS": MISS,
+            "FAILURES": _FAILURES,
+            "Tensor": Tensor,
+            "plain": plain,
+            "current": current,
+            "getrefcount": sys.getrefcount,
+            "has": has,
+            "structure": structure,
+            "structure_now": structure(),
+            "numbers": numbers,
+            "numbers_now": numbers(),
+            "rebuild": self.recording.rebuild,
+        }
+        for number, named in enumerate(self.recording.surroundings):
+            names[f"place_{number}"], names[f"named_{number}"] = named.place, named.now
+            names[f"items_{number}"] = contents(named.now)
+        for number, (place, bundle) in enumerate(bundles.items()):
+            names[f"bundle_{number}"] = bundle
+            names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
+        for state, value in self.recording.states.items():
+            if state.kind == "data" and not value.is_array:
+                names[f"leaf_of_{value.index}"] = state.owner._node
+        for number, (optimizer, group, _) in enumerate(self.recording.groups):
+            names[f"group_{number}"] = optimizer.param_groups[group]
+        return names
+
+    def _held(self, homes: dict[State, Any]) -> dict[str, Any]:
+        """By name, what holds the memory of each state: arrays, leaves, gradients."""
+        held: dict[str, Any] = {}
+        for number, (state, array) in enumerate(homes.items()):
+            held[f"home_{number}"] = array
+            held[f"memory_{number}"] = _memory_of(array)
+            if state.kind == "data":
+                held[f"leaf_{number}"] = state.owner._node
+            elif state.kind == "grad":
+                held[f"grad_{number}"] = _gradient_in(array, state.owner)
+        return held
+
+    def _homes(self, bundles: dict[BundlePlace, Any]) -> dict[State, Any]:
+        """Memory for every array state, with its content as it is now."""
+        homes: dict[State, Any] = {}
+        for place, bundle in bundles.items():
+            vector = homes[State("vector", place)] = np.array(bundle.vector)
+            for position, array in enumerate(bundle.state):
+                homes[State("state", place, position)] = np.array(array)
+            if not bundle.numbers:
+                for parameter, part in zip(bundle.parameters, bundle.parts(vector), strict=True):
+                    homes[State("data", parameter)] = part
+        for state, value in self.recording.states.items():
+            if state in homes or not value.is_array:
+                continue
+            if state in self._in_place:
+                homes[state] = state.owner._data
+            elif state.kind == "data":
+                home = homes[state] = empty_like_recorded(value.array)
+                home[...] = state.owner._data
+            elif state.kind == "grad":
+                home = homes[state] = empty_like_recorded(value.array)
+                if state.owner.grad is not None:  # the step may have cleared it
+                    home[...] = state.owner.grad._data
+        return homes
+
+    def _written_homes(self) -> set[int]:
+        """The numbers of the states whose memory a replay writes into."""
+        bundled = self.recording.bundled()
+        return {
+            number
+            for number, state in enumerate(self._order_of_homes)
+            if state in self.recording.writes
+            or state.kind in ("vector", "state")
+            or id(state.owner) in bundled
+        }
+
+    def _identity_checks(self) -> Iterator[str]:
+        """That the owners still have what they were given."""
+        for number, state in enumerate(self._order_of_homes):
+            if state.kind == "data":
+                yield f"owner_{number}._data is home_{number}"
+                yield f"owner_{number}._node is leaf_{number}"
+            elif state.kind == "grad" and state in self.recording.states:
+                yield f"owner_{number}._grad is grad_{number}"
+                yield f"grad_{number}._data is home_{number}"
+        for state, value in self.recording.states.items():
+            if state.kind == "data" and not value.is_array:
+                yield f"scalar_{value.index}._node is leaf_of_{value.index}"
+                if state in self.recording.writes and state.owner._node is not None:
+                    yield f"getrefcount(leaf_of_{value.index}) <= 3"
+
+    # --- the source -------------------------------------------------------------------------------
+
+    def _source(self, *, clock: bool = False) -> str:
+        arguments = [f"given_{position}" for position in range(len(self._leaves))]
+        work = self.program.lines
+        if clock:
+            tick = "clock.append(now())"
+            work = [tick, *(part for line in work for part in (line, tick))]
+        if any(map(_may_fail, self.program.events)):
+            work = [
+                "try:",
+                *(f"    {line}" for line in work),
+                "except FAILURES:",
+                "    return MISS",
+            ]
+        lines = [*self._checks(), *self._reads(), *work, *self._results()]
+        body = "\n".join(f"    {line}" for line in lines)
+        return f"def replay({', '.join(['clock'] * clock + arguments)}):\n{body}\n"
+
+    def run_with_clock(self, now: Callable[[], int]) -> Callable[..., Any]:
+        """The replay, which notes the time before and after each of the program's lines."""
+        names = {**self._namespace, "now": now}
+        # The one copy more of all names is a reference more to all that is guarded.
+        names["untouched"] = lambda: True
+        exec(self._source(clock=True), names)
+        return names["replay"]
+
+    def _checks(self) -> Iterator[str]:
+        recording, fixed = self.recording, self._fixed
+        checks = [
+            "current().ordinary",
+            "current().device == 'cpu'",
+            "structure() is structure_now",
+        ]
+        checks += ["numbers() is numbers_now"] * bool(recording.modules)
+        checks += [
+            named.check.format(
+                place=f"place_{number}", thing=f"named_{number}", items=f"items_{number}"
+            )
+            for number, named in enumerate(recording.surroundings)
+        ]
+        checks.append("untouched()")
+        for number, (module, mode) in enumerate(recording.modules.items()):
+            fixed[f"module_{number}"] = module
+            checks.append(f"module_{number}.training is {mode}")
+        for number, tensor in enumerate(recording.without_gradient):
+            fixed[f"first_{number}"] = tensor
+            checks.append(f"first_{number}._grad is None")
+        for number, tensor in enumerate(recording.left_out):
+            fixed[f"left_out_{number}"] = tensor
+            checks.append(f"left_out_{number}.grad is None")  # it may never have had any
+        for number, place in enumerate(self._places):
+            fixed[f"optimizer_{number}"] = place.optimizer
+            checks.append(f"optimizer_{number}._bundles[{place.group}] is bundles_{number}")
+        yield f"if not ({' and '.join(checks)}): return MISS"
+
+    def _reads(self) -> Iterator[str]:
+        """Arguments and settings, checked and unpacked."""
+        fixed = self._fixed
+        for position, value in enumerate(self.recording.arguments):
+            given = f"given_{position}"
+            if value is None:
+                fixed[f"same_{position}"], fixed["is_same"] = self._leaves[position], _is_same
+                yield f"if not is_same({given}, same_{position}): return MISS"
+                continue
+            local = self.program.name(value)
+            if self._are_tensors[position]:
+                yield f"if {given}.__class__ is not Tensor or {given}._node: return MISS"
+                yield f"{local} = {given}._data"
+            else:
+                yield f"{local} = {given}"
+            if not value.is_array:
+                yield f"if {local}.__class__ is not float: return MISS"
+                continue
+            fixed["ndarray"], fixed["asarray"] = np.ndarray, np.asarray
+            if not value.array.ndim:
+                yield f"if {local}.__class__ is not ndarray: {local} = asarray({local})"
+            tests = [f"{local}.__class__ is not ndarray"]
+            for what in ("shape", "strides", "dtype"):
+                fixed[f"{what}_{position}"] = getattr(value.array, what)
+                tests.append(f"{local}.{what} != {what}_{position}")
+            yield f"if {' or '.join(tests)}: return MISS"
+        yield from self._settings()
+
+    def _settings(self) -> Iterator[str]:
+        recording, fixed = self.recording, self._fixed
+        for place, (optimizer, number, group) in enumerate(recording.groups):
+            name = f"group_{place}"
+            fixed[f"optimizer_of_{name}"] = optimizer
+            tests = [f"optimizer_of_{name}.param_groups[{number}] is not {name}"]
+            if not number:
+                count = _group_counts(recording)[optimizer]
+                tests.append(f"len(optimizer_of_{name}.param_groups) != {count}")
+            for setting, value in group.items():
+                if type(value) is bool or value is None:
+                    tests.append(f"{name}[{setting!r}] is not {value}")
+            yield f"if {' or '.join(tests)}: return MISS"
+        names = {
+            (o, number): f"group_{place}" for place, (o, number, _) in enumerate(recording.groups)
+        }
+        for key, value in recording.settings.items():
+            optimizer, number, *path = key
+            group_name = names[optimizer, number]
+            local = self.program.name(value)
+            yield f"{local} = {group_name}" + "".join(f"[{part!r}]" for part in path)
+            truth = "not " if value.array else ""
+            yield f"if {local}.__class__ is not float or {truth}{local}: return MISS"
+        for state, value in recording.states.items():
+            if state.kind == "steps":
+                number = self._places.index(state.owner)
+                yield f"{self.program.name(value)} = bundle_{number}.steps"
+            elif state.kind in ("data", "grad") and not value.is_array:
+                fixed[f"scalar_{value.index}"] = state.owner
+                part = "_data" if state.kind == "data" else "_grad._data"
+                yield f"{self.program.name(value)} = scalar_{value.index}.{part}"
+
+    def _results(self) -> Iterator[str]:
+        """What is handed back: to the owners of states, and to the caller."""
+        recording, name = self.recording, self.program.name
+        for number, (state, value) in enumerate(recording.writes.items()):
+            if state.kind == "steps":
+                yield f"bundle_{self._places.index(state.owner)}.steps = {name(value)}"
+            elif state.kind in ("grad", "data"):
+                if value.is_array and state.kind == "data":
+                    continue  # it is where it belongs
+                self._fixed[f"gets_{number}"] = state.owner
+                text = self.program.text(value)
+                new = self._grad_name(state) if value.is_array else f"plain({text})"
+                part, new = ("_data", text) if state.kind == "data" else ("_grad", new)
+                yield f"gets_{number}.{part} = {new}"
+        for number, tensor in enumerate(recording.cleared):
+            self._fixed[f"cleared_{number}"] = tensor
+            yield f"cleared_{number}._grad = None"
+        outputs = []
+        for position, one in enumerate(recording.outputs):
+            if not isinstance(one, Value):
+                self._fixed[f"output_{position}"] = one
+                outputs.append(f"output_{position}")
+                continue
+            text = self.program.text(one)
+            if one.is_array and one.root not in self.program.plan.fresh:
+                text = f"{text}.copy()"
+            outputs.append(f"plain({text})" if recording.are_tensors[position] else text)
+        single = len(outputs) == 1 and recording.rebuild(["only"]) == "only"
+        yield f"return {outputs[0]}" if single else f"return rebuild([{', '.join(outputs)}])"
+
+    def _grad_name(self, state: State) -> str:
+        return f"grad_{self._order_of_homes.index(state)}"
+
+    @cached_property
+    def _order_of_homes(self) -> list[State]:
+        """The states in the order in which ``renew`` gives them homes."""
+        order: dict[State, None] = {}
+        for place in self._places:
+            order[State("vector", place)] = None
+            names = [s for s in self.recording.states if s.kind == "state" and s.owner is place]
+            order.update(dict.fromkeys(sorted(names, key=lambda s: s.position)))
+            if not isinstance(place.parameters[0]._data, float):
+                order.update(dict.fromkeys(State("data", p) for p in place.parameters))
+        arrays = [
+            s for s, v in self.recording.states.items() if v.is_array and s.kind in ("data", "grad")
+        ]
+        order.update(dict.fromkeys(arrays))
+        order.update(dict.fromkeys(s for s, v in self.recording.writes.items() if v.is_array))
+        return list(order)
+
+
+def _careful(
+    replay: Callable[..., Any], arrays: list[Any], generators: list[Any]
+) -> Callable[..., Any]:
+    """The replay, which puts back what it has changed where it finds that it cannot go on.
+
+    The step is then run as it is, and says what is wrong, or is recorded anew.
+    """
+    before = [np.empty_like(array) for array in arrays]
+
+    def run(*args: Any) -> Any:
+        _copy(arrays, before)
+        states = [generator.get_state() for generator in generators]
+        out = replay(*args)
+        if out is MISS:
+            _copy(before, arrays)
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+        return out
+
+    return run
+
+
+_FAILURES = (IndexError, np.linalg.LinAlgError)
+"""What NumPy raises where the step would have raised an error of this package."""
+
+
+def _copy(sources: list[Any], targets: list[Any]) -> None:
+    # A function of its own: a variable that held an array during a replay would be a reference.
+    for source, target in zip(sources, targets, strict=True):
+        np.copyto(target, source)
+
+
+def _may_fail(event: Event) -> bool:
+    """Whether an event may turn out otherwise than it was recorded."""
+    call = event.call
+    if call.kind in ("getitem", "setitem") and call.name != "pick":
+        return any(values_in(event.args[1]))
+    return call.kind == "check" or getattr(call.function, "__module__", "") == "numpy.linalg"
+
+
+def _memory_of(array: Any) -> Any:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _references(name: str, names: dict[str, Any]) -> str:
+    """Code that counts who holds a thing, but for its owner, who may have let go of it.
+
+    Only gradients need that: that the owners of other things still have them is checked.
+    """
+    number = _number_of(name)
+    count = f"getrefcount({name})"
+    if name == f"grad_{number}":
+        return f"{count} - (owner_{number}._grad is {name})"
+    if name == f"home_{number}" and f"node_{number}" in names:
+        return f"{count} - (getattr(node_{number}, '_gradient', None) is {name})"
+    return count
+
+
+def _number_of(name: str) -> int:
+    return int(name.rpartition("_")[2])
+
+
+def _settle(state: State, array: Any, bundles: dict[BundlePlace, Any]) -> None:
+    """Let an owner have its data in an array, which has their content already."""
+    owner = state.owner
+    if state.kind == "vector":
+        bundles[owner].vector = array
+    elif state.kind == "state":
+        parts = list(bundles[owner].state)
+        parts[state.position] = array
+        bundles[owner].state = tuple(parts)
+    elif state.kind == "data" and owner._data is not array:
+        owner._rebind(array)
+
+
+def _gradient_in(array: Any, owner: Any) -> Tensor:
+    """The tensor that is an owner's ``.grad`` after a replay; now, too, if it has one."""
+    before = owner.grad
+    gradient = owner._collect(array)
+    if before is not None and before.shape == array.shape:
+        array[...] = before._data
+    else:
+        owner._grad = before
+    if isinstance(owner._node, Leaf):
+        owner._node._gradient = array if array.size <= SMALL else None
+    return gradient
+
+
+def _parts(module: Any) -> list[int]:
+    """By identity, what a module is made of."""
+    return [id(one) for one in vars(module).values() if isinstance(one, Tensor | Module)]
+
+
+def _parts_of(recording: Recording) -> dict[Any, list[int]]:
+    return {module: _parts(module) for module in recording.modules}
+
+
+def _group_counts(recording: Recording) -> dict[Any, int]:
+    """How many groups of parameters each optimiser had."""
+    return Counter(optimizer for optimizer, _, _ in recording.groups)
+
+
+def _settings_alike(optimizer: Any, number: int, group: dict[str, Any]) -> bool:
+    """Whether settings are the same, floats apart, of which it counts whether they are 0."""
+    if number >= len(optimizer.param_groups):
+        return False
+    now = optimizer.param_groups[number]
+    return (
+        now.keys() == group.keys()
+        and all(_setting_alike(now[name], group[name]) for name in group if name != "params")
+        and list(map(id, now["params"])) == list(map(id, group["params"]))
+    )
+
+
+def _setting_alike(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_setting_alike, one, other))
+    return bool(one) is bool(other) if type(one) is float else one == other
+
+
+def _state_alike(state: State, value: Value) -> bool:
+    owner = state.owner
+    if state.kind == "data":
+        needs = (owner._node is not None) is value.wants_gradient
+        return needs and (not value.is_array or _array_alike(owner._data, value.array, False))
+    if state.kind == "grad":
+        held = owner.grad is not None
+        return held and (not value.is_array or _array_alike(owner.grad._data, value.array, False))
+    return owner.bundle() is not None
+
+
+def _array_alike(one: Any, other: Any, strides: bool = True) -> bool:
+    # What has no axes NumPy makes a scalar of now and then.
+    return (
+        isinstance(one, np.ndarray | np.generic)
+        and one.shape == other.shape
+        and one.dtype == other.dtype
+        and (not strides or one.strides == other.strides)
+    )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether an argument that is no array is what it was."""
+    if one is other:
+        return True
+    return type(one) is type(other) and isinstance(one, int | str | bool | float) and one == other

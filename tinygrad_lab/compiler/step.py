@@ -1,0 +1,313 @@
+"""``tg.compile``: a step that is recorded, and replayed ever after."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import update_wrapper
+from os import PathLike
+from pathlib import Path
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_lab import trees
+from tinygrad_lab.compiler.compare import do_the_same, make_constants_anew, read_arrays_anew
+from tinygrad_lab.compiler.outlines import forget_numbers
+from tinygrad_lab.compiler.record import Recording, UnsupportedError, record_step
+from tinygrad_lab.compiler.replay import MISS, Replay
+from tinygrad_lab.compiler.report import Report, report_on
+from tinygrad_lab.compiler.surroundings import surroundings_of
+from tinygrad_lab.compiler.targets import TARGETS, check_installed
+from tinygrad_lab.compiler.write import Writer
+from tinygrad_lab.context import current
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
+
+if TYPE_CHECKING:
+    from tinygrad_lab.compiler.picture import Direction, Drawing
+
+__all__ = ["CompiledStep"]
+
+MANY_RECORDINGS = 8
+"""So many kinds of calls are as many as somebody means to make; more are worth a warning."""
+
+MOST_FIRST = 8
+"""So many recordings that are all different are kept; if there were no others, a step is not to be
+had."""
+
+
+class CompiledStep:
+    """A function whose array operations are recorded, and replayed as straight-line code."""
+
+    def __init__(self, function: Callable[..., Any], target: str = "numpy") -> None:
+        if target not in TARGETS:
+            raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
+        check_installed(target)
+        if not callable(function):
+            raise ArgumentTypeError(
+                f"tg.compile: expected a function, got {type(function).__name__}: {function!r:.60}."
+            )
+        update_wrapper(self, function)
+        self.function = function
+        self.target = target
+        self._replays: list[Replay] = []
+        self._direct: list[Replay] = []
+        """Those of calls whose arguments are leaves, each given by its place."""
+        self._first: list[Replay] = []
+        """What was recorded once so far, to be compared with what the next call records."""
+        self._attempts = 0
+        self._runs_eagerly = False
+        self._attribute: str | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            for replay in self._direct:
+                try:
+                    out = replay.run(*args)
+                except TypeError:
+                    if len(args) == len(replay.recording.arguments):
+                        raise
+                    continue
+                if out is not MISS:
+                    return out
+        return self._another(args, kwargs)
+
+    def _another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no replay was ready for."""
+        context = current()
+        if self._runs_eagerly or not context.ordinary or context.device != "cpu":
+            return self.function(*args, **kwargs)
+        leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
+        structure = _structure(leaves, rebuild)
+        for replay in self._replays:
+            if replay.structure == structure and replay.fits(leaves):
+                out = replay.run(*leaves)
+                if out is MISS:
+                    replay.renew()
+                    out = replay.run(*leaves)
+                if out is not MISS:
+                    return out
+        with _without_collector():
+            return self._record(args, kwargs, leaves, rebuild)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """The step of one object, where a method was compiled."""
+        if instance is None:
+            return self
+        own = CompiledStep(MethodType(self.function, instance), self.target)
+        if self._attribute is not None and hasattr(instance, "__dict__"):
+            instance.__dict__[self._attribute] = own
+        return own
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __reduce__(self) -> Any:
+        # What was recorded is about these very tensors; a copy begins anew.
+        return type(self), (self.function, self.target)
+
+    def _record(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Any:
+        """Run it for real, and write down what it does."""
+
+        def call(new: list[Any]) -> Any:
+            new_args, new_kwargs = rebuild(new)
+            return self.function(*new_args, **new_kwargs)
+
+        structure = _structure(leaves, rebuild)
+        earlier = next(
+            (one for one in self._first if one.structure == structure and one.fits(leaves)), None
+        )
+        found: list[Replay] = []
+
+        def accept(recording: Recording) -> None:
+            if earlier is not None and do_the_same(earlier.recording, recording):
+                read_arrays_anew(earlier.recording, recording)
+                make_constants_anew(earlier.recording, recording)
+                found.append(Replay(recording, leaves, structure, self.target))
+
+        names = self._names(args, kwargs, len(leaves))
+        surroundings = surroundings_of(self.function)
+        try:
+            recording, result = record_step(call, leaves, names, accept, surroundings)
+        except UnsupportedError as reason:
+            self._give_up(reason)
+            return self.function(*args, **kwargs)
+        if earlier is not None:
+            self._first.remove(earlier)
+            earlier.recording.trace.let_go()
+        if found:
+            self._replays.append(found[0])
+            if structure == (list(range(len(args))), {}):
+                self._direct.append(found[0])
+            self._warn_if_many()
+            found[0].renew()
+        else:
+            self._remember_first(Replay(recording, leaves, structure, self.target))
+        return result
+
+    def _remember_first(self, replay: Replay) -> None:
+        """Keep what was recorded once for the next call, unless no two calls are alike."""
+        forget_numbers(replay.recording.trace, ())
+        self._first = [*self._first, replay][-MOST_FIRST:]
+        self._attempts += 1
+        if self._attempts == MOST_FIRST and not self._replays:
+            other = [
+                named.name
+                for named in replay.recording.surroundings
+                if any(
+                    named.name == one.name and not named.is_like(one)
+                    for first in self._first
+                    for one in first.recording.surroundings
+                )
+            ]
+            reason = (
+                f"{' and '.join(other)} differs"
+                if other
+                else ("shapes, modes, settings or operations differ")
+            )
+            self._give_up(
+                f"{MOST_FIRST} calls were recorded, and {reason} from each to the next. Numbers "
+                "that change are best given as arguments."
+            )
+            self._first.clear()
+
+    def _names(self, args: Any, kwargs: Any, count: int) -> list[str]:
+        """What the leaves of the arguments are called: by the parameter they are part of."""
+        names: list[str] = []
+        try:
+            # In the order of the call, which keyword arguments need not have in common with the
+            # signature.
+            bound = {**inspect.signature(self.function).bind_partial(*args).arguments, **kwargs}
+        except (TypeError, ValueError):
+            bound = {}
+        for name, value in bound.items():
+            parts = len(trees.flatten(value, open_modules=False)[0])
+            names += [name] if parts == 1 else [f"{name}_{part}" for part in range(parts)]
+        return names if len(names) == count else [f"argument_{n}" for n in range(count)]
+
+    def _warn_if_many(self) -> None:
+        if len(self._replays) == MANY_RECORDINGS:
+            warnings.warn(
+                f"tg.compile: {self._name} was recorded {MANY_RECORDINGS} times, for different "
+                "shapes, dtypes, modes or settings. Recording takes many times as long as a step.",
+                stacklevel=5,
+            )
+
+    def _give_up(self, reason: Exception | str) -> None:
+        warnings.warn(f"tg.compile: {self._name} runs uncompiled: {reason}", stacklevel=5)
+        self._runs_eagerly = True
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", "the step")
+
+    @property
+    def source(self) -> str:
+        """What is computed, as a person would have written it with NumPy.
+
+        Forward, backward and update, with the names of your modules and variables; steps that
+        repeat are a loop. Run, it gives the same bits as the step, as long as no Python number
+        leaves what Python can compute (``1.0 / 0.0`` raises, where the step has inf).
+        """
+        latest = self._latest
+        return Writer(latest.recording, self.function).source()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the source as a module, and beside it (``.npz``) the state as it is now.
+
+        The module needs NumPy alone: ``state = load_state()``, then ``step(..., state)`` as often
+        as wanted, which changes the state and returns what the step returns. A function that has
+        no state is just called: ``step(...)``.
+        """
+        path = Path(path)
+        if path.suffix != ".py":
+            raise ArgumentError(f"step.save: expected a path that ends with .py, got {path}.")
+        latest = self._latest
+        writer = Writer(latest.recording, self.function)
+        if writer.has_state():
+            np.savez(path.with_suffix(".npz"), **writer.state())
+        path.write_text(writer.source(loading=True), encoding="utf-8")
+
+    def draw(self, *, direction: Direction = "LR") -> Drawing:
+        """A picture of what is computed: a box for each line of ``source``, with its shape.
+
+        Forward, backward and update stand in frames, loops in frames within them.
+
+        Args:
+            direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
+
+        Raises:
+            ArgumentError: for another direction.
+            CompileError: before the step was called twice.
+
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> slope = tg.compile(tg.grad(lambda x: (x * x).tanh().sum()))
+            >>> _ = slope(tg.tensor([1.0, 2.0])), slope(tg.tensor([3.0, 4.0]))
+            >>> slope.draw()
+            <Drawing of gradient: 5 boxes, 5 edges; .save("graph.svg") or .pdf, .png, .dot>
+        """
+        from tinygrad_lab.compiler.picture import drawing_of
+
+        return drawing_of(Writer(self._latest.recording, self.function), direction)
+
+    def report(self, *args: Any, replays: int = 50, **kwargs: Any) -> Report:
+        """Time per line and memory, measured on arguments like those of a call.
+
+        What the step changes (parameters, moments, gradients, generators) is put back.
+        """
+        leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
+        structure = _structure(leaves, rebuild)
+        replay = next(
+            (one for one in self._replays if one.structure == structure and one.fits(leaves)), None
+        )
+        if replay is None:
+            raise CompileError(
+                f"tg.compile: {self._name} was not recorded for such arguments yet: call it twice."
+            )
+
+        def call(new: list[Any]) -> Any:
+            new_args, new_kwargs = rebuild(new)
+            return self.function(*new_args, **new_kwargs)
+
+        return report_on(replay, leaves, call, replays)
+
+    @property
+    def optimized_source(self) -> str:
+        """The lines that are run, with buffers."""
+        latest = self._latest
+        return "\n\n".join(filter(None, (latest.program.preamble, latest.source)))
+
+    @property
+    def _latest(self) -> Replay:
+        if not self._replays:
+            raise CompileError(
+                f"tg.compile: {self._name} was not recorded yet: call it twice (the first two "
+                "calls are recorded, to see that they do the same)."
+            )
+        return self._replays[-1]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A block in which the garbage collector waits.
+
+    A recording makes many objects and throws few away: the collector would go through all of them
+    again and again, for half of the time, and find nothing.
+    """
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
+
+
+def _structure(leaves: list[Any], rebuild: Callable[[list[Any]], Any]) -> Any:
+    """How arguments hang together: the containers, with numbers in the places of the leaves."""
+    return rebuild(list(range(len(leaves))))

@@ -1,0 +1,55 @@
+"""What a recording can be made into. To add a target, write a program and name it here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from tinygrad_lab.compiler.memory import Plan
+from tinygrad_lab.compiler.numpy_target import NumPyProgram
+from tinygrad_lab.compiler.record import Recording
+from tinygrad_lab.errors import CompileError, MissingDependencyError
+
+__all__ = ["TARGETS", "check_installed", "program_for"]
+
+TARGETS = ("numpy", "numba", "python")
+
+
+class _NumbersProgram(NumPyProgram):
+    """A recording of Python numbers alone: expressions, and no memory to plan."""
+
+    def _planned(self) -> Plan:
+        return Plan(self.events, set())
+
+    def _emit(self) -> Iterator[tuple[str, str]]:
+        for event in self.events:
+            if event.result not in self.expressions.folded:
+                text = self.expressions.text(event, self.text, self.bound)
+                yield f"{self.name(event.result)} = {text}", event.phase
+
+
+def check_installed(target: str) -> None:
+    """Raise where what a target needs is not installed."""
+    if target == "numba" and find_spec("llvmlite") is None:
+        raise MissingDependencyError(
+            "tg.compile: the target 'numba' needs llvmlite, numba's compiler, which is not "
+            "installed: pip install 'tinygrad_lab[fast]'."
+        )
+
+
+def program_for(target: str, recording: Recording) -> NumPyProgram:
+    """A recording as code for a target."""
+    if target == "numba":
+        from tinygrad_lab.compiler.numba_target import NumbaProgram
+
+        return NumbaProgram(recording)
+    if not any(value.is_array for value in recording.trace.values):
+        return _NumbersProgram(recording)
+    program = NumPyProgram(recording)
+    for event in program.events if target == "python" else ():
+        if not event.is_on_numbers:
+            raise CompileError(
+                "tg.compile: the target 'python' is for scalar graphs (tg.scalar), this step "
+                f"works on arrays ({event.call.name}): target='numpy'."
+            )
+    return program

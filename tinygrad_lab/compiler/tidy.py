@@ -1,0 +1,234 @@
+"""Simplifying a recording, without changing a bit of what it computes.
+
+Three passes, each a function from a list of events to a shorter one: what gives back the very array
+that it was given is left out, what was computed before is used again, and what nobody reads is not
+computed. To add a pass, write a function and list it in ``PASSES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compiler.record import Recording
+from tinygrad_lab.compiler.trace import Event, Value, mapped
+
+__all__ = [
+    "PASSES",
+    "constants",
+    "keep_name",
+    "place",
+    "replaced",
+    "tidied",
+    "without_dead_code",
+    "without_repetitions",
+]
+
+Replacements = dict[Value, Value]
+
+_SHAPE_ONLY = frozenset({"zeros_like", "ones_like", "empty_like", "full_like"})
+"""Functions that ask an array for its shape alone."""
+_ONCE = frozenset({"draw", "check", "setitem"})
+"""Kinds of calls that are never done on each other's behalf."""
+
+
+def tidied(recording: Recording) -> list[Event]:
+    """The events that a replay needs; the recording's values are replaced where they are twins.
+
+    The events of the trace stay as they were recorded: ``source`` starts from them again.
+    """
+    events = recording.trace.events
+    for one_pass in PASSES:
+        events = one_pass(recording, events)
+    return events
+
+
+def replaced(recording: Recording, events: list[Event], twins: Replacements) -> list[Event]:
+    """The events when everybody who reads a value reads its twin."""
+
+    def twin(one: Any) -> Any:
+        while isinstance(one, Value) and one in twins:
+            one = twins[one]
+        return one
+
+    if not twins:
+        return events
+    recording.outputs = [twin(one) for one in recording.outputs]
+    recording.writes = {state: twin(one) for state, one in recording.writes.items()}
+    for value in recording.trace.values:
+        value.base = twin(value.base)
+    for loop in {event.loop for event in events} - {None}:
+        loop.replace(twin)
+    return [_rewritten(event, twins, twin) for event in events]
+
+
+def _rewritten(event: Event, twins: Replacements, twin: Callable[[Any], Any]) -> Event:
+    if twins.keys().isdisjoint(event.inputs) and event.writes not in twins:
+        return event
+    other = replace(
+        event,
+        args=mapped(event.args, twin),
+        kwargs=mapped(event.kwargs, twin),
+        writes=twin(event.writes),
+    )
+    for value in other.results:
+        value.event = other
+    return other
+
+
+def without_identities(recording: Recording, events: list[Event]) -> list[Event]:
+    """Leave out views that are an array which is there: ``x.reshape(x.shape)``, ``x.T.T``."""
+    twins: Replacements = {}
+    known: dict[Any, Value] = {}
+    seen: set[Value] = set()
+    left = []
+    for event in events:
+        if event.is_on_numbers:
+            left.append(event)
+            continue
+        sources = [one for one in event.inputs if one.is_array]
+        for value in sources:
+            if value not in seen:  # asking where an array lies takes microseconds
+                seen.add(value)
+                known.setdefault(place(value), value)
+        pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
+        if pure and sources and event.result.base is not None:
+            twin = known.setdefault(place(event.result), event.result)
+            if twin is not event.result:
+                twins[event.result] = twin
+                keep_name(twin, event.result)
+                continue
+        left.append(event)
+    return replaced(recording, left, twins)
+
+
+def place(value: Value) -> Any:
+    """Which memory a value is, and how it is read."""
+    array = value.array
+    if not isinstance(array, np.ndarray):
+        return value
+    return value.root, array.ctypes.data, array.shape, array.strides, array.dtype
+
+
+def keep_name(kept: Value, dropped: Value) -> None:
+    if kept.name is None and kept.origin is None:
+        kept.name = dropped.name
+
+
+def without_repetitions(recording: Recording, events: list[Event]) -> list[Event]:
+    """Use again what was computed before from the same values, if nothing was written since."""
+    written = {event.writes.root for event in events if event.writes is not None}
+    known: dict[Any, Event] = {}
+    twins: Replacements = {}
+    left = []
+    for event in events:
+        reads = event.inputs
+        if not twins.keys().isdisjoint(reads):
+            event = _rewritten(
+                event, twins, lambda one: twins.get(one, one) if _is_value(one) else one
+            )
+            reads = event.inputs
+        pure = (
+            event.call.kind not in _ONCE
+            and len(event.results) == 1
+            and event.writes is None
+            and bool(reads)
+            and (
+                # A view is an address, whatever is written there.
+                (event.result.base is not None and event.call.kind != "ufunc")
+                or not written
+                or not any(value.root in written for value in (*reads, *event.results))
+            )
+        )
+        key = _key(event) if pure else None
+        if key is not None and key in known:
+            twins[event.result] = known[key].result
+            keep_name(known[key].result, event.result)
+            continue
+        if key is not None:
+            known[key] = event
+        left.append(event)
+    return replaced(recording, left, twins)
+
+
+def _is_value(one: Any) -> bool:
+    return isinstance(one, Value)
+
+
+def _key(event: Event) -> Any:
+    """What two calls that give the same have in common."""
+    return (
+        event.call.kind,
+        event.call.name,
+        event.augmented,
+        *map(_hashable, event.args),
+        _hashable(event.kwargs) if event.kwargs else None,
+    )
+
+
+def _hashable(tree: Any) -> Any:
+    """An argument as something that is equal where the argument is the same."""
+    if tree.__class__ is Value:
+        return tree
+    if isinstance(tree, tuple | list):
+        return (type(tree), *map(_hashable, tree))
+    if isinstance(tree, dict):
+        return tuple((name, _hashable(one)) for name, one in tree.items())
+    if isinstance(tree, slice):
+        return ("slice", _hashable(tree.start), _hashable(tree.stop), _hashable(tree.step))
+    return (type(tree), repr(tree) if isinstance(tree, float) else tree)  # 0.0 == -0.0
+
+
+def without_dead_code(
+    recording: Recording, events: list[Event], also: Iterable[Value] = ()
+) -> list[Event]:
+    """Leave out what nobody reads: neither the caller, nor the next step, nor another event.
+
+    ``also`` are more values that are read by others.
+    """
+    read = {value for value in recording.outputs if _is_value(value)}
+    read |= {*recording.writes.values(), *also}
+    memory = {value.root for value in read}
+    left = []
+    for event in reversed(events):
+        wanted = (
+            event.call.kind in ("draw", "check")
+            or not read.isdisjoint(event.results)
+            or (event.writes is not None and event.writes.root in memory)
+        )
+        if not wanted:
+            continue
+        left.append(event)
+        inputs = () if event.call.name in _SHAPE_ONLY else event.inputs
+        if event.writes is not None:
+            inputs = (*inputs, event.writes)
+        read.update(inputs)
+        memory.update([value.root for value in inputs])
+    return left[::-1]
+
+
+PASSES: tuple[Callable[[Recording, list[Event]], list[Event]], ...] = (
+    without_identities,
+    without_repetitions,
+    without_dead_code,
+)
+
+
+def constants(events: list[Event]) -> set[Value]:
+    """The values that are the same at every call: made of constants, and never written into."""
+    written = {event.writes.root for event in events if event.writes is not None}
+    known: set[Value] = set()
+    for event in events:
+        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs)
+        if event.call.kind in _ONCE or event.writes is not None:
+            continue
+        fixed = all(
+            value in known or (value.origin is not None and value.origin.kind == "constant")
+            for value in inputs
+        )
+        if fixed and not any(value.root in written for value in (*inputs, *event.results)):
+            known.update(event.results)
+    return known

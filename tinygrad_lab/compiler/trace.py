@@ -1,0 +1,401 @@
+"""A trace: every array operation of a run, in the order in which they happened.
+
+An event says which function was called with what; a value is what an event made, or what was
+there before. Both carry what a reader wants to know: the phase (forward, backward, update), the
+module, the user's line, and what the code that asked for it calls the result.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.compiler.variables import RETURNED, Target, Variables
+from tinygrad_lab.context import Scope, current
+from tinygrad_lab.engine.user_code import is_library
+
+__all__ = [
+    "Call",
+    "Event",
+    "Origin",
+    "Trace",
+    "Value",
+    "caller",
+    "mapped",
+    "memory_owner",
+    "phases",
+    "target_of",
+    "values_in",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value that no event made comes from."""
+
+    kind: str
+    """``"argument"``, ``"state"`` (read and written by the step), ``"setting"`` (read at each call)
+    or ``"constant"``."""
+    name: str
+    """What the source calls it."""
+    key: Any = None
+    """Which argument, which state, which setting."""
+
+
+_ARRAYS = (np.ndarray, np.generic)
+_FILLED_WITH = {"zeros": 0, "ones": 1}
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """One array or number of a trace."""
+
+    index: int
+    array: Any
+    """What it was when it was recorded."""
+    origin: Origin | None = None
+    event: Event | None = None
+    base: Value | None = None
+    """The value whose memory it is a view of."""
+    name: str | None = None
+    """What the code calls it."""
+    gradient_of: Value | None = None
+    """The value of the forward pass whose gradient it is."""
+    viewed: bool = False
+    """There are views of its memory."""
+    wants_gradient: bool = False
+    """It is the data of a tensor that requires a gradient."""
+
+    @property
+    def root(self) -> Value:
+        """The value that the memory belongs to."""
+        value = self
+        while value.base is not None:
+            value = value.base
+        return value
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.array, _ARRAYS)
+
+    @property
+    def is_constant(self) -> bool:
+        return self.origin is not None and self.origin.kind == "constant"
+
+    def __repr__(self) -> str:
+        return f"%{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What an event calls."""
+
+    kind: str
+    """``"ufunc"``, ``"function"``, ``"method"``, ``"getitem"``, ``"setitem"``, ``"check"`` or
+    ``"draw"``; on Python numbers ``"number"`` (an operator) or ``"python"`` (a function)."""
+    name: str
+    function: Callable[..., Any]
+
+
+@dataclass(eq=False, slots=True)
+class Event:
+    """One call, with values in the places of its arrays."""
+
+    call: Call
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    results: tuple[Value, ...] = ()
+    several: bool = False
+    """The call returns a sequence of results."""
+    writes: Value | None = None
+    """The value whose memory the call writes into."""
+    augmented: bool = False
+    """The result takes the place of the first argument, as in ``x += y``."""
+    phase: str = "forward"
+    scope: Scope | None = None
+    code: CodeType | None = None
+    offset: int = 0
+    loop: Any = None
+    """The loop that it stands in, where a text has loops (``roll.py``)."""
+    inputs: tuple[Value, ...] = field(init=False)
+    """The values it reads, in order; a value that is used twice comes twice."""
+
+    def __post_init__(self) -> None:
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        """Find the inputs among the arguments, after these were changed."""
+        if self.is_on_numbers or (not self.kwargs and _FLAT.issuperset(map(type, self.args))):
+            inputs = tuple([one for one in self.args if one.__class__ is Value])
+            # Mostly they are the arguments: one tuple takes less memory than two.
+            self.inputs = self.args if len(inputs) == len(self.args) else inputs
+        else:
+            self.inputs = (*values_in(self.args), *(values_in(self.kwargs) if self.kwargs else ()))
+
+    @property
+    def result(self) -> Value:
+        return self.results[0]
+
+    def argument(self, name: str, position: int, default: Any = None) -> Any:
+        """What was given for a parameter of the call, by its name or at its position."""
+        given = self.args[position] if len(self.args) > position else default
+        return self.kwargs.get(name, given)
+
+    def filled_with(self) -> Any:
+        """The number that ``zeros``, ``ones`` or ``full`` fills an array with; None for others."""
+        kind = self.call.name.removesuffix("_like")
+        return self.argument("fill_value", 1) if kind == "full" else _FILLED_WITH.get(kind)
+
+    def computed_in(self) -> tuple[np.dtype[Any], ...] | None:
+        """The dtypes in which a ufunc computes: of the operands, then of the results.
+
+        A Python number takes on that of the arrays beside it. None where NumPy has no such loop:
+        it also compares an array with a number that is beyond its dtype.
+        """
+        function: Any = self.call.function
+        operands = []
+        for one in self.args:
+            thing = one.array if isinstance(one, Value) else one
+            is_array = isinstance(one, Value) and one.is_array
+            operands.append(thing.dtype if is_array else type(thing))
+        try:
+            dtypes = function.resolve_dtypes((*operands, *[None] * function.nout))
+        except (TypeError, ValueError):
+            return None
+        given = zip(self.args, dtypes, strict=False)
+        return None if any(_is_beyond(one, dtype) for one, dtype in given) else dtypes
+
+    @property
+    def is_on_numbers(self) -> bool:
+        """Whether it is an operation on Python numbers, whose arguments have nothing inside."""
+        return self.call.kind in ("number", "python")
+
+    @property
+    def generator(self) -> Any:
+        """What a ``"draw"`` draws from."""
+        method: Any = self.call.function
+        return method.__self__
+
+
+def _is_beyond(one: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype of integers does not reach as far as a Python number."""
+    number = one.array if isinstance(one, Value) else one
+    if dtype.kind not in "iu" or type(number) is not int:
+        return False
+    return not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
+
+
+_FLAT = frozenset({Value, float, int, bool, str, type(None)})
+"""Kinds of arguments with nothing inside."""
+
+
+_NO_KWARGS: dict[str, Any] = {}
+"""One for all operations on numbers: arguments are replaced as a whole, never changed in place."""
+
+
+def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
+    """An argument with its leaves replaced, within tuples, lists, dicts and slices."""
+    if not isinstance(tree, _CONTAINERS):
+        return replace(tree)
+    if isinstance(tree, tuple):
+        return tuple([mapped(part, replace) for part in tree])
+    if isinstance(tree, list):
+        return [mapped(part, replace) for part in tree]
+    if isinstance(tree, dict):
+        return {name: mapped(part, replace) for name, part in tree.items()}
+    return slice(
+        mapped(tree.start, replace), mapped(tree.stop, replace), mapped(tree.step, replace)
+    )
+
+
+_ROWS = (tuple, list)
+_CONTAINERS = (*_ROWS, dict, slice)
+
+
+def values_in(tree: Any) -> Iterator[Value]:
+    """The values within an argument."""
+    if isinstance(tree, Value):
+        yield tree
+    elif isinstance(tree, _ROWS):
+        for part in tree:
+            if isinstance(part, Value):
+                yield part
+            elif isinstance(part, _CONTAINERS):
+                yield from values_in(part)
+    elif isinstance(tree, dict):
+        yield from values_in(tuple(tree.values()))
+    elif isinstance(tree, slice):
+        yield from values_in((tree.start, tree.stop, tree.step))
+
+
+@dataclass(slots=True)
+class Trace:
+    """The events of a run, and the values they are about."""
+
+    events: list[Event] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    handles: list[weakref.ref[Any]] = field(default_factory=list)
+    """The traced arrays and numbers that stood for the values."""
+    node: Any = None
+    """The node whose gradient is pulled back: the way back is about its module and its line."""
+    _owners: dict[int, Value] = field(default_factory=dict)
+    _constants: dict[int, Value] = field(default_factory=dict)
+
+    def value(self, array: Any, **facts: Any) -> Value:
+        """A value for something that is there."""
+        owner = memory_owner(array)
+        base = None if owner is None else self._owners.get(id(owner))
+        value = Value(len(self.values), array, base=base, **facts)
+        if owner is not None and base is None:
+            self._owners[id(owner)] = value
+        elif base is not None:
+            base.viewed = True
+        self.values.append(value)
+        return value
+
+    def given(self, array: Any, origin: Origin) -> Value:
+        """A value that no event makes."""
+        return self.value(array, origin=origin, name=origin.name)
+
+    def constant(self, array: Any) -> Value:
+        """An array that is none of the step's inputs: it stays what it was."""
+        known = self._constants.get(id(array))
+        if known is None:
+            name = f"constant_{len(self._constants)}"
+            known = self._constants[id(array)] = self.given(array, Origin("constant", name, array))
+        return known
+
+    def add(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], **facts: Any) -> Event:
+        """An event, with all that its surroundings tell."""
+        event = Event(call, args, kwargs, scope=current().scope, **facts)
+        self.events.append(event)
+        return event
+
+    def result_of(self, event: Event, out: Any) -> Value:
+        """The value that an event made."""
+        value = self.value(out, event=event)
+        event.results = (*event.results, value)
+        return value
+
+    def number(self, call: Call, args: tuple[Any, ...], out: Any, frame: FrameType | None) -> Value:
+        """What an operation on Python numbers gave, which has no memory; enters the event."""
+        event = Event(call, args, _NO_KWARGS, scope=current().scope)
+        value = Value(len(self.values), out, event=event)
+        event.results = (value,)
+        self.events.append(event)
+        self.values.append(value)
+        value.name = self.observe(event, frame)
+        return value
+
+    def let_go(self) -> None:
+        """Free the memory at once: events and values refer to each other."""
+        for value in self.values:
+            value.event = None
+        self.events.clear()
+
+    def observe(self, event: Event, frame: FrameType | None) -> str | None:
+        """Note phase and line of the code that asked for an event; what it calls the result."""
+        name: Target | None = RETURNED
+        while frame is not None:
+            known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
+            role = known.role
+            if role is not _RECORDING:
+                if name is RETURNED:
+                    # What is returned at once has the name that the caller gives it; but what
+                    # applies an op returns the results of all.
+                    name = None if role is _APPLYING else known.variables.of(frame.f_lasti)
+                if role is _USING:
+                    event.code, event.offset = known.code, frame.f_lasti
+                    break
+                if known.phase is not None:
+                    event.phase = known.phase
+                    if known.phase == "backward" and self.node is not None and self.node.code:
+                        break  # the node tells the rest
+            frame = frame.f_back
+        if event.phase == "backward" and self.node is not None:
+            event.scope, event.code = self.node.scope, self.node.code or event.code
+            event.offset = self.node.offset if self.node.code else event.offset
+        return _one_of(name, event)
+
+
+_HERE = __file__[: -len("trace.py")]
+_NUMPY = np.__file__[: -len("__init__.py")]
+_APPLY = "apply.py"
+"""Where every op is applied."""
+
+
+def memory_owner(array: Any) -> Any:
+    """The array whose memory an array is a view of; None for what has no memory to share."""
+    if not isinstance(array, np.ndarray):
+        return None
+    while array.base is not None:
+        # as_strided puts a stand-in between a view and its base.
+        base = array.base
+        if not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)
+        if not isinstance(base, np.ndarray):
+            break
+        array = base
+    return array
+
+
+_RECORDING, _APPLYING, _WORKING, _USING = "recording", "applying", "working", "using"
+
+phases: dict[int, str] = {}
+"""By the id of their code, which functions of the package begin a phase."""
+
+
+class _Code:
+    """What is known of code on the way to an event."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self.phase = phases.get(id(code))
+        filename = code.co_filename
+        if filename.startswith((_HERE, _NUMPY)):
+            self.role = _RECORDING
+        elif not is_library[filename]:
+            self.role = _USING
+        else:
+            self.role = _APPLYING if filename.endswith(_APPLY) else _WORKING
+
+    @cached_property
+    def variables(self) -> Variables:
+        """What it calls the results of its instructions."""
+        return Variables(self.code)
+
+
+_known_codes: dict[int, _Code] = {}
+"""By the id of the code, which is kept so that no other has it (hashing takes microseconds)."""
+
+
+def _look_at(code: CodeType) -> _Code:
+    """What is to be known of code that was not met before."""
+    known = _known_codes[id(code)] = _Code(code)
+    return known
+
+
+def _one_of(target: Target | None, event: Event) -> str | None:
+    """The variable of a result; where a sequence is unpacked, that of the element."""
+    if not isinstance(target, tuple):
+        return None if target == RETURNED else target
+    key = event.args[1] if event.call.kind == "getitem" else None
+    return target[key] if isinstance(key, int) and key < len(target) else None
+
+
+def target_of(code: CodeType, offset: int) -> str | None:
+    """The variable that the result of an instruction is stored in at once."""
+    name = (_known_codes.get(id(code)) or _look_at(code)).variables.of(offset)
+    return None if name == RETURNED or isinstance(name, tuple) else name
+
+
+def caller(depth: int = 1) -> FrameType:
+    """The frame of whoever called the function that asks."""
+    return sys._getframe(depth + 1)

@@ -1,0 +1,1 @@
+"""The engine: values, ops, nodes and the reverse sweep."""

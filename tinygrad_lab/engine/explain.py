@@ -1,0 +1,191 @@
+"""Failures of a forward, worded for the user: what was expected, what came, where, what to do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_lab.backends import namespace_of, namespaces
+from tinygrad_lab.engine.user_code import line_of, user_site
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    AxisError,
+    CompileError,
+    DTypeError,
+    IndexingError,
+    LinAlgError,
+    ShapeError,
+    TinygradLabError,
+)
+
+if TYPE_CHECKING:
+    from tinygrad_lab.engine.declaration import Op
+
+__all__ = [
+    "broadcast",
+    "describe",
+    "explained",
+    "in_full",
+    "is_integer",
+    "missing_axis",
+    "shape_of",
+    "shapes_of",
+]
+
+
+def describe(x: Any) -> str:
+    """One input in an error message: its name, shape, dtype and device."""
+    if x is None:
+        return "None"
+    name = getattr(x, "name", None)
+    data = getattr(x, "_data", x)
+    namespace = namespaces.get(type(data))
+    if namespace is None or not hasattr(data, "shape"):
+        return f"{name + ' ' if name else ''}{type(data).__name__} {data!r:.40}"
+    shape = tuple(data.shape)
+    return f"{name + ' ' if name else ''}{shape} {data.dtype} on {namespace.device_of(data)}"
+
+
+def explained(
+    op: Op,
+    inputs: Sequence[Any],
+    arrays: Sequence[Any],
+    attributes: Mapping[str, Any],
+    error: Exception,
+) -> TinygradLabError:
+    """The error to raise where a forward failed with ``error``."""
+    if isinstance(error, CompileError):
+        return error
+    reason, kind = _reason(op, arrays, attributes, error)
+    names = op.inputs[:-1] if op.variadic else op.inputs
+    rest = [f"{op.inputs[-1]}[{position}]" for position in range(len(inputs) - len(names))]
+    labelled = dict(zip([*names, *rest], inputs, strict=False))
+    return kind(in_full(op.name, reason, labelled, attributes))
+
+
+def in_full(
+    name: str, reason: str, inputs: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> str:
+    """A message that says what is wrong, in which op, with which tensors, on which line."""
+    parts = [f"{name}: {reason}"]
+    parts += [f"  {label}: {describe(x)}" for label, x in inputs.items()]
+    if attributes:
+        parts.append("  " + ", ".join(f"{k}={v!r:.60}" for k, v in attributes.items()))
+    line = line_of(*user_site())
+    if line is not None:
+        parts.append(f"  at {line}")
+    return "\n".join(parts)
+
+
+def _reason(
+    op: Op, arrays: Sequence[Any], attributes: Mapping[str, Any], error: Exception
+) -> tuple[str, type[TinygradLabError]]:
+    """What is wrong, as far as the arrays show it, and the class of error that it is."""
+    if isinstance(error, TinygradLabError):
+        return str(error), type(error)
+    if op.elementwise:
+        left_out = [name for name, x in zip(op.inputs, arrays, strict=False) if x is None]
+        missing = [name for name in left_out if _is_required(op, name)]
+        if missing:
+            return f"expected a number or an array for {missing[0]}, got None.", ArgumentTypeError
+        shapes = [shape_of(array) for array in arrays if array is not None]
+        if not broadcast(shapes):
+            return (
+                f"shapes {' and '.join(map(str, shapes))} do not broadcast: compared from the "
+                "right, two sizes must be equal or one of them 1.",
+                ShapeError,
+            )
+    if op.check is not None and (reason := op.check(*arrays, **attributes)):
+        return reason, _kind(op, attributes, error)
+    if op.elementwise and isinstance(error, TypeError):
+        if any(_is_of_kind("b", array) for array in arrays):
+            return (
+                "expected numbers, got booleans: x.astype(tg.float32) makes numbers of them, ~x "
+                "their opposites.",
+                DTypeError,
+            )
+        if any(_is_of_kind("c", array) for array in arrays):
+            return (
+                "expected real numbers, got complex ones: tg.real(x), tg.imag(x), tg.abs(x).",
+                DTypeError,
+            )
+    return f"{error}.", _kind(op, attributes, error)
+
+
+def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[TinygradLabError]:
+    """The class of this project that says what a built-in error of a forward means."""
+    if isinstance(error, IndexError):
+        # NumPy's error for an axis that there is not is both.
+        return AxisError if isinstance(error, ValueError) else IndexingError
+    if isinstance(error, np.linalg.LinAlgError):
+        return LinAlgError
+    if isinstance(error, TypeError):
+        # What an op is given besides arrays has one right type, but for a dtype.
+        return ArgumentTypeError if set(attributes) - {"dtype"} else DTypeError
+    # Elementwise ops that could broadcast their inputs complain about the numbers in them.
+    return ShapeError if isinstance(error, ValueError) and not op.elementwise else ArgumentError
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array or a Tensor; that of a number is ``()``."""
+    return tuple(getattr(x, "shape", ()))
+
+
+def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:
+    """The shapes of the inputs of a function that is composed of ops.
+
+    Raises:
+        ArgumentTypeError: for an input that is no Tensor, number or array.
+    """
+    for x in inputs.values():
+        try:
+            namespace_of([x])
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(in_full(name, str(error), inputs, {})) from None
+    return [shape_of(x) for x in inputs.values()]
+
+
+def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | None:
+    """Says that an axis is none of those of a shape (and of ``added`` more); None if it is."""
+    count = len(shape) + added
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    if not all(map(is_integer, axes)):
+        return f"expected an axis as an integer, or a tuple of axes, got {axis!r:.60}."
+    for one in axes:
+        if not -count <= one < count:
+            known = f"it has axes {-count} to {count - 1}" if count else "it has none"
+            return f"a tensor of shape {shape} has no axis {one}: {known}."
+    if len({one % count for one in axes}) < len(axes):
+        return f"expected each axis once, got {axis}."
+    return None
+
+
+def _is_required(op: Op, name: str) -> bool:
+    """Whether an input may not be left out."""
+    return inspect.signature(op.forward).parameters[name].default is inspect.Parameter.empty
+
+
+def _is_of_kind(kind: str, array: Any) -> bool:
+    """Whether these are numbers of one of NumPy's kinds: "b" for booleans, "c" for complex."""
+    dtype = getattr(array, "dtype", None) or np.dtype(type(array))
+    return getattr(dtype, "kind", "") == kind
+
+
+def is_integer(x: Any) -> bool:
+    """Whether x is an integer, be it Python's or NumPy's; arrays of one element are none."""
+    return isinstance(x, Integral)
+
+
+def broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether arrays of these shapes broadcast against each other."""
+    longest = max(map(len, shapes), default=0)
+    for axis in range(1, longest + 1):
+        sizes = {shape[-axis] for shape in shapes if axis <= len(shape)} - {1}
+        if len(sizes) > 1:
+            return False
+    return True

@@ -1,0 +1,82 @@
+"""``op()``: one declaration makes a function that computes and can be differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine import apply
+from tinygrad_lab.engine.declaration import declare
+from tinygrad_lab.engine.fast.entry_points import entry_point
+
+if TYPE_CHECKING:
+    from tinygrad_lab.engine.tensor import Tensor
+
+__all__ = ["op"]
+
+
+def op(
+    name: str,
+    symbol: str | None = None,
+    *,
+    forward: Callable[..., Any],
+    vjp: Mapping[Any, Callable[..., Any]] | Callable[..., Any] | None = None,
+    latex: str | None = None,
+    elementwise: bool = False,
+    composite: Callable[..., Any] | None = None,
+    residual: bool = False,
+    several_outputs: bool = False,
+    check: Callable[..., str | None] | None = None,
+    doc: str = "",
+) -> Callable[..., Tensor]:
+    """Declare an op and get the function that applies it.
+
+    Args:
+        name: its name, in the table of ops and in pictures.
+        symbol: what pictures write in its node; the name if not given.
+        forward: ``forward(xp, *inputs, *, attributes...)`` on raw arrays of any backend.
+        vjp: for each input the rule ``rule(xp, g, what it asks for...)`` that gives its gradient
+            from ``g``, the gradient of the output; a tuple of inputs as key, or one function in
+            place of the mapping, for a joint rule that returns one gradient for each. An input
+            without a rule gets no gradient.
+        latex: how a derivation writes it, with the inputs in braces: ``r"{x} \\cdot {y}"``.
+        elementwise: inputs are broadcast against each other.
+        composite: the same value by small ops; then ``forward`` is a fused kernel of it.
+        residual: ``forward`` returns ``(out, residual)``, and the rule asks for ``residual``.
+        several_outputs: ``forward`` returns a tuple of outputs; ``g`` is then a tuple, too, with
+            None for an output that no gradient reached.
+        check: ``check(*arrays, **attributes)`` says in a sentence why ``forward`` failed.
+        doc: the docstring of the function.
+
+    Raises:
+        DeclarationError: if a rule asks for something that does not exist.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> cube = tg.op("cube", "x³", forward=lambda xp, x: x * x * x,
+        ...              vjp={"x": lambda xp, g, x: g * (x * x + x * x + x * x)})
+        >>> x = tg.scalar(2.0)
+        >>> cube(x).backward()
+        >>> x.grad.item()
+        12.0
+    """
+    declared, defaults = declare(
+        name,
+        forward,
+        vjp,
+        symbol,
+        latex=latex,
+        elementwise=elementwise,
+        composite=composite,
+        residual=residual,
+        several_outputs=several_outputs,
+        check=check,
+        doc=doc,
+    )
+    function = entry_point(declared, defaults)
+    # Rules may call it, on Tensors, too.
+    namespace = namespaces.get(apply.Tensor)
+    if namespace is not None:
+        setattr(namespace, name, function)
+    return function

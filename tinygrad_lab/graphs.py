@@ -1,0 +1,531 @@
+"""Graph: a computation as a value that can be read. Every reader starts here.
+
+A graph is taken from its outputs. It lists the nodes they were computed from, each with its op,
+its inputs and their positions, its name, shape, dtype, value and gradient where they were kept,
+the module and the line of source it comes from, and what the way back needs of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import CO_OPTIMIZED
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab import trees
+from tinygrad_lab.backends import Array, namespaces
+from tinygrad_lab.engine.backward import ancestors, sweep
+from tinygrad_lab.engine.declaration import Op
+from tinygrad_lab.engine.history import inputs_with_history, run_composite
+from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
+from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.user_code import Line, is_library
+from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
+
+__all__ = ["Edge", "Graph", "GraphNode", "Kept", "graph"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that a node remembers for the way back."""
+
+    name: str
+    """What the rules call it: an input, ``out``, ``residual``."""
+    shape: tuple[int, ...]
+    dtype: Any
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A use of one node's value as an input of another. ``x * x`` has two."""
+
+    source: GraphNode
+    target: GraphNode
+    position: int
+    """Which input of the target."""
+    label: str
+    """What the op calls that input."""
+    needs_gradient: bool
+    """Whether a gradient flows back along it."""
+
+    def local_derivative(self) -> Array | None:
+        """The derivative of the target's elements by those of the source that they came from.
+
+        It is what the rule makes of a gradient of 1: a number for scalars, an array for an
+        elementwise op. None where no gradient flows along the edge, where one element of the
+        target depends on several of the source (see ``jacobian``), or where what the rule needs
+        was dropped or is too large to have been kept.
+        """
+        op, target = self.target.op, self.target
+        alike = op is not None and op.elementwise and self.source.shape == target.shape
+        if not alike and (self.source.shape, target.shape) != ((), ()):
+            return None
+        value = target.value
+        if value is None:
+            return None
+        return self._pulled_back(namespaces[type(value)].ones_like(value))
+
+    def jacobian(self) -> Array | None:
+        """All derivatives of the target's elements by the source's, of this one op.
+
+        Its shape is the target's followed by the source's. It costs one pull-back an element of
+        the target, so it is for small arrays. None under the conditions of
+        ``local_derivative``.
+        """
+        value = self.target.value
+        if value is None:
+            return None
+        xp = namespaces[type(value)]
+        if not self.target.shape:
+            return self._pulled_back(xp.ones_like(value))
+        rows = []
+        for element in range(value.size):
+            basis = xp.zeros((value.size,), dtype=value.dtype, device=value.device)
+            basis[element] = 1
+            row = self._pulled_back(xp.reshape(basis, value.shape))
+            if row is None:
+                return None
+            rows.append(row)
+        shape = (*self.target.shape, *self.source.shape)
+        return (
+            xp.reshape(xp.stack(rows), shape)
+            if rows
+            else xp.zeros(shape, dtype=value.dtype, device=value.device)
+        )
+
+    def _pulled_back(self, g: Array) -> Array | None:
+        """A gradient of the target, pulled back along this edge alone."""
+        node: Any = self.target.node
+        if not self.needs_gradient or (node.plan.keeps and not node.kept):
+            return None
+        xp = namespaces[type(g)]
+        for position, source, gradient in contributions(node, xp, g, node.kept):
+            if position == self.position:
+                gradient = unbroadcast(xp, gradient, source)
+                return gradient.total() if hasattr(gradient, "total") else gradient
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class GraphNode:
+    """One value of a computation, as a reader sees it."""
+
+    index: int
+    """Its place in the graph: inputs come before what is computed from them."""
+    node: Node = field(repr=False)
+    name: str | None
+    """Its own name, or that of the caller's variable."""
+    inputs: tuple[tuple[int, GraphNode], ...] = field(repr=False)
+    """The position of each input and the node it comes from."""
+
+    @property
+    def op(self) -> Op | None:
+        """The declaration of the op; None for a leaf."""
+        return self.node.op
+
+    @property
+    def op_name(self) -> str:
+        """The op's name; ``"leaf"`` for a tensor that wants a gradient, else ``"constant"``."""
+        if self.op is not None:
+            return self.op.name
+        return "leaf" if self.node.requires_grad else "constant"
+
+    @property
+    def symbol(self) -> str:
+        """What a picture writes into the node."""
+        return self.op.symbol if self.op is not None else ""
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What the op was given besides tensors: ``axis``, ``stride`` ..."""
+        return getattr(self.node, "attributes", {})
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.op is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows through it."""
+        return self.node.requires_grad
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.node.dtype)
+
+    @property
+    def device(self) -> str:
+        return self.node.device
+
+    @property
+    def value(self) -> Array | None:
+        """The value; None where it was too large to keep (``with tg.record():`` keeps all)."""
+        return self.node.value
+
+    @property
+    def gradient(self) -> Array | None:
+        """The gradient that the last sweep computed; None where none was, or none was kept."""
+        return self.node.gradient
+
+    @property
+    def gradient_was_computed(self) -> bool:
+        """Whether a sweep came by, be the gradient kept or not."""
+        return self.node.gradient_was_computed
+
+    @property
+    def module(self) -> str:
+        """The path of the module whose forward made it: ``"encoder.linear1"``; ``""`` outside."""
+        scope = getattr(self.node, "scope", None)
+        return scope.path if scope else ""
+
+    @property
+    def module_class(self) -> str:
+        """The class of that module: ``"Linear"``."""
+        scope = getattr(self.node, "scope", None)
+        return scope.kind if scope else ""
+
+    @property
+    def line(self) -> Line | None:
+        """The line of the user's code that made it."""
+        return self.node.line
+
+    @cached_property
+    def keeps(self) -> tuple[Kept, ...]:
+        """What the way back needs of it, and how big that is."""
+        return tuple(_kept_arrays(_kept_values(self.node)))
+
+    @property
+    def nbytes_kept(self) -> int:
+        """The bytes of all that (arrays that several nodes keep count for each)."""
+        return sum(kept.nbytes for kept in self.keeps)
+
+    @property
+    def label(self) -> str:
+        """A short name that is never empty: ``"x"``, ``"multiply_3"``, ``"2.0"``."""
+        if self.name:
+            return self.name
+        if self.is_leaf and self.shape == () and self.value is not None:
+            return f"{float(self.value):g}"
+        return f"{self.op_name}_{self.index}"
+
+
+def _kept_values(node: Node) -> dict[str, Any]:
+    """What a node keeps of what was computed: its attributes are there anyway."""
+    attributes = getattr(node, "attributes", {})
+    return {name: value for name, value in node.kept.items() if name not in attributes}
+
+
+def _kept_arrays(kept: Mapping[str, Any]) -> Iterator[Kept]:
+    for name, value in kept.items():
+        if isinstance(value, tuple | list):
+            yield from _kept_arrays({f"{name}[{i}]": part for i, part in enumerate(value)})
+        elif isinstance(value, bool | int) or type(value) not in namespaces:
+            continue  # a shape holds no array
+        elif isinstance(value, float):
+            yield Kept(name, (), np.dtype(float), 8)
+        else:
+            yield Kept(name, tuple(value.shape), value.dtype, int(value.nbytes))
+
+
+class Graph:
+    """The nodes that some outputs were computed from, inputs before what is computed from them.
+
+    Iterating gives ``GraphNode``s; ``graph["loss"]`` and ``graph[3]`` find one by name or index.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(3.0, name="x")
+        >>> y = x * x
+        >>> graph = tg.graph(y)
+        >>> [node.op_name for node in graph]
+        ['leaf', 'multiply']
+        >>> [(edge.source.name, edge.position) for edge in graph.edges]
+        [('x', 0), ('x', 1)]
+    """
+
+    def __init__(
+        self,
+        outputs: list[Node],
+        names: Mapping[Node, str] | None = None,
+        opened: Mapping[Node, Node] | None = None,
+    ) -> None:
+        self._names = dict(names or {})
+        self._opened = dict(opened or {})
+        nodes: dict[Node, GraphNode] = {}
+        for node in self._in_order(outputs):
+            inputs = tuple(
+                (position, nodes[self._opened.get(input_node, input_node)])
+                for position, input_node in enumerate(node.inputs)
+                if input_node is not None
+            )
+            name = node.name or self._names.get(_current_leaf(node))
+            nodes[node] = GraphNode(len(nodes), node, name, inputs)
+        self.nodes = tuple(nodes.values())
+        self.outputs = tuple(nodes[self._opened.get(node, node)] for node in outputs)
+
+    def _in_order(self, outputs: list[Node]) -> list[Node]:
+        """The nodes, inputs first. Creation tells the order, but not of what was opened later."""
+        if not self._opened:
+            return ancestors(outputs)
+        placed: dict[Node, None] = {}
+        waiting = [self._opened.get(node, node) for node in outputs]
+        while waiting:
+            node = waiting[-1]
+            sources = [self._opened.get(one, one) for one in node.inputs if one is not None]
+            missing = [one for one in sources if one not in placed]
+            if node in placed or not missing:
+                placed[waiting.pop()] = None
+            else:
+                waiting.extend(reversed(missing))
+        return list(placed)
+
+    def opened(self) -> Graph:
+        """This graph with every fused op replaced by the small ops it is composed of.
+
+        They are run again on the inputs that the fused op kept. Where its gradient was kept, the
+        small ops get theirs. A fused op whose inputs were dropped stays as it is.
+
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> loss = tg.cross_entropy(
+            ...     tg.tensor([[1.0, 2.0]], requires_grad=True), tg.tensor([1]))
+            >>> len(tg.graph(loss)), len(tg.graph(loss).opened()) > 10
+            (3, True)
+        """
+        opened = dict(self._opened)
+        for one in self.nodes:
+            node: Any = one.node
+            if one.op is None or one.op.composite is None or not node.kept:
+                continue
+            inputs = inputs_with_history(node)
+            for position, source in enumerate(node.inputs):
+                if source in opened:
+                    inputs[position]._node = opened[source]
+            opened[node] = _opened_node(node, run_composite(node, inputs).node, inputs)
+        names = {opened.get(node, node): name for node, name in self._names.items()}
+        return Graph([one.node for one in self.outputs], names, opened)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[GraphNode]:
+        return iter(self.nodes)
+
+    def __getitem__(self, key: int | str) -> GraphNode:
+        if isinstance(key, int):
+            if -len(self) <= key < len(self):
+                return self.nodes[key]
+            raise IndexingError(f"expected the number of one of {len(self)} nodes, got {key}.")
+        for node in self.nodes:
+            if node.name == key:
+                return node
+        known = ", ".join(sorted({node.name for node in self.nodes if node.name}))
+        raise UnknownNameError(f"no node is called {key!r}; the named ones are: {known or 'none'}.")
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """Every use of a value as an input, in order; two uses are two edges."""
+        return tuple(
+            Edge(source, target, position, _input_label(target, position), _flows(target, position))
+            for target in self.nodes
+            for position, source in target.inputs
+        )
+
+    @property
+    def leaves(self) -> tuple[GraphNode, ...]:
+        """The nodes that were not computed: the user's tensors and constants."""
+        return tuple(node for node in self.nodes if node.is_leaf)
+
+    @property
+    def nbytes_kept(self) -> int:
+        """The bytes that the way back keeps, an array that several nodes keep counted once."""
+        memory = {
+            id(value): kept.nbytes
+            for node in self.nodes
+            for value, kept in zip(_arrays_in(_kept_values(node.node)), node.keeps, strict=True)
+        }
+        return sum(memory.values())
+
+    def __str__(self) -> str:
+        return _as_table(self)
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(node.label for node in self.outputs)
+        return f"<Graph of {outputs}: {len(self.nodes)} nodes, {len(self.edges)} edges>"
+
+
+def _current_leaf(node: Node) -> Node:
+    """The node that stands for a leaf's tensor now, which the caller's variable leads to."""
+    owner = node.owner() if isinstance(node, Leaf) else None
+    return node if owner is None else owner.node
+
+
+def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:
+    """The output of the small ops, with the fused op's name, line and gradient."""
+    ends = [x.node for x in inputs if isinstance(x, Tensor)]
+    made = set(ancestors([output], stop=ends)) - set(ends)
+    for node in (one for one in made if one.op is not None):
+        node.code, node.offset = fused.code, fused.offset
+    output.name = fused.name
+    if fused.gradient is not None:
+        sweep({output: fused.gradient}, within=made)
+    return output
+
+
+def _arrays_in(kept: Any) -> Iterator[Any]:
+    """The arrays of what a node keeps, in the order of ``GraphNode.keeps``."""
+    for value in kept.values() if isinstance(kept, Mapping) else kept:
+        if isinstance(value, tuple | list):
+            yield from _arrays_in(value)
+        elif type(value) in namespaces and not isinstance(value, bool | int):
+            yield value
+
+
+def _input_label(target: GraphNode, position: int) -> str:
+    op = target.op
+    assert op is not None, "leaves have no inputs"
+    if op.variadic and position >= len(op.inputs) - 1:
+        return f"{op.inputs[-1]}[{position - len(op.inputs) + 1}]"
+    return op.inputs[position]
+
+
+def _flows(target: GraphNode, position: int) -> bool:
+    node: Any = target.node
+    return bool(node.plan.needs[position] and target.requires_grad)
+
+
+def graph(*outputs: Any) -> Graph:
+    """The graph that outputs were computed from.
+
+    Args:
+        outputs: tensors, or containers of tensors. Nodes without a name are called after the
+            variable that holds them where this function is called.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(2.0)
+        >>> print(tg.graph(x * 3.0))  # doctest: +NORMALIZE_WHITESPACE
+        #  node        op        inputs  shape  value  gradient      keeps  line
+        0  x           leaf              ()     2      not computed
+        1  3           constant          ()     3
+        2  multiply_2  ×         0 1     ()     6      not computed  y 8 B  ...
+    """
+    return Graph(_nodes_of(outputs), variable_names(sys._getframe(1)))
+
+
+def _nodes_of(outputs: Any) -> list[Node]:
+    tensors, _ = trees.flatten(list(outputs))
+    for one in tensors:
+        if not isinstance(one, Tensor):
+            raise ArgumentTypeError(f"a graph is taken from tensors, got {type(one).__name__}.")
+    if not tensors:
+        raise ArgumentTypeError("a graph is taken from at least one tensor.")
+    return list(dict.fromkeys(one.node for one in tensors))
+
+
+_HELD_BY_FRAME_ALONE = 3
+"""The references to an object that a frame, a variable here and a call of getrefcount hold."""
+
+
+def variable_names(frame: FrameType | None) -> dict[Node, str]:
+    """What the caller's variables call the nodes of the tensors they hold.
+
+    The innermost frame outside this package counts; where two variables hold one tensor, the
+    one that was assigned first.
+    """
+    while frame is not None and is_library[frame.f_code.co_filename]:
+        frame = frame.f_back
+    names: dict[Node, str] = {}
+    if frame is None:
+        return names
+    variables = frame.f_locals
+    for name, value in [*variables.items(), *frame.f_globals.items()]:
+        if isinstance(value, Tensor) and not name.startswith("_"):
+            names.setdefault(value.node, name)
+    copied = isinstance(variables, dict) and frame.f_code.co_flags & CO_OPTIMIZED
+    if copied and sys.getrefcount(variables) == _HELD_BY_FRAME_ALONE:
+        # Before Python 3.13 a function's variables are shown as a copy, which its frame keeps: in
+        # there a graph would outlive the variable that held it.
+        variables.clear()
+    return names
+
+
+# --- in a terminal ------------------------------------------------------------------------------
+
+
+def _as_table(graph: Graph) -> str:
+    """One row a node: what it is, where it comes from, what it holds."""
+    header = ("#", "node", "op", "inputs", "shape", "value", "gradient", "keeps", "line")
+    rows = [header, *(_row(node) for node in graph)]
+    if any(node.module for node in graph):
+        rows = [
+            (*row[:3], module, *row[3:])
+            for row, module in zip(rows, ["module", *(n.module for n in graph)], strict=True)
+        ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _row(node: GraphNode) -> tuple[str, ...]:
+    gradient = ""
+    if node.requires_grad:
+        gradient = number_text(node.gradient) if node.gradient_was_computed else "not computed"
+    keeps = ", ".join(f"{kept.name} {bytes_text(kept.nbytes)}" for kept in node.keeps)
+    return (
+        str(node.index),
+        node.label,
+        node.symbol or node.op_name,
+        " ".join(str(source.index) for _, source in node.inputs),
+        _shape_text(node),
+        number_text(node.value),
+        gradient,
+        keeps,
+        str(node.line or ""),
+    )
+
+
+def _shape_text(node: GraphNode) -> str:
+    several = node.op is not None and node.op.several_outputs
+    return "several" if several else str(node.shape)
+
+
+def number_text(value: Array | None, most: int = 4) -> str:
+    """An array in a few characters: its numbers if they are few, else its range."""
+    if value is None:
+        return "not kept"
+    data = namespaces[type(value)].to_numpy(value)
+    if data.ndim == 0:
+        return f"{data.item():.4g}" if data.dtype.kind == "f" else str(data.item())
+    if data.size == 0:
+        return "empty"
+    if data.size <= most:
+        return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
+    if data.dtype.kind == "b":
+        return f"{data.min()} … {data.max()}"
+    finite = data[np.isfinite(data)] if data.dtype.kind == "f" else data
+    if finite.size == 0:
+        return "nothing finite"
+    return f"{finite.min():.3g} … {finite.max():.3g}"
+
+
+def bytes_text(count: int) -> str:
+    """A number of bytes as people write it."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000  # type: ignore[assignment]
+    return f"{count:.3g} GB"

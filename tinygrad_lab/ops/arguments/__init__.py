@@ -1,0 +1,1 @@
+"""What ops are given besides arrays, checked: axes, windows, conditions on matrices."""

@@ -1,0 +1,352 @@
+"""Einstein summation: products of tensors whose axes have letters, summed over some of them.
+
+A product of two tensors is brought to one product of (stacks of) matrices, so that it is as fast
+as those, and differentiated like them. Each axis of the two is one of four kinds:
+
+    batch   in both and in the result: one matrix product for each of its positions
+    inner   in both and not in the result: summed by the matrix product
+    left    in the first alone: the rows of the product
+    right   in the second alone: the columns of the product
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lab.backends import namespace_of
+from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of, shapes_of
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError, TinygradLabError
+from tinygrad_lab.ops.arithmetic import multiply
+from tinygrad_lab.ops.linalg import diagonal, matmul, vecdot
+from tinygrad_lab.ops.reduce import sum
+from tinygrad_lab.ops.shape import permute_dims, reshape, squeeze
+
+Labels = tuple[str, ...]
+
+
+class _Term(NamedTuple):
+    """A tensor and the labels of its axes."""
+
+    tensor: Any
+    labels: Labels
+
+    def size(self, labels: Sequence[str]) -> tuple[int, ...]:
+        shape = shape_of(self.tensor)
+        return tuple(shape[self.labels.index(label)] for label in labels)
+
+
+# --- from a formula to labels --------------------------------------------------------------------
+
+
+class _Formula(NamedTuple):
+    """The labels of each operand and of the result, an ellipsis written out."""
+
+    inputs: tuple[Labels, ...]
+    output: Labels
+
+
+@lru_cache(maxsize=1000)
+def _parsed(equation: str, axes: tuple[int, ...]) -> _Formula:
+    """A formula for operands with so many axes.
+
+    Raises:
+        ArgumentError: for what is no formula.
+        ShapeError: for operands with other numbers of axes than their labels say.
+    """
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    subscripts = left.split(",")
+    for text in (*subscripts, right):
+        if strange := set(text.replace("...", "", 1)) - set(string.ascii_letters):
+            raise ArgumentError(
+                f"expected letters, '...', ',' and '->' in a formula such as 'ij,jk->ik', got "
+                f"{min(strange)!r} in {text!r}."
+            )
+    if len(subscripts) != len(axes):
+        raise ArgumentError(
+            f"expected as many operands as the formula has, {len(subscripts)}; got {len(axes)}."
+        )
+    unnamed = [
+        _number_unnamed(text, count, position)
+        for position, (text, count) in enumerate(zip(subscripts, axes, strict=True))
+    ]
+    free = [letter for letter in string.ascii_letters if letter not in equation]
+    broadcast = tuple(free[: max(unnamed, default=0)])
+    inputs = tuple(
+        _written_out(text, broadcast[len(broadcast) - count :])
+        for text, count in zip(subscripts, unnamed, strict=True)
+    )
+    if arrow:
+        output = _checked_output(right, left, broadcast)
+    else:
+        letters = left.replace(",", "").replace(".", "")
+        once = sorted(letter for letter in set(letters) if letters.count(letter) == 1)
+        output = (*broadcast, *once)
+    return _Formula(inputs, output)
+
+
+def _number_unnamed(text: str, count: int, position: int) -> int:
+    """How many of an operand's axes stand behind its ellipsis."""
+    named = len(text.replace("...", ""))
+    if named == count or ("..." in text and named < count):
+        return count - named
+    wanted = f"{named} or more" if "..." in text else f"{named}"
+    raise ShapeError(
+        f"expected {wanted} as the number of axes of {text!r}, operands[{position}] has {count}."
+    )
+
+
+def _written_out(text: str, broadcast: Labels) -> Labels:
+    before, ellipsis, after = text.partition("...")
+    return (*before, *(broadcast if ellipsis else ()), *after)
+
+
+def _checked_output(text: str, left: str, broadcast: Labels) -> Labels:
+    for letter in text.replace(".", ""):
+        if letter not in left:
+            raise ArgumentError(f"the label {letter!r} of the result is on no operand.")
+        if text.count(letter) > 1:
+            raise ArgumentError(f"the label {letter!r} is on the result twice.")
+    if broadcast and "..." not in text:
+        raise ArgumentError(
+            "the axes that '...' stands for are missing from the result: write '...' there, too, "
+            "or give them letters to sum over."
+        )
+    return _written_out(text, broadcast)
+
+
+# --- one tensor ----------------------------------------------------------------------------------
+
+
+def _with_distinct_labels(term: _Term) -> _Term:
+    """A term in which every label stands once: of a pair of axes with one label, the diagonal."""
+    tensor, labels = term
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            others = [a for a in range(len(labels)) if a not in (first, second)]
+            tensor = diagonal(permute_dims(tensor, (*others, first, second)))
+            labels = (*(labels[a] for a in others), label)
+    return _Term(tensor, labels)
+
+
+def _without_stretched(term: _Term, sizes: dict[str, int]) -> _Term:
+    """A term without the axes of size 1 that are larger in others, to which they broadcast."""
+    axes = tuple(
+        axis
+        for axis, (label, size) in enumerate(zip(term.labels, shape_of(term.tensor), strict=True))
+        if size == 1 != sizes[label]
+    )
+    if not axes:
+        return term
+    labels = tuple(label for axis, label in enumerate(term.labels) if axis not in axes)
+    return _Term(squeeze(term.tensor, axis=axes), labels)
+
+
+def _summed(term: _Term, kept: Collection[str]) -> _Term:
+    """A term, summed over all axes but those with the labels that are kept."""
+    axes = tuple(axis for axis, label in enumerate(term.labels) if label not in kept)
+    if not axes:
+        return term
+    return _Term(
+        sum(term.tensor, axis=axes), tuple(label for label in term.labels if label in kept)
+    )
+
+
+def _ordered(term: _Term, labels: Labels) -> Any:
+    """The tensor of a term, with its axes in the order of the labels."""
+    if labels == term.labels:
+        return term.tensor
+    return permute_dims(term.tensor, tuple(term.labels.index(label) for label in labels))
+
+
+def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    return x if shape_of(x) == shape else reshape(x, shape)
+
+
+# --- two tensors ---------------------------------------------------------------------------------
+
+
+def _product(x: _Term, y: _Term, kept: Collection[str]) -> _Term:
+    """The product of two terms, summed over all labels but those that are kept."""
+    x = _summed(x, {*kept, *y.labels})
+    y = _summed(y, {*kept, *x.labels})
+    shared = [label for label in x.labels if label in y.labels]
+    batch = tuple(label for label in shared if label in kept)
+    inner = tuple(label for label in shared if label not in kept)
+    left = tuple(label for label in x.labels if label not in shared)
+    right = tuple(label for label in y.labels if label not in shared)
+    if not inner:
+        return _Term(_broadcast_product(x, y, batch, left, right), (*batch, *left, *right))
+    sizes, summands = x.size(batch), prod(x.size(inner))
+    rows, columns = prod(x.size(left)), prod(y.size(right))
+    if left or right or _is_complex(x.tensor):
+        product = matmul(
+            _shaped(_ordered(x, batch + left + inner), (*sizes, rows, summands)),
+            _shaped(_ordered(y, batch + inner + right), (*sizes, summands, columns)),
+        )
+    else:
+        # On the way back an inner product is up to ten times faster than a product of matrices
+        # of one row and one column. (Of complex numbers it would be another: x is conjugated.)
+        product = vecdot(
+            _shaped(_ordered(x, batch + inner), (*sizes, summands)),
+            _shaped(_ordered(y, batch + inner), (*sizes, summands)),
+        )
+    shape = (*sizes, *x.size(left), *y.size(right))
+    return _Term(_shaped(product, shape), batch + left + right)
+
+
+def _is_complex(x: Any) -> bool:
+    return getattr(getattr(x, "dtype", None), "kind", "") == "c"
+
+
+def _broadcast_product(x: _Term, y: _Term, batch: Labels, left: Labels, right: Labels) -> Any:
+    """All products of elements that have the labels in ``batch`` in common."""
+    rows = _ordered(x, batch + left)
+    columns = _ordered(y, batch + right)
+    if right and x.labels:
+        rows = reshape(rows, shape_of(rows) + (1,) * len(right))
+    if left and batch:
+        columns = reshape(columns, y.size(batch) + (1,) * len(left) + y.size(right))
+    return multiply(rows, columns)
+
+
+# --- what users call -----------------------------------------------------------------------------
+
+
+def einsum(equation: str, *operands: Any) -> Any:
+    """The sum of products that a formula in Einstein's notation describes.
+
+    Every letter names an axis. Axes with the same letter run together (on one operand: along its
+    diagonal), and what is not named in the result is summed over: "ij,jk->ik" is a product of
+    matrices, "ii->" a trace, "bi,bi->b" an inner product in every row. Without "->" the result
+    has the letters that occur once, in alphabetical order. "..." stands for any further axes,
+    which broadcast. Of more than two operands the cheapest two are multiplied first.
+
+    Raises:
+        ArgumentError: for what is no formula, or not for so many operands.
+        ShapeError: if an operand's axes are not those of the formula, or sizes of axes with one
+            letter differ.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> tg.einsum("ij,kj->ik", x, x)
+        tensor([[ 5., 11.],
+                [11., 25.]])
+        >>> tg.einsum("ii", x)
+        tensor(5.)
+    """
+    try:
+        terms, output = _labelled(equation, operands)
+    except TinygradLabError as error:
+        named = {f"operands[{position}]": one for position, one in enumerate(operands)}
+        message = in_full("einsum", str(error), named, {"equation": equation})
+        raise type(error)(message) from None
+    for chosen in _order_of_products(tuple((t.labels, shape_of(t.tensor)) for t in terms), output):
+        first, *rest = [terms[position] for position in chosen]
+        terms = [term for position, term in enumerate(terms) if position not in chosen]
+        for position, term in enumerate(rest):
+            waiting = [*rest[position + 1 :], *terms]
+            kept = {*output, *(label for one in waiting for label in one.labels)}
+            first = _product(first, term, kept)
+        terms.append(first)
+    (last,) = terms
+    return _ordered(_summed(last, output), output)
+
+
+def _labelled(equation: str, operands: Sequence[Any]) -> tuple[list[_Term], Labels]:
+    """The operands with their labels, as terms that hold every label once; those of the result."""
+    if not isinstance(equation, str):
+        raise ArgumentTypeError(
+            f"expected a formula such as 'ij,jk->ik' first, got {type(equation).__name__}."
+        )
+    for one in operands:
+        namespace_of([one])  # says what is wrong with what is no tensor
+    formula = _parsed(equation, tuple(len(shape_of(one)) for one in operands))
+    sizes: dict[str, int] = {}
+    for operand, labels in zip(operands, formula.inputs, strict=True):
+        for label, size in zip(labels, shape_of(operand), strict=True):
+            known = sizes.setdefault(label, size)
+            if size != known and 1 not in (size, known):
+                where = repr(label) if label in equation else "an axis behind '...'"
+                raise ShapeError(f"expected one size for {where}, got {known} and {size}.")
+            sizes[label] = size if known == 1 else known
+    terms = [_Term(*pair) for pair in zip(operands, formula.inputs, strict=True)]
+    return [_with_distinct_labels(_without_stretched(t, sizes)) for t in terms], formula.output
+
+
+@lru_cache(maxsize=1000)
+def _order_of_products(
+    terms: tuple[tuple[Labels, tuple[int, ...]], ...], output: Labels
+) -> tuple[tuple[int, ...], ...]:
+    """Which terms to multiply, step by step; the product goes to the end of those that are left."""
+    if len(terms) <= 2:
+        return (tuple(range(len(terms))),)
+    formula = f"{','.join(''.join(labels) for labels, _ in terms)}->{''.join(output)}"
+    shapes = [np.broadcast_to(0.0, shape) for _, shape in terms]
+    path, _ = np.einsum_path(formula, *shapes, optimize="greedy")
+    return tuple(path[1:])
+
+
+def tensordot(x: Any, y: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
+    """The sum of products along some axes of x and as many of y.
+
+    Args:
+        x: a tensor.
+        y: another.
+        axes: how many of the last axes of x and the first of y; or which of x, and which of y.
+
+    Returns:
+        A tensor with the other axes of x, then those of y.
+
+    Raises:
+        ShapeError: if the axes do not exist, or their sizes differ.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.tensordot(tg.tensor([[1.0, 2.0]]), tg.tensor([[3.0], [4.0]]), axes=1)
+        tensor([[11.]])
+    """
+    left, right = shapes_of("tensordot", x=x, y=y)
+    try:
+        of_x, of_y = _paired_axes(left, right, axes)
+    except TinygradLabError as error:
+        message = in_full("tensordot", str(error), {"x": x, "y": y}, {"axes": axes})
+        raise type(error)(message) from None
+    first, second = [f"x{a}" for a in range(len(left))], [f"y{a}" for a in range(len(right))]
+    kept = [label for label in first if int(label[1:]) not in of_x]
+    kept += [label for label in second if int(label[1:]) not in of_y]
+    for a, b in zip(of_x, of_y, strict=True):
+        second[b] = first[a]
+    return _product(_Term(x, tuple(first)), _Term(y, tuple(second)), kept).tensor
+
+
+def _paired_axes(
+    left: tuple[int, ...],
+    right: tuple[int, ...],
+    axes: int | tuple[Sequence[int], Sequence[int]],
+) -> tuple[list[int], list[int]]:
+    """Which axes of two tensors are summed over together, counted from the front."""
+    if isinstance(axes, int):
+        if not 0 <= axes <= min(len(left), len(right)):
+            raise ShapeError(f"expected 0 to {min(len(left), len(right))} common axes, got {axes}.")
+        axes = range(len(left) - axes, len(left)), range(axes)
+    of_x, of_y = map(tuple, axes)
+    for shape, given in ((left, of_x), (right, of_y)):
+        if reason := missing_axis(shape, given):
+            raise ShapeError(reason)
+    pairs = [(a % len(left), b % len(right)) for a, b in zip(of_x, of_y, strict=False)]
+    sizes = [left[a] for a, _ in pairs], [right[b] for _, b in pairs]
+    if len(of_x) != len(of_y) or sizes[0] != sizes[1]:
+        raise ShapeError(
+            f"expected axes of the same sizes, got {[left[a] for a in of_x]} of x and "
+            f"{[right[b] for b in of_y]} of y."
+        )
+    return [a for a, _ in pairs], [b for _, b in pairs]

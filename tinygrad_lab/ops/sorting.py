@@ -1,0 +1,241 @@
+"""Sorting, searching, and arrays as sets.
+
+The order of elements is made of integers, which are constants: gradients go to the elements that
+were put in order, each to where its value came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tinygrad_lab.engine.explain import shape_of
+from tinygrad_lab.engine.op import op
+from tinygrad_lab.ops.arguments.axes import known_axis
+from tinygrad_lab.ops.index import take
+from tinygrad_lab.ops.shape import flatten, flip
+
+# --- sorting -------------------------------------------------------------------------------------
+
+
+def _back_in_place(xp: Any, g: Any, x: Any, axis: int) -> Any:
+    """An element takes the gradient from where it went: its rank."""
+    order = xp.argsort(x, axis=axis, stable=True)
+    # Positions are all different: to sort them needs no stability, and is faster without.
+    ranks = xp.argsort(order, axis=axis, stable=False)
+    return xp.take_along_axis(g, ranks, axis=axis)
+
+
+_sort = op(
+    "sort",
+    forward=lambda xp, x, *, axis, stable: xp.sort(x, axis=axis, stable=stable),
+    vjp={"x": _back_in_place},
+)
+
+_argsort = op(
+    "argsort",
+    forward=lambda xp, x, *, axis, stable: xp.argsort(x, axis=axis, stable=stable),
+)
+
+
+def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """The elements in ascending (or descending) order along an axis.
+
+    NaN counts as larger than all numbers. At ties the gradient goes as a stable sort moves the
+    elements.
+
+    Args:
+        x: the elements.
+        axis: the axis to sort along.
+        descending: begin with the largest.
+        stable: leave equal elements (0.0 and -0.0) in the order that they have. False may be
+            several times faster.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.sort(tg.tensor([2.0, 3.0, 1.0]), descending=True)
+        tensor([3., 2., 1.])
+    """
+    known_axis("sort", x, axis)
+    if not descending:
+        return _sort(x, axis=axis, stable=stable)
+    # Turned round before and after: so equal elements keep their order.
+    return flip(_sort(flip(x, axis=axis), axis=axis, stable=stable), axis=axis)
+
+
+def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """The positions of the elements in ascending (or descending) order; as in ``sort``.
+
+    ``take_along_axis(x, argsort(x, axis), axis)`` is ``sort(x, axis)``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.argsort(tg.tensor([2.0, 3.0, 1.0])).tolist()
+        [2, 0, 1]
+    """
+    last = shape_of(x)[known_axis("argsort", x, axis)] - 1
+    if not descending:
+        return _argsort(x, axis=axis, stable=stable)
+    # Turned round before and after: so equal elements keep their order.
+    return last - flip(_argsort(flip(x, axis=axis), axis=axis, stable=stable), axis=axis)
+
+
+# --- searching -----------------------------------------------------------------------------------
+
+
+def _not_sorted_vector(x1: Any, x2: Any, *, side: str) -> str | None:
+    """Why x2 cannot be searched for in x1."""
+    if side not in ("left", "right"):
+        return f"expected side 'left' or 'right', got {side!r}."
+    if len(shape_of(x1)) != 1:
+        return f"expected a sorted vector to search in, got shape {shape_of(x1)}."
+    return None
+
+
+_searchsorted = op(
+    "searchsorted",
+    forward=lambda xp, x1, x2, *, side: xp.searchsorted(x1, x2, side=side),
+    check=_not_sorted_vector,
+)
+
+
+def searchsorted(x1: Any, x2: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Where the elements of x2 would have to be inserted into x1 for it to stay sorted.
+
+    Args:
+        x1: a vector in ascending order.
+        x2: what to search for, in any shape.
+        side: before (``"left"``) or behind (``"right"``) elements of the same value.
+        sorter: ``argsort(x1)``, where x1 is not sorted.
+
+    Returns:
+        Positions from 0 to ``len(x1)``, in the shape of x2.
+
+    Raises:
+        ShapeError: if x1 is no vector, or for another ``side``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.searchsorted(tg.tensor([1.0, 2.0, 4.0]), tg.tensor([2.0, 3.0, 9.0])).tolist()
+        [1, 2, 3]
+    """
+    if sorter is not None:
+        x1 = take(x1, sorter)
+    return _searchsorted(x1, x2, side=side)
+
+
+nonzero: Callable[..., Any] = op(
+    "nonzero",
+    forward=lambda xp, x: tuple(xp.nonzero(x)),
+    several_outputs=True,
+    check=lambda x: "a tensor without axes has no positions: tg.reshape(x, (1,)).",
+    doc="""The positions of the elements that are not 0: one array of integers for each axis.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> [positions.tolist() for positions in tg.nonzero(tg.tensor([[0, 3], [4, 0]]))]
+        [[0, 1], [1, 0]]
+    """,
+)
+
+isin = op(
+    "isin",
+    forward=lambda xp, x1, x2, *, invert=False: xp.isin(x1, x2, invert=invert),
+    doc="""For each element of x1 whether it is (with ``invert``, is not) among those of x2.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.isin(tg.tensor([1, 2, 3]), tg.tensor([3, 1])).tolist()
+        [True, False, True]
+    """,
+)
+
+# --- sets ----------------------------------------------------------------------------------------
+
+
+class UniqueAll(NamedTuple):
+    """What ``unique_all`` gives."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCounts(NamedTuple):
+    """What ``unique_counts`` gives."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverse(NamedTuple):
+    """What ``unique_inverse`` gives."""
+
+    values: Any
+    inverse_indices: Any
+
+
+_unique_all = op(
+    "unique_all",
+    forward=lambda xp, x: tuple(xp.unique_all(x)),
+    several_outputs=True,
+)
+
+
+def unique_all(x: Any) -> UniqueAll:
+    """The distinct elements of x, in ascending order, and where they are.
+
+    No two NaN are the same. The gradient of a value goes to the first element that has it.
+
+    Returns:
+        The named tuple ``(values, indices, inverse_indices, counts)``: the values; the positions
+        in the flattened x of the first element of each value; for each element of x the position
+        of its value; how many elements have each value.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> found = tg.unique_all(tg.tensor([3.0, 1.0, 3.0]))
+        >>> found.values.tolist(), found.indices.tolist()
+        ([1.0, 3.0], [1, 0])
+        >>> found.inverse_indices.tolist(), found.counts.tolist()
+        ([1, 0, 1], [1, 2])
+    """
+    # Not the values that the op found: those that stand at the positions have a gradient.
+    _, indices, inverse_indices, counts = _unique_all(x)
+    return UniqueAll(take(flatten(x), indices), indices, inverse_indices, counts)
+
+
+def unique_counts(x: Any) -> UniqueCounts:
+    """The distinct elements of x, and how many there are of each: ``(values, counts)``.
+
+    See ``unique_all``.
+    """
+    found = unique_all(x)
+    return UniqueCounts(found.values, found.counts)
+
+
+def unique_inverse(x: Any) -> UniqueInverse:
+    """The distinct elements of x, and for each element the position of its value among them.
+
+    The named tuple ``(values, inverse_indices)``; see ``unique_all``.
+    """
+    found = unique_all(x)
+    return UniqueInverse(found.values, found.inverse_indices)
+
+
+def unique_values(x: Any) -> Any:
+    """The distinct elements of x, in ascending order; see ``unique_all``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.unique_values(tg.tensor([3.0, 1.0, 3.0]))
+        tensor([1., 3.])
+    """
+    return unique_all(x).values
+
+
+unique = unique_values

@@ -1,0 +1,228 @@
+"""Tensors of random numbers, drawn from the default generator or from one of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_lab.backends.devices import backend_at
+from tinygrad_lab.backends.dtypes import get_default_dtype, known_dtype, optional_dtype
+from tinygrad_lab.context import current
+from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
+from tinygrad_lab.errors import ArgumentError, DTypeError
+from tinygrad_lab.random.generator import Generator, default_generator
+
+if TYPE_CHECKING:
+    from tinygrad_lab.engine.tensor import Tensor
+
+__all__ = ["bernoulli", "choice", "integers", "normal", "permutation", "uniform"]
+
+
+def uniform(
+    shape: Shape = (),
+    low: float = 0.0,
+    high: float = 1.0,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    generator: Generator = default_generator,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Numbers drawn evenly from ``low`` to ``high``.
+
+    Args:
+        shape: the size of each axis, or the one size of a vector.
+        low, high: the bounds; ``high`` itself comes up only by rounding.
+        dtype: a floating dtype; the default one, if not given.
+        device: where the tensor lives; see ``tg.default_device``.
+        generator: where the numbers come from; the one that ``tg.seed`` sets, if not given.
+        requires_grad: whether a gradient is wanted.
+        name: what pictures call it.
+
+    Raises:
+        ArgumentError: for bounds that are not finite, or the wrong way round.
+        DTypeError: for a dtype that is not floating.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.random.uniform((2, 3), -1.0, 1.0, generator=tg.Generator(0))
+        tensor([[ 0.27392337, -0.46042657, -0.918053  ],
+                [-0.96694475,  0.6265405 ,  0.82551116]])
+    """
+    wanted = _floating("uniform", dtype)
+    if not -np.inf < low <= high < np.inf:
+        raise ArgumentError(
+            f"uniform: expected finite bounds low <= high, got low={low!r} and high={high!r}."
+        )
+    sizes = sizes_of("uniform", shape)
+    drawn = _drawn(generator.uniform, sizes, low, high, wanted, device=device)
+    return leaf(drawn, requires_grad=requires_grad, name=name)
+
+
+def normal(
+    shape: Shape = (),
+    mean: float = 0.0,
+    std: float = 1.0,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    generator: Generator = default_generator,
+    requires_grad: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """Numbers drawn from a normal distribution; the other arguments are those of ``uniform``.
+
+    Raises:
+        ArgumentError: for a standard deviation below 0.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.random.normal(3, generator=tg.Generator(0))
+        tensor([ 0.12573022, -0.13210486,  0.64042264])
+    """
+    wanted = _floating("normal", dtype)
+    if not std >= 0:
+        raise ArgumentError(f"normal: expected a standard deviation of 0 or more, got {std!r}.")
+    sizes = sizes_of("normal", shape)
+    drawn = _drawn(generator.normal, sizes, mean, std, wanted, device=device)
+    return leaf(drawn, requires_grad=requires_grad, name=name)
+
+
+def integers(
+    shape: Shape,
+    low: int,
+    high: int,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    generator: Generator = default_generator,
+) -> Tensor:
+    """Integers drawn evenly from ``low`` up to but without ``high``.
+
+    Args:
+        shape: the size of each axis, or the one size of a vector.
+        low, high: the bounds.
+        dtype: an integer dtype that holds them; int64 if not given.
+        device, generator: as in ``uniform``.
+
+    Raises:
+        ArgumentError: for bounds with nothing between them, or that the dtype cannot hold.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.random.integers(5, 0, 10, generator=tg.Generator(0)).tolist()
+        [8, 6, 5, 2, 3]
+    """
+    wanted = optional_dtype(dtype, "integers") or np.dtype(np.int64)
+    if wanted.kind not in "iu":
+        raise DTypeError(f"integers: expected an integer dtype, got {wanted}.")
+    limits = np.iinfo(wanted)
+    if not limits.min <= low < high <= limits.max + 1:
+        raise ArgumentError(
+            f"integers: expected low < high within {wanted}, got low={low!r} and high={high!r}."
+        )
+    # The same bits make the same number whatever the dtype is: all are drawn as int64, if it can.
+    drawing = np.dtype(np.uint64 if high > 2**63 else np.int64)
+    sizes = sizes_of("integers", shape)
+    drawn = _drawn(generator.integers, sizes, low, high, drawing, wanted, device=device)
+    return leaf(drawn)
+
+
+def bernoulli(
+    shape: Shape = (),
+    p: float = 0.5,
+    *,
+    dtype: Any = bool,
+    device: str | None = None,
+    generator: Generator = default_generator,
+) -> Tensor:
+    """Booleans that are True with a chance of ``p``, or as numbers 1 and 0.
+
+    Args:
+        shape: the size of each axis, or the one size of a vector.
+        p: the chance of True.
+        dtype: ``tg.bool``, or the dtype of the ones and zeros.
+        device, generator: as in ``uniform``.
+
+    Raises:
+        ArgumentError: for a chance that is not from 0 to 1.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.random.bernoulli(5, 0.3, generator=tg.Generator(0)).tolist()
+        [False, True, True, True, False]
+    """
+    if not 0 <= p <= 1:
+        raise ArgumentError(f"bernoulli: expected a chance from 0 to 1, got {p!r}.")
+    sizes, wanted = sizes_of("bernoulli", shape), known_dtype(dtype, "bernoulli")
+    drawn = _drawn(generator.bernoulli, sizes, p, wanted, device=device)
+    return leaf(drawn)
+
+
+def permutation(
+    n: int, *, device: str | None = None, generator: Generator = default_generator
+) -> Tensor:
+    """The integers from 0 to ``n - 1`` in random order: ``x[permutation(len(x))]`` shuffles rows.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.random.permutation(5, generator=tg.Generator(0)).tolist()
+        [2, 4, 3, 0, 1]
+    """
+    (count,) = sizes_of("permutation", (n,))
+    drawn = _drawn(generator.permutation, count, device=device)
+    return leaf(drawn)
+
+
+def choice(
+    n: int,
+    shape: Shape = (),
+    *,
+    replace: bool = True,
+    p: Any = None,
+    device: str | None = None,
+    generator: Generator = default_generator,
+) -> Tensor:
+    """Integers from 0 to ``n - 1``, each as often as chance has it: positions to pick rows by.
+
+    Args:
+        n: how many there are to choose from.
+        shape: the size of each axis, or the one size of a vector.
+        replace: whether one can be chosen again.
+        p: the chance of each, numbers that add up to 1; even chances if not given.
+        device, generator: as in ``uniform``.
+
+    Raises:
+        ArgumentError: for chances that are none, or for more choices than there are
+            without ``replace``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.random.choice(10, 3, replace=False, generator=tg.Generator(0)).tolist()
+        [5, 9, 6]
+    """
+    sizes = sizes_of("choice", shape)
+    chances = None if p is None else np.asarray(p, dtype=np.float64)
+    try:
+        drawn = _drawn(generator.choice, n, sizes, replace, chances, device=device)
+        return leaf(drawn)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"choice: {error} (n={n!r:.60}, shape={sizes}).") from None
+
+
+def _floating(asked_by: str, dtype: Any) -> Any:
+    wanted = optional_dtype(dtype, asked_by) or get_default_dtype()
+    if wanted.kind != "f":
+        raise DTypeError(f"{asked_by}: expected a floating dtype, got {wanted}.")
+    return wanted
+
+
+def _drawn(draw: Callable[..., Any], *args: Any, device: str | None) -> Any:
+    """What a generator's method draws, on its device; a compiled step draws anew at each call."""
+    backend, place = backend_at(device)
+    if (recorder := current().recorder) is not None:
+        return recorder.drawn(draw, *args)
+    return backend.asarray(draw(*args), device=place, copy=None)
