@@ -16,9 +16,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tinygrad_lab as tg
-from tinygrad_lab.backends import backend_for_device, forwards
+from tinygrad_lab.backends import backend_for_device, forwards, register_device
 from tinygrad_lab.context import changed, current
-from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.op import table
+
+from .strict_backend import strict_backend
 
 settings.register_profile(
     "reproducible",
@@ -36,6 +38,7 @@ settings.register_profile(
 settings.register_profile("brief", settings.get_profile("reproducible"), max_examples=9)
 settings.load_profile("reproducible")
 
+register_device("strict", strict_backend)
 # Not the first of the strict devices: what is made on the default device by mistake is found out.
 DEVICES = {"numpy": "cpu", "cupy": "cuda", "strict": "strict:1"}
 

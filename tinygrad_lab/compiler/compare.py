@@ -8,8 +8,7 @@ import numpy as np
 
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.trace import Event, Origin, Value, memory_owner
-from tinygrad_lab.engine.apply import plain
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of
 from tinygrad_lab.errors import CompileError
 
@@ -72,7 +71,7 @@ def read_arrays_anew(first: Recording, second: Recording) -> None:
         if mine is None or theirs is None or not (one.is_constant and other.is_constant):
             continue
         if isinstance(theirs.key, np.ndarray) and _is_same_memory(mine.key, theirs.key):
-            state = State("data", plain(theirs.key))
+            state = State("data", detached(theirs.key))
             other.origin = Origin("state", theirs.name, state)
             second.states[state] = other
 

@@ -185,8 +185,7 @@ class _TracedNumbers(Namespace):
         return self._constant(type(x.value.array)(1))
 
     def _constant(self, number: float) -> TracedNumber:
-        recorder = current().recorder
-        assert recorder is not None
+        recorder: Any = current().recorder
         trace = recorder.trace
         return TracedNumber(trace, trace.given(number, Origin("constant", "number", number)))
 

@@ -24,11 +24,11 @@ from tinygrad_lab.compiler.numbers import TracedNumber
 from tinygrad_lab.compiler.refusal import refused
 from tinygrad_lab.compiler.surroundings import Named
 from tinygrad_lab.compiler.trace import Event, Origin, Trace, Value, phases, target_of
-from tinygrad_lab.context import changed
-from tinygrad_lab.engine.apply import plain
-from tinygrad_lab.engine.backward import ancestors, hooked, run_hooks, sweep
+from tinygrad_lab.context import Touch, changed
+from tinygrad_lab.engine.backward import ancestors, sweep
+from tinygrad_lab.engine.hooks import run_hooks
 from tinygrad_lab.engine.node import Leaf, Node
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import is_library, line_of
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.nn.module import plain_settings
@@ -184,6 +184,27 @@ class Recorder:
         self.lift(inputs)
         return self.traced([x._data if isinstance(x, Tensor) else x for x in inputs])
 
+    def touch(self, thing: Any, how: Touch) -> None:
+        """Prepare for what is about to happen to a tensor, a module or an optimiser."""
+        match how:
+            case "read":
+                self.lift([thing])
+            case "look":
+                _refuse_looking()
+            case "set grad":
+                self.lift_owner(thing)
+            case "first grad":
+                self._note_first_gradient(thing)
+            case "run":
+                self._visit(thing)
+            case "step":
+                self.lift_optimizer(thing)
+            case "schedule":
+                raise refused(
+                    "a step of a learning rate schedule",
+                    "Call scheduler.step() after the compiled step.",
+                )
+
     def traced(self, arrays: Sequence[Any]) -> list[Any]:
         """Arrays that an op is given, those that the user has from NumPy among traced ones."""
         return [
@@ -242,7 +263,7 @@ class Recorder:
                 )
             # A tensor of its own: at the next call another one may be given twice, or be no longer
             # one that the step has from elsewhere, too.
-            own = plain(self._given(_in_own_memory(leaf._data), origin))
+            own = detached(self._given(_in_own_memory(leaf._data), origin))
             if leaf.name:
                 own.name = leaf.name
             self._arguments.append((own, own._data))
@@ -352,21 +373,20 @@ class Recorder:
 
     def observe(self, node: Node, g: Any) -> Any:
         """See the complete gradient of a node, on the way back."""
-        if hooked:
-            g = run_hooks(node, g)
+        g = run_hooks(node, g)
         traced = getattr(g._data if isinstance(g, Tensor) else g, "value", None)
         if traced is not None:
             self._named.append((node, traced))
         self.trace.node = None if isinstance(node, Leaf) else node
         return g
 
-    def visit(self, module: Any) -> None:
+    def _visit(self, module: Any) -> None:
         """Remember a module that runs."""
         if module not in self.recording.modules:
             self.recording.modules[module] = module.training
             self.recording.module_settings[module] = plain_settings(module)
 
-    def note_first_gradient(self, tensor: Tensor) -> None:
+    def _note_first_gradient(self, tensor: Tensor) -> None:
         """A gradient is collected that is the first: was it so from the start?"""
         lifted = self._lifted.get(id(tensor))
         if lifted is not None and lifted.grad is None and not lifted.gradient_set:
@@ -379,17 +399,6 @@ class Recorder:
     def real(self, arrays: Sequence[Any]) -> list[Any]:
         """Arrays without traces, for an error that looks at them."""
         return [one.value.array if isinstance(one, _TRACED) else one for one in arrays]
-
-    def refuse_reading(self, what: str) -> None:
-        """Raise if user code, and not this package, is the one who reads."""
-        if not is_library[sys._getframe(2).f_code.co_filename]:
-            raise refused(f"a tensor's numbers ({what})")
-
-    def refuse_schedule(self) -> None:
-        """Raise for a schedule that is stepped inside."""
-        raise refused(
-            "a step of a learning rate schedule", "Call scheduler.step() after the compiled step."
-        )
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -579,6 +588,13 @@ class UnsupportedError(CompileError):
     """A step that compiling has no way to replay; it runs as it always did."""
 
 
+def _refuse_looking() -> None:
+    """Raise if user code, and not this package, looks at ``.data``."""
+    # This function, touch of the recorder, touch of the context, the property: who reads it?
+    if not is_library[sys._getframe(4).f_code.co_filename]:
+        raise refused("a tensor's numbers (.data)")
+
+
 def _leaked(value: Value) -> CompileError:
     event = value.event
     line = line_of(event.code, event.offset) if event is not None else None
@@ -605,7 +621,7 @@ def _references(lifted: _Lifted) -> int:
 
 def _usual_references() -> int:
     """How often a tensor that only the recorder has is referred to."""
-    lone = plain(0.0)
+    lone = detached(0.0)
     lifted = _Lifted(lone, 0.0, None, None, None, None, None, None)
     state = State("data", lone)
     del lone
@@ -775,7 +791,7 @@ def _untraced(result: Any) -> Any:
     leaves, rebuild = trees.flatten(result)
     return rebuild(
         [
-            plain(_handed_out(leaf._data)) if isinstance(leaf, Tensor) else _handed_out(leaf)
+            detached(_handed_out(leaf._data)) if isinstance(leaf, Tensor) else _handed_out(leaf)
             for leaf in leaves
         ]
     )

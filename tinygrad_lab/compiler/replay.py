@@ -28,9 +28,8 @@ from tinygrad_lab.compiler.surroundings import contents, has
 from tinygrad_lab.compiler.targets import program_for
 from tinygrad_lab.compiler.trace import Event, Value, values_in
 from tinygrad_lab.context import current
-from tinygrad_lab.engine.apply import plain
 from tinygrad_lab.engine.node import Leaf
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.nn.module import Module, numbers, plain_settings, structure
 
 __all__ = ["MISS", "Replay"]
@@ -197,7 +196,7 @@ class Replay:
             "MISS": MISS,
             "FAILURES": _FAILURES,
             "Tensor": Tensor,
-            "plain": plain,
+            "plain": detached,
             "current": current,
             "getrefcount": sys.getrefcount,
             "has": has,
@@ -409,7 +408,7 @@ class Replay:
                     continue  # it is where it belongs
                 self._fixed[f"gets_{number}"] = state.owner
                 text = self.program.text(value)
-                new = self._grad_name(state) if value.is_array else f"plain({text})"
+                new = self._grad_name(state) if value.is_array else f"detached({text})"
                 part, new = ("_data", text) if state.kind == "data" else ("_grad", new)
                 yield f"gets_{number}.{part} = {new}"
         for number, tensor in enumerate(recording.cleared):
@@ -424,7 +423,7 @@ class Replay:
             text = self.program.text(one)
             if one.is_array and one.root not in self.program.plan.fresh:
                 text = f"{text}.copy()"
-            outputs.append(f"plain({text})" if recording.are_tensors[position] else text)
+            outputs.append(f"detached({text})" if recording.are_tensors[position] else text)
         single = len(outputs) == 1 and recording.rebuild(["only"]) == "only"
         yield f"return {outputs[0]}" if single else f"return rebuild([{', '.join(outputs)}])"
 

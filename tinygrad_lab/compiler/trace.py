@@ -327,8 +327,8 @@ class Trace:
 
 _HERE = __file__[: -len("trace.py")]
 _NUMPY = np.__file__[: -len("__init__.py")]
-_APPLY = "apply.py"
-"""Where every op is applied."""
+_ENGINE = ("engine/apply.py", "engine/node.py", "engine/backward.py")
+"""Where every op is applied and pulled back: what variables are called there says nothing."""
 
 
 def memory_owner(array: Any) -> Any:
@@ -364,7 +364,7 @@ class _Code:
         elif not is_library[filename]:
             self.role = _USING
         else:
-            self.role = _APPLYING if filename.endswith(_APPLY) else _WORKING
+            self.role = _APPLYING if filename.endswith(_ENGINE) else _WORKING
 
     @cached_property
     def variables(self) -> Variables:
