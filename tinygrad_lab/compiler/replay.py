@@ -196,7 +196,7 @@ class Replay:
             "MISS": MISS,
             "FAILURES": _FAILURES,
             "Tensor": Tensor,
-            "plain": detached,
+            "detached": detached,
             "current": current,
             "getrefcount": sys.getrefcount,
             "has": has,

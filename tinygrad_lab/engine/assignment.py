@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends import NUMBERS, NUMPY, PYTHON, Array, form_of, namespaces
+from tinygrad_lab.backends import NUMPY, PYTHON, Array, form_of, namespaces
 from tinygrad_lab.backends.dtypes import array_of
 from tinygrad_lab.errors import (
     ArgumentError,
@@ -43,7 +43,7 @@ def as_data(value: Any, old: Array, label: str) -> Array:
         if type(new) is type(old):
             return new
         return backend.asarray(type(old)(namespaces[type(new)].to_numpy(new).item()))
-    new = backend.asarray(new) if new.__class__ in NUMBERS else new
+    new = backend.asarray(new) if type(new) in (float, int, bool) else new
     if new.shape != old.shape:
         raise ShapeError(
             f"{label} has shape {tuple(old.shape)}; .data cannot be set to a value of shape "

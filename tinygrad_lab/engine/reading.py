@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends import NUMBERS, Array, namespaces
+from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.backends.dtypes import get_default_dtype
 from tinygrad_lab.context import touch
 from tinygrad_lab.errors import ArgumentTypeError, GradientError, ShapeError
@@ -121,7 +121,7 @@ class Reading:
 
     def __repr__(self) -> str:
         data = self._read()
-        if data.__class__ in NUMBERS:
+        if type(data) in (float, int, bool):
             parts = [f"scalar({data!r}"]
         else:
             data = namespaces[type(data)].to_numpy(data)

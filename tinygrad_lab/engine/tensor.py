@@ -211,10 +211,11 @@ class Tensor(Reading, Methods["Tensor"]):
             self._origin = Leaf(self._data, name=name, tensor=self)
         return self
 
-    def _collect(self, gradient: Array) -> None:
-        """Let an array that nobody else has be the data of ``.grad``."""
+    def _collect(self, gradient: Array) -> Tensor:
+        """Let an array that nobody else has be the data of ``.grad``; return the new ``.grad``."""
         self._grad = collected = detached(gradient)
         collected._gradient_of = ref(self)
+        return collected
 
 
 def detached(data: Array) -> Tensor:
