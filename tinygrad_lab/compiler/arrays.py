@@ -67,7 +67,7 @@ _METHODS = frozenset(
 )
 _WRITERS = {"copyto": 0, "put": 0, "fill": 0, "at": 0}
 """Functions that write, and the position of the argument they write into."""
-_FACTS = frozenset(
+_METADATA = frozenset(
     {
         np.shape,
         np.ndim,
@@ -81,7 +81,7 @@ _FACTS = frozenset(
     }
 )
 """Functions whose answer is the same at every call."""
-_BY_VALUE = frozenset(
+_VALUE_DEPENDENT = frozenset(
     {
         np.nonzero,
         np.unique,
@@ -178,7 +178,7 @@ class TracedArray(NDArrayOperatorsMixin):
     # --- what is entered -------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if not _is_flat(inputs) and any(_leaves_it_to_others(x) for x in inputs):
+        if not _is_flat(inputs) and any(_has_own_protocol(x) for x in inputs):
             return NotImplemented
         out = kwargs.pop("out", None)
         call = _ufunc_call(ufunc, method)
@@ -191,9 +191,9 @@ class TracedArray(NDArrayOperatorsMixin):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if function in _FACTS:
+        if function in _METADATA:
             return function(*_real(args), **_real(kwargs))
-        if function in _BY_VALUE:
+        if function in _VALUE_DEPENDENT:
             raise refused(f"np.{function.__name__} of a tensor")
         name = function.__name__
         call = Call("function", name, function)
@@ -302,7 +302,7 @@ _FLAT = _TRACED | {float, int, bool, str, type(None)}
 """Types of arguments that contain no others."""
 
 
-def _leaves_it_to_others(x: Any) -> bool:
+def _has_own_protocol(x: Any) -> bool:
     """Return whether an operand (a Tensor, a Scatter) handles arrays in its own way."""
     return not isinstance(x, TracedArray | np.ndarray | np.generic) and hasattr(
         type(x), "__array_ufunc__"

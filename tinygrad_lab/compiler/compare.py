@@ -13,7 +13,7 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import line_of
 from tinygrad_lab.errors import CompileError
 
-__all__ = ["do_the_same", "make_constants_anew", "read_arrays_anew"]
+__all__ = ["do_the_same", "renew_constants", "reread_arrays"]
 
 
 def do_the_same(first: Recording, second: Recording) -> bool:
@@ -53,14 +53,14 @@ def _returns_something_else(one: Any, other: Any) -> bool:
 _NUMBERS = (int, float, complex, np.ndarray, np.generic)
 
 
-def make_constants_anew(first: Recording, second: Recording) -> None:
+def renew_constants(first: Recording, second: Recording) -> None:
     """Return a new tensor at each replay where the step made and returned one of constants."""
     for number, (one, other) in enumerate(zip(first.outputs, second.outputs, strict=True)):
         if one is not other and isinstance(other, Tensor) and not other.requires_grad:
             second.outputs[number] = second.trace.constant(np.array(other._data))
 
 
-def read_arrays_anew(first: Recording, second: Recording) -> None:
+def reread_arrays(first: Recording, second: Recording) -> None:
     """Read arrays that are not tensors, but existed at both calls, at each replay.
 
     A NumPy array that the step finds in a variable may hold other numbers at the next call, as a

@@ -213,7 +213,7 @@ def alive(draft: Draft) -> None:
         used = {value for event in events for value in event.inputs} | set(draft.kept())
         # A round may read what the previous round wrote.
         now = {value for event in events if event.loop is not None for value in event.inputs}
-        now |= {value for loop in loops for value in loop.handed_on(used)}
+        now |= {value for loop in loops for value in loop.read_by_loop(used)}
         if now <= read:
             break
         read |= now
@@ -339,14 +339,14 @@ def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
 # --- memory that is filled ------------------------------------------------------------------------
 
 
-def fill_at_once(draft: Draft) -> None:
+def fill_directly(draft: Draft) -> None:
     """Write ``x = y`` for ``x = np.empty(...)`` followed by ``x[...] = y``."""
     for event in list(draft.events):
         if event.call.name in ("empty", "empty_like") and event.call.kind == "function":
-            _fill_at_once(draft, event)
+            _fill_directly(draft, event)
 
 
-def _fill_at_once(draft: Draft, made: Event) -> None:
+def _fill_directly(draft: Draft, made: Event) -> None:
     whole = made.result
     start = draft.events.index(made)
     family = [e for e in draft.events[start + 1 :] if _touches(e, whole)]
@@ -594,7 +594,7 @@ PASSES: tuple[Callable[[Draft], None], ...] = (
     compose_views,
     used_again,
     alive,
-    fill_at_once,
+    fill_directly,
     without_copies,
     share_constants,
     used_again,

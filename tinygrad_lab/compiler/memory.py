@@ -125,7 +125,7 @@ def plan_memory(
     _settle_states(recording, plan, lives, plannable)
     _settle_constant_writes(plan, lives, plannable)
     if join:
-        _settle_parts(recording, plan, lives, plannable)
+        _settle_joined_parts(recording, plan, lives, plannable)
     _settle_scratch(plan, lives, plannable, overlapping=join)
     return plan
 
@@ -305,7 +305,9 @@ def _overlap(one: Event, other: Event) -> bool:
         return True
 
 
-def _settle_parts(recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
+def _settle_joined_parts(
+    recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]
+) -> None:
     """Write gradients that are joined to one vector into it when they are computed."""
     for position, event in enumerate(plan.events):
         if event not in plannable or not is_join(event):
@@ -369,7 +371,7 @@ def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event], *, overlap
     by_size = sorted(tenants, key=lambda one: -one.nbytes)
     large = dict.fromkeys(by_size[:_PACKED] if overlapping else ())
     others = [one for one in tenants if one not in large]
-    plan.scratch = _by_turns(others, start=_packed(list(large)))
+    plan.scratch = _placed_in_turn(others, start=_packed(list(large)))
     plan.place_of = {root: one.start for one in tenants for root in one.roots}
 
 
@@ -397,7 +399,7 @@ def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
             if value.root is not value or not _wants_scratch(plan, event, value, plannable):
                 continue
             inputs = [of[one.root] for one in event.inputs if one.root in of]
-            tenant = next((one for one in inputs if _gives_way(one, position, event)), None)
+            tenant = next((one for one in inputs if _can_be_reused(one, position, event)), None)
             if tenant is None:
                 nbytes = -(-value.array.nbytes // ALIGNMENT) * ALIGNMENT
                 tenant = _Tenant([], nbytes, position, position)
@@ -408,7 +410,7 @@ def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
     return tenants
 
 
-def _gives_way(tenant: _Tenant, position: int, event: Event) -> bool:
+def _can_be_reused(tenant: _Tenant, position: int, event: Event) -> bool:
     """Return whether a result can reuse the memory of an input that is no longer needed."""
     return tenant.last == position and _can_take_over(event, tenant.roots[-1])
 
@@ -432,7 +434,7 @@ def _packed(tenants: list[_Tenant]) -> int:
     return max((one.start + one.nbytes for one in tenants), default=0)
 
 
-def _by_turns(tenants: list[_Tenant], start: int) -> int:
+def _placed_in_turn(tenants: list[_Tenant], start: int) -> int:
     """Place them in pieces that are used in turn, beginning at ``start``; return where they end.
 
     Two of these tenants have the same memory, or none in common.

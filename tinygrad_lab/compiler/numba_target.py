@@ -118,7 +118,7 @@ class NumbaProgram(NumPyProgram):
         }
         self.plan.own |= handed_out
         self.plan.fresh -= handed_out
-        self._layout = self._arrays(self._homes_alike())
+        self._layout = self._arrays(self._homes_like_replay())
         self._readers = self._find_readers()
         self._read_after = {value.root for value in self._values_after()}
         fixed = {value for value in self._constant_values() if value.array.ndim == 0}
@@ -245,7 +245,7 @@ class NumbaProgram(NumPyProgram):
 
     # --- places -----------------------------------------------------------------------------------
 
-    def _homes_alike(self) -> dict[State, Any]:
+    def _homes_like_replay(self) -> dict[State, Any]:
         """Return memory with the layout that the states will have."""
         bundled, in_place = self.recording.bundled(), self.recording.in_place()
         homes = {}

@@ -259,7 +259,7 @@ class NumPyProgram:
 
     def _view_of(self, array: Value, key: Any) -> str:
         name = f"{self.name(array)}_at_{len(self.bindings)}"
-        self.bindings[name] = _Later(array, key)
+        self.bindings[name] = _Part(array, key)
         return name
 
     def _into(self, event: Event, target: str) -> Iterator[str]:
@@ -299,7 +299,7 @@ class NumPyProgram:
             yield from self._where_mask(event, target)
 
     def _parts_elsewhere(self, event: Event) -> list[tuple[Value, int]] | None:
-        """Return the parts to be copied to the vector that joins them; None if that is all parts."""
+        """Return the parts still to be copied to the vector that joins them; None if all are."""
         if not event.results or not is_join(event):
             return None
         ends = accumulate(part.array.size for part in event.args[0])
@@ -551,7 +551,7 @@ class LateBinding:
         raise NotImplementedError
 
 
-class _Later(LateBinding):
+class _Part(LateBinding):
     """A part of a buffer."""
 
     def __init__(self, value: Value, key: Any) -> None:

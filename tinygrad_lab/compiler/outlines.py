@@ -31,13 +31,13 @@ def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
     for value in constants:
         value.array = slender(value.array)
     _share(constants)
-    precious = {value for event in trace.events if _wants_numbers(event) for value in event.inputs}
+    needed = {value for event in trace.events if _wants_numbers(event) for value in event.inputs}
     large = [
         value
         for value in trace.values
         if isinstance(value.array, np.ndarray)
         and _holds_much(value.array)
-        and not (value.is_constant or value in kept or value in precious)
+        and not (value.is_constant or value in kept or value in needed)
     ]
     if not large:
         return
@@ -50,12 +50,12 @@ def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
 
 def _share(constants: Iterable[Value]) -> None:
     """Make large constants of a single number, such as zeros, parts of one array."""
-    alike: dict[tuple[Any, int], list[Value]] = {}
+    by_number: dict[tuple[Any, int], list[Value]] = {}
     for value in constants:
         array = value.array
         if isinstance(array, np.ndarray) and array.nbytes >= _LARGE and _is_one_number(array):
-            alike.setdefault((array.dtype, _bits(array).flat[0]), []).append(value)
-    for values in alike.values():
+            by_number.setdefault((array.dtype, _bits(array).flat[0]), []).append(value)
+    for values in by_number.values():
         longest = max((value.array for value in values), key=np.size)
         if len(values) == 1 and longest.flags.owndata:
             continue
@@ -103,8 +103,8 @@ def slender(constant: Any) -> Any:
     # NumPy reads long rows as fast as the whole.
     if row.size < _LONG_ROW:
         return constant
-    alike = _is_one_number(constant)
-    return np.broadcast_to(row.copy(order="K"), constant.shape) if alike else constant
+    uniform = _is_one_number(constant)
+    return np.broadcast_to(row.copy(order="K"), constant.shape) if uniform else constant
 
 
 def _is_one_number(array: Any) -> bool:

@@ -283,7 +283,7 @@ class Phrases:
         return name
 
     def _windows(self, event: Event) -> Phrase | None:
-        """Write all windows of an array as NumPy's documentation does; None if that is impossible."""
+        """Write all windows of an array as NumPy's documentation does; None if not possible."""
         base, result = event.args[0].array, event.result.array
         axes = base.ndim - 2
         if result.ndim != 2 * axes + 3 or result.shape[0] != 1:
@@ -321,7 +321,7 @@ class Phrases:
         return f"np.{name}({arguments}).item()", TIGHT
 
     def _where_positive(self, event: Event) -> str:
-        """Write ``np.where(condition > 0, x, 0)``, if that has the memory order of the condition."""
+        """Write ``np.where(condition > 0, x, 0)``, if it has the memory order of the condition."""
         condition, x = event.args
         given = ", ".join(map(self.text, event.args))
         plain = np.where(condition.array > 0, x.array, 0)

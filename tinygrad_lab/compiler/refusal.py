@@ -1,4 +1,4 @@
-"""What a step that is being compiled cannot do, said with the user's line."""
+"""Errors for what a step that is being compiled cannot do, with the user's line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INSTEAD = (
 
 
 def refused(what: str, instead: str = _INSTEAD) -> CompileError:
-    """The error for something that would freeze what may differ from call to call."""
+    """Return the error for something that would freeze what may differ from call to call."""
     line = line_of(*user_site())
     return CompileError(
         f"tg.compile: the step asks for {what}, which may differ from call to call, while "

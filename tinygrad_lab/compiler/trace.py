@@ -301,15 +301,15 @@ class Trace:
         self.events.clear()
 
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
-        """Note phase and line of the code that asked for an event; what it calls the result."""
+        """Note the phase and line of the code that caused an event; return its name for it."""
         name: Target | None = RETURNED
         while frame is not None:
             known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
             role = known.role
             if role is not _RECORDING:
                 if name is RETURNED:
-                    # What is returned at once has the name that the caller gives it; but what
-                    # applies an op returns the results of all.
+                    # A result that is returned immediately has the name that the caller gives
+                    # it; but the code that applies an op returns the results of all.
                     name = None if role is _APPLYING else known.variables.of(frame.f_lasti)
                 if role is _USING:
                     event.code, event.offset = known.code, frame.f_lasti
