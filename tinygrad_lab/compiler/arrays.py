@@ -208,7 +208,7 @@ class TracedArray(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> Any:
         if any(_is_mask(part) for part in (key if isinstance(key, tuple) else (key,))):
-            raise refused("as many elements as a boolean mask picks")
+            raise refused("the elements that a boolean mask selects")
         return _record(self.trace, _GETITEM, (self, key), {})
 
     def __setitem__(self, key: Any, new: Any) -> None:
@@ -252,7 +252,7 @@ class TracedArray(NDArrayOperatorsMixin):
     # --- what is refused -------------------------------------------------------------------------
 
     def __bool__(self) -> bool:
-        raise refused("whether a tensor holds (bool, if, while, and, or)")
+        raise refused("a tensor's truth value (bool, if, while, and, or)")
 
     def __float__(self) -> float:
         raise refused("a tensor's number (float)")

@@ -35,7 +35,7 @@ def do_the_same(first: Recording, second: Recording) -> bool:
         if _returns_something_else(mine, theirs):
             raise CompileError(
                 f"tg.compile: the step returned {mine!r:.40} in the first call and "
-                f"{theirs!r:.40} in the second (number {number} of what it returns). A replay "
+                f"{theirs!r:.40} in the second (result number {number}). A replay "
                 "would freeze it: make it an argument of the step, or return it from elsewhere."
             )
     return True

@@ -87,12 +87,12 @@ class Instruction:
 
     def signature(self) -> Hashable:
         """Return what it shares with the same operation on other elements of the same memory."""
-        sources = tuple(_apart_from_offset(one) for one in self.sources)
-        target = _apart_from_offset(self.target)
+        sources = tuple(_ignoring_offset(one) for one in self.sources)
+        target = _ignoring_offset(self.target)
         return (self.kind, self.formula, target, sources, self.dtype, self.axes)
 
 
-def _apart_from_offset(one: Any) -> Hashable:
+def _ignoring_offset(one: Any) -> Hashable:
     if isinstance(one, Place):
         return (one.memory.name, one.memory.dtype, one.shape, one.strides)
     return repr(one)

@@ -374,8 +374,8 @@ class _Table(LateBinding):
         for root, strides in self.strides.items():
             if arrays[root].strides != strides:
                 raise CompileError(
-                    f"tg.compile: {root.name} lies in memory in another order than when the loops "
-                    "were written; give it a copy: x.data = x.data.copy()."
+                    f"tg.compile: {root.name} has another memory order than when the loops were "
+                    "written; give it a copy: x.data = x.data.copy()."
                 )
         return np.array([_lowest(arrays[root]) for root in self.roots], dtype=np.uint64)
 

@@ -41,7 +41,7 @@ class TracedNumber:
         if origin is not None and origin.kind == "setting":
             # A recording is for settings that are zero, or for those that are not.
             return bool(self.value.array)
-        raise refused("whether a tensor holds (bool, if, while, and, or)")
+        raise refused("a tensor's truth value (bool, if, while, and, or)")
 
     def __float__(self) -> float:
         raise refused("a tensor's number (float, math.sin, formatting)")

@@ -8,7 +8,7 @@ from tinygrad_lab.errors import CompileError
 __all__ = ["refused"]
 
 _INSTEAD = (
-    "Return the tensor and look at it outside of the step; choose between numbers with tg.where; "
+    "Return the tensor and read it outside the step; choose between numbers with tg.where; "
     "or leave the step uncompiled."
 )
 
@@ -17,6 +17,6 @@ def refused(what: str, instead: str = _INSTEAD) -> CompileError:
     """Return the error for something that would freeze what may differ from call to call."""
     line = line_of(*user_site())
     return CompileError(
-        f"tg.compile: the step asks for {what}, which may differ from call to call, while "
-        f"later calls replay what was recorded. {instead}\n  at {line}"
+        f"tg.compile: the step asks for {what}, which may differ from call to call, but "
+        f"later calls replay the recording. {instead}\n  at {line}"
     )
