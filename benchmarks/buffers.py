@@ -9,7 +9,7 @@ their gradients and moments, so that an optimiser is a dozen calls whatever the 
   array of zeros, because against a scalar ``maximum`` is not vectorised.
 - *Convolutions channels-last*, as one matrix product on a strided view of their windows, which one
   call gathers. A column of ones next to the windows adds the bias in that product.
-- *Both directions of the GRU at once*, sigmoids through tanh, all of a step's gates in one product.
+- *Both directions of the GRU together*, sigmoids through tanh, all gates of a step in one product.
 
 The labels are made one-hot outside the step: they belong to the data.
 
@@ -246,8 +246,8 @@ def _first_convolution(
 ) -> Convolution:
     """Make a convolution over ``padded`` (N, length), with one channel.
 
-    Runs along the windows are longer than windows, so rows are transposed in memory. An output that is always 0 makes the
-    number of outputs even.
+    Runs along the windows are longer than windows, so rows are transposed in memory. An output
+    that is always 0 makes the number of outputs even.
     """
     batch = len(padded)
     by_batch, by_step = padded.strides

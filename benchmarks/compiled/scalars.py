@@ -72,7 +72,7 @@ def sections(measured: dict[str, Any]) -> list[Section]:
         ("", "ms a step", "times faster than micrograd"),
         lines,
         [
-            f"{measured['demo']['rounds']} rounds; NumPy by hand takes all points at once; the "
+            f"{measured['demo']['rounds']} rounds; NumPy by hand takes all points together; the "
             "compiled graph in a process of its own"
         ],
     )
