@@ -51,7 +51,7 @@ _INTRINSICS = {"abs": "fabs", "copysign": "copysign", "floor": "floor", "sqrt": 
 """Functions that LLVM knows how to compute, and its names for them."""
 
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.LShift: "shl"}
-_OF_TRUTHS = {ast.Add: "or", ast.Mult: "and"}
+_OF_BOOLEANS = {ast.Add: "or", ast.Mult: "and"}
 """NumPy's sums and products of booleans."""
 _COMPARISONS = {
     ast.Gt: ("ogt", "gt"),
@@ -293,8 +293,8 @@ class _Function(ast.NodeVisitor):
         self.lines.insert(
             first, f"  {counter} = phi i64 [0, %{before}], [{following}, %{self.block}]"
         )
-        goes_on = self.result(f"icmp ult i64 {following}, {rounds}")
-        self.line(f"br i1 {goes_on}, label %{start}, label %{end}")
+        continues = self.result(f"icmp ult i64 {following}, {rounds}")
+        self.line(f"br i1 {continues}, label %{start}, label %{end}")
         self.begin(end)
 
     def visit_If(self, node: ast.If) -> None:
@@ -426,7 +426,7 @@ class _Function(ast.NodeVisitor):
         left, right = self.numbers([node.left, node.right])
         operation = _ARITHMETIC[type(node.op)]
         if left.kind == "bool":
-            operation = _OF_TRUTHS[type(node.op)]
+            operation = _OF_BOOLEANS[type(node.op)]
         elif left.is_floating:
             operation = f"f{operation} {self.flags}"
         return _Number(self.result(f"{operation} {left}, {right.text}"), left.kind)

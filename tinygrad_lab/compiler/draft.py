@@ -199,12 +199,12 @@ def without_self_assignments(draft: Draft) -> None:
     draft.events = left
 
 
-def used_again(draft: Draft) -> None:
+def reuse_results(draft: Draft) -> None:
     """Compute nothing twice."""
     draft.events = without_repetitions(draft.recording, draft.events)
 
 
-def alive(draft: Draft) -> None:
+def drop_unread(draft: Draft) -> None:
     """Drop what is never read; in a loop: what is read in no round."""
     read: set[Value] = set()
     loops = loops_of(draft.events)
@@ -309,11 +309,11 @@ def gather_parameters(draft: Draft) -> None:
         if first is not None:
             made = _flat(draft, [recording.states[one] for one in data], vector)
             for event in made:
-                _stand_beside(draft.events[first], event)
+                _inherit_origin(draft.events[first], event)
             draft.events[first:first] = made
 
 
-def _stand_beside(event: Event, made: Event) -> None:
+def _inherit_origin(event: Event, made: Event) -> None:
     """Give a new event the origin of another: phase, scope, loop and line."""
     made.phase, made.scope, made.loop = event.phase, event.scope, event.loop
     made.code, made.offset = event.code, event.offset
@@ -365,7 +365,7 @@ def _fill_through_view(draft: Draft, made: Event, view: Event, write: Event) -> 
     if part.array.size != whole.array.size or len({made.loop, view.loop, write.loop}) > 1:
         return
     other = _as_made(write, part)
-    back = _back(view, whole)
+    back = _inverse_view(view, whole)
     if other is None or back is None:
         return
     part.base, whole.base = None, part
@@ -378,7 +378,7 @@ def _fill_through_view(draft: Draft, made: Event, view: Event, write: Event) -> 
     draft.events.remove(view)
 
 
-def _back(view: Event, whole: Value) -> Event | None:
+def _inverse_view(view: Event, whole: Value) -> Event | None:
     """Return an event that makes the whole array from a view of all of it; None if unknown."""
     name = view.call.name
     if name == "reshape":
@@ -389,7 +389,7 @@ def _back(view: Event, whole: Value) -> Event | None:
         back = Event(call, (view.result, 0), {}, (whole,))
     else:
         return None
-    _stand_beside(view, back)
+    _inherit_origin(view, back)
     whole.event = back
     return back
 
@@ -592,13 +592,13 @@ PASSES: tuple[Callable[[Draft], None], ...] = (
     without_self_assignments,
     roll,
     compose_views,
-    used_again,
-    alive,
+    reuse_results,
+    drop_unread,
     fill_directly,
     without_copies,
     share_constants,
-    used_again,
-    alive,
+    reuse_results,
+    drop_unread,
     hoist,
     name_gradients,
     name_phases,

@@ -108,7 +108,7 @@ class Plan:
 def plan_memory(
     recording: Recording, events: list[Event], plannable: set[Event], *, join: bool
 ) -> Plan:
-    """Decide where every value lives.
+    """Plan where every value lives.
 
     ``plannable`` are the events that can write their result into a given buffer. With ``join``,
     values that are joined to one vector may live there from the start, and one root in scratch
@@ -203,7 +203,7 @@ def _settle_states(recording: Recording, plan: Plan, lives: _Lives, plannable: s
         elif not before and state.kind == "grad":
             plan.own.add(root)
             plan.home_of[root] = state
-        elif all(_over(lives, root, old) for old in before):
+        elif all(_is_free_by(lives, root, old) for old in before):
             plan.home_of[root] = state
         else:
             plan.copies.append((state, value))
@@ -219,7 +219,7 @@ def _old_content(recording: Recording, state: State) -> list[Value]:
     return [recording.states[one] for one in states if one in recording.states]
 
 
-def _over(lives: _Lives, root: Value, old: Value) -> bool:
+def _is_free_by(lives: _Lives, root: Value, old: Value) -> bool:
     """Return whether an old content is no longer read when a root is made."""
     last = lives.last.get(old, -1)
     made = lives.made[root]
@@ -236,7 +236,7 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
             continue
         writes = [lives.events[position] for position in positions]
         if event.call.name in ("empty", "empty_like"):
-            once = [one for one in writes if _stays(one, writes, plan)]
+            once = [one for one in writes if _is_needed_once(one, writes, plan)]
         else:
             once = [event] if _stays_where_not_written(root, writes, lives) else []
         if once:
@@ -244,7 +244,7 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
             plan.once.update(once)
 
 
-def _stays(one: Event, writes: Sequence[Event], plan: Plan) -> bool:
+def _is_needed_once(one: Event, writes: Sequence[Event], plan: Plan) -> bool:
     """Return whether a write puts constants where no other write does."""
     others = (other for other in writes if other is not one)
     return _writes_constant(one, plan) and not any(_overlap(one, other) for other in others)

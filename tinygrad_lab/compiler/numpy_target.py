@@ -24,7 +24,7 @@ from tinygrad_lab.compiler.memory import (
     order_in_memory,
     plan_memory,
 )
-from tinygrad_lab.compiler.outlines import slender
+from tinygrad_lab.compiler.outlines import compacted
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.schedule import scheduled
 from tinygrad_lab.compiler.tidy import tidied
@@ -140,10 +140,10 @@ class NumPyProgram:
         parts = [
             f"{len(self.recording.trace.events)} operations recorded",
             f"{len(self.events)} needed",
-            f"{settled} of them done when memory is made (views, constants)",
+            f"{settled} of them done at allocation (views, constants)",
         ]
         if self.expressions.folded:
-            parts.append(f"{len(self.expressions.folded)} part of another's expression")
+            parts.append(f"{len(self.expressions.folded)} folded into other expressions")
         return ", ".join(parts)
 
     # --- names ------------------------------------------------------------------------------------
@@ -563,7 +563,7 @@ class _Part(LateBinding):
 
 def _constant(array: Any) -> Any:
     """Return a constant in the form that operations take fastest: scalars as 0-d arrays."""
-    return np.asarray(array) if isinstance(array, np.generic) else slender(array)
+    return np.asarray(array) if isinstance(array, np.generic) else compacted(array)
 
 
 class _Derived(LateBinding):

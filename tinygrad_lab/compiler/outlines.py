@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_lab.compiler.memory import is_dense
 from tinygrad_lab.compiler.trace import Event, Trace, Value, memory_owner
 
-__all__ = ["forget_numbers", "slender"]
+__all__ = ["compacted", "forget_numbers"]
 
 _LARGE = 4096
 """Bytes from which an array is freed."""
@@ -29,14 +29,14 @@ def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
     """Replace the large arrays of a trace by outlines, except constants and ``kept``."""
     constants = [value for value in trace.values if value.is_constant or value in kept]
     for value in constants:
-        value.array = slender(value.array)
+        value.array = compacted(value.array)
     _share(constants)
-    needed = {value for event in trace.events if _wants_numbers(event) for value in event.inputs}
+    needed = {value for event in trace.events if _needs_numbers(event) for value in event.inputs}
     large = [
         value
         for value in trace.values
         if isinstance(value.array, np.ndarray)
-        and _holds_much(value.array)
+        and _keeps_much_memory(value.array)
         and not (value.is_constant or value in kept or value in needed)
     ]
     if not large:
@@ -77,18 +77,18 @@ def _extent(array: Any) -> tuple[int, int]:
     return before, after
 
 
-def _holds_much(array: Any) -> bool:
+def _keeps_much_memory(array: Any) -> bool:
     """Return whether an array, even a small view, keeps much memory alive."""
     owner = memory_owner(array)
     return owner.nbytes >= _LARGE and not isinstance(owner.base, mmap.mmap)
 
 
-def _wants_numbers(event: Event) -> bool:
+def _needs_numbers(event: Event) -> bool:
     """Return whether an operation fails on zeros when it is run again to see its result."""
     return "linalg" in (getattr(event.call.function, "__module__", None) or "")
 
 
-def slender(constant: Any) -> Any:
+def compacted(constant: Any) -> Any:
     """Return a constant; if it is large and one number everywhere, as one row of it."""
     if (
         not isinstance(constant, np.ndarray)

@@ -357,7 +357,7 @@ class Phrases:
         is_part = value in self.inline and made is not None and made.call.kind == "getitem"
         return text if is_part else f"{text}[...]"
 
-    def gives_what_is_written(self, event: Event) -> bool:
+    def can_be_assigned(self, event: Event) -> bool:
         """Return whether assigning the result of an event gives the same bits as writing it."""
         product = event.call.name in ("dot", "matmul")
         if not product and not isinstance(event.call.function, np.ufunc):
@@ -372,7 +372,7 @@ class Phrases:
 
 _WHERE_POSITIVE = '''
 def where_positive(condition, x):
-    """x where another array is positive, 0 elsewhere, in the memory order of that array."""
+    """Return x where condition is positive, 0 elsewhere, in the memory order of condition."""
     out = np.empty_like(condition)
     out[...] = np.where(condition > 0, x, 0)
     return out

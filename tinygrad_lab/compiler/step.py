@@ -170,7 +170,7 @@ class CompiledStep:
                 else ("shapes, modes, settings or operations differ")
             )
             self._give_up(
-                f"{MOST_FIRST} calls were recorded, and {reason} from each to the next. Numbers "
+                f"{MOST_FIRST} calls were recorded, but {reason} from call to call. Numbers "
                 "that change are best passed as arguments."
             )
             self._first.clear()

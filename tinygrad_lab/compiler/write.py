@@ -207,8 +207,8 @@ class Writer:
             return title + needs
         return (
             f"{title}{needs}\n\n    state = load_state()\n    {self._call_example()}\n\n"
-            "Each call changes the state as one call of the step does: what is learned is there.\n"
-            "Settings are given by keyword, where they differ from those at the time of writing.\n"
+            "Each call updates the state as one call of the step does. Pass settings by keyword\n"
+            "if they differ from those at the time of writing.\n"
         )
 
     def _call_example(self) -> str:
@@ -265,7 +265,7 @@ class Writer:
     def _loader(self) -> str:
         lines = [
             "def load_state():",
-            '    """The state as it was when this was saved."""',
+            '    """Return the state as it was when this was saved."""',
             '    with np.load(Path(__file__).with_suffix(".npz")) as saved:',
             "        state = dict(saved)",
         ]
@@ -450,14 +450,14 @@ class Writer:
         if labels is not None:
             name, count = self.phrases.text(labels[0]), self.phrases.text(labels[1])
             yield Line(f"if {name}.min() < 0 or {name}.max() >= {count}:")
-            yield Line(f'    raise IndexError("{name}: expected numbers from 0 to below {count}")')
+            yield Line(f'    raise IndexError("{name}: expected integers from 0 to below {count}")')
             return
         if np.ndim(condition.array):
             text = f"{self.phrases.at_least(condition, TIGHT)}.any()"
         else:
             text = self.phrases.at_least(condition, 1)
         yield Line(f"if {'not ' * recorded}{text}:")
-        yield Line('    raise ValueError("the numbers are not of the kind that this was made for")')
+        yield Line('    raise ValueError("a check differs from its result when recorded")')
 
     def _is_a_number(self, value: Value) -> bool:
         """Return whether a value is a constant number, which is written where it is used."""
@@ -558,7 +558,7 @@ class Writer:
         into_argument = name in ("copyto", "put") or name.endswith(".at")
         if into_argument:
             return Line(phrases.called(event))
-        if not phrases.gives_what_is_written(event):
+        if not phrases.can_be_assigned(event):
             return Line(phrases.called(event, f"out={phrases.text(target)}"))
         if name in INFIX and len(args) == 2 and args[0] is target:
             place = phrases.place(target).removesuffix("[...]")
