@@ -66,7 +66,7 @@ def assert_close(model: nn.Module, other: nn.Module) -> None:
 
 
 def both(make: Callable[[], nn.Module], optimizer: Any = tg.optim.SGD, **options: Any) -> Any:
-    """Train compiled to loops and eager, check that the steps agree, and return the compiled step."""
+    """Train compiled to loops and eager, check that both agree, return the compiled step."""
     model, step = training(make, optimizer, **{"lr": 0.05, **options})
     other, eager = training(make, optimizer, **{"lr": 0.05, **options})
     compiled = tg.compile(step, target="numba")

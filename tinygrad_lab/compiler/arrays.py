@@ -134,7 +134,7 @@ class TracedArray(NDArrayOperatorsMixin):
         """The real array."""
         return self.value.array
 
-    # --- what stays the same from call to call ---------------------------------------------------
+    # --- metadata --------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -175,7 +175,7 @@ class TracedArray(NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.array)
 
-    # --- what is entered -------------------------------------------------------------------------
+    # --- recorded operations ---------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if not _is_flat(inputs) and any(_has_own_protocol(x) for x in inputs):
@@ -249,7 +249,7 @@ class TracedArray(NDArrayOperatorsMixin):
 
         return method
 
-    # --- what is refused -------------------------------------------------------------------------
+    # --- refused operations ----------------------------------------------------------------------
 
     def __bool__(self) -> bool:
         raise refused("a tensor's truth value (bool, if, while, and, or)")

@@ -205,7 +205,7 @@ def reuse_results(draft: Draft) -> None:
 
 
 def drop_unread(draft: Draft) -> None:
-    """Drop what is never read; in a loop: what is read in no round."""
+    """Drop what is never read; in a loop, what no round reads."""
     read: set[Value] = set()
     loops = loops_of(draft.events)
     while True:

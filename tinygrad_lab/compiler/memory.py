@@ -251,7 +251,7 @@ def _is_needed_once(one: Event, writes: Sequence[Event], plan: Plan) -> bool:
 
 
 def _stays_where_not_written(root: Value, writes: Sequence[Event], lives: _Lives) -> bool:
-    """Return whether an array of a number has the same parts written at every call, then read."""
+    """Return whether a filled array is written in the same places at every call, then read."""
     number = None if root.event is None else root.event.filled_with()
     if number is None or isinstance(number, Value):
         return False

@@ -255,7 +255,7 @@ class NumbaProgram(NumPyProgram):
             if state.kind == "data" and id(state.owner) in bundled:
                 homes[state] = np.empty(value.array.shape, value.array.dtype)
             elif state in in_place:
-                homes[state] = value.array  # its rows may be apart
+                homes[state] = value.array  # its rows need not be contiguous
             else:
                 homes[state] = empty_like_recorded(value.array)
         return homes

@@ -65,7 +65,7 @@ def _is_plain_product(event: Event) -> bool:
 
     This holds for matrices and vectors of one dtype whose rows or columns are contiguous; for
     others, ``matmul`` does not use the BLAS. For a part of a matrix and its own transpose, one of
-    the two computes half.
+    the two computes only half of the symmetric result.
     """
     if event.call.function is not np.matmul or event.kwargs:
         return False

@@ -394,7 +394,7 @@ class Recorder:
     # --- the end ----------------------------------------------------------------------------------
 
     def finish(self, result: Any, accept: Callable[[Recording], None]) -> Recording:
-        """Return the recording, after restoring everything that was lifted to its state now."""
+        """Return the recording, and give everything that was lifted its state after the step."""
         recording = self.recording
         leaves, recording.rebuild = trees.flatten(result)
         recording.outputs = [_value_or_constant(leaf) for leaf in leaves]

@@ -82,7 +82,7 @@ class Replay:
         forget_numbers(self.recording.trace, self.program.plan.constants)
         return code
 
-    # --- is it for this call? ---------------------------------------------------------------------
+    # --- matching a call --------------------------------------------------------------------------
 
     def fits(self, leaves: list[Any]) -> bool:
         """Return whether it was recorded for such arguments, modules, settings and states."""
@@ -252,7 +252,7 @@ class Replay:
                 home[...] = state.owner._data
             elif state.kind == "grad":
                 home = homes[state] = empty_like_recorded(value.array)
-                if state.owner.grad is not None:  # the step may clear it
+                if state.owner.grad is not None:  # the step may have cleared it
                     home[...] = state.owner.grad._data
         return homes
 

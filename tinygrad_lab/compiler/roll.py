@@ -8,8 +8,8 @@ of each call was compared over all rounds, and is
 - a result of the same round, or
 - a result of the previous round (``Carried``; in the first round a value from before the loop).
 
-Results of other rounds than the last that later code reads are collected in a list. Everything
-else stays as it was.
+Results of earlier rounds that later code reads are collected in a list. Everything else stays as
+it was.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The order of a replay: one that needs less memory, while every number stays the same.
 
-On the way back through ReLU, three arrays are alive: ReLU's output, which says where it was
-positive, the incoming gradient, and the product that this gradient is. A boolean mask says the
-same as the output in a quarter of the memory, and if the output is read there for the last time,
-the gradient can be computed in its place. For that the mask must be made before the gradient, and
-the gradient after everything that reads ReLU's output.
+In the backward pass of ReLU, three arrays are alive: ReLU's output, which says where it was
+positive; the incoming gradient, often a matrix product; and the masked gradient. A boolean mask
+says the same as the output in a quarter of the memory, and if the output is read there for the last
+time, the gradient can be computed in its place. For that the mask must be made before the gradient,
+and the gradient after everything that reads ReLU's output.
 """
 
 from __future__ import annotations

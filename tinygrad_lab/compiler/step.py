@@ -212,6 +212,9 @@ class CompiledStep:
         Forward, backward and update, with the names of your modules and variables; repeated steps
         are a loop. Running it gives the same bits as the step, as long as all arithmetic on Python
         numbers is defined (``1.0 / 0.0`` raises, where the step has inf).
+
+        Raises:
+            CompileError: before the step was called twice.
         """
         latest = self._latest
         return Writer(latest.recording, self.function).source()
@@ -222,6 +225,10 @@ class CompiledStep:
         The module needs only NumPy: ``state = load_state()``, then ``step(..., state)`` any number
         of times, which changes the state and returns what the step returns. A function without
         state is simply called: ``step(...)``.
+
+        Raises:
+            ArgumentError: if the path does not end in ``.py``.
+            CompileError: before the step was called twice.
         """
         path = Path(path)
         if path.suffix != ".py":
@@ -259,6 +266,12 @@ class CompiledStep:
         """Measure the time per line, and the memory, on arguments like those of a call.
 
         What the step changes (parameters, moments, gradients, generators) is restored.
+
+        Args:
+            replays: how often the step is replayed; times are medians.
+
+        Raises:
+            CompileError: before the step was called twice with such arguments.
         """
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
         structure = _structure(leaves, rebuild)
