@@ -1,4 +1,4 @@
-"""Compiled steps do what the eager steps do, bit for bit; where they could not, they say so."""
+"""Compiled steps do what eager steps do, bit for bit, or raise an error that says why not."""
 
 import gc
 import itertools
@@ -61,7 +61,7 @@ class Training:
         return loss
 
     def everything(self) -> list[Any]:
-        """Parameters, gradients, and what the optimiser remembers."""
+        """Return parameters, gradients, and the state of the optimiser."""
         state = self.optimizer.state_dict()["state"]
         return [
             *[p.data.copy() for p in self.model.parameters()],
@@ -80,7 +80,7 @@ def assert_same(mine: list[Any], theirs: list[Any]) -> None:
 
 
 def side_by_side(make: Callable[[], Training], steps: int = 6) -> tuple[Training, Training, Step]:
-    """The same training compiled and eager, after some steps that did the same."""
+    """Train compiled and eager, check that the steps agree, and return both trainings."""
     compiled, eager = make(), make()
     step = tg.compile(compiled.step)
     for number in range(steps):
@@ -178,7 +178,7 @@ class TestTheNumbers:
         assert type(ws[0].data) is float
 
     def test_of_large_scalar_graphs_are_those_of_python_to_the_sign_of_a_zero(self) -> None:
-        """Thousands of operations, whose gradients are sums of contributions far apart."""
+        """Compile thousands of operations, with gradients that sum distant contributions."""
 
         def make() -> tuple[list[tg.Tensor], Step]:
             ws = [tg.scalar(w, requires_grad=True) for w in (0.5, -0.0, -1.5, 0.0, 2.0, -0.25)]
@@ -206,7 +206,7 @@ class TestTheNumbers:
             assert numbers(compiled(scale), ws) == numbers(eager(scale), vs)
         assert replays(compiled) == 1
         names = re.findall(r"^ *(n\d+) =", compiled.optimized_source, re.MULTILINE)
-        assert len(names) > 2 * len(set(names))  # they serve again
+        assert len(names) > 2 * len(set(names))  # names are reused
 
     def test_of_dropout_are_those_that_the_seed_gives_and_new_ones_each_time(self) -> None:
         drop = nn.Dropout(0.5)
@@ -660,7 +660,7 @@ class TestNobodyIsDisturbed:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        # The columns of picked logits, 8,000 bytes each, and what NumPy's iterators take for
+        # The columns of picked logits, 8,000 bytes each, and the buffers of NumPy's iterators for
         # broadcasting, 33,000. The arrays of the step have 800,000.
         assert peak < 80_000
 
@@ -678,7 +678,7 @@ class TestWhatIsRefused:
         with pytest.raises(CompileError, match=match) as caught:
             tg.compile(step)(tg.tensor([1.0, 1.0]))
         assert "test_compile.py:" in str(caught.value)
-        # Everything is as it was.
+        # Everything was restored.
         assert w.tolist() == [1.0, 2.0]
         assert type(w.data) is np.ndarray
         assert w.grad is None
@@ -890,7 +890,7 @@ class TestTheOptimizedSource:
         x, y = batch(size=1_000)
         for _ in range(3):
             step(x, y)
-        # What two layers gave, and a mask; not a gradient beside them.
+        # The outputs of two layers, and a mask, but no gradient beside them.
         of_a_layer = 1_000 * 200 * 4
         assert 2 * of_a_layer < step.report(x, y, replays=2).scratch_bytes < 2.5 * of_a_layer
 
@@ -929,7 +929,7 @@ class TestTheOptimizedSource:
         assert {*signs} == {True, False}
 
     def test_copies_nothing_beforehand_where_all_checks_come_before_the_writes(self) -> None:
-        # The bias of a layer is looked at as a column before the labels are checked: no write.
+        # A view of a bias as a column, before the labels are checked, is not a write.
         _, _, step = side_by_side(Training)
         assert step._replays[-1]._at_risk == ([], [])
 
@@ -1120,7 +1120,7 @@ def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> No
 
     def recorders() -> list[Any]:
         gc.collect()
-        # Not isinstance: of all there is, some would import something when it is asked its class.
+        # Not isinstance: some objects import something when asked for their class.
         return [one for one in gc.get_objects() if type(one) is Recorder]
 
     before = recorders()  # failed tests may hold some
@@ -1128,11 +1128,11 @@ def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> No
     try:
         for _ in range(5):
             step(x, y)
-        gc.collect()  # when the collector comes by itself depends on the tests before
+        gc.collect()  # when the collector runs by itself depends on earlier tests
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert not [one for one in recorders() if one not in before]  # in whatever order they come
+    assert not [one for one in recorders() if one not in before]  # in any order
     scratch = step.report(x, y, replays=2).scratch_bytes
     assert held < scratch + 1_000_000, (held, scratch)
     assert "relu" in step.source or "maximum" in step.source

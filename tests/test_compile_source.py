@@ -1,4 +1,4 @@
-"""What ``step.source`` says is what the step does, bit for bit; and it reads well."""
+"""``step.source`` computes what the step does, bit for bit, and is readable."""
 
 import shutil
 import subprocess
@@ -61,7 +61,7 @@ class Training:
 
 
 def recorded(function: Step, *args: Any) -> Any:
-    """A function that was compiled and recorded."""
+    """Compile a function, and record it."""
     step = tg.compile(function)
     for _ in range(3):
         step(*args)
@@ -69,7 +69,7 @@ def recorded(function: Step, *args: Any) -> Any:
 
 
 def loaded(step: Any, folder: Path) -> dict[str, Any]:
-    """What a saved step's module defines."""
+    """Return the names that a saved step's module defines."""
     path = folder / "saved_step.py"
     step.save(path)
     names: dict[str, Any] = {"__file__": str(path)}
@@ -78,7 +78,7 @@ def loaded(step: Any, folder: Path) -> dict[str, Any]:
 
 
 def run_source(step: Any, *args: Any) -> Any:
-    """What the source of a step without state returns."""
+    """Return the result of the source of a step without state."""
     names: dict[str, Any] = {}
     exec(compile(step.source, "<source>", "exec"), names)
     return names["step"](*args)
@@ -149,7 +149,7 @@ class TestTheSourceDoesWhatTheStepDoes:
         labels = np.array([0, 2, 1, 2], dtype=dtype)
         step = recorded(nn.functional.cross_entropy, logits, tg.tensor(labels))
         assert run_source(step, logits.data, labels) == step(logits, tg.tensor(labels)).item()
-        with pytest.raises(IndexError, match="numbers from 0 to below 3"):
+        with pytest.raises(IndexError, match="integers from 0 to below 3"):
             run_source(step, logits.data, labels + labels)
 
     def test_for_scalars_and_gradients_that_pile_up(self, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ class TestTheSourceDoesWhatTheStepDoes:
 
 
 def body(source: str) -> str:
-    """The lines of the function, without what stands before."""
+    """Return the lines of the function, without what precedes it."""
     return textwrap.dedent(source.partition("def step(")[2].partition("\n")[2]).strip()
 
 

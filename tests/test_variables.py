@@ -1,4 +1,4 @@
-"""What compiled steps call their values: the variables that code stores results in."""
+"""The names of values in compiled steps: the variables that code stores results in."""
 
 import dis
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def code(f: Any) -> Any:
 
 
 def calls(code: CodeType) -> Iterator[Target | None]:
-    """What the results of the calls in a function are stored in, in their order."""
+    """Return the variables that the results of the calls in a function are stored in, in order."""
     variables = Variables(code)
     for instruction in dis.get_instructions(code):
         if instruction.opname == "CALL":
@@ -45,7 +45,7 @@ def test_a_sequence_has_the_variables_of_its_elements() -> None:
 
 
 def test_names_beyond_the_first_256_are_found() -> None:
-    """Their number takes a prefix to the instruction that stores."""
+    """Store into a variable whose number needs a prefix to the instruction."""
     many = "\n".join(f"v{number} = f({number})" for number in range(300))
     compiled = compile(many, "<many>", "exec")
     assert list(calls(compiled)) == [f"v{number}" for number in range(300)]
