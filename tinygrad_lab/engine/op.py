@@ -22,8 +22,10 @@ def op(
     *,
     forward: Callable[..., Any],
     vjp: Mapping[Any, Callable[..., Any]] | Callable[..., Any] | None = None,
+    words: Mapping[str, str] | None = None,
     latex: str | None = None,
     elementwise: bool = False,
+    core_axes: int | None = None,
     composite: Callable[..., Any] | None = None,
     residual: bool = False,
     several_outputs: bool = False,
@@ -40,8 +42,14 @@ def op(
             from ``g``, the gradient of the output; a tuple of inputs as key, or one function in
             place of the mapping, for a joint rule that returns one gradient for each. An input
             without a rule gets no gradient.
+        words: for some inputs, what pictures write for the rule, where its source is no formula:
+            ``{"x": "g where {x} > 0"}``. In braces stand inputs, ``out``, attributes, ``x_shape``,
+            ``x_dtype`` and ``x_device`` of an input ``x``.
         latex: how a derivation writes it, with the inputs in braces: ``r"{x} \\cdot {y}"``.
         elementwise: inputs are broadcast against each other.
+        core_axes: how many of the last axes of an input take no part in broadcasting: 2 for
+            matrix products. None if nothing is broadcast, or all axes are (``elementwise``).
+            Pictures then show the sum over the axes that broadcasting stretched.
         composite: the same value by small ops; then ``forward`` is a fused kernel of it.
         residual: ``forward`` returns ``(out, residual)``, and the rule asks for ``residual``.
         several_outputs: ``forward`` returns a tuple of outputs; ``g`` is then a tuple, too, with
@@ -50,7 +58,8 @@ def op(
         doc: the docstring of the function.
 
     Raises:
-        DeclarationError: if a rule asks for something that does not exist.
+        DeclarationError: if a rule asks for something that does not exist, or words name it; for
+            words for an input without a rule.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -66,8 +75,10 @@ def op(
         forward,
         vjp,
         symbol,
+        words=words or {},
         latex=latex,
         elementwise=elementwise,
+        core_axes=core_axes,
         composite=composite,
         residual=residual,
         several_outputs=several_outputs,

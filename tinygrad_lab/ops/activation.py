@@ -50,6 +50,7 @@ relu = op(
     forward=lambda xp, x: xp.relu(x),
     # g * (out > 0), in the fastest way each backend has.
     vjp={"x": lambda xp, g, out: xp.where_positive(out, g)},
+    words={"x": "g where {x} > 0"},
     latex=r"\mathrm{{relu}}({x})",
     elementwise=True,
     doc="max(x, 0). Its derivative at 0 counts as 0.",

@@ -154,6 +154,7 @@ pow = op(
     "^",
     forward=lambda xp, x, y: xp.pow(x, y),
     vjp={"x": _power_by_base, "y": _power_by_exponent},
+    words={"x": "g × {y} × {x} ^ ({y} - 1)", "y": "g × {out} × log({x})"},
     latex="{{{x}}}^{{{y}}}",
     elementwise=True,
     check=_negative_power,
@@ -179,6 +180,7 @@ hypot = op(
         "x": _part_of_length,
         "y": lambda xp, g, y, out: _part_of_length(xp, g, y, out),
     },
+    words={"x": "g × {x} / {out}", "y": "g × {y} / {out}"},
     latex=r"\sqrt{{{x}^2 + {y}^2}}",
     elementwise=True,
     doc="""The length of the vector (x, y), without overflow on the way to it.

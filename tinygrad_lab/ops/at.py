@@ -126,6 +126,8 @@ index_set = op(
         "x": lambda xp, g, arrays, key: xp.index_set(g, 0.0, *arrays, key=key),
         "values": _to_the_values,
     },
+    words={"x": "g, but 0 where set", "values": "g where set"},
+    latex=r"{x} \text{{ with }} {x}_{{{key}}} = {values}",
     check=_unfit,
     doc="x with values set at an index.",
 )
@@ -138,6 +140,8 @@ index_add = op(
         "x": lambda xp, g: g,
         "values": lambda xp, g, arrays, key: xp.index(g, *arrays, key=key),
     },
+    words={"values": "g where added"},
+    latex=r"{x} \text{{ with }} {x}_{{{key}}} \mathrel{{+}}= {values}",
     check=_unfit,
     doc="x with values added at an index.",
 )

@@ -11,6 +11,7 @@ astype = op(
     "astype",
     forward=lambda xp, x, *, dtype: xp.astype(x, dtype),
     vjp={"x": lambda xp, g, x_dtype: xp.astype(g, x_dtype)},
+    latex=r"\mathrm{{{dtype}}}({x})",
     elementwise=True,
     doc="x with elements of another type. A gradient flows between floating types.",
 )
@@ -25,6 +26,7 @@ transfer = op(
     "→",
     forward=_transfer,
     vjp={"x": lambda xp, g, x_device: xp.transfer(g, device=x_device)},
+    latex=r"{x} \text{{ on {device}}}",
     elementwise=True,
     doc='x on another device; "python" makes a Python number of an array of one element.',
 )

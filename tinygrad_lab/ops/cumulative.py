@@ -52,6 +52,8 @@ cumulative_sum = op(
         xp.cumulative_sum, x, axis, dtype=dtype, include_initial=include_initial
     ),
     vjp={"x": _sum_from_here_on},
+    words={"x": "Σ g from here on"},
+    latex=r"\sum_{{j \le i}} {x}_j",
     check=_no_such_order,
     doc="""The sums of the first 1, 2, 3, ... elements along an axis.
 
@@ -120,6 +122,8 @@ cumulative_prod = op(
         xp.cumulative_prod, x, axis, dtype=dtype, include_initial=include_initial
     ),
     vjp={"x": _products_from_here_on},
+    words={"x": "Σ g × the others, from here on"},
+    latex=r"\prod_{{j \le i}} {x}_j",
     check=_no_such_order,
     doc="""The products of the first 1, 2, 3, ... elements along an axis.
 

@@ -126,6 +126,7 @@ _qr = op(
     "qr",
     forward=lambda xp, x, *, mode: tuple(xp.qr(matrices(x), mode=mode)),
     vjp={"x": _through_qr},
+    latex=r"\mathrm{{QR}}({x})",
     several_outputs=True,
     check=not_finite,
 )
@@ -216,6 +217,7 @@ _eigh = op(
     "eigh",
     forward=_eigen,
     vjp={"x": _through_eigh},
+    latex=r"\mathrm{{eigh}}({x})",
     several_outputs=True,
 )
 
@@ -309,6 +311,7 @@ _svd = op(
     "svd",
     forward=lambda xp, x, *, full_matrices: tuple(xp.svd(matrices(x), full_matrices=full_matrices)),
     vjp={"x": _through_svd},
+    latex=r"\mathrm{{SVD}}({x})",
     several_outputs=True,
     check=not_finite,
 )

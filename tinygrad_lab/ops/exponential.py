@@ -80,6 +80,7 @@ logaddexp = op(
         "x": _share_of_sum,
         "y": lambda xp, g, x, y, out: _share_of_sum(xp, g, y, x, out),
     },
+    words={"x": "g × sigmoid({x} - {y})", "y": "g × sigmoid({y} - {x})"},
     latex=r"\log(e^{{{x}}} + e^{{{y}}})",
     elementwise=True,
     doc="log(exp(x) + exp(y)), without overflow. Equal infinities get half of the gradient each.",

@@ -72,6 +72,8 @@ put = op(
         values, arrays, key=key, shape=shape
     ).total(),
     vjp={"values": lambda xp, g, arrays, key: xp.index(g, *arrays, key=key)},
+    words={"values": "g{key}"},
+    latex=r"\mathrm{{put}}_{{{key}}}({values})",
     doc="Zeros of a shape, to which values are added at an index.",
 )
 
@@ -87,6 +89,8 @@ _index = op(
     "[ ]",
     forward=_take,
     vjp={"x": lambda xp, g, arrays, x_shape, key: xp.put_at(g, arrays, key=key, shape=x_shape)},
+    words={"x": "g put back at {key}"},
+    latex="{x}_{{{key}}}",
     check=misfit,
 )
 

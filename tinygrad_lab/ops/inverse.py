@@ -42,6 +42,7 @@ inv = op(
     "⁻¹",
     forward=lambda xp, x: xp.inv(square(x)),
     vjp={"x": _through_inverse},
+    words={"x": "-{out}ᵀ @ g @ {out}ᵀ"},
     latex="{x}^{{-1}}",
     check=singular,
     doc="""The inverses of square matrices. To solve equations, ``tg.solve`` is faster and nearer.
@@ -88,6 +89,8 @@ _solve = op(
     "solve",
     forward=_solved,
     vjp={("a", "b"): _through_solve},
+    words={"a": "-solve({a}ᵀ, g) @ {out}ᵀ", "b": "solve({a}ᵀ, g)"},
+    core_axes=2,
     latex="{a}^{{-1}} {b}",
     check=lambda a, b: (
         singular(a, "a")
@@ -149,6 +152,7 @@ det = op(
     "det",
     forward=lambda xp, x: xp.det(square(x)),
     vjp={"x": _through_determinant},
+    words={"x": "g × the cofactors of {x}"},
     latex=r"\det {x}",
     doc="""The determinants of square matrices.
 
@@ -190,6 +194,8 @@ _slogdet = op(
     "slogdet",
     forward=lambda xp, x: tuple(xp.slogdet(square(x))),
     vjp={"x": _through_slogdet},
+    words={"x": "g of the logarithm × inv({x})ᵀ"},
+    latex=r"(\mathrm{{sgn}} \det {x}, \; \log |\det {x}|)",
     several_outputs=True,
 )
 

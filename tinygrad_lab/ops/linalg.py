@@ -38,6 +38,7 @@ _matmul = op(
         "x": lambda xp, g, y: xp.matmul(g, xp.matrix_transpose(y)),
         "y": lambda xp, g, x: xp.matmul(xp.matrix_transpose(x), g),
     },
+    core_axes=2,
     latex=r"{x} \, {y}",
     check=lambda x, y: (
         _unfit_sizes(x, y)

@@ -129,6 +129,8 @@ linear = op(
     "x Wᵀ + b",
     forward=_linear,
     vjp=linear_kernel.backward,
+    words={"x": "g @ {weight}", "weight": "gᵀ @ {x}", "bias": "g"},
+    core_axes=2,
     latex=r"{x} \, {weight}^T + {bias}",
     composite=_linear_composite,
     doc="""x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) or None.
@@ -182,6 +184,7 @@ cross_entropy = op(
     "cross_entropy",
     forward=_cross_entropy,
     vjp={"logits": cross_entropy_kernel.backward},
+    words={"logits": "g × (softmax({logits}) - onehot({labels})) / N"},
     latex=r"-\overline{{\log \mathrm{{softmax}}({logits})_{{{labels}}}}}",
     composite=_cross_entropy_composite,
     residual=True,
@@ -269,6 +272,8 @@ gru = op(
     "GRU",
     forward=_gru,
     vjp=gru_kernel.backward,
+    words=dict.fromkeys(("x", "h0", "parameters"), "g back through the steps"),
+    latex=r"\mathrm{{GRU}}({x}, {h0}; {parameters})",
     composite=_gru_composite,
     residual=True,
     doc="""One layer of gated recurrent units, in one or both directions: all its states.
@@ -301,6 +306,8 @@ dropout = op(
     "dropout",
     forward=_dropout,
     vjp={"x": lambda xp, g, residual, p: _dropped(xp, g, residual, p)},
+    words={"x": "g where kept, × 1 / (1 - p)"},
+    latex=r"\frac{{1}}{{1 - {p}}} \, m \odot {x}",
     residual=True,
     doc="""x with elements set to 0 with a chance of p, the others scaled up to make up for it.
 

@@ -31,6 +31,7 @@ _length = op(
         x, axis=axis, keepdims=keepdims
     ),
     vjp={"x": _direction},
+    words={"x": "g × {x} / {out}"},
     latex=r"\| {x} \|",
     check=no_such_axis,
 )

@@ -97,6 +97,8 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
         f"max_pool{axes}d",
         forward=forward,
         vjp={"x": lambda xp, g, residual: kernel.backward(xp, g, residual)},
+        words={"x": "g to the first largest"},
+        latex=r"\mathrm{{max\_pool}}({x})",
         composite=composite,
         residual=True,
         doc=doc,

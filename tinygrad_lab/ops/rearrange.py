@@ -24,6 +24,8 @@ roll = op(
     "roll",
     forward=lambda xp, x, *, shift, axis=None: xp.roll(x, shift, axis=axis),
     vjp={"x": lambda xp, g, shift, axis: xp.roll(g, shift=_back(shift), axis=axis)},
+    words={"x": "g, shifted back"},
+    latex=r"\mathrm{{roll}}({x}, {shift})",
     check=lambda x, *, shift, axis: (
         missing_axis(shape_of(x), axis)
         or f"expected one shift, or one for each axis, got shift={shift} for axis={axis}."
@@ -269,6 +271,7 @@ tril = op(
     "tril",
     forward=_of_matrices("tril"),
     vjp={"x": lambda xp, g, k: xp.tril(g, k=k)},
+    latex=r"\mathrm{{tril}}({x})",
     doc="""The lower triangles of matrices: 0 above the diagonal ``k`` places right of the main one.
 
     Example:
@@ -282,5 +285,6 @@ triu = op(
     "triu",
     forward=_of_matrices("triu"),
     vjp={"x": lambda xp, g, k: xp.triu(g, k=k)},
+    latex=r"\mathrm{{triu}}({x})",
     doc="The upper triangles of matrices: 0 below the diagonal ``k`` places right of the main one.",
 )

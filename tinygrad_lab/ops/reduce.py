@@ -59,6 +59,7 @@ sum = op(
         x, axis=axis, dtype=dtype, keepdims=keepdims
     ),
     vjp={"x": _spread},
+    words={"x": "g for each summand"},
     latex=r"\sum {x}",
     check=no_such_axis,
     doc="""The sum of the elements along some axes, or of all; of none it is 0.
@@ -81,6 +82,7 @@ max = op(
     "max",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.max(x, axis=axis, keepdims=keepdims),
     vjp={"x": _to_the_largest},
+    words={"x": "g to the largest"},
     latex=r"\max {x}",
     check=_no_element,
     doc="""The largest element along some axes, or of all. Ties share the gradient evenly.
@@ -100,6 +102,7 @@ min = op(
     "min",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.min(x, axis=axis, keepdims=keepdims),
     vjp={"x": _to_the_largest},
+    words={"x": "g to the smallest"},
     latex=r"\min {x}",
     check=_no_element,
     doc="The smallest element along some axes, or of all. Ties and NaN as in ``max``.",
@@ -173,6 +176,7 @@ _prod = op(
         x, axis=axis, dtype=dtype, keepdims=keepdims
     ),
     vjp={"x": _times_the_others},
+    words={"x": "g × the product of the others"},
     latex=r"\prod {x}",
     check=no_such_axis,
 )

@@ -31,6 +31,7 @@ reshape = op(
     "reshape",
     forward=lambda xp, x, *, shape, copy=None: xp.reshape(x, shape, copy=copy),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    latex=r"\mathrm{{reshape}}({x}, {shape})",
     check=_other_size,
     doc="""x with the same elements in another shape; one size may be -1, for what is left.
 
@@ -43,6 +44,8 @@ broadcast_to = op(
     forward=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
     # The sum over the stretched axes is the un-broadcasting that every gradient goes through.
     vjp={"x": lambda xp, g: g},
+    latex=r"\mathrm{{broadcast}}({x}, {shape})",
+    core_axes=0,
     check=lambda x, *, shape: (
         f"shape {shape_of(x)} does not broadcast to {shape}: compared from the right, its sizes "
         "must be equal to those or 1."
@@ -61,6 +64,8 @@ permute_dims = op(
     "permute_dims",
     forward=lambda xp, x, *, axes: xp.permute_dims(x, axes),
     vjp={"x": lambda xp, g, axes: xp.permute_dims(g, _inverse(axes))},
+    words={"x": "g with its axes back in order"},
+    latex=r"\mathrm{{permute}}({x}, {axes})",
     check=lambda x, *, axes: (
         f"expected each of the {len(shape_of(x))} axes of x once, got axes {tuple(axes)}."
     ),
@@ -118,6 +123,7 @@ expand_dims = op(
     "expand_dims",
     forward=lambda xp, x, *, axis=0: xp.expand_dims(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    latex=r"\mathrm{{expand}}({x}, {axis})",
     check=lambda x, *, axis: missing_axis(
         shape_of(x), axis, added=len(axis) if isinstance(axis, tuple) else 1
     ),
@@ -128,6 +134,7 @@ squeeze = op(
     "squeeze",
     forward=lambda xp, x, *, axis: xp.squeeze(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    latex=r"\mathrm{{squeeze}}({x}, {axis})",
     check=lambda x, *, axis: (
         missing_axis(shape_of(x), axis)
         or f"only axes of size 1 can be dropped, got axis {axis} of shape {shape_of(x)}."
@@ -139,6 +146,7 @@ flip = op(
     "flip",
     forward=lambda xp, x, *, axis=None: xp.flip(x, axis=axis),
     vjp={"x": lambda xp, g, axis: xp.flip(g, axis=axis)},
+    latex=r"\mathrm{{flip}}({x}, {axis})",
     check=lambda x, *, axis: missing_axis(shape_of(x), axis),
     doc="x with the order of its elements reversed along an axis, several, or all (None).",
 )
@@ -169,6 +177,8 @@ _concat = op(
     "concat",
     forward=lambda xp, *xs, axis: xp.concat(xs, axis=axis),
     vjp={"xs": _split},
+    words={"xs": "its part of g"},
+    latex=r"\mathrm{{concat}}({xs})",
     check=_unlike,
 )
 
@@ -194,6 +204,8 @@ _output = op(
     # Never run: an op with several outputs makes a node of this kind for each of them.
     forward=lambda xp, x, *, position, count: x[position],
     vjp={"x": lambda xp, g, position, count: Cotangents(count, {position: g})},
+    words={"x": "g as part {position}"},
+    latex="{x}_{{{position}}}",
 )
 
 
@@ -207,6 +219,8 @@ unstack: Callable[..., Any] = op(
     "unstack",
     forward=lambda xp, x, *, axis=0: tuple(xp.unstack(x, axis=axis)),
     vjp={"x": _restack},
+    words={"x": "g, stacked again"},
+    latex=r"\mathrm{{unstack}}({x})",
     several_outputs=True,
     check=lambda x, *, axis: missing_axis(shape_of(x), axis),
     doc="A tuple of the slices of x along an axis.",

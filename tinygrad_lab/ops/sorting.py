@@ -30,6 +30,8 @@ _sort = op(
     "sort",
     forward=lambda xp, x, *, axis, stable: xp.sort(x, axis=axis, stable=stable),
     vjp={"x": _back_in_place},
+    words={"x": "g, back where {x} was"},
+    latex=r"\mathrm{{sort}}({x})",
 )
 
 _argsort = op(

@@ -82,6 +82,7 @@ atan2 = op(
         "y": lambda xp, g, y, x: g * _over_squared_length(xp, x, y, x),
         "x": lambda xp, g, y, x: -g * _over_squared_length(xp, y, y, x),
     },
+    words={"y": "g × {x} / ({x} ^ 2 + {y} ^ 2)", "x": "-g × {y} / ({x} ^ 2 + {y} ^ 2)"},
     latex=r"\mathrm{{atan2}}({y}, {x})",
     elementwise=True,
     doc="""The angle from -π to π between the first axis and the direction of the point (x, y).
