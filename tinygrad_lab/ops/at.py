@@ -17,7 +17,7 @@ from tinygrad_lab.backends.ownership import owned
 from tinygrad_lab.backends.scatter import add_into, filled
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.declaration import table
-from tinygrad_lab.engine.explain import explained, in_full, shape_of
+from tinygrad_lab.engine.explain import explained, in_full, raw, shape_of
 from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import (
     ArgumentTypeError,
@@ -217,15 +217,15 @@ def set_item(x: Any, index: Any, values: Any) -> None:
     if reason := _loses_history(x, values):
         raise GradientError(in_full("setitem", reason, {"x": x, "values": values}, {}))
     # That of x is not among them: a second reference to its array would make _write copy it.
-    raw_values, *raw_arrays = [getattr(y, "_data", y) for y in (values, *arrays)]
+    raw_values, *raw_arrays = map(raw, (values, *arrays))
     try:
         xp = namespace_of([x._data, raw_values, *raw_arrays])
         place = filled(key, tuple(raw_arrays))
         _check(xp, x._data, raw_values, place)
         _write(x, place, raw_values)
     except (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError) as error:
-        inputs, raw = [x, values, *arrays], [x._data, raw_values, *raw_arrays]
-        raise explained(table["index_set"], inputs, raw, {"key": key}, error) from None
+        inputs, data = [x, values, *arrays], [x._data, raw_values, *raw_arrays]
+        raise explained(table["index_set"], inputs, data, {"key": key}, error) from None
 
 
 def _write(x: Any, place: Any, values: Any) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.engine.explain import in_full, shape_of, shapes_of
+from tinygrad_lab.engine.explain import in_full, raw, shape_of, shapes_of
 from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
 from tinygrad_lab.ops.arguments.matrices import (
@@ -27,7 +27,6 @@ from tinygrad_lab.ops.arguments.matrices import (
     no_gradient,
     not_finite,
     not_positive_definite,
-    raw,
     some_are_equal,
     some_are_zero,
     square,

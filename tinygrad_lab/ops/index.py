@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.backends.dtypes import get_default_dtype
 from tinygrad_lab.backends.scatter import ARRAY, filled
-from tinygrad_lab.engine.explain import in_full, is_integer, shape_of
+from tinygrad_lab.engine.explain import in_full, is_integer, raw, shape_of
 from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops.arguments.axes import along, known_axis, known_shape
@@ -226,7 +226,7 @@ def _positions(name: str, x: Any, indices: Any) -> Any:
 
 def beside(x: Any, array: Any) -> Any:
     """A NumPy array, as an array of the kind and on the device of x."""
-    data = getattr(x, "_data", x)
+    data = raw(x)
     xp = namespaces[type(data)]
     on_cpu = xp.name in ("numpy", "python")
     return array if on_cpu else xp.asarray(array, device=xp.device_of(data))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.engine.explain import broadcast, in_full, shape_of, shapes_of
+from tinygrad_lab.engine.explain import broadcast, in_full, raw, shape_of, shapes_of
 from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.arguments.matrices import (
@@ -246,7 +246,7 @@ def matrix_power(x: Any, n: int) -> Any:
 
 def _identity_like(x: Any) -> Any:
     """Identity matrices in the shape and of the kind of x."""
-    array = getattr(x, "_data", x)
+    array = raw(x)
     one = namespaces[type(array)].eye(shape_of(x)[-1], dtype=array.dtype, device=array.device)
     return broadcast_to(one, shape=shape_of(x))
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.engine.explain import in_full, shape_of
+from tinygrad_lab.engine.explain import in_full, raw, shape_of
 from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.windows import gathered, padded, per_axis, windows_of
@@ -208,8 +208,8 @@ def _shares(xp: Any, x: Any, count: int, size: int) -> Any:
         start, stop = i * size // count, -(-(i + 1) * size // count)
         share = 1 / (stop - start)
         rows.append([share if start <= k < stop else 0.0 for k in range(size)])
-    raw = getattr(x, "_data", x)
-    return xp.asarray(rows, dtype=raw.dtype, device=xp.device_of(raw))
+    array = raw(x)
+    return xp.asarray(rows, dtype=array.dtype, device=xp.device_of(array))
 
 
 def _adaptive_avg_pool(axes: int, x: Any, output_size: Any) -> Any:
@@ -218,7 +218,7 @@ def _adaptive_avg_pool(axes: int, x: Any, output_size: Any) -> Any:
         return per_axis("output_size", output_size, axes, least=1)
 
     counts = _explained(f"adaptive_avg_pool{axes}d", x, {"output_size": output_size}, counts_of)
-    xp = namespaces[type(getattr(x, "_data", x))]
+    xp = namespaces[type(raw(x))]
     *_, length = x.shape
     # A mean is a linear map, and those of the axes do not get in each other's way.
     x = matmul(x, xp.matrix_transpose(_shares(xp, x, counts[-1], length)))

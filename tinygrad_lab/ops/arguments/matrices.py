@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.engine.explain import in_full, shape_of
+from tinygrad_lab.engine.explain import in_full, raw, shape_of
 from tinygrad_lab.errors import DTypeError, GradientError, ShapeError
 
 __all__ = [
+    "holds",
     "matrices",
     "no_gradient",
     "not_finite",
     "not_positive_definite",
-    "raw",
     "singular",
     "some_are_equal",
     "some_are_zero",
@@ -98,11 +98,6 @@ def no_gradient(name: str, reason: str, x: Any) -> GradientError:
     return GradientError(in_full(name, f"no gradient exists here: {reason}", {"x": x}, {}))
 
 
-def raw(x: Any) -> Any:
-    """The array of x: whether there is a derivative is no part of the derivative's own graph."""
-    return getattr(x, "_data", x)
-
-
 def some_are_equal(ordered: Any) -> bool:
     """Whether some of the ordered numbers along the last axis are equal, but for rounding."""
     return _some_vanish(ordered[..., 1:] - ordered[..., :-1], ordered)
@@ -110,7 +105,7 @@ def some_are_equal(ordered: Any) -> bool:
 
 def holds(condition: Any) -> bool:
     """Whether a condition on numbers holds; a compiled step looks anew at each call."""
-    condition = getattr(condition, "_data", condition)
+    condition = raw(condition)
     return namespace_of([condition]).holds(condition)
 
 
