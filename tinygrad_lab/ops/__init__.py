@@ -1,4 +1,4 @@
-"""The table of ops: one file a family; each op is one declaration."""
+"""The ops, one file per family; each op is one declaration."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -343,8 +343,8 @@ class _TensorNamespace(SimpleNamespace):
         if name.startswith("__"):
             raise AttributeError(name)
         raise GradientError(
-            f"a rule calls xp.{name}, which is no op of the table, so what it computes cannot be "
-            "differentiated again: declare one with tg.op, or compose it of ops there are."
+            f"a rule calls xp.{name}, which is not a declared op, so its result cannot be "
+            "differentiated again: declare it with tg.op, or compose it of existing ops."
         )
 
 
