@@ -42,10 +42,10 @@ def op(
             from ``g``, the gradient of the output; a tuple of inputs as key, or one function in
             place of the mapping, for a joint rule that returns one gradient for each. An input
             without a rule gets no gradient.
-        words: for some inputs, what pictures write for the rule, where its source is no formula:
-            ``{"x": "g where {x} > 0"}``. In braces stand inputs, ``out``, attributes, ``x_shape``,
-            ``x_dtype`` and ``x_device`` of an input ``x``.
-        latex: how a derivation writes it, with the inputs in braces: ``r"{x} \\cdot {y}"``.
+        words: what pictures write for the rule of an input, if its source is not a short formula:
+            ``{"x": "g where {x} > 0"}``. Braces name inputs, ``out``, attributes, or
+            ``x_shape``, ``x_dtype`` and ``x_device`` of an input ``x``.
+        latex: how to typeset it, with inputs and attributes in braces: ``r"{x} \\cdot {y}"``.
         elementwise: inputs are broadcast against each other.
         core_axes: how many of the last axes of an input take no part in broadcasting: 2 for
             matrix products. None if nothing is broadcast, or all axes are (``elementwise``).
@@ -58,8 +58,8 @@ def op(
         doc: the docstring of the function.
 
     Raises:
-        DeclarationError: if a rule asks for something that does not exist, or words name it; for
-            words for an input without a rule.
+        DeclarationError: if a rule or its words ask for something that does not exist, or words
+            are given for an input without a rule.
 
     Example:
         >>> import tinygrad_lab as tg

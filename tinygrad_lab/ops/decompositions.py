@@ -53,7 +53,7 @@ def _symmetric(xp: Any, x: Any) -> Any:
     return 0.5 * (x + xp.matrix_transpose(x))
 
 
-def _through_cholesky(xp: Any, g: Any, out: Any) -> Any:
+def _cholesky_vjp(xp: Any, g: Any, out: Any) -> Any:
     """Return the symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹ (Murray)."""
     transposed = xp.matrix_transpose(out)
     half = xp.solve(transposed, xp.lower_half(xp.matmul(transposed, g)))
@@ -63,7 +63,7 @@ def _through_cholesky(xp: Any, g: Any, out: Any) -> Any:
 _cholesky = op(
     "cholesky",
     forward=lambda xp, x: xp.cholesky(square(x)),
-    vjp={"x": _through_cholesky},
+    vjp={"x": _cholesky_vjp},
     latex=r"\mathrm{{chol}}({x})",
     check=not_positive_definite,
 )
@@ -98,7 +98,7 @@ class QRResult(NamedTuple):
     R: Any
 
 
-def _through_qr(xp: Any, g: Any, x: Any, mode: str) -> Any:
+def _qr_vjp(xp: Any, g: Any, x: Any, mode: str) -> Any:
     """Return (g(Q) + Q (Φ(M) + Φ(M)ᵀ)) R⁻ᵀ, M = R g(R)ᵀ - g(Q)ᵀ Q (Walter & Lehmann)."""
     g_q, g_r = g
     rows, columns = shape_of(x)[-2:]
@@ -124,7 +124,7 @@ def _on_diagonal(x: Any) -> Any:
 _qr = op(
     "qr",
     forward=lambda xp, x, *, mode: tuple(xp.qr(matrices(x), mode=mode)),
-    vjp={"x": _through_qr},
+    vjp={"x": _qr_vjp},
     latex=r"\mathrm{{QR}}({x})",
     several_outputs=True,
     check=not_finite,
@@ -185,7 +185,7 @@ class EighResult(NamedTuple):
     eigenvectors: Any
 
 
-def _through_eigh(xp: Any, g: Any, x: Any) -> Any:
+def _eigh_vjp(xp: Any, g: Any, x: Any) -> Any:
     """Return V (diag(g(λ)) + F ∘ Vᵀ g(V)) Vᵀ, Fij = 1 / (λj - λi), i ≠ j (Giles, section 3.1)."""
     g_values, g_vectors = g
     values, vectors = xp.eigh(x)
@@ -215,7 +215,7 @@ def _eigen(xp: Any, x: Any) -> tuple[Any, Any]:
 _eigh = op(
     "eigh",
     forward=_eigen,
-    vjp={"x": _through_eigh},
+    vjp={"x": _eigh_vjp},
     latex=r"\mathrm{{eigh}}({x})",
     several_outputs=True,
 )
@@ -258,7 +258,7 @@ class SVDResult(NamedTuple):
     Vh: Any
 
 
-def _through_svd(xp: Any, g: Any, x: Any, full_matrices: bool) -> Any:
+def _svd_vjp(xp: Any, g: Any, x: Any, full_matrices: bool) -> Any:
     """Add the gradients through U, S and V (Townsend)."""
     g_u, g_s, g_vh = g
     u, s, vh = xp.svd(x, full_matrices=False)
@@ -268,18 +268,18 @@ def _through_svd(xp: Any, g: Any, x: Any, full_matrices: bool) -> Any:
     if g_u is not None or g_vh is not None:
         _refuse_ambiguous_vectors(x, raw(s), full_matrices)
     if g_u is not None:
-        parts.append(_through_left_vectors(xp, g_u, u, s, vh))
+        parts.append(_left_vectors_vjp(xp, g_u, u, s, vh))
     if g_vh is not None:
         # The left singular vectors of the transposed matrix are the right ones.
         u, vh, g_v = map(xp.matrix_transpose, (u, vh, g_vh))
-        parts.append(xp.matrix_transpose(_through_left_vectors(xp, g_v, vh, s, u)))
+        parts.append(xp.matrix_transpose(_left_vectors_vjp(xp, g_v, vh, s, u)))
     total = parts[0]
     for part in parts[1:]:
         total = total + part
     return total
 
 
-def _through_left_vectors(xp: Any, g: Any, u: Any, s: Any, vh: Any) -> Any:
+def _left_vectors_vjp(xp: Any, g: Any, u: Any, s: Any, vh: Any) -> Any:
     """Return [U (F ∘ (Uᵀ g - gᵀ U)) S + (I - U Uᵀ) g S⁻¹] Vᵀ, Fij = 1 / (sj² - si²), i ≠ j."""
     inner = xp.matmul(xp.matrix_transpose(u), g)
     turned = _divided_by_gaps(xp, inner - xp.matrix_transpose(inner), s * s)
@@ -309,7 +309,7 @@ def _refuse_ambiguous_vectors(x: Any, s: Any, full_matrices: bool) -> None:
 _svd = op(
     "svd",
     forward=lambda xp, x, *, full_matrices: tuple(xp.svd(matrices(x), full_matrices=full_matrices)),
-    vjp={"x": _through_svd},
+    vjp={"x": _svd_vjp},
     latex=r"\mathrm{{SVD}}({x})",
     several_outputs=True,
     check=not_finite,

@@ -31,7 +31,7 @@ from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, squeeze
 
 
-def _through_inverse(xp: Any, g: Any, out: Any) -> Any:
+def _inv_vjp(xp: Any, g: Any, out: Any) -> Any:
     """Apply the adjoint of d(A⁻¹) = -A⁻¹ dA A⁻¹ (Giles, section 2.2.3)."""
     transposed = xp.matrix_transpose(out)
     return -xp.matmul(transposed, xp.matmul(g, transposed))
@@ -41,7 +41,7 @@ inv = op(
     "inv",
     "⁻¹",
     forward=lambda xp, x: xp.inv(square(x)),
-    vjp={"x": _through_inverse},
+    vjp={"x": _inv_vjp},
     words={"x": "-{out}ᵀ @ g @ {out}ᵀ"},
     latex="{x}^{{-1}}",
     check=singular,
@@ -81,7 +81,7 @@ def _solved(xp: Any, a: Any, b: Any) -> Any:
     return xp.solve(square(a), matrices(b))
 
 
-def _through_solve(xp: Any, g: Any, a: Any, out: Any) -> tuple[Any, Any]:
+def _solve_vjp(xp: Any, g: Any, a: Any, out: Any) -> tuple[Any, Any]:
     """Apply the adjoint of d(A⁻¹ B) = A⁻¹ (dB - dA A⁻¹ B) (Giles, section 2.3.1)."""
     by_b = xp.solve(xp.matrix_transpose(a), g)
     return -xp.matmul(by_b, xp.matrix_transpose(out)), by_b
@@ -90,7 +90,7 @@ def _through_solve(xp: Any, g: Any, a: Any, out: Any) -> tuple[Any, Any]:
 _solve = op(
     "solve",
     forward=_solved,
-    vjp={("a", "b"): _through_solve},
+    vjp={("a", "b"): _solve_vjp},
     words={"a": "-solve({a}ᵀ, g) @ {out}ᵀ", "b": "solve({a}ᵀ, g)"},
     core_axes=2,
     latex="{a}^{{-1}} {b}",
@@ -123,16 +123,16 @@ def solve(a: Any, b: Any) -> Any:
     return squeeze(_solve(a, expand_dims(b, axis=-1)), axis=-1)
 
 
-def _each(xp: Any, numbers: Any) -> Any:
+def _per_matrix(xp: Any, numbers: Any) -> Any:
     """Reshape one number for each matrix, to multiply the matrices."""
     return xp.expand_dims(xp.expand_dims(numbers, axis=-1), axis=-1)
 
 
-def _through_determinant(xp: Any, g: Any, x: Any, out: Any) -> Any:
+def _det_vjp(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """Multiply g with the matrix of cofactors (Giles, section 2.2.4)."""
     if holds(xp.all(out != 0)):
-        return _each(xp, g * out) * xp.matrix_transpose(xp.inv(x))
-    return _each(xp, g) * _cofactors(xp, x)
+        return _per_matrix(xp, g * out) * xp.matrix_transpose(xp.inv(x))
+    return _per_matrix(xp, g) * _cofactors(xp, x)
 
 
 def _cofactors(xp: Any, x: Any) -> Any:
@@ -147,13 +147,13 @@ def _cofactors(xp: Any, x: Any) -> Any:
         for i in range(s.shape[-1])
     ]
     row = xp.expand_dims(xp.stack(others, axis=-1), axis=-2)
-    return _each(xp, xp.det(u) * xp.det(vh)) * xp.matmul(u * row, vh)
+    return _per_matrix(xp, xp.det(u) * xp.det(vh)) * xp.matmul(u * row, vh)
 
 
 det = op(
     "det",
     forward=lambda xp, x: xp.det(square(x)),
-    vjp={"x": _through_determinant},
+    vjp={"x": _det_vjp},
     words={"x": "g × the cofactors of {x}"},
     latex=r"\det {x}",
     doc="""Return the determinants of square matrices.
@@ -179,7 +179,7 @@ class SlogdetResult(NamedTuple):
     logabsdet: Any
 
 
-def _through_slogdet(xp: Any, g: Any, x: Any) -> Any:
+def _slogdet_vjp(xp: Any, g: Any, x: Any) -> Any:
     _, g_logarithm = g
     if g_logarithm is None:
         # The sign is constant, apart from jumps.
@@ -189,13 +189,13 @@ def _through_slogdet(xp: Any, g: Any, x: Any) -> Any:
     except np.linalg.LinAlgError:
         reason = "a matrix is singular, and the logarithm has an infinite slope at 0."
         raise no_gradient("slogdet", reason, x) from None
-    return _each(xp, g_logarithm) * xp.matrix_transpose(inverse)
+    return _per_matrix(xp, g_logarithm) * xp.matrix_transpose(inverse)
 
 
 _slogdet = op(
     "slogdet",
     forward=lambda xp, x: tuple(xp.slogdet(square(x))),
-    vjp={"x": _through_slogdet},
+    vjp={"x": _slogdet_vjp},
     words={"x": "g of the logarithm × inv({x})ᵀ"},
     latex=r"(\mathrm{{sgn}} \det {x}, \; \log |\det {x}|)",
     several_outputs=True,
@@ -276,10 +276,10 @@ def matrix_rank(x: Any, rtol: float | None = None) -> Any:
     return _matrix_rank(x, rtol=rtol)
 
 
-def _through_pseudo_inverse(xp: Any, g: Any, x: Any, out: Any, rtol: float | None) -> Any:
-    """Apply an adjoint (Golub & Pereyra).
+def _pinv_vjp(xp: Any, g: Any, x: Any, out: Any, rtol: float | None) -> Any:
+    """Return the gradient of x (Golub & Pereyra).
 
-    That is the adjoint of dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺.
+    It is the adjoint of dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺.
     """
     full = min(shape_of(x)[-2:])
     if full and holds(xp.any(xp.matrix_rank(x, rtol=rtol) < full)):
@@ -302,7 +302,7 @@ _pinv = op(
     "pinv",
     "⁺",
     forward=lambda xp, x, *, rtol: xp.pinv(matrices(x), rtol=rtol),
-    vjp={"x": _through_pseudo_inverse},
+    vjp={"x": _pinv_vjp},
     latex="{x}^+",
     check=not_finite,
 )

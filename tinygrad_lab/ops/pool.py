@@ -201,7 +201,7 @@ def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -
     return _avg_pool(2, x, kernel_size, stride, padding)
 
 
-def _shares(xp: Any, x: Any, count: int, size: int) -> Any:
+def _mean_matrix(xp: Any, x: Any, count: int, size: int) -> Any:
     """Return the matrix (count, size) that takes the means of ``count`` windows over a length.
 
     Window i reaches from floor(i size / count) to ceil((i + 1) size / count), as in PyTorch.
@@ -224,8 +224,8 @@ def _adaptive_avg_pool(axes: int, x: Any, output_size: Any) -> Any:
     xp = namespaces[type(raw(x))]
     *_, length = x.shape
     # A mean is a linear map, and the maps of two axes commute.
-    x = matmul(x, xp.matrix_transpose(_shares(xp, x, counts[-1], length)))
-    return x if axes == 1 else matmul(_shares(xp, x, counts[0], x.shape[-2]), x)
+    x = matmul(x, xp.matrix_transpose(_mean_matrix(xp, x, counts[-1], length)))
+    return x if axes == 1 else matmul(_mean_matrix(xp, x, counts[0], x.shape[-2]), x)
 
 
 def adaptive_avg_pool1d(x: Any, output_size: Any) -> Any:

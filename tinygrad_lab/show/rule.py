@@ -63,7 +63,7 @@ def _summed_axes(edge: Edge) -> tuple[int, ...]:
     op, source, target = edge.target.op, edge.source.shape, edge.target.shape
     if op is None or not (op.elementwise or op.core_axes is not None):
         return ()
-    # An input with fewer axes, such as a bias, has no axes but these.
+    # All axes of an input with fewer, such as a bias, are core axes.
     core = min(op.core_axes or 0, len(source))
     source, target = source[: len(source) - core], target[: max(0, len(target) - core)]
     in_front = len(target) - len(source)
@@ -100,7 +100,7 @@ def _named(node: GraphNode, name: Namer) -> dict[str, str]:
 
 
 def _from_source(rule: Rule, words: Mapping[str, str]) -> str:
-    """Write the expression that a rule returns; return ``""`` if it is no short formula."""
+    """Write the expression that a rule returns; return ``""`` if it is not a short formula."""
     expression = None if rule.joint else _returned(rule.function)
     if expression is None:
         return ""

@@ -24,7 +24,7 @@ class Residual(NamedTuple):
     positions: Array
     """The position of each sample's label in a flat (C, N) array: (N,).
 
-    Picking from a flat array by one vector of positions is five times faster than picking from a
+    Picking from a flat array by one vector of positions is five to ten times faster than from a
     matrix by two.
     """
 

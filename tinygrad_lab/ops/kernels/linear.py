@@ -64,8 +64,8 @@ def backward(
 
 def sum_rows(xp: Namespace, rows: Array) -> Array:
     """Return the sum of a matrix (rows, columns) over its rows, (columns,)."""
-    # A product with ones: 45 µs on 10,000 rows of 10 against 300 for sum(axis=0); empty and fill
-    # take a third of the time of xp.ones.
+    # A product with ones: 45 µs on 10,000 rows of 10 against 300 for sum(axis=0). On few rows,
+    # empty and fill take a third of the time of xp.ones.
     ones = xp.empty(rows.shape[0], dtype=rows.dtype)
     ones.fill(1)
     return ones @ rows
