@@ -42,7 +42,7 @@ class _Term(NamedTuple):
         return tuple(shape[self.labels.index(label)] for label in labels)
 
 
-# --- from an equation to labels-------------------------------------------------------------------
+# --- from an equation to labels ------------------------------------------------------------------
 
 
 class _Equation(NamedTuple):

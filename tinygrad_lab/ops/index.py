@@ -180,7 +180,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
-    """Return elements at separate positions for each place along an axis, as from ``argsort``.
+    """Return elements along an axis at positions given for each row, such as those of ``argsort``.
 
     ``out[i, j] = x[i, indices[i, j]]`` for matrices and axis 1. Along the other axes x and
     ``indices`` are broadcast against each other. Gradients of an element that is taken several
