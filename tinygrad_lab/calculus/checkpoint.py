@@ -231,5 +231,7 @@ _checkpoint: Callable[..., Any] = op(
     "checkpoint",
     forward=lambda xp, *inputs, segment: segment.take_values(),
     vjp={"inputs": _recompute},
+    words={"inputs": "g back through another run"},
+    latex=r"\mathrm{{checkpoint}}({inputs})",
     several_outputs=True,
 )

@@ -100,8 +100,8 @@ class _TensorNamespace(SimpleNamespace):
         if name.startswith("__"):
             raise AttributeError(name)
         raise GradientError(
-            f"a rule calls xp.{name}, which is no op of the table, so what it computes cannot be "
-            "differentiated again: declare one with tg.op, or compose it of ops there are."
+            f"a rule calls xp.{name}, which is not a declared op, so its result cannot be "
+            "differentiated again: declare it with tg.op, or compose it of existing ops."
         )
 
 
