@@ -31,7 +31,7 @@ from tinygrad_lab.context import current
 from tinygrad_lab.engine.apply import plain
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.nn.module import Module, numbers, plain_settings, structure
+from tinygrad_lab.nn.module import Module, settings_of, version
 
 __all__ = ["MISS", "Replay"]
 
@@ -92,7 +92,7 @@ class Replay:
             and all(map(self._is_alike, range(len(leaves)), leaves))
             and all(module.training is mode for module, mode in recording.modules.items())
             and all(_parts(module) == parts for module, parts in self._parts.items())
-            and all(plain_settings(m) == now for m, now in recording.module_settings.items())
+            and all(settings_of(m) == now for m, now in recording.module_settings.items())
             and all(named.is_the_same for named in recording.surroundings)
             and all(_settings_alike(*group) for group in recording.groups)
             and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
@@ -201,10 +201,8 @@ class Replay:
             "current": current,
             "getrefcount": sys.getrefcount,
             "has": has,
-            "structure": structure,
-            "structure_now": structure(),
-            "numbers": numbers,
-            "numbers_now": numbers(),
+            "version": version,
+            "version_now": version(),
             "rebuild": self.recording.rebuild,
         }
         for number, named in enumerate(self.recording.surroundings):
@@ -314,9 +312,8 @@ class Replay:
         checks = [
             "current().ordinary",
             "current().device == 'cpu'",
-            "structure() is structure_now",
+            "version() == version_now",
         ]
-        checks += ["numbers() is numbers_now"] * bool(recording.modules)
         checks += [
             named.check.format(
                 place=f"place_{number}", thing=f"named_{number}", items=f"items_{number}"

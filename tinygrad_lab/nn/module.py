@@ -19,35 +19,29 @@ __all__ = [
     "ModuleList",
     "Parameter",
     "Sequential",
-    "numbers",
-    "plain_settings",
-    "structure",
+    "settings_of",
+    "version",
 ]
 
-_structure = object()
-"""Another object whenever some module gained or lost a part: names by then may be out of date."""
+_version = 0
+"""Counts the changes to the parts and settings of all modules."""
+_SETTING_TYPES = (bool, int, float, str, type(None), tuple)
 
 
-def structure() -> object:
-    """What stays the same object as long as no module gains, loses or exchanges a part."""
-    return _structure
+def version() -> int:
+    """Return a number that is higher after any module's parts or settings have changed.
+
+    The mode (``training``) does not count.
+    """
+    return _version
 
 
-_numbers = object()
-_PLAIN = (bool, int, float, str, type(None), tuple)
-
-
-def numbers() -> object:
-    """What stays the same object as long as no module has a number or the like set."""
-    return _numbers
-
-
-def plain_settings(module: Module) -> dict[str, Any]:
-    """The numbers, strings and the like among the attributes of a module: ``Dropout.p``."""
+def settings_of(module: Module) -> dict[str, Any]:
+    """Return the attributes of a module that are numbers, strings and the like: ``Dropout.p``."""
     return {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, _PLAIN) and name not in ("training", "_called")
+        if isinstance(value, _SETTING_TYPES) and name not in ("training", "_called")
     }
 
 
@@ -101,8 +95,8 @@ class Module:
         if outer.recorder is not None:
             outer.recorder.visit(self)
         called = self.__dict__.get("_called")
-        if called is None or called[0] is not outer or called[1] is not _structure:
-            called = self.__dict__["_called"] = (outer, _structure, self._context(outer))
+        if called is None or called[0] is not outer or called[1] != _version:
+            called = self.__dict__["_called"] = (outer, _version, self._context(outer))
         token = enter(called[2])
         try:
             return self.forward(*args, **kwargs)
@@ -124,7 +118,7 @@ class Module:
         return outer.with_changes(scope=Scope(path, type(self).__name__, names))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        global _structure, _numbers
+        global _version
         before = self.__dict__.get(name)
         if isinstance(before, Parameter) and not (value is None or isinstance(value, Parameter)):
             raise ArgumentTypeError(
@@ -133,15 +127,15 @@ class Module:
                 "another parameter by nn.Parameter(...)."
             )
         super().__setattr__(name, value)
-        if isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter):
-            _structure = object()
-        elif value is not before and isinstance(value, _PLAIN) and name != "training":
-            _numbers = object()
+        is_part = isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter)
+        is_setting = isinstance(value, _SETTING_TYPES) and name != "training"
+        if is_part or (is_setting and value is not before):
+            _version += 1
 
     def __delattr__(self, name: str) -> None:
-        global _structure
+        global _version
         super().__delattr__(name)
-        _structure = object()
+        _version += 1
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_called"}
