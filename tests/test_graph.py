@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.backends import SMALL
-from tinygrad_lab.graphs import bytes_text, number_text
+from tinygrad_lab.formatting import array_text, bytes_text
 
 from .op_cases import CASES, ELEMENTWISE, Case, finite_differences, numbers, weights_of
 
@@ -418,7 +418,7 @@ class TestText:
         ],
     )
     def test_of_numbers_is_short(self, value: Any, text: str) -> None:
-        assert number_text(value) == text
+        assert array_text(value) == text
 
     @pytest.mark.parametrize(
         ("count", "text"), [(8, "8 B"), (1500, "1.5 kB"), (4e6, "4 MB"), (2.5e9, "2.5 GB")]

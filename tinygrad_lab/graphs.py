@@ -26,6 +26,7 @@ from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import Line, is_library
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
+from tinygrad_lab.formatting import array_text, bytes_text
 
 __all__ = ["Edge", "Graph", "GraphNode", "Kept", "graph"]
 
@@ -483,7 +484,7 @@ def _as_table(graph: Graph) -> str:
 def _row(node: GraphNode) -> tuple[str, ...]:
     gradient = ""
     if node.requires_grad:
-        gradient = number_text(node.gradient) if node.gradient_was_computed else "not computed"
+        gradient = array_text(node.gradient) if node.gradient_was_computed else "not computed"
     keeps = ", ".join(f"{kept.name} {bytes_text(kept.nbytes)}" for kept in node.keeps)
     return (
         str(node.index),
@@ -491,7 +492,7 @@ def _row(node: GraphNode) -> tuple[str, ...]:
         node.symbol or node.op_name,
         " ".join(str(source.index) for _, source in node.inputs),
         _shape_text(node),
-        number_text(node.value),
+        array_text(node.value),
         gradient,
         keeps,
         str(node.line or ""),
@@ -501,31 +502,3 @@ def _row(node: GraphNode) -> tuple[str, ...]:
 def _shape_text(node: GraphNode) -> str:
     several = node.op is not None and node.op.several_outputs
     return "several" if several else str(node.shape)
-
-
-def number_text(value: Array | None, most: int = 4) -> str:
-    """An array in a few characters: its numbers if they are few, else its range."""
-    if value is None:
-        return "not kept"
-    data = namespaces[type(value)].to_numpy(value)
-    if data.ndim == 0:
-        return f"{data.item():.4g}" if data.dtype.kind == "f" else str(data.item())
-    if data.size == 0:
-        return "empty"
-    if data.size <= most:
-        return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
-    if data.dtype.kind == "b":
-        return f"{data.min()} … {data.max()}"
-    finite = data[np.isfinite(data)] if data.dtype.kind == "f" else data
-    if finite.size == 0:
-        return "nothing finite"
-    return f"{finite.min():.3g} … {finite.max():.3g}"
-
-
-def bytes_text(count: int) -> str:
-    """A number of bytes as people write it."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000  # type: ignore[assignment]
-    return f"{count:.3g} GB"

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.formatting import MINUS, number
 from tinygrad_lab.graphs import GraphNode
-from tinygrad_lab.show.measure import MINUS, number, superscript
+from tinygrad_lab.show.measure import superscript
 
 __all__ = ["Namer", "attribute_text", "equation", "key_text"]
 

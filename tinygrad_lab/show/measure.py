@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.formatting import MINUS, number
+
 __all__ = [
     "MINUS",
     "Matrix",
     "as_matrix",
-    "number",
     "printable",
     "subscript",
     "superscript",
@@ -37,7 +38,6 @@ _BOLD = 1.14
 _MATRIX_SIDE = 6
 _MATRIX_SIZE = 12
 
-MINUS = "\N{MINUS SIGN}"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -85,27 +85,6 @@ def subscript(number: int) -> str:
 def superscript(text: str) -> str:
     """Digits as an exponent: ``-1`` as ``⁻¹``."""
     return text.translate(_SUPERSCRIPTS)
-
-
-def number(value: Any, digits: int = 4) -> str:
-    """A number as a picture writes it, with a real minus sign.
-
-    Example:
-        >>> number(2 / 3), number(3), number(float("inf")), number(True)
-        ('0.6667', '3', '∞', 'True')
-    """
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    if isinstance(value, int | np.integer):
-        return str(int(value)).replace("-", MINUS)
-    one = float(value)
-    if np.isnan(one):
-        return "NaN"
-    if np.isinf(one):
-        return "∞" if one > 0 else f"{MINUS}∞"
-    mantissa, e, exponent = f"{one:.{digits}g}".partition("e")
-    text = f"{mantissa}e{int(exponent)}" if e else mantissa
-    return text.replace("-", MINUS)
 
 
 @dataclass(frozen=True)

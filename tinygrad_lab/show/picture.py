@@ -12,10 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
-from tinygrad_lab.graphs import Edge, Graph, GraphNode, bytes_text
+from tinygrad_lab.formatting import bytes_text, number, range_text
+from tinygrad_lab.graphs import Edge, Graph, GraphNode
 from tinygrad_lab.show.equation import equation
 from tinygrad_lab.show.fold import Bundle, Unit, bundles, fold, modules_of
-from tinygrad_lab.show.measure import Matrix, as_matrix, number, printable, subscript
+from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
 from tinygrad_lab.show.rule import rule_text
 
 __all__ = ["Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row", "picture_of"]
@@ -308,18 +309,7 @@ def _content(node: GraphNode, value: Array | None) -> tuple[Content, bool]:
         return (number(array[()]),), True
     if (numbers := as_matrix(array)) is not None:
         return numbers, True
-    return (outline, _range_text(array)), True
-
-
-def _range_text(array: np.ndarray[Any, Any]) -> str:
-    if array.size == 0:
-        return "empty"
-    if array.dtype == bool:
-        return f"{int(array.sum()):,} of {array.size:,} True"
-    finite = array[np.isfinite(array)]
-    left_out = array.size - finite.size
-    text = f"{number(finite.min(), 3)} … {number(finite.max(), 3)}" if finite.size else ""
-    return text + f"{', ' * bool(text)}{left_out:,} not finite" * bool(left_out)
+    return (outline, range_text(array)), True
 
 
 def _node_tooltip(node: GraphNode, title: str) -> str:
