@@ -165,7 +165,7 @@ class TestErrors:
             ("draw 'x +' x=1", 1, "x +"),
             ("draw 'x + y' x=1", 1, "y"),
             ("draw x x=1 y=2", 1, "y"),
-            ("draw x^2 x=3", 1, "A power is written **"),
+            ("draw x^2 x=3", 1, "Write a power with **"),
             ("draw x x", 2, "'x' is not of the form name=number"),
             ("draw x x=two", 2, "'two' is not a number"),
             ("draw x x=1 x=2", 2, "'x' is given twice"),

@@ -131,7 +131,7 @@ class TestNodes:
         graph = tg.graph(f)
         assert graph["q"].index == 3
         assert graph[-1].name == "f"
-        with pytest.raises(KeyError, match=r"no node is called 'w'.*f, q, x, y, z") as caught:
+        with pytest.raises(KeyError, match=r"no node is named 'w'.*f, q, x, y, z") as caught:
             graph["w"]
         assert isinstance(caught.value, tg.errors.TinygradLabError)
         with pytest.raises(IndexError, match="one of 5 nodes, got 5") as missed:
@@ -173,7 +173,7 @@ class TestNodes:
 
     def test_come_from_tensors_alone(self) -> None:
         for wrong in (3.0, "x", [1.0], np.ones(2)):
-            with pytest.raises(tg.errors.ArgumentTypeError, match="taken from tensors"):
+            with pytest.raises(tg.errors.ArgumentTypeError, match="built from tensors"):
                 tg.graph(wrong)
         with pytest.raises(tg.errors.ArgumentTypeError, match="at least one"):
             tg.graph()

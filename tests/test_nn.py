@@ -936,7 +936,7 @@ class TestContainers:
         assert type(box[:2]) is type(box)
         assert [name for name, _ in box.named_children()] == ["0", "1", "2"]
         for index in (3, -4):
-            with pytest.raises(IndexingError, match=f"holds 3 modules, there is none at {index}"):
+            with pytest.raises(IndexingError, match=f"holds 3 modules; there is no index {index}"):
                 box[index]
         with pytest.raises(ArgumentTypeError, match=r"holds modules, got function"):
             make(lambda x: x)
@@ -1100,7 +1100,7 @@ class TestGRU:
 class TestLosses:
     def test_squared_differences_want_one_shape(self) -> None:
         for loss in (nn.MSELoss(), nn.functional.mse_loss):
-            with pytest.raises(ShapeError, match=r"one shape, got \(3, 1\) and \(3,\)"):
+            with pytest.raises(ShapeError, match=r"same shape, got \(3, 1\) and \(3,\)"):
                 loss(tg.tensor(normal(3, 1)), tg.tensor(normal(3)))
 
     def test_give_gradients_to_predictions_and_targets(self) -> None:
