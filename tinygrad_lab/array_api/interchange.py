@@ -1,6 +1,6 @@
-"""How a Tensor meets the rest of the world: NumPy's protocols, DLPack, the Array API.
+"""The protocols of a Tensor for other libraries: NumPy's, DLPack, the Array API.
 
-``Tensor`` inherits these methods; they are kept apart from what a learner reads in ``tensor.py``.
+``Tensor`` inherits these methods; they are kept out of ``tensor.py``, which learners read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EARLIER_VERSIONS = ("2021.12", "2022.12", "2023.12")
 
 
 class Interchange:
-    """The protocols by which array libraries hand each other their arrays."""
+    """The protocols by which array libraries exchange arrays."""
 
     __slots__ = ()
     _data: Any
@@ -39,7 +39,7 @@ class Interchange:
     # --- the Array API -----------------------------------------------------------------------
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The package, as the namespace of the Array API standard that this tensor comes with."""
+        """Return the package, which is the Array API namespace of this tensor."""
         if api_version not in (None, array_api_version, *_EARLIER_VERSIONS):
             raise ArgumentError(
                 f"expected a version of the Array API up to {array_api_version}, got "
@@ -48,10 +48,10 @@ class Interchange:
         return sys.modules["tinygrad_lab"]
 
     def to_device(self, device: str, /, *, stream: Any = None) -> Any:
-        """This tensor on another device: ``to`` under the Array API's name."""
+        """Return this tensor on another device: ``to`` under the name in the Array API."""
         if stream is not None:
             raise ArgumentError(
-                f"to_device: there are no streams to choose from, got {stream!r}; CuPy's current "
+                f"to_device: a stream cannot be passed, got {stream!r}; CuPy's current "
                 "stream is used: with cupy.cuda.Stream():"
             )
         return self.to(device)
@@ -79,7 +79,7 @@ class Interchange:
 
     # --- NumPy -------------------------------------------------------------------------------
 
-    # CuPy and NumPy leave `array * tensor` to the tensor.
+    # NumPy and CuPy leave `array * tensor` to the tensor.
     __array_priority__ = 1000.0
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -90,10 +90,10 @@ class Interchange:
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
     ) -> Any:
-        """``array * tensor`` and ``np.exp(tensor)`` are Tensors; ``array -= tensor`` is in place.
+        """Return Tensors for ``array * tensor`` and ``np.exp(tensor)``; do ``array -= tensor`` in
+        place.
 
-        The last is what ``p.data -= lr * p.grad`` comes to, which ``__array_ufunc__ = None``
-        would refuse.
+        ``p.data -= lr * p.grad`` needs the latter, which ``__array_ufunc__ = None`` would refuse.
         """
         function = getattr(ops, _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__), None)
         if method != "__call__" or options or function is None:
@@ -123,4 +123,4 @@ _UFUNC_NAMES = {
     "arctanh": "atanh",
     "invert": "bitwise_invert",
 }
-"""NumPy's names of functions that are called otherwise here."""
+"""NumPy's names for functions with another name here."""
