@@ -293,7 +293,7 @@ def test_what_is_not_arithmetic_is_refused(formula: str) -> None:
     ("formula", "under", "says"),
     [
         ("(x + y).real", ".", "an attribute is not understood"),
-        ("x + y ^ 2", "^", "A power is written \\*\\*"),
+        ("x + y ^ 2", "^", "Write a power with \\*\\*"),
         ("x + 2 y", "y", "this is not understood"),
         ("1 + foo(x)", "foo", "foo is not a function"),
         ("x * 1e999", "1e999", "too large for a float"),

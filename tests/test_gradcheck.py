@@ -225,7 +225,9 @@ class TestRefusals:
             tg.gradcheck(tg.exp, 1.0, order=3)
         with pytest.raises(ArgumentError, match="samples of 0 or more"):
             tg.gradcheck(tg.exp, 1.0, samples=-1)
-        with pytest.raises(ArgumentError, match="floating-point numbers to differentiate by"):
+        with pytest.raises(
+            ArgumentError, match="floating-point numbers to differentiate with respect to"
+        ):
             tg.gradcheck(tg.exp, np.array([1, 2]))
         with pytest.raises(ArgumentTypeError, match="must return Tensors, got float"):
             tg.gradcheck(lambda x: float(x), 1.0)

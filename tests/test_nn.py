@@ -579,7 +579,7 @@ class TestInitialisation:
         assert nn.init.constant_(tg.scalar(np.nan), 2.0).item() == 2.0
 
     def test_mistakes_are_explained(self) -> None:
-        with pytest.raises(ShapeError, match=r"two axes or more.*\(3,\)"):
+        with pytest.raises(ShapeError, match=r"at least two axes.*\(3,\)"):
             nn.init.kaiming_uniform_(nn.Parameter([1.0, 2.0, 3.0]))
         with pytest.raises(ArgumentError, match="'fan_in' or 'fan_out', got 'both'"):
             nn.init.kaiming_normal_(nn.Parameter([[1.0]]), mode="both")
