@@ -1,9 +1,9 @@
-"""Where arrays come from: Python floats, NumPy, CuPy.
+"""Backends: the sources of arrays, which are Python floats, NumPy and CuPy.
 
-An op is written once, against a *namespace* ``xp``: an object that offers every function of the
-table for one kind of array. This package finds the namespace that an array comes with. For
-Tensors the namespace is the ops themselves (``tensor.py`` puts it in), which is how the gradient
-of a gradient comes out of the very same rules.
+An op is written once, against a *namespace* ``xp``: an object that provides every function of the
+table for one kind of array. This package finds the namespace of an array. For Tensors the namespace
+is the ops themselves (``tensor.py`` registers it), so the same rules give the gradient of a
+gradient.
 """
 
 from tinygrad_lab.backends.namespace import (
@@ -44,12 +44,12 @@ __all__ = [
 
 
 def backend_for_device(device: str) -> Namespace:
-    """The backend whose arrays live on ``device``: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    """Return the backend for a device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
 
-    ``"strict"`` is for tests: arrays that can do what the Array API standard says, and no more.
+    ``"strict"`` is for tests: its arrays support the Array API standard, and no more.
 
     Raises:
-        DeviceError: for a device that is not there, saying what is missing.
+        DeviceError: for a missing device, saying what to install.
     """
     if device == "cpu":
         return NUMPY
