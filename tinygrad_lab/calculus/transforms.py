@@ -196,7 +196,9 @@ def _pull_back_through_composite(node: Any, g: Tensor) -> Iterator[tuple[Node, T
 # --- transformations of functions ---------------------------------------------------------------
 
 
-_asked_for: ContextVar[frozenset[Node]] = ContextVar("tinygrad_lab.asked_for", default=frozenset())
+_enclosing_variables: ContextVar[frozenset[Node]] = ContextVar(
+    "tinygrad_lab.enclosing_variables", default=frozenset()
+)
 """The variables of the enclosing runs."""
 
 
@@ -226,11 +228,11 @@ class _Run:
                 self.variables.append(variables)
                 self._rebuild.append(rebuild)
             own = {variable.node for variable in self.all_variables()}
-            token = _asked_for.set(_asked_for.get() | own)
+            token = _enclosing_variables.set(_enclosing_variables.get() | own)
             try:
                 self.out = f(*arguments)
             finally:
-                _asked_for.reset(token)
+                _enclosing_variables.reset(token)
         self.outs, self.rebuild_out = trees.flatten(self.out)
         for one in self.outs:
             if not isinstance(one, Tensor):
@@ -251,7 +253,7 @@ class _Run:
             return False
         # Parameters of a module are not replaced by variables, so an outer run may share them.
         own = {v.node for v in self.all_variables() if isinstance(v.node, Leaf)}
-        own -= _asked_for.get()
+        own -= _enclosing_variables.get()
         if any(isinstance(g, Tensor) and g.requires_grad for g in gs):
             return True
         return any(

@@ -1,6 +1,6 @@
 """The command ``tinygrad-lab``: train the paper's nets, draw the graph of a formula, show versions.
 
-Each command has a module of its own, which imports what is heavy only when the command runs:
+Each command has its own module, which imports heavy dependencies only when the command runs:
 ``--help`` answers quickly.
 """
 

@@ -98,20 +98,20 @@ def _common_path(paths: set[str]) -> str:
     return ".".join(first[:common])
 
 
-def fold(graph: Graph, most: int, homes: Mapping[int, str]) -> list[Unit]:
+def fold(graph: Graph, most: int, module_of: Mapping[int, str]) -> list[Unit]:
     """Fold a graph into about ``most`` units or fewer, in the order of the graph.
 
     Args:
         graph: the graph to fold.
         most: the target number of units.
-        homes: the module of each node, from ``modules_of``.
+        module_of: the module of each node, from ``modules_of``.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> x = tg.scalar(0.5)
         >>> for _ in range(1000):
         ...     x = tg.sin(x)
-        >>> units = fold(tg.graph(x), most=20, homes={})
+        >>> units = fold(tg.graph(x), most=20, module_of={})
         >>> len(units) <= 20, [unit.summary for unit in units if not unit.node]
         (True, ['996 nodes: 996 sin'])
     """
@@ -122,13 +122,13 @@ def fold(graph: Graph, most: int, homes: Mapping[int, str]) -> list[Unit]:
     deepest = max((node.module.count(".") + 1 for node in ops if node.module), default=0)
     for depth in range(deepest, 0, -1):
         whole = _calls_folded(ops, depth)
-        if _fits(units := _with_leaves(graph, whole, homes), most):
+        if _fits(units := _with_leaves(graph, whole, module_of), most):
             return units
     ends = max(most // _ENDS, 1)
-    units = _with_leaves(graph, _middle_folded(whole, ends), homes)
+    units = _with_leaves(graph, _middle_folded(whole, ends), module_of)
     while ends > 1 and not _fits(units, most):
         ends = ends * 2 // 3
-        units = _with_leaves(graph, _middle_folded(whole, ends), homes)
+        units = _with_leaves(graph, _middle_folded(whole, ends), module_of)
     return units
 
 
@@ -182,7 +182,7 @@ def _in_order(units: list[Unit]) -> list[Unit]:
     return sorted(units, key=lambda unit: unit.members[0].index)
 
 
-def _with_leaves(graph: Graph, units: list[Unit], homes: Mapping[int, str]) -> list[Unit]:
+def _with_leaves(graph: Graph, units: list[Unit], module_of: Mapping[int, str]) -> list[Unit]:
     """Add the leaves of the graph to the units, folding leaves that belong together.
 
     A leaf that only one folded unit uses goes into that unit; if the unit is a module, only if the
@@ -200,7 +200,7 @@ def _with_leaves(graph: Graph, units: list[Unit], homes: Mapping[int, str]) -> l
     for leaf in graph.leaves:
         used_by = list(users[leaf.index])
         own = len(used_by) == 1 and leaf.index not in outputs
-        if own and _belongs(homes.get(leaf.index, ""), used_by[0]):
+        if own and _belongs(module_of.get(leaf.index, ""), used_by[0]):
             inside.setdefault(used_by[0], []).append(leaf)
         else:
             by_users.setdefault((leaf.requires_grad, *used_by), []).append(leaf)
@@ -212,11 +212,11 @@ def _with_leaves(graph: Graph, units: list[Unit], homes: Mapping[int, str]) -> l
     return _in_order([*groups, *grown])
 
 
-def _belongs(home: str, unit: Unit) -> bool:
-    """Return whether a leaf of module ``home`` goes into a unit."""
+def _belongs(module: str, unit: Unit) -> bool:
+    """Return whether a leaf of ``module`` goes into ``unit``."""
     if unit.node:
         return False
-    return not unit.module or f"{home}.".startswith(f"{unit.module}.")
+    return not unit.module or f"{module}.".startswith(f"{unit.module}.")
 
 
 def _grouped(leaves: list[GraphNode]) -> Iterator[Unit]:

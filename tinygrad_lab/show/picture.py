@@ -110,9 +110,9 @@ def picture_of(
     most: int = 150,
 ) -> Picture:
     """Describe a graph as a picture; see ``draw`` for the arguments."""
-    homes = modules_of(graph)
-    words = _Describer(graph, homes, values=values, gradients=gradients)
-    units = fold(graph, most, homes)
+    module_of = modules_of(graph)
+    words = _Describer(graph, module_of, values=values, gradients=gradients)
+    units = fold(graph, most, module_of)
     boxes = tuple(map(words.box, units))
     lines = lines_between(graph, units)
     outputs = ", ".join(words.name(node) for node in graph.outputs[:4])
@@ -153,12 +153,12 @@ class _Describer:
     """Describes the nodes and edges of one graph."""
 
     def __init__(
-        self, graph: Graph, homes: Mapping[int, str], *, values: bool, gradients: bool
+        self, graph: Graph, module_of: Mapping[int, str], *, values: bool, gradients: bool
     ) -> None:
         self._values, self._gradients = values, gradients
         self._outputs = {node.index for node in graph.outputs}
         self._swept = any(node.gradient is not None for node in graph)
-        self._frame_of = homes
+        self._frame_of = module_of
 
     def name(self, node: GraphNode) -> str:
         """Return a node's name, a constant's number, or ``v₃``, where 3 is the index."""

@@ -124,7 +124,7 @@ def _step_of(
             return run(x, y)
         except CompileError as reason:
             # The failed attempt changed nothing.
-            warnings.warn(f"the training goes on uncompiled. {reason}", stacklevel=3)
+            warnings.warn(f"the training continues uncompiled. {reason}", stacklevel=3)
             run = step
             return run(x, y)
 
