@@ -129,6 +129,12 @@ class TestHelp:
         )
         assert output_of([sys.executable, "-c", code]).splitlines()[-1] == "[]"
 
+    def test_each_command_has_a_module_that_no_function_hides(self) -> None:
+        for name in cli.main.commands:
+            module = sys.modules[f"tinygrad_lab.cli.{name}"]
+            assert getattr(cli, name) is module
+            assert module.command is cli.main.commands[name]
+
     def test_the_package_itself_imports_neither_the_command_nor_training(self) -> None:
         code = (
             "import sys, tinygrad_lab\n"
@@ -520,6 +526,11 @@ class TestInfo:
         text = succeed("info").stdout
         for name in ("tinygrad_lab", "python", "numpy", "scipy", "devices", "renderer"):
             assert re.search(rf"^{name} +\S", text, re.MULTILINE)
+
+    def test_shows_the_folder_of_the_package(self) -> None:
+        assert (
+            succeed("info").stdout.splitlines()[0].endswith(f" in {Path(cli.__file__).parents[1]}")
+        )
 
     def test_the_installed_command_tells_its_version(self) -> None:
         command = Path(sys.executable).with_name("tinygrad-lab")

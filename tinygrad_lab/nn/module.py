@@ -25,6 +25,8 @@ __all__ = [
 
 _version = 0
 """Counts the changes to the parts and settings of all modules."""
+_parts_version = 0
+"""The version since which all parts are the same; settings that change do not affect names."""
 _SETTING_TYPES = (bool, int, float, str, type(None), tuple)
 
 
@@ -95,8 +97,8 @@ class Module:
         if outer.recorder is not None:
             outer.recorder.visit(self)
         called = self.__dict__.get("_called")
-        if called is None or called[0] is not outer or called[1] != _version:
-            called = self.__dict__["_called"] = (outer, _version, self._context(outer))
+        if called is None or called[0] is not outer or called[1] != _parts_version:
+            called = self.__dict__["_called"] = (outer, _parts_version, self._context(outer))
         token = enter(called[2])
         try:
             return self.forward(*args, **kwargs)
@@ -118,7 +120,7 @@ class Module:
         return outer.with_changes(scope=Scope(path, type(self).__name__, names))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        global _version
+        global _version, _parts_version
         before = self.__dict__.get(name)
         if isinstance(before, Parameter) and not (value is None or isinstance(value, Parameter)):
             raise ArgumentTypeError(
@@ -131,11 +133,14 @@ class Module:
         is_setting = isinstance(value, _SETTING_TYPES) and name != "training"
         if is_part or (is_setting and value is not before):
             _version += 1
+        if is_part:
+            _parts_version = _version
 
     def __delattr__(self, name: str) -> None:
-        global _version
+        global _version, _parts_version
         super().__delattr__(name)
         _version += 1
+        _parts_version = _version
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_called"}
