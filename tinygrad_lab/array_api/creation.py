@@ -375,7 +375,7 @@ def arange(
 ) -> Tensor:
     """Make a vector of numbers from ``start`` in steps of ``step`` up to ``stop``, exclusive.
 
-    With one argument they start at 0 and end there. Steps that floats cannot represent exactly
+    A single argument is ``stop``, with a ``start`` of 0. Steps that floats cannot represent exactly
     (0.1) may give a last number just below ``stop``, or one number more or less than expected:
     ``tg.linspace`` takes the count instead.
 

@@ -49,7 +49,7 @@ def backend_for_device(device: str) -> Namespace:
     ``"strict"`` is for tests: its arrays support the Array API standard, and no more.
 
     Raises:
-        DeviceError: for a missing device, saying what to install.
+        DeviceError: for an unavailable device, saying what is missing.
     """
     if device == "cpu":
         return NUMPY

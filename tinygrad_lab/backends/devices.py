@@ -39,7 +39,7 @@ class default_device(changed):  # noqa: N801 - used like a function
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
 
     Raises:
-        DeviceError: for a missing device, saying what to install.
+        DeviceError: for an unavailable device, saying what is missing.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -73,7 +73,7 @@ def backend_at(device: str | None) -> tuple[Namespace, str]:
     """Return the backend of a device, or of the default device, and the device's canonical name.
 
     Raises:
-        DeviceError: for a missing device, saying what to install.
+        DeviceError: for an unavailable device, saying what is missing.
     """
     name = current().device if device is None else device
     backend = backend_for_device(name)

@@ -75,7 +75,8 @@ class BatchNorm1d(_BatchNorm):
     """Normalises each channel of x, (N, C) or (N, C, L), over samples and positions.
 
     Training uses the mean and variance of the batch, which also update the running statistics with
-    a weight of ``momentum`` (None: all batches with equal weight). Evaluation uses those.
+    a weight of ``momentum`` (None: all batches with equal weight). Evaluation uses the running
+    statistics.
 
     Args:
         num_features: the number of channels, C.
