@@ -32,6 +32,7 @@ def op(
     residual: bool = False,
     several_outputs: bool = False,
     check: Callable[..., str | None] | None = None,
+    internal: bool = False,
     doc: str = "",
 ) -> Callable[..., Tensor]:
     """Declare an op and return the function that applies it.
@@ -57,6 +58,7 @@ def op(
         several_outputs: ``forward`` returns a tuple of outputs; ``g`` is then a tuple, too, with
             None for an output that no gradient reached.
         check: ``check(*arrays, **attributes)`` says in a sentence why ``forward`` failed.
+        internal: an op of the package that is not public: it is for other ops and for rules.
         doc: the docstring of the function.
 
     Raises:
@@ -85,6 +87,7 @@ def op(
         residual=residual,
         several_outputs=several_outputs,
         check=check,
+        internal=internal,
         doc=doc,
     )
     # The seam: what `fast` writes does what `apply` does, and the tests hold it to the same bits.

@@ -80,6 +80,8 @@ class Op:
     """The forward returns a tuple. So is ``g``, with None for an output no gradient reached."""
     check: Callable[..., str | None] | None = None
     """Says what is wrong with arrays that the forward failed on."""
+    internal: bool = False
+    """It is for other ops and for rules, and not among the public functions."""
     doc: str = ""
     _plans: dict[tuple[bool, ...], Plan] = field(default_factory=dict)
 

@@ -33,6 +33,7 @@ from tinygrad_lab.ops import (
     softplus,
     tanh,
 )
+from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.nn import stop_gradient
 from tinygrad_lab.random.generator import Generator, default_generator
 
@@ -190,7 +191,7 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
         raise IndexingError(
             f"embedding: {count} rows are numbered 0 to {count - 1}, got {found[0]} to {found[1]}."
         )
-    rows = ops.getitem(weight, x)
+    rows = getitem(weight, x)
     if padding_idx is None:
         return rows
     padding = ops.expand_dims(ops.equal(x, padding_idx), axis=-1)

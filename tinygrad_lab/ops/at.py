@@ -27,7 +27,7 @@ from tinygrad_lab.errors import (
     ShapeError,
     TinygradLabError,
 )
-from tinygrad_lab.ops.index import is_mask, misfit, parsed
+from tinygrad_lab.ops.indexing import is_mask, misfit, parse_index
 
 __all__ = ["At", "Place", "index_add", "index_set", "set_item"]
 
@@ -121,6 +121,7 @@ def _to_the_values(xp: Any, g: Any, arrays: tuple[Any, ...], key: tuple[Any, ...
 index_set = op(
     "index_set",
     "[ ] =",
+    internal=True,
     forward=_set,
     vjp={
         "x": lambda xp, g, arrays, key: xp.index_set(g, 0.0, *arrays, key=key),
@@ -135,6 +136,7 @@ index_set = op(
 index_add = op(
     "index_add",
     "[ ] +=",
+    internal=True,
     forward=_add,
     vjp={
         "x": lambda xp, g: g,
@@ -156,7 +158,7 @@ class At:
         self._x = x
 
     def __getitem__(self, index: Any) -> Place:
-        return Place(self._x, *parsed("at", self._x, index))
+        return Place(self._x, *parse_index("at", self._x, index))
 
 
 class Place:
@@ -213,7 +215,7 @@ def set_item(x: Any, index: Any, values: Any) -> None:
         GradientError: where the history of x, or that of the values, would be lost.
         IndexingError, ShapeError, DTypeError: as in ``x.at[index].set(values)``.
     """
-    key, arrays = parsed("setitem", x, index)
+    key, arrays = parse_index("setitem", x, index)
     if reason := _loses_history(x, values):
         raise GradientError(in_full("setitem", reason, {"x": x, "values": values}, {}))
     # Not the array of x: a second reference to it would make _write copy it.

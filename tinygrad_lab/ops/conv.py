@@ -17,7 +17,7 @@ from tinygrad_lab.engine.explain import shape_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arguments.windows import gathered, hashable, per_axis, places, windows_of
 from tinygrad_lab.ops.arithmetic import add
-from tinygrad_lab.ops.index import getitem, put
+from tinygrad_lab.ops.indexing import getitem, put
 from tinygrad_lab.ops.kernels import conv as kernel, of_one_dtype
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul

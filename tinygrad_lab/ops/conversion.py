@@ -24,6 +24,7 @@ def _transfer(xp: Any, x: Any, *, device: str) -> Any:
 transfer = op(
     "transfer",
     "→",
+    internal=True,
     forward=_transfer,
     vjp={"x": lambda xp, g, x_device: xp.transfer(g, device=x_device)},
     latex=r"{x} \text{{ on {device}}}",
@@ -49,6 +50,7 @@ ones_like = op(
 alias = op(
     "alias",
     "=",
+    internal=True,
     forward=lambda xp, x: x,
     vjp={"x": lambda xp, g: g},
     latex="{x}",

@@ -9,7 +9,7 @@ from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.ops.arguments.axes import along, checked_axis
 from tinygrad_lab.ops.arithmetic import subtract
-from tinygrad_lab.ops.index import getitem
+from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.logic import not_equal
 from tinygrad_lab.ops.shape import concat
 

@@ -31,7 +31,7 @@ from tinygrad_lab.ops.arguments.matrices import (
     some_are_zero,
     square,
 )
-from tinygrad_lab.ops.index import getitem
+from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.shape import concat, matrix_transpose
 
@@ -41,6 +41,7 @@ from tinygrad_lab.ops.shape import concat, matrix_transpose
 lower_half = op(
     "lower_half",
     "Φ",
+    internal=True,
     forward=lambda xp, x: 0.5 * (xp.tril(x) + xp.tril(x, k=-1)),
     vjp={"x": lambda xp, g: xp.lower_half(g)},
     latex=r"\Phi({x})",

@@ -11,7 +11,7 @@ from tinygrad_lab.engine.explain import broadcast, in_full, missing_axis, shape_
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.arithmetic import multiply, subtract
 from tinygrad_lab.ops.conversion import astype
-from tinygrad_lab.ops.index import getitem, put
+from tinygrad_lab.ops.indexing import getitem, put
 from tinygrad_lab.ops.reduce import sum
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, reshape, squeeze, stack, unstack
 

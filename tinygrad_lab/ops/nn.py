@@ -22,7 +22,7 @@ from tinygrad_lab.ops.activation import sigmoid
 from tinygrad_lab.ops.arithmetic import add, negative, subtract
 from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.exponential import exp, log
-from tinygrad_lab.ops.index import getitem
+from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.kernels import (
     cross_entropy as cross_entropy_kernel,
     gru as gru_kernel,
@@ -53,6 +53,7 @@ def _raise_if(reason: str | None) -> None:
 
 stop_gradient = op(
     "stop_gradient",
+    internal=True,
     forward=lambda xp, x: x,
     latex="{x}",
     doc="Return x itself as a constant: no gradient flows back through it.",

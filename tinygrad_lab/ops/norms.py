@@ -8,13 +8,13 @@ from typing import Any
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
-from tinygrad_lab.ops.arguments.axes import Axis
+from tinygrad_lab.ops.arguments.axes import Axis, no_such_axis, with_axes
 from tinygrad_lab.ops.arithmetic import pow
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.decompositions import svdvals
 from tinygrad_lab.ops.logic import equal, not_equal
 from tinygrad_lab.ops.piecewise import abs, where
-from tinygrad_lab.ops.reduce import max, min, no_such_axis, sum, with_axes
+from tinygrad_lab.ops.reduce import max, min, sum
 from tinygrad_lab.ops.shape import expand_dims, permute_dims
 
 

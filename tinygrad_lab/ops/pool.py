@@ -16,7 +16,7 @@ from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, raw, shape_of
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.windows import gathered, padded, per_axis, windows_of
-from tinygrad_lab.ops.index import array_like, getitem
+from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels import max_pool as kernel
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul

@@ -12,7 +12,8 @@ from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.axes import along, checked_axis, checked_shape
 from tinygrad_lab.ops.at import index_set
-from tinygrad_lab.ops.index import array_like, getitem, take
+from tinygrad_lab.ops.indexing import array_like, getitem
+from tinygrad_lab.ops.positions import take
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, flatten, reshape
 
 

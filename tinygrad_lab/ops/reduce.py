@@ -15,17 +15,19 @@ import numpy as np
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import missing_axis, shape_of
-from tinygrad_lab.ops.arguments.axes import Axis, along, checked_axes, from_the_front
+from tinygrad_lab.ops.arguments.axes import (
+    Axis,
+    along,
+    checked_axes,
+    from_the_front,
+    no_such_axis,
+    with_axes,
+)
 from tinygrad_lab.ops.arithmetic import sqrt, subtract
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.logic import equal, not_equal
 from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.shape import flatten, reshape
-
-
-def no_such_axis(x: Any, *, axis: Axis, **_: Any) -> str | None:
-    """Explain why x cannot be reduced."""
-    return missing_axis(shape_of(x), axis)
 
 
 def _no_element(x: Any, *, axis: Axis, **_: Any) -> str | None:
@@ -40,12 +42,6 @@ def _no_position(x: Any, *, axis: Axis, **_: Any) -> str | None:
     if isinstance(axis, tuple):
         return f"expected one axis, or None for the position among all elements, got {axis}."
     return _no_element(x, axis=axis)
-
-
-def with_axes(xp: Any, reduced: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    """Restore the reduced axes of an array, with size 1."""
-    lost = from_the_front(x_shape, axis)
-    return xp.reshape(reduced, tuple(1 if a in lost else n for a, n in enumerate(x_shape)))
 
 
 def _spread(xp: Any, g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:

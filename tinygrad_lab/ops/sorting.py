@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import shape_of
 from tinygrad_lab.ops.arguments.axes import checked_axis
-from tinygrad_lab.ops.index import take
+from tinygrad_lab.ops.positions import take
 from tinygrad_lab.ops.shape import flatten, flip
 
 # --- sorting -------------------------------------------------------------------------------------

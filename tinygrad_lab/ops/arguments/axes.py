@@ -9,7 +9,16 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentTypeError, AxisError
 
-__all__ = ["Axis", "along", "checked_axes", "checked_axis", "checked_shape", "from_the_front"]
+__all__ = [
+    "Axis",
+    "along",
+    "checked_axes",
+    "checked_axis",
+    "checked_shape",
+    "from_the_front",
+    "no_such_axis",
+    "with_axes",
+]
 
 Axis = int | tuple[int, ...] | None
 
@@ -70,3 +79,14 @@ def checked_axis(name: str, x: Any, axis: Any) -> int:
         reason = f"expected one axis, got {axis}."
         raise ArgumentTypeError(in_full(name, reason, {"x": x}, {"axis": axis}))
     return axes[0]
+
+
+def no_such_axis(x: Any, *, axis: Axis, **_: Any) -> str | None:
+    """Explain why x cannot be reduced."""
+    return missing_axis(shape_of(x), axis)
+
+
+def with_axes(xp: Any, reduced: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    """Restore the reduced axes of an array, with size 1."""
+    lost = from_the_front(x_shape, axis)
+    return xp.reshape(reduced, tuple(1 if a in lost else n for a, n in enumerate(x_shape)))

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.conversion import zeros_like
-from tinygrad_lab.ops.index import array_like, getitem
+from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.shape import broadcast_to, concat
 
