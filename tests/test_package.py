@@ -6,7 +6,6 @@ import pickle
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,83 +13,12 @@ from hypothesis import given, strategies as st
 
 import tinygrad_lab as tg
 
-PACKAGE = Path(tg.__file__).parent
-FILES = sorted(PACKAGE.rglob("*.py"))
+from .house import FLOOR, IMPORTS, MODULES, PACKAGE, circle_in, picture, room_of
 
-ROOMS = [
-    {"errors", "context", "trees"},
-    {"backends"},
-    {"engine"},
-    {"random"},
-    {"ops"},
-    {"array_api", "linalg"},
-    {"operators"},
-    {"graphs"},
-    {"calculus"},
-    {"autograd", "nn", "optim", "data", "show"},
-    {"compiler"},
-    {"train"},
-    {"cli"},
-    {"", "__main__"},
-]
-"""The rooms of the house from the ground up, those of one floor together: imports point down."""
-
-FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 READERS = {"show", "compiler", "calculus", "train"}
 
 READING_LIST = ["tensor", "op", "apply", "node", "backward"]
 """What somebody reads to understand backpropagation, all of it in ``engine/``."""
-
-
-def name_of(file: Path) -> str:
-    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {name_of(file): file for file in FILES}
-
-
-def room_of(name: str) -> str:
-    """The file or folder of the package that a module belongs to; empty for the package itself."""
-    return name.partition(".")[2].partition(".")[0]
-
-
-def imports_of(name: str) -> set[str]:
-    """The modules of this package that a module imports: at the top, in functions, for types.
-
-    ``from a.b import c`` runs ``a`` and ``a.b``, too, unless the module is inside of them.
-    """
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    ours = {one for one in found if one in MODULES}
-    whole = {".".join(one.split(".")[:n]) for one in ours for n in range(2, len(one.split(".")))}
-    inside = {one for one in whole if name.startswith(f"{one}.")}
-    return (ours | whole) - inside - {name}
-
-
-IMPORTS = {name: imports_of(name) for name in MODULES}
-
-
-def circle_in(imports: dict[str, set[str]]) -> list[str] | None:
-    """A circle of imports, from a module back to itself; None if there is none."""
-    done: set[str] = set()
-
-    def search(name: str, path: list[str]) -> list[str] | None:
-        if name in path:
-            return [*path[path.index(name) :], name]
-        if name in done:
-            return None
-        for other in sorted(imports.get(name, ())):
-            if circle := search(other, [*path, name]):
-                return circle
-        done.add(name)
-        return None
-
-    return next(filter(None, (search(name, []) for name in imports)), None)
 
 
 class TestImports:
@@ -134,6 +62,10 @@ class TestImports:
             if not all(f"tinygrad_lab.{alias.name}" in MODULES for alias in node.names)
         }
         assert users == {"cli", "train"}
+
+    def test_are_drawn_as_they_are(self) -> None:
+        drawn = PACKAGE.parent / "docs" / "images" / "rooms.svg"
+        assert drawn.read_text() == picture(), "python -m tests.house docs/images/rooms.svg"
 
     def test_of_one_reader_by_another_there_are_none(self) -> None:
         # What a compiled step is, is drawn by what draws graphs: one module says it in its words.

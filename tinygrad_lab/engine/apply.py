@@ -66,13 +66,7 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     return _tensor_at(node, out, context)
 
 
-def _run_forward(
-    op: Op,
-    inputs: Sequence[Any],
-    arrays: Sequence[Any],
-    attributes: Mapping[str, Any],
-    context: Context,
-) -> tuple[Any, Any]:
+def _run_forward(op: Op, inputs: Any, arrays: Any, attributes: Any, context: Context) -> Any:
     """Return what an op computes, and its residual if it has one."""
     try:
         xp = namespace_of(arrays)

@@ -42,7 +42,6 @@ class Node:
     _result: Any
     _gradient: Any
     _hooks: dict[int, Any]
-    """What ``register_hook`` was given."""
     _name: str | None
     form: Form
     """Shape, dtype and device of the value."""
@@ -117,6 +116,9 @@ class Node:
 
     def release(self) -> None:
         """Drop what is kept for the way back."""
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name if self.op else 'leaf'} {self.name or self.shape}>"
 
 
 class Application(Node):

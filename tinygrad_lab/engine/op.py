@@ -38,7 +38,7 @@ class Rule:
     """The function returns one gradient for each of several inputs (or None), as a sequence."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Plan:
     """What the way back through an op takes, for the inputs that need a gradient."""
 
@@ -49,6 +49,9 @@ class Plan:
     """The rules to run, each with the positions of the inputs it serves."""
     keeps: tuple[str, ...]
     """What those rules ask for: inputs, the output, attributes, shapes."""
+
+    def __repr__(self) -> str:
+        return f"<plan of {self.op.name}: keeps {', '.join(self.keeps) or 'nothing'}>"
 
 
 @dataclass(eq=False, slots=True)

