@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -48,6 +50,9 @@ def _transfer(choose: st.DrawFn) -> Call:
     return Call(lambda x: ops.transfer(x, device=x.device), (shaped(choose),), np.positive)
 
 
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
 def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
@@ -76,8 +81,8 @@ RECIPES = [
     unary("log1p", low=-0.8),
     unary("log2", low=0.2),
     unary("log10", low=0.2),
-    unary("erf", numpy=None),
-    unary("erfc", numpy=None),
+    unary("erf", numpy=_erf),
+    unary("erfc", numpy=lambda x: 1 - _erf(x)),
     binary("logaddexp"),
     # angles
     unary("sin"),
@@ -109,7 +114,7 @@ RECIPES = [
     unary("leaky_relu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, 0.01 * x)),
     unary("elu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, np.expm1(x))),
     unary("silu", numpy=lambda x: x * _sigmoid(x)),
-    unary("gelu", numpy=None),
+    unary("gelu", numpy=lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2),
     # the same numbers, of another kind or elsewhere
     special("astype", _astype, shared=False),
     special("transfer", _transfer, shared=False),

@@ -34,7 +34,7 @@ class Call:
     arrays: tuple[Array, ...]
     """The Tensors' values, in float64."""
     expected: Callable[..., Any] | None = None
-    """The same of NumPy's arrays, where NumPy or a line of it knows."""
+    """The same function of NumPy's arrays; only calls at a kink have none."""
     torch: Callable[..., Any] | None = None
     """The same of PyTorch: ``torch(module, *tensors)``."""
 
