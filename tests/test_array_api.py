@@ -1,6 +1,6 @@
 """The Array API standard, 2024.12: the namespace, its dtypes, and Tensor as its array object.
 
-``array_api_strict`` is the standard's own reference: names and signatures are held against it.
+``array_api_strict`` is the standard's reference: names and signatures are compared with its.
 """
 
 import inspect
@@ -36,7 +36,7 @@ FUNCTIONS = sorted(
 FUNCTIONS = [name for name in FUNCTIONS if "array_api_strict" not in name]
 """Every function of the standard and its extensions."""
 LEFT_OUT = {name for name in FUNCTIONS if name.startswith("fft.")} | {"broadcast_shapes"}
-"""What the docs say is left out."""
+"""The functions that the docs list as left out."""
 HERE = [name for name in FUNCTIONS if name not in LEFT_OUT]
 
 METHODS = ["__abs__", "__add__", "__and__", "__array_namespace__", "__bool__"]
@@ -83,7 +83,7 @@ class TestNamespace:
             if wanted.kind is wanted.KEYWORD_ONLY:
                 mine = ours[wanted.name]
                 assert mine.kind in (mine.KEYWORD_ONLY, mine.POSITIONAL_OR_KEYWORD)
-                # The reference marks by a class of its own that a device may be left out.
+                # The reference has a class to mark that a device may be left out.
                 unset = "Undef" in type(wanted.default).__name__
                 assert mine.default == (None if unset else wanted.default)
         extra = [*ours.values()][len(positional) :]
@@ -159,7 +159,7 @@ class TestInfo:
             strict.__array_namespace_info__().dtypes(kind=kind)
         )
 
-    def test_knows_kinds_and_devices_that_there_are_not(self) -> None:
+    def test_refuses_unknown_kinds_and_devices(self) -> None:
         with pytest.raises(ValueError, match=r"'real floating'.*'floats'"):
             INFO.dtypes(kind="floats")
         with pytest.raises(tg.errors.DeviceError):

@@ -1,4 +1,4 @@
-"""Compiled steps do what the eager steps do, bit for bit; where they could not, they say so."""
+"""Compiled steps do what eager steps do, bit for bit, and raise an error where they cannot."""
 
 import gc
 import itertools
@@ -35,9 +35,9 @@ from .little_programs import little_programs, step_of
 
 Step = Callable[..., Any]
 
-memory = sys.modules["tinygrad_lab.compiler.memory"]  # tg.compile is a function
+memory = sys.modules["tinygrad_lab.compiler.memory"]  # the name tg.compile is a function
 BUFFERS = pytest.mark.parametrize("large", [1, memory._LARGE_BUFFER])
-"""Constants in large buffers are written at each call: in all buffers, or in no small ones."""
+"""The least size of buffers whose constants are written at each call: all, or only large ones."""
 
 
 def batch(seed: int = 0, size: int = 12) -> tuple[tg.Tensor, tg.Tensor]:
@@ -47,7 +47,7 @@ def batch(seed: int = 0, size: int = 12) -> tuple[tg.Tensor, tg.Tensor]:
 
 
 class Training:
-    """A model, an optimiser and the usual four lines."""
+    """A model, an optimiser and the usual four-line step."""
 
     def __init__(self, model: str = "mlp", optimizer: Any = tg.optim.Adam, **settings: Any) -> None:
         tg.seed(0)
@@ -62,7 +62,7 @@ class Training:
         return loss
 
     def everything(self) -> list[Any]:
-        """Parameters, gradients, and what the optimiser remembers."""
+        """Return parameters, gradients and the optimiser's state."""
         state = self.optimizer.state_dict()["state"]
         return [
             *[p.data.copy() for p in self.model.parameters()],
@@ -81,7 +81,7 @@ def assert_same(mine: list[Any], theirs: list[Any]) -> None:
 
 
 def side_by_side(make: Callable[[], Training], steps: int = 6) -> tuple[Training, Training, Step]:
-    """The same training compiled and eager, after some steps that did the same."""
+    """Run a training compiled and eager, check that their steps agree, and return both."""
     compiled, eager = make(), make()
     step = tg.compile(compiled.step)
     for number in range(steps):
@@ -179,7 +179,7 @@ class TestTheNumbers:
         assert type(ws[0].data) is float
 
     def test_of_large_scalar_graphs_are_those_of_python_to_the_sign_of_a_zero(self) -> None:
-        """Thousands of operations, whose gradients are sums of contributions far apart."""
+        """Add up gradients from contributions that are thousands of operations apart."""
 
         def make() -> tuple[list[tg.Tensor], Step]:
             ws = [tg.scalar(w, requires_grad=True) for w in (0.5, -0.0, -1.5, 0.0, 2.0, -0.25)]
@@ -207,7 +207,7 @@ class TestTheNumbers:
             assert numbers(compiled(scale), ws) == numbers(eager(scale), vs)
         assert replays(compiled) == 1
         names = re.findall(r"^ *(n\d+) =", compiled.optimized_source, re.MULTILINE)
-        assert len(names) > 2 * len(set(names))  # they serve again
+        assert len(names) > 2 * len(set(names))  # names are reused
 
     def test_of_dropout_are_those_that_the_seed_gives_and_new_ones_each_time(self) -> None:
         drop = nn.Dropout(0.5)
@@ -267,7 +267,7 @@ def test_dot_which_stands_for_matmul_gives_the_same_bits(
         ((5, 4, 7, 3), (0, 3, 2, 1), True),
         ((30, 40, 6), (0, 2, 1), False),  # runs of 40
         ((30, 2, 3), (0, 2, 1), False),  # rows of 6
-        ((30, 6, 20), (2, 1, 0), False),  # rows are apart
+        ((30, 6, 20), (2, 1, 0), False),  # rows are not contiguous
     ],
 )
 def test_rows_with_few_elements_along_their_last_axis_are_shuffled(
@@ -419,7 +419,7 @@ class TestNothingIsFrozen:
         assert_same(compiled.everything(), eager.everything())
         assert replays(step) == 1
 
-    def test_a_setting_that_is_switched_on_is_recorded_anew(self) -> None:
+    def test_a_setting_that_is_switched_on_is_recorded_again(self) -> None:
         compiled, eager, step = side_by_side(lambda: Training("mlp", tg.optim.SGD))
         for training in (compiled, eager):
             training.optimizer.param_groups[0]["weight_decay"] = 0.1
@@ -428,7 +428,7 @@ class TestNothingIsFrozen:
         assert_same(compiled.everything(), eager.everything())
         assert replays(step) == 2
 
-    def test_another_batch_size_is_recorded_anew(self) -> None:
+    def test_another_batch_size_is_recorded_again(self) -> None:
         compiled, eager, step = side_by_side(Training)
         for size in (5, 5, 12, 5):
             x, y = batch(size, size)
@@ -661,8 +661,8 @@ class TestNobodyIsDisturbed:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        # The columns of picked logits, 8,000 bytes each, and what NumPy's iterators take for
-        # broadcasting, 33,000. The arrays of the step have 800,000.
+        # The columns of picked logits take 8,000 bytes each, and NumPy's iterators 33,000 for
+        # broadcasting. The arrays of the step have 800,000.
         assert peak < 80_000
 
 
@@ -679,7 +679,7 @@ class TestWhatIsRefused:
         with pytest.raises(CompileError, match=match) as caught:
             tg.compile(step)(tg.tensor([1.0, 1.0]))
         assert "test_compile.py:" in str(caught.value)
-        # Everything is as it was.
+        # Everything is unchanged.
         assert w.tolist() == [1.0, 2.0]
         assert type(w.data) is np.ndarray
         assert w.grad is None
@@ -891,7 +891,7 @@ class TestTheOptimizedSource:
         x, y = batch(size=1_000)
         for _ in range(3):
             step(x, y)
-        # What two layers gave, and a mask; not a gradient beside them.
+        # The outputs of two layers and a mask, but no separate gradient.
         of_a_layer = 1_000 * 200 * 4
         assert 2 * of_a_layer < step.report(x, y, replays=2).scratch_bytes < 2.5 * of_a_layer
 
@@ -924,13 +924,13 @@ class TestTheOptimizedSource:
             and getattr(value.array, "nbytes", 0) > 4_096
         ]
         pairs = itertools.combinations(constants, 2)
-        alike = [(a, b) for a, b in pairs if (a.flat[0], b.flat[0]) == (0.0, 0.0)]
-        signs = [np.signbit(a.flat[0]) == np.signbit(b.flat[0]) for a, b in alike]
-        assert [np.shares_memory(a, b) for a, b in alike] == signs
+        zeros = [(a, b) for a, b in pairs if (a.flat[0], b.flat[0]) == (0.0, 0.0)]
+        signs = [np.signbit(a.flat[0]) == np.signbit(b.flat[0]) for a, b in zeros]
+        assert [np.shares_memory(a, b) for a, b in zeros] == signs
         assert {*signs} == {True, False}
 
     def test_copies_nothing_beforehand_where_all_checks_come_before_the_writes(self) -> None:
-        # The bias of a layer is looked at as a column before the labels are checked: no write.
+        # Before the labels are checked, the bias of a layer is viewed as a column, but not written.
         _, _, step = side_by_side(Training)
         assert step._replays[-1]._at_risk == ([], [])
 
@@ -1121,19 +1121,19 @@ def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> No
 
     def recorders() -> list[Any]:
         gc.collect()
-        # Not isinstance: of all there is, some would import something when it is asked its class.
+        # Not isinstance: some of these objects import modules when asked for __class__.
         return [one for one in gc.get_objects() if type(one) is Recorder]
 
-    before = recorders()  # failed tests may hold some
+    before = recorders()  # the tracebacks of failed tests may hold some
     tracemalloc.start()
     try:
         for _ in range(5):
             step(x, y)
-        gc.collect()  # when the collector comes by itself depends on the tests before
+        gc.collect()  # when the collector runs by itself depends on earlier tests
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert not [one for one in recorders() if one not in before]  # in whatever order they come
+    assert not [one for one in recorders() if one not in before]  # in any order
     scratch = step.report(x, y, replays=2).scratch_bytes
     assert held < scratch + 1_000_000, (held, scratch)
     assert "relu" in step.source or "maximum" in step.source

@@ -1,4 +1,4 @@
-"""What ``step.source`` says is what the step does, bit for bit; and it reads well."""
+"""``step.source`` does what the step does, bit for bit, and reads well."""
 
 import shutil
 import subprocess
@@ -46,7 +46,7 @@ def dropout_net() -> nn.Module:
 
 
 class Training:
-    """A model, an optimiser and the usual four lines."""
+    """A model, an optimiser and the usual four-line step."""
 
     def __init__(self, model: str, optimizer: Any = tg.optim.Adam, **settings: Any) -> None:
         tg.seed(0)
@@ -62,7 +62,7 @@ class Training:
 
 
 def recorded(function: Step, *args: Any) -> Any:
-    """A function that was compiled and recorded."""
+    """Compile a function and record it."""
     step = tg.compile(function)
     for _ in range(3):
         step(*args)
@@ -70,7 +70,7 @@ def recorded(function: Step, *args: Any) -> Any:
 
 
 def loaded(step: Any, folder: Path) -> dict[str, Any]:
-    """What a saved step's module defines."""
+    """Return what the module of a saved step defines."""
     path = folder / "saved_step.py"
     step.save(path)
     names: dict[str, Any] = {"__file__": str(path)}
@@ -79,7 +79,7 @@ def loaded(step: Any, folder: Path) -> dict[str, Any]:
 
 
 def run_source(step: Any, *args: Any) -> Any:
-    """What the source of a step without state returns."""
+    """Run the source of a step without state."""
     names: dict[str, Any] = {}
     exec(compile(step.source, "<source>", "exec"), names)
     return names["step"](*args)
@@ -239,7 +239,7 @@ class TestTheSourceDoesWhatTheStepDoes:
 
 
 def body(source: str) -> str:
-    """The lines of the function, without what stands before."""
+    """Return the lines of the function, without its header."""
     return textwrap.dedent(source.partition("def step(")[2].partition("\n")[2]).strip()
 
 

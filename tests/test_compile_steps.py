@@ -1,4 +1,4 @@
-"""Steps as users write them give the same compiled as eager, bit for bit, over several calls."""
+"""Steps as users write them: compiled and eager give the same, bit for bit, over several calls."""
 
 import copy
 import warnings
@@ -27,7 +27,7 @@ def labels(seed: int, size: int = 8, count: int = 3) -> tg.Tensor:
 
 
 class Net(nn.Module):
-    """A layer, whatever comes between, and a layer."""
+    """Two layers, with any modules in between."""
 
     def __init__(self, *between: nn.Module) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Net(nn.Module):
 
 
 class Training:
-    """A step, what it learns, and what happens before each call."""
+    """A step, its parameters, and changes before each call."""
 
     def __init__(
         self, model: nn.Module | None = None, optimizer: Any = tg.optim.Adam, **settings: Any
@@ -62,10 +62,10 @@ class Training:
         return normal(call, 8, 5), labels(call)
 
     def before(self, call: int) -> None:
-        """What happens before a call."""
+        """Make changes before a call."""
 
     def state(self) -> list[Any]:
-        """All that outlives a step."""
+        """Return all state that outlives a step."""
         remembered = self.optimizer.state_dict()["state"].values()
         return [
             *[value.numpy().copy() for value in self.model.state_dict().values()],
@@ -102,7 +102,7 @@ def assert_same(mine: list[Any], theirs: list[Any]) -> None:
 
 
 def run(make: Callable[[], Training], *, compiled: bool) -> tuple[list[Any], Any]:
-    """After each call: what it returned, what there is, and what would be drawn next."""
+    """Return, for each call, its result, the state after it and the next random numbers."""
     tg.seed(0)
     training = make()
     step = tg.compile(training.step) if compiled else training.step
@@ -115,7 +115,7 @@ def run(make: Callable[[], Training], *, compiled: bool) -> tuple[list[Any], Any
 
 
 def check(make: Callable[[], Training], *, replays: int | None = 1) -> Any:
-    """A step does the same compiled and eager; it was recorded for so many kinds of calls."""
+    """Check that a step does the same compiled and eager, after ``replays`` recordings."""
     mine, step = run(make, compiled=True)
     theirs, _ = run(make, compiled=False)
     for one, other in zip(mine, theirs, strict=True):
@@ -126,7 +126,7 @@ def check(make: Callable[[], Training], *, replays: int | None = 1) -> Any:
 
 
 def variant(**methods: Any) -> type[Training]:
-    """A training some of whose methods are others."""
+    """Return a training with some methods replaced."""
     return type("Variant", (Training,), methods)
 
 
@@ -374,7 +374,7 @@ class TestModels:
 
 
 def _arguments(layer: Any) -> list[Any]:
-    """What a layer is made with."""
+    """Return the arguments that a layer was made with."""
     return [
         getattr(layer, name)
         for name in ("p", "num_features", "normalized_shape")
@@ -430,7 +430,7 @@ class TestSteps:
                 self.optimizer.step()
                 self.optimizer.zero_grad()
 
-        # Once for a first gradient, once for one that is added.
+        # One recording sets the first gradient, another adds to it.
         check(variant(step=step, before=before), replays=2)
 
     def test_that_go_through_several_batches(self) -> None:
@@ -731,7 +731,7 @@ class TestChangesBetweenCalls:
 
 class TestWhatWouldBeFrozen:
     def refused(self, step: Any, match: str) -> None:
-        """Both raise the error and leave everything as it was."""
+        """Check that compiling raises the error and leaves everything unchanged."""
         tg.seed(0)
         training = variant(step=step)(Net(nn.BatchNorm1d(6), nn.Dropout(0.5)))
         training.saved = []
@@ -742,10 +742,10 @@ class TestWhatWouldBeFrozen:
             tg.compile(training.step)(*training.batch(0))
         assert "test_compile_steps.py:" in str(caught.value)
         assert len(training.optimizer.param_groups) == 1
-        # An optimiser's moments, zeros, may have been made by then.
+        # By then, an optimiser may have made its moments, which are zeros.
         assert_same(training.state()[: len(before)], before)
         assert training.optimizer.param_groups[0]["lr"] == settings["lr"]
-        # Also what dropout has drawn was put back.
+        # The generator that dropout drew from was reset as well.
         assert tg.random.default_generator.get_state() == expected.get_state()
 
     def test_a_tensor_that_is_kept(self) -> None:
@@ -823,7 +823,7 @@ class TestWhatWouldBeFrozen:
                 w.data = w + x
                 return w * before + copied
 
-            # The first two calls leave w as it is, and would be alike also if it were frozen.
+            # The first two calls do not change w, so they would agree even if w were frozen.
             return Function(step, lambda call: tg.full(2, float(call > 1)), keeps=[w])
 
         check(make)
@@ -876,14 +876,14 @@ class TestFailuresOfAReplay:
             tg.compile(lambda x: tg.inv(x))(tg.zeros((3, 3)))
 
     def test_halfway_do_not_update_twice(self) -> None:
-        """A check that turns out otherwise comes after an update: the replay starts over."""
+        """Start the replay over when a check after an update has another outcome."""
 
         def make() -> Function:
             w = tg.tensor([[2.0, 1.0], [1.0, 2.0]])
 
             def step(x: tg.Tensor) -> tg.Tensor:
                 w.data = w + x
-                # Where a determinant is 0, its gradient is computed in another way.
+                # The gradient of a determinant of 0 is computed in another way.
                 return tg.grad(lambda x: tg.det(x))(w * 1.0)
 
             changes = [0.0, 0.0, 0.0, -0.5, 0.0, 0.0]

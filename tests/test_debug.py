@@ -1,4 +1,4 @@
-"""``with tg.debug():`` finds where a NaN came from, what was written to, and rules that are off."""
+"""``with tg.debug():`` finds the source of a NaN, arrays that were written to, and wrong rules."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""tg.gradcheck: it finds wrong gradients, says where, and takes right ones for right."""
+"""tg.gradcheck: it finds wrong gradients, says where, and accepts right ones."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ GAIN = 3.0
 
 
 def halved(x: Any) -> Any:
-    """Has half the gradient that it should have."""
+    """Return a function of half the right gradient."""
     return x.detach() * x
 
 
@@ -32,7 +32,7 @@ def sine_with_a_wrong_rule() -> Any:
 
 
 def wrong_in_second_order() -> Any:
-    """A rule that keeps a constant where it should keep a value that varies."""
+    """Return an op whose rule keeps a constant instead of a value that varies."""
     return tg.op(
         "wrong_twice_of_tests",
         forward=lambda xp, x: x * x,
@@ -47,7 +47,7 @@ def failure(*arguments: Any, **options: Any) -> GradcheckError:
 
 
 def run(script: str, folder: Path) -> str:
-    """The last line that a script, run by itself, fails with."""
+    """Run a script by itself and return the last line of its error."""
     file = folder / "again.py"
     file.write_text(script)
     ran = subprocess.run(
@@ -169,7 +169,7 @@ class TestAWrongGradient:
 
 
 class TestTheScriptInAReport:
-    """Run by itself, it fails with the very same numbers."""
+    """The script fails with the same numbers when it runs by itself."""
 
     def test_calls_functions_by_the_names_they_are_known_by(self) -> None:
         assert "f = tg.relu" in str(failure(tg.relu, 0.0).snippet)

@@ -207,7 +207,7 @@ class TestEdges:
             assert above is not None
             assert below == slope * above
 
-    # The results of both are outputs of an op that has several, and has no shape of its own.
+    # The results of these two are outputs of an op with several, which has no shape.
     @pytest.mark.parametrize(
         "case", [c for c in CASES if c.name not in ("output", "checkpoint")], ids=str
     )
@@ -464,7 +464,7 @@ def test_a_graph_holds_no_tensor() -> None:
         waiting.extend(gc.get_referents(one))
 
 
-class TestDataThatWereSetAnew:
+class TestDataThatWasReplaced:
     def test_do_not_change_what_older_graphs_show(self) -> None:
         x = tg.scalar(3.0, name="x")
         y = x * x

@@ -103,7 +103,7 @@ class TestNumPy:
         assert x.grad is not None
         np.testing.assert_allclose(x.grad.numpy(), np.exp(np.float32([0.5, 1.0])), rtol=1e-6)
 
-    def test_functions_that_there_are_not_here_are_type_errors(self) -> None:
+    def test_missing_functions_are_type_errors(self) -> None:
         with pytest.raises(TypeError):
             np.heaviside(tg.tensor([1.0]), 0.5)
         with pytest.raises(TypeError):
@@ -297,8 +297,8 @@ NEEDS_MORE_THAN_THE_STANDARD = {
     "cross_entropy",
     "gru",
     "dropout",  # random numbers
-    "transfer",  # from one library to another
-    "output",  # no op that is run
+    "transfer",  # between libraries
+    "output",  # an op that is not run
     "checkpoint",
 }
 portable = pytest.mark.parametrize(
@@ -307,7 +307,7 @@ portable = pytest.mark.parametrize(
 
 
 class TestArrayAPI:
-    """Every op that is written against ``xp`` runs on a library that offers the standard alone."""
+    """Every op written against ``xp`` runs on a library that has only the standard."""
 
     @portable
     def test_forward_and_rules_need_nothing_but_the_standard(self, case: Case) -> None:
@@ -352,7 +352,7 @@ class TestArrayAPI:
 
 
 class TestTorch:
-    """The same numbers as PyTorch, which tests elsewhere take for the reference."""
+    """The numbers of PyTorch, which other tests use as a reference."""
 
     @pytest.mark.parametrize(
         "name",

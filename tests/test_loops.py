@@ -66,7 +66,7 @@ def assert_close(model: nn.Module, other: nn.Module) -> None:
 
 
 def both(make: Callable[[], nn.Module], optimizer: Any = tg.optim.SGD, **options: Any) -> Any:
-    """A training compiled to loops and the same eager, after some steps that did the same."""
+    """Run a training compiled to loops and eager, check that they agree, and return both."""
     model, step = training(make, optimizer, **{"lr": 0.05, **options})
     other, eager = training(make, optimizer, **{"lr": 0.05, **options})
     compiled = tg.compile(step, target="numba")
@@ -106,7 +106,7 @@ class TestLoops:
         compiled = both(Recurrent)
         assert "for t in range(10):" in compiled.optimized_source
 
-    def test_refuse_labels_that_there_are_not(self) -> None:
+    def test_refuse_labels_out_of_range(self) -> None:
         compiled = both(lambda: make_model("logistic"))
         x, _ = batch(0)
         with pytest.raises(tg.errors.IndexingError):
@@ -208,7 +208,7 @@ SPECIAL = [-np.inf, -7.5, -1.0, -0.0, 0.0, 0.5, 1.0, 3.0, 100.0, np.inf, np.nan]
 
 
 def numbers_of(dtype: str) -> Any:
-    """Numbers of all kinds, in pairs."""
+    """Return pairs of numbers of all kinds."""
     special = SPECIAL if dtype in FLOATING else [0, 1] if dtype == "bool" else [0, 1, 7, 100]
     special += [-100, -1] if dtype.startswith("int") else []
     one, other = np.meshgrid(np.array(special, dtype), np.array(special, dtype))
@@ -216,7 +216,7 @@ def numbers_of(dtype: str) -> Any:
 
 
 def mapped(dtype: str, expression: str, result: str, *arrays: Any) -> Any:
-    """What an expression of ``{0}``, ``{1}`` is for the elements of arrays."""
+    """Evaluate an expression of ``{0}`` and ``{1}`` for the elements of arrays."""
     elements = [f"m{n}[i]" for n in range(len(arrays))]
     given = ", ".join(f"x{n}: array" for n in range(len(arrays)))
     memories = "\n".join(

@@ -30,8 +30,8 @@ def axes_of(shape: tuple[int, ...]) -> st.SearchStrategy[int]:
 
 
 def check(function: Callable[[Any, Any], Any], shape: tuple[int, ...]) -> None:
-    """What ``function`` makes of an array is the same by this library as by NumPy, and it is
-    linear with the gradient as its adjoint: the products <f(x), w> and <x, gradient(w)> are one.
+    """Check that ``function`` gives the same with this library as with NumPy, and that its gradient
+    is the adjoint of a linear function: <f(x), w> = <x, gradient(w)>.
     """
     array = numbers(*shape, seed=8)
     x = tg.tensor(array, requires_grad=True)

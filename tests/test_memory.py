@@ -1,4 +1,4 @@
-"""Lifetimes: what a graph keeps, that nothing else is kept, and that all of it goes at once."""
+"""Lifetimes: what a graph keeps, that it keeps nothing else, and that it is freed at once."""
 
 import gc
 import subprocess
@@ -21,7 +21,7 @@ LARGE = SMALL + 1
 
 @pytest.fixture(autouse=True)
 def _without_the_garbage_collector() -> Iterator[None]:
-    """Whatever goes here goes by reference counting alone."""
+    """Switch the collector off, so that reference counting alone frees objects."""
     gc.disable()
     yield
     gc.enable()
@@ -32,7 +32,7 @@ def large(requires_grad: bool = False) -> tg.Tensor:
 
 
 def watch(x: tg.Tensor) -> "weakref.ref[Any]":
-    """Whether the array of a tensor is still there."""
+    """Return a weak reference to the array of a tensor, to tell whether it is alive."""
     return weakref.ref(x.data)
 
 
@@ -76,7 +76,7 @@ class TestAGraphLivesAsLongAsItsOutput:
             return weakref.ref(y.node)
 
         node = gone_back_through(tg.scalar(1.0))
-        gc.collect()  # tensor, node and hook go round in a circle of the user's making
+        gc.collect()  # the hook makes a reference cycle of tensor, node and hook
         assert node() is None
 
     def test_looking_at_a_graph_does_not_keep_it(self) -> None:
@@ -114,7 +114,7 @@ class TestAGraphLivesAsLongAsItsOutput:
         with pytest.raises(tg.errors.ShapeError):
             y + tg.tensor([1.0, 2.0])
         del y
-        gc.collect()  # the traceback that pytest.raises holds
+        gc.collect()  # frees the traceback that pytest.raises holds
         assert array() is None
 
 
@@ -278,7 +278,7 @@ class TestTheSweep:
 
 
 def bytes_of_chain(length: int, step: Callable[[tg.Tensor, tg.Tensor], tg.Tensor]) -> int:
-    """What a chain of scalar ops takes, from the first node to after its backward pass."""
+    """Return the bytes that a chain of scalar ops takes, after its backward pass."""
     x = tg.scalar(1.0)
     tracemalloc.start()
     try:

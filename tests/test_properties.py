@@ -1,4 +1,4 @@
-"""What holds for every differentiable function, on calls drawn at random from its recipe."""
+"""Properties of every differentiable function, on calls drawn at random from its recipe."""
 
 import warnings
 from collections.abc import Callable
@@ -22,7 +22,7 @@ STEP = 1e-6
 
 
 def differentiable() -> set[str]:
-    """The ops of the table that have a rule, and the public functions composed of ops."""
+    """Return the ops of the table that have a rule, and the public functions composed of ops."""
     with_rules = {
         name
         for name, op in table.items()
@@ -44,7 +44,7 @@ def test_every_differentiable_function_has_a_recipe() -> None:
     known = {recipe.name for recipe in RECIPES} | set(WITHOUT_GRADIENT) | set(SEEN_THROUGH)
     missing = sorted(differentiable() - known)
     assert not missing, (
-        f"{', '.join(missing)}: not proved yet. Add to RECIPES in tests/recipes/ a line for "
+        f"{', '.join(missing)}: not tested yet. Add to RECIPES in tests/recipes/ a line for "
         f'each: unary("{missing[0]}") or binary("{missing[0]}") for an elementwise function '
         "(low=, high= bound its domain, kinks= lists its kinks), reduction(...) for one of axis= "
         "and keepdims=, along(...) for one of a single axis=, special(..., strategy) for any "
@@ -71,7 +71,7 @@ def weights_like(array: Any, seed: int) -> Array:
 
 
 def pulled_back(call: Call, g: Array, dtype: Any = np.float64) -> list[Array]:
-    """The gradients of a call, given that of its output."""
+    """Return the gradients of a call for a cotangent of its output."""
     tensors = tensors_of(call, dtype)
     out = call.function(*tensors)
     found = tg.autograd.grad([out], tensors, [tg.tensor(g.astype(dtype))])
@@ -199,7 +199,7 @@ def test_at_a_kink_the_gradient_lies_between_the_slopes_on_its_sides(
     recipe: Recipe, kink: Call
 ) -> None:
     here = value_of(kink, *kink.arrays)
-    # Of several outputs, each has a weight of its own.
+    # Each output element has its own weight.
     weights = np.arange(1.0, here.size + 1).reshape(here.shape)
     for position, gradient in enumerate(pulled_back(kink, weights)):
         for place in np.ndindex(gradient.shape):
@@ -230,7 +230,7 @@ def test_values_and_gradients_are_those_of_pytorch(
 
 
 def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
-    """A call of PyTorch, whose warnings are not this project's."""
+    """Call PyTorch and ignore its warnings, which are not this project's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(*arguments)

@@ -253,7 +253,7 @@ def test_mistakes_are_explained(call: Callable[[], Any], kind: type[Exception], 
         lambda: tg.concat([X, X], axis=5),
     ],
 )
-def test_an_axis_that_there_is_not_is_wrong_as_a_value_and_as_an_index(
+def test_a_missing_axis_is_wrong_as_a_value_and_as_an_index(
     call: Callable[[], Any],
 ) -> None:
     with pytest.raises(AxisError) as caught:

@@ -1,4 +1,4 @@
-"""What holds for a training: the paper's nets, the loop, and the files that a run leaves."""
+"""Training: the paper's nets, the loop, and the files that a run leaves."""
 
 import csv
 import json
@@ -220,7 +220,7 @@ class TestLoop:
         steps = list(train_steps(compiled, replace(digits, x=x), SHORT))
         assert 4 < len(steps) < 30, "it comes when steps are replayed"
         others = list(train_steps(plain, replace(digits, x=x), SHORT, compiled=False))
-        assert repr(steps) == repr(others)  # a NaN is equal to itself in writing alone
+        assert repr(steps) == repr(others)  # a NaN equals itself only as text
         assert bits(compiled) == bits(plain)
 
     def test_a_model_that_cannot_be_compiled_is_trained_as_it_is_with_one_warning(
@@ -545,7 +545,7 @@ class TestRun:
         self, digits: tg.data.MNIST1D, tmp_path: Path
     ) -> None:
         x = digits.x.copy()
-        x[7] = np.nan  # whichever batch it comes into has no finite loss
+        x[7] = np.nan  # the batch that it is in has no finite loss
         metrics = run(self.experiment, replace(digits, x=x), tmp_path)
         assert metrics.status == "diverged"
         assert strict_json(tmp_path / "metrics.json")["test_accuracy"] is None

@@ -1,4 +1,4 @@
-"""Functions into functions: gradients, Jacobians and Hessians, of any order and any containers."""
+"""Transforms: gradients, Jacobians and Hessians, of any order and of any containers."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ W = numbers(2, 3, seed=2)
 
 
 def bend(x: tg.Tensor) -> tg.Tensor:
-    """From three numbers to two, with every element depending on every other."""
+    """Map three numbers to two, each of which depends on all three."""
     return (tg.tensor(W) @ x).tanh() * x.sum() + x[:2] * x[1]
 
 
@@ -27,7 +27,7 @@ def energy(x: tg.Tensor) -> tg.Tensor:
 
 
 def jacobian_of(function: Callable[[tg.Tensor], tg.Tensor], x: np.ndarray[Any, Any]) -> Any:
-    """By finite differences."""
+    """Return the Jacobian by finite differences."""
     size = function(tg.tensor(x)).size
     rows = [
         finite_differences(

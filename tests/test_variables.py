@@ -1,4 +1,4 @@
-"""What compiled steps call their values: the variables that code stores results in."""
+"""Names of the values of compiled steps: the variables that code stores results in."""
 
 import dis
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ def code(f: Any) -> Any:
 
 
 def calls(code: CodeType) -> Iterator[Target | None]:
-    """What the results of the calls in a function are stored in, in their order."""
+    """Yield the variables that the results of the calls in a function are stored in, in order."""
     variables = Variables(code)
     for instruction in dis.get_instructions(code):
         if instruction.opname == "CALL":
             yield variables.of(instruction.offset)
 
 
-def test_the_variable_of_a_result_is_the_one_it_is_stored_in_at_once() -> None:
+def test_the_variable_of_a_result_is_the_one_it_is_stored_in_directly() -> None:
     stored = ["local", "outside", None, None, RETURNED]
     assert list(calls(code.__code__)) == stored
 
@@ -45,7 +45,7 @@ def test_a_sequence_has_the_variables_of_its_elements() -> None:
 
 
 def test_names_beyond_the_first_256_are_found() -> None:
-    """Their number takes a prefix to the instruction that stores."""
+    """Find names whose index takes a prefix to the store instruction."""
     many = "\n".join(f"v{number} = f({number})" for number in range(300))
     compiled = compile(many, "<many>", "exec")
     assert list(calls(compiled)) == [f"v{number}" for number in range(300)]

@@ -1,4 +1,4 @@
-"""Functions that work element by element, and broadcast."""
+"""Elementwise functions, which broadcast."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ RECIPES = [
     binary("subtract"),
     binary("multiply"),
     binary("divide", y=(0.3, 2.0)),
-    binary("remainder", y=(0.3, 2.0), apart=lambda x, y: x / y - np.round(x / y)),
+    binary("remainder", y=(0.3, 2.0), gap=lambda x, y: x / y - np.round(x / y)),
     binary("pow", x=(0.2, 2.0)),
     binary("hypot", x=(0.3, 2.0), kinks=[(0.0, 0.0)]),
     # exponentials and logarithms
@@ -98,11 +98,11 @@ RECIPES = [
     unary("acosh", low=1.2, high=3.0),
     unary("atanh", low=-0.9, high=0.9),
     binary("atan2", x=(0.3, 2.0)),
-    # in pieces
+    # piecewise
     unary("abs", kinks=[0.0]),
-    binary("maximum", apart=np.subtract, kinks=[(0.5, 0.5)]),
-    binary("minimum", apart=np.subtract, kinks=[(0.5, 0.5)]),
-    binary("copysign", apart=lambda x, y: x * y, kinks=[(0.0, 1.0), (0.0, -1.0)]),
+    binary("maximum", gap=np.subtract, kinks=[(0.5, 0.5)]),
+    binary("minimum", gap=np.subtract, kinks=[(0.5, 0.5)]),
+    binary("copysign", gap=lambda x, y: x * y, kinks=[(0.0, 1.0), (0.0, -1.0)]),
     binary("nextafter", torch=None),
     special("clip", _clip, kinks=[_at_the_bounds()]),
     special("where", _where),
@@ -115,7 +115,7 @@ RECIPES = [
     unary("elu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, np.expm1(x))),
     unary("silu", numpy=lambda x: x * _sigmoid(x)),
     unary("gelu", numpy=lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2),
-    # the same numbers, of another kind or elsewhere
+    # the same numbers in another dtype or on another device
     special("astype", _astype, shared=False),
     special("transfer", _transfer, shared=False),
 ]

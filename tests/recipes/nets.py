@@ -60,7 +60,7 @@ def _gru(choose: st.DrawFn) -> Call:
             0.0,
             False,
             directions == 2,
-            True,  # has biases, batch first
+            True,  # has_biases, num_layers, dropout, train, bidirectional, batch_first
         )[0]
 
     return Call(tg.gru, tuple(numbers(choose(seeds), shape) for shape in shapes), _gru_steps, peer)
@@ -94,7 +94,7 @@ def _dropout(choose: st.DrawFn) -> Call:
 
 def _checkpoint(choose: st.DrawFn) -> Call:
     array = shaped(choose)
-    # One tensor as an argument, one that the function finds around it.
+    # One tensor is an argument, the other is captured by the closure.
     return Call(
         lambda x, y: tg.checkpoint(lambda x: tg.sin(x * y) + x, x),
         (array, numbers(choose(seeds), array.shape)),
@@ -142,7 +142,7 @@ def _conv_transpose(choose: st.DrawFn, axes: int) -> Call:
         "groups": groups,
     }
     shapes: list[tuple[int, ...]] = [
-        # Of less, a padding could leave nothing.
+        # Of smaller sizes, the padding could leave nothing.
         (batch, groups * channels, *_several(choose, axes, 2, 3)),
         (groups * channels, outputs, *_several(choose, axes, 2, 3)),
         (groups * outputs,),
