@@ -177,13 +177,16 @@ class TestDLPack:
         there = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
         x = tg.from_dlpack(there)  # type: ignore[attr-defined]
         assert isinstance(x, tg.Tensor)
-        assert x.tolist() == there.tolist()
+        there[0, 0] = 5.0
+        assert x.tolist() == there.tolist() == [[5.0, 2.0], [3.0, 4.0]]
         assert x.dtype == np.float32
 
     def test_takes_memory_from_numpy_and_from_itself(self) -> None:
         array = np.array([1.0, 2.0])
         for source in (array, tg.tensor(array)):
-            assert tg.from_dlpack(source).tolist() == [1.0, 2.0]  # type: ignore[attr-defined]
+            taken = tg.from_dlpack(source)  # type: ignore[attr-defined]
+            assert taken.tolist() == [1.0, 2.0]
+            assert np.shares_memory(taken.data, np.asarray(source))
 
     def test_tensors_can_be_made_of_torch_tensors(self) -> None:
         torch = pytest.importorskip("torch")

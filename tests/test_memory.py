@@ -303,13 +303,18 @@ class TestDepth:
         assert 3.5 < long / short < 4.5
         assert long / 8_000 < 2_000, "bytes a node"
 
-    @pytest.mark.parametrize("build", ["y = y * x", "y = y * 0.5", "y = (y + x)[0:1]"])
-    def test_of_a_hundred_thousand_nodes_is_gone_back_through_and_freed(self, build: str) -> None:
+    @pytest.mark.parametrize(
+        ("build", "rounds"),
+        [("y = y * x", 100_000), ("y = y * 0.5", 100_000), ("y = (y + x)[0:1]", 50_000)],
+    )
+    def test_of_a_hundred_thousand_nodes_is_gone_back_through_and_freed(
+        self, build: str, rounds: int
+    ) -> None:
         script = f"""
 import tinygrad_lab as tg
 x = tg.tensor([1.0], requires_grad=True)
 y = x
-for _ in range(100_000):
+for _ in range({rounds}):
     {build}
 y.backward()
 assert x.grad is not None

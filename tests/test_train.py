@@ -533,13 +533,17 @@ class TestRun:
     def test_metrics_and_checkpoint_are_there_at_every_measurement(
         self, digits: tg.data.MNIST1D, tmp_path: Path
     ) -> None:
+        measured: list[int] = []
+
         def check(history: list[Measurement]) -> None:
             metrics = strict_json(tmp_path / "metrics.json")
             assert metrics["status"] == "running"
             assert len(metrics["history"]) == len(history)
             assert load_model(tmp_path / "checkpoint.safetensors")[1].step == history[-1].step
+            measured.append(history[-1].step)
 
         run(self.experiment, digits, tmp_path, on_measurement=check)
+        assert measured == list(range(1, 31))
 
     def test_a_diverged_run_keeps_the_checkpoint_from_before(
         self, digits: tg.data.MNIST1D, tmp_path: Path

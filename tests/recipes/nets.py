@@ -117,7 +117,7 @@ def _conv(choose: st.DrawFn, axes: int) -> Call:
     size = tuple(
         choose(st.integers((k - 1) * d + 1, 4)) for k, d in zip(kernel, dilation, strict=True)
     )
-    options = {
+    options: dict[str, Any] = {
         "stride": _several(choose, axes, 1, 2),
         "padding": _several(choose, axes, 0, 1),
         "dilation": dilation,
@@ -134,7 +134,7 @@ def _conv(choose: st.DrawFn, axes: int) -> Call:
 def _conv_transpose(choose: st.DrawFn, axes: int) -> Call:
     batch, groups, channels, outputs = (choose(small) for _ in range(4))
     stride = _several(choose, axes, 1, 2)
-    options = {
+    options: dict[str, Any] = {
         "stride": stride,
         "padding": _several(choose, axes, 0, 1),
         "output_padding": tuple(choose(st.integers(0, step - 1)) for step in stride),
@@ -233,7 +233,7 @@ def _conv_transposed(
 
 def _pool(choose: st.DrawFn, axes: int, kind: str) -> Call:
     kernel = _several(choose, axes, 1, 3)
-    options = {
+    options: dict[str, Any] = {
         "kernel_size": kernel,
         "stride": choose(st.none() | st.just(_several(choose, axes, 1, 2))),
         "padding": tuple(choose(st.integers(0, k // 2)) for k in kernel),
