@@ -108,10 +108,16 @@ class TestRightGradients:
         assert tg.gradcheck(tg.exp, np.linspace(0, 1, 5000), samples=3).compared == 3
 
     def test_of_several_outputs_are_checked_together(self) -> None:
-        tg.gradcheck(lambda x: {"a": x.exp(), "b": [x * x, x > 0]}, np.ones(2), order=2)
+        def several(x: Any) -> Any:
+            return {"a": x.exp(), "b": [x * x, x > 0]}
+
+        assert tg.gradcheck(several, np.ones(2), order=2).compared == 4
+        error = failure(lambda x: [x.exp(), halved(x)], np.ones(2))
+        assert error.input == "input 0"
 
     def test_of_a_function_that_depends_on_nothing_are_zero(self) -> None:
-        tg.gradcheck(lambda x: tg.zeros_like(x), np.ones(2), order=2)
+        report = tg.gradcheck(lambda x: tg.zeros_like(x), np.ones(2), order=2)
+        assert (report.compared, report.largest) == (4, 0.0)
 
     def test_leave_the_inputs_as_they_were(self) -> None:
         x = tg.tensor(np.ones(2), requires_grad=True, name="x")
