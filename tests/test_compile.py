@@ -186,7 +186,7 @@ class TestTheNumbers:
 
             def step(scale: float) -> tg.Tensor:
                 ends = []
-                for k in range(60):
+                for k in range(30):
                     x = scale * (k % 7 - 3)
                     hidden = [(w * x - 0.5 * v).relu() for w in ws for v in ws[:3]]
                     ends.append(sum(h * w for h, w in zip(hidden, ws * 3, strict=True)))

@@ -1,5 +1,6 @@
 """``step.source`` does what the step does, bit for bit, and reads well."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -364,7 +365,8 @@ class TestTheSourceReadsLikeWrittenByHand:
 
     @pytest.mark.parametrize("model", [*MODELS, "dropout"])
     def test_of_every_net_is_clean(self, model: str, tmp_path: Path) -> None:
-        ruff = shutil.which("ruff")
+        beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        ruff = shutil.which("ruff", path=beside_python)
         if ruff is None:
             pytest.skip("ruff is not installed")
         path = tmp_path / "saved.py"

@@ -38,7 +38,7 @@ def check(function: Callable[[Any, Any], Any], shape: tuple[int, ...]) -> None:
     found, expected = function(tg, x), function(np, array)
     if not isinstance(found, tuple):
         found, expected = (found,), (expected,)
-    assert len(found) == len(expected)
+    assert len(found) == len(expected) > 0
     total: Any = 0.0
     product = 0.0
     for position, (one, other) in enumerate(zip(found, expected, strict=True)):
@@ -46,8 +46,6 @@ def check(function: Callable[[Any, Any], Any], shape: tuple[int, ...]) -> None:
         weights = numbers(*other.shape, seed=position)
         total = total + (one * tg.tensor(weights)).sum()
         product += float((other * weights).sum())
-    if not found:
-        return
     total.backward()
     assert x.grad is not None
     np.testing.assert_allclose((x.grad.numpy() * array).sum(), product, rtol=1e-9, atol=1e-9)

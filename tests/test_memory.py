@@ -245,7 +245,7 @@ class TestTheSweep:
     def test_of_many_elements_picked_one_by_one_makes_one_buffer(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        count = 100_000
+        count = 20_000
         buffers = []
 
         def zeros(shape: Any, **options: Any) -> Any:

@@ -45,7 +45,7 @@ def keys(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 class TestFlatPositions:
-    @settings(max_examples=200)
+    @settings(max_examples=100)
     @given(data=st.data(), shape=shapes)
     def test_are_those_that_the_index_picks(
         self, data: st.DataObject, shape: tuple[int, ...]

@@ -416,6 +416,8 @@ class TestAutogradGrad:
         middle = below(x) * 2
         tg.autograd.grad(middle * beside(y), middle)
         assert visited == []
+        tg.autograd.grad(middle * beside(y), [x, y])
+        assert sorted(visited) == ["below", "beside"]
 
     def test_without_create_graph_has_no_history(self) -> None:
         x = tg.scalar(2.0)
