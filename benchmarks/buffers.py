@@ -1,19 +1,19 @@
-"""The steps in NumPy by hand once more, as fast as they get: what compiled steps are held against.
+"""The steps in hand-written NumPy, as fast as possible: the reference of compiled steps.
 
 Every array is allocated once and written into (``out=``); all parameters lie in one vector, as do
 their gradients and moments, so that an optimiser is a dozen calls whatever the model. Beyond that:
 
 - *Features first.* A layer's values are (features, batch): a bias is then added along rows of the
-  length of the batch, and a product with ones is the bias' gradient.
+  length of the batch, and a product with ones is the bias's gradient.
 - *No Python numbers.* A 0-d array of the right dtype saves 250 ns a call; ReLU compares with an
   array of zeros, because against a scalar ``maximum`` is not vectorised.
 - *Convolutions channels-last*, as one matrix product on a strided view of their windows, which one
   call gathers. A column of ones next to the windows adds the bias in that product.
-- *Both directions of the GRU at once*, sigmoids through tanh, all of a step's gates in one product.
+- *Both directions of the GRU together*, sigmoids through tanh, all gates of a step in one product.
 
-What belongs to the data rather than to the step is made outside of it: the labels, one-hot.
+The labels are made one-hot outside the step: they belong to the data.
 
-Each model is a function that makes a `Net`: buffers, and a function over them.
+Each model is a function that makes a `Net`: buffers, and a function that computes in them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Vector:
         self._used = 0
 
     def take(self, *shape: int) -> Array:
-        """The next part, in this shape."""
+        """Return the next part, in this shape."""
         start, self._used = self._used, self._used + prod(shape)
         return self.array[start : self._used].reshape(shape)
 
@@ -68,7 +68,7 @@ class Vector:
             view[...] = values[name].reshape(view.shape)
 
     def get(self, like: Parameters) -> Parameters:
-        """Copies in PyTorch's layouts."""
+        """Return copies in PyTorch's layouts."""
         return {name: np.array(self.views[name]).reshape(like[name].shape) for name in like}
 
 
@@ -87,7 +87,7 @@ def _vectors(problem: Training) -> tuple[Vector, Vector]:
 
 
 def _number(value: float) -> Array:
-    """A 0-d array, which an operand should be rather than a Python float."""
+    """Return a 0-d array, which is faster as an operand than a Python float."""
     return np.array(value, np.float32)
 
 
@@ -96,19 +96,19 @@ def _buffer(*shape: int) -> Array:
 
 
 def _zeros(*shape: int) -> Array:
-    """Zeros to compare (rows, columns) with: of the same shape, or one row where that is large."""
+    """Return zeros to compare (rows, columns) with: as many, or one row if that is large."""
     return np.zeros(shape if 4 * prod(shape) <= SMALL_BYTES else shape[-1:], np.float32)
 
 
 def _linear(vector: Vector, name: str, outputs: int, inputs: int) -> tuple[Array, Array]:
-    """A layer's weight (outputs, inputs) and bias (outputs,)."""
+    """Return a layer's weight (outputs, inputs) and bias (outputs,)."""
     weight = vector.views[f"{name}.weight"] = vector.take(outputs, inputs)
     bias = vector.views[f"{name}.bias"] = vector.take(outputs)
     return weight, bias
 
 
 def cross_entropy(logits: Array, labels: Array) -> Callable[[], Any]:
-    """A function that returns the mean loss and puts its gradient in the place of the logits.
+    """Make a function that returns the mean loss, and overwrites the logits by its gradient.
 
     ``logits`` are (classes, batch).
     """
@@ -137,7 +137,7 @@ def cross_entropy(logits: Array, labels: Array) -> Callable[[], Any]:
 
 
 def logistic(problem: Training) -> Net:
-    """Linear 40 → 10."""
+    """Make linear 40 → 10."""
     parameters, gradients = _vectors(problem)
     weight, bias = _linear(parameters, "linear", CLASSES, FEATURES)
     d_weight, d_bias = _linear(gradients, "linear", CLASSES, FEATURES)
@@ -157,7 +157,7 @@ def logistic(problem: Training) -> Net:
 
 
 def mlp(problem: Training) -> Net:
-    """Linear 40 → H → H → 10 with ReLU between."""
+    """Make linear 40 → H → H → 10 with ReLU between."""
     parameters, gradients = _vectors(problem)
     hidden, batch = len(problem.parameters["linear1.weight"]), len(problem.x)
     sizes = ((hidden, FEATURES), (hidden, hidden), (CLASSES, hidden))
@@ -206,7 +206,7 @@ def mlp(problem: Training) -> Net:
 
 @dataclass
 class Convolution:
-    """Where a convolution's windows come from, and where they are gathered.
+    """The windows of a convolution, and the memory they are gathered in.
 
     ``matrix`` is (K C + 1, O): the weights by the order of a window's elements, then the bias.
     """
@@ -219,14 +219,14 @@ class Convolution:
 
     @property
     def weights_t(self) -> Array:
-        """What takes gradients back from the outputs to a window's elements: (O, K C)."""
+        """The matrix that maps output gradients to those of a window's elements: (O, K C)."""
         return self.matrix[:-1].T
 
 
 def _convolution(
     padded: Array, kernel: int, count: int, index: int, parameters: Vector, gradients: Vector
 ) -> Convolution:
-    """Over ``padded`` (N, length, C), with channels last: its rows are windows, then a one."""
+    """Make a convolution over ``padded`` (N, length, C): its rows are windows, then a one."""
     batch, _, channels = padded.shape
     width = kernel * channels
     by_batch, by_step, by_channel = padded.strides
@@ -244,9 +244,10 @@ def _convolution(
 def _first_convolution(
     padded: Array, kernel: int, count: int, parameters: Vector, gradients: Vector
 ) -> Convolution:
-    """Over ``padded`` (N, length), with one channel: runs along the windows are longer.
+    """Make a convolution over ``padded`` (N, length), with one channel.
 
-    So rows are transposed in memory. An output is added that is always 0, for an even number.
+    Runs along the windows are longer than windows, so rows are transposed in memory. An output
+    that is always 0 makes the number of outputs even.
     """
     batch = len(padded)
     by_batch, by_step = padded.strides
@@ -272,17 +273,17 @@ def _convolution_matrix(vector: Vector, index: int, kernel: int, channels: int) 
 
 
 def cnn(problem: Training) -> Net:
-    """Three convolutions with ReLU, then linear 125 → 10.
+    """Make three convolutions with ReLU, then linear 125 → 10.
 
     With stride 2, padding 1 and kernel 3, window j covers the inputs 2j - 1, 2j and 2j + 1. So the
-    gradients of inputs 2j and 2j + 1 are the second and the third part of what window j hands
-    back, and to the latter the first part of window j + 1 is added.
+    gradients of inputs 2j and 2j + 1 are the second and the third part of the gradient of window
+    j, and the first part of that of window j + 1 is added to the latter.
     """
     parameters, gradients = _vectors(problem)
     x, batch = problem.x, len(problem.x)
     padded_x = np.zeros((batch, FEATURES + 2 * PADDING), np.float32)
     inner_x = padded_x[:, PADDING:-PADDING]
-    # Channels-last, between columns of zeros. Of 20 outputs of conv1 the last is the padding.
+    # Channels-last, between columns of zeros. The last of conv1's 20 outputs is the padding.
     padded1 = np.zeros((batch, 21, CHANNELS), np.float32)
     padded2 = np.zeros((batch, 12, CHANNELS), np.float32)
     h1, h2, h3 = padded1[:, 1:], padded2[:, 1:-1], _buffer(batch, 5, CHANNELS)
@@ -294,7 +295,7 @@ def cnn(problem: Training) -> Net:
     positive1, positive2, positive3 = (np.empty(z.shape, bool) for z in (z1, z2, z3))
     zero, zeros1, zeros2, zeros3 = _number(0), *(np.zeros_like(z[0]) for z in (z1, z2, z3))
 
-    # PyTorch flattens channels first, and this is positions first.
+    # PyTorch flattens channels first, this flattens positions first.
     weight, bias = _flattened_linear(parameters)
     d_weight, d_bias = _flattened_linear(gradients)
     bias, flat, ones = bias[:, None], h3.reshape(batch, -1), np.ones(batch, np.float32)
@@ -367,7 +368,7 @@ class Gates:
 
     @classmethod
     def of(cls, vector: Vector) -> Gates:
-        """The next parts of a vector."""
+        """Take the next parts of a vector."""
         shapes = {"weight_ih": (), "weight_hh": (HIDDEN,), "bias_ih": (), "bias_hh": ()}
         parts = {name: vector.take(3, 2, HIDDEN, *rest) for name, rest in shapes.items()}
         for direction, suffix in enumerate(DIRECTIONS):
@@ -379,8 +380,8 @@ class Gates:
 class Packed:
     """The GRU's parameters as the one matrix that a time step needs.
 
-    Time step t has one column vector a sample, [h; x; 1], with both directions stacked: h is 12
-    numbers, x is x_t and x_{39 - t}. The matrix, (4 · 12, 15), makes of it
+    Time step t has one column vector per sample, [h; x; 1], with both directions stacked: h is 12
+    numbers, x is x_t and x_{39 - t}. The matrix, (4 · 12, 15), maps it to
 
         B = (U_n h + c_n) / 2,   r / 2,   z / 2,   A = W_n x + b_n + B
 
@@ -397,7 +398,7 @@ class Packed:
             self.matrix[: 3 * units],
             self.matrix[3 * units :],
         )
-        # Each direction reads its own h and its own x only: blocks along a diagonal.
+        # Each direction reads only its own h and x: blocks along a diagonal.
         gate, direction, row, column = self.by_gate.strides
         as_strided = np.lib.stride_tricks.as_strided
         self.states = as_strided(
@@ -409,7 +410,7 @@ class Packed:
         self.ones = self.by_gate[..., -1]
 
     def fill(self, gates: Gates, half: Array) -> None:
-        """From the parameters, whose gates are in the order r, z, n."""
+        """Pack the parameters, whose gates are in the order r, z, n."""
         copyto(self.inputs[1:], gates.weight_ih)
         copyto(self.states[0], gates.weight_hh[2])
         copyto(self.states[1:3], gates.weight_hh[:2])
@@ -421,7 +422,7 @@ class Packed:
         add(self.a, self.b, self.a)
 
     def empty_into(self, gates: Gates, half: Array) -> None:
-        """The other way, where this holds gradients: into those of the parameters."""
+        """Unpack gradients into those of the parameters."""
         add(self.b, self.a, self.b)
         multiply(self.b_r_z, half, self.b_r_z)
         copyto(gates.weight_ih, self.inputs[1:])
@@ -433,7 +434,7 @@ class Packed:
 
 
 def gru(problem: Training) -> Net:
-    """Bidirectional GRU over the 40 values, all outputs flattened into linear 480 → 10."""
+    """Make a bidirectional GRU over the 40 values, all outputs flattened into linear 480 → 10."""
     parameters, gradients = _vectors(problem)
     x, batch, steps, units = problem.x, len(problem.x), FEATURES, 2 * HIDDEN
     stored, d_stored = Gates.of(parameters), Gates.of(gradients)
@@ -449,7 +450,7 @@ def gru(problem: Training) -> Net:
     dh, carried, scratch = (_buffer(units, batch) for _ in range(3))
     half, one = _number(0.5), _number(1)
 
-    # The outputs, features first; the reverse direction is turned around on the way.
+    # The outputs, features first; the reverse direction is reversed here.
     weight, bias = _linear(parameters, "linear", CLASSES, steps * units)
     d_weight, d_bias = _linear(gradients, "linear", CLASSES, steps * units)
     outputs = _buffer(steps, units, batch)
@@ -543,12 +544,12 @@ def gru(problem: Training) -> Net:
 
 
 def _quarters(gates: Array) -> list[Array]:
-    """B, r, z and A of a step's gates."""
+    """Return B, r, z and A of a step's gates."""
     return list(gates.reshape(4, -1, gates.shape[-1]))
 
 
 def _halves(kept: Array) -> list[Array]:
-    """z and h - n, which a step keeps."""
+    """Return z and h - n, which a step keeps."""
     return list(kept.reshape(2, -1, kept.shape[-1]))
 
 
@@ -560,11 +561,11 @@ NETS: dict[Model, Callable[[Training], Net]] = {
 }
 
 
-# Optimisers: functions that make a function which updates one vector.
+# Optimisers: each makes a function that updates one vector.
 
 
 def sgd(net: Net, learning_rate: float) -> Callable[[], None]:
-    """p ← p - lr g."""
+    """Make the update p ← p - lr g."""
     p, g = net.parameters.array, net.gradients.array
     rate, scratch = _number(learning_rate), np.empty_like(p)
 
@@ -576,9 +577,9 @@ def sgd(net: Net, learning_rate: float) -> Callable[[], None]:
 
 
 def adam(net: Net, learning_rate: float) -> Callable[[], None]:
-    """Kingma & Ba (2015), Algorithm 1, with PyTorch's defaults.
+    """Make Adam: Kingma & Ba (2015), Algorithm 1, with PyTorch's defaults.
 
-    The corrections go into two numbers: √v̂ + ε = (√v + ε √(1 - β₂ᵗ)) / √(1 - β₂ᵗ).
+    The corrections are two numbers: √v̂ + ε = (√v + ε √(1 - β₂ᵗ)) / √(1 - β₂ᵗ).
     """
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
     p, g = net.parameters.array, net.gradients.array

@@ -1,7 +1,7 @@
-"""Before anything is timed: do all participants compute the same?
+"""Check that all participants compute the same, before anything is timed.
 
-The hand-written gradients are checked against central differences in float64, and everybody else's
-loss and gradients against the hand-written ones.
+The hand-written gradients are checked against central differences in float64, and the loss and
+gradients of all others against the hand-written ones.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from benchmarks import handwritten
 from benchmarks.participant import Outcome, Participant
 from benchmarks.problems import BATCH, Chain, ScalarChains, Training
 
-LOSS_STEPS = 3  # steps after which the losses still have to agree: the updates are the same too
+LOSS_STEPS = 3  # steps after which losses must still agree, which checks the updates, too
 
 
 class DisagreementError(Exception):
-    """A participant computes something else than the hand-written step."""
+    """A participant does not compute what the hand-written step does."""
 
 
 def check(problem: Any, reference: Participant, others: list[Participant]) -> None:
@@ -59,10 +59,10 @@ def compare(name: str, got: Outcome, expected: Outcome) -> None:
 
 
 def check_by_differences(problem: Training, step: float = 1e-7) -> None:
-    """The hand-written gradient along one random direction per parameter, in float64.
+    """Check the hand-written gradient along a random direction per parameter, in float64.
 
-    The step is short enough for hardly any ReLU to change sides within it. Of a large batch a
-    hundred examples have to do, for the same reason.
+    The step is so short that hardly any ReLU changes sides within it. For the same reason, a
+    large batch is reduced to a hundred examples.
     """
     compute = handwritten.STEPS[problem.model]
     start = {name: value.astype(np.float64) for name, value in problem.parameters.items()}
@@ -82,7 +82,7 @@ def check_by_differences(problem: Training, step: float = 1e-7) -> None:
 
 
 def shortened(problem: Any) -> Any:
-    """A smaller problem of the same kind, where checking the full one would take as long as timing.
+    """Return a smaller problem of the same kind if checking would take as long as timing.
 
     A million elements are checked on a thousand of them, a hundred scalar chains on five.
     """
@@ -96,13 +96,13 @@ def shortened(problem: Any) -> Any:
 
 
 def _losses(participant: Participant) -> list[float]:
-    """The loss of the first steps, as floats."""
+    """Return the losses of the first steps, as floats."""
     participant.reset()
     return [_as_float(participant.step()) for _ in range(LOSS_STEPS)]
 
 
 def _as_float(loss: Any) -> float:
-    """A step returns its loss, or loss and gradients, each in its own type."""
+    """Return the loss from a step's result: a loss, or loss and gradients, of any type."""
     if isinstance(loss, tuple):
         loss = loss[0]
     if isinstance(loss, float):

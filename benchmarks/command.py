@@ -23,7 +23,7 @@ OURS = "tinygrad_lab"
 
 
 class Results:
-    """What has been measured so far."""
+    """The measurements so far."""
 
     def __init__(self) -> None:
         self.sections: list[Section] = []
@@ -68,7 +68,7 @@ class Results:
                 self.verdicts.append(Verdict(row.title, quantity, bar.limit, value, bar.at_least))
 
     def measure_memory(self, row: memory.MemoryRow, quick: bool) -> None:
-        """Peaks of a chain, a fresh process for each participant."""
+        """Measure the peaks of a chain, in a fresh process for each participant."""
         if platform.system() != "Linux":
             click.echo(f"{row.key} left out: the peak is read from /proc", err=True)
             return
@@ -81,7 +81,7 @@ class Results:
         self.verdicts.append(Verdict(row.title, "MB", row.limit, megabytes[OURS]))
 
     def measure_imports(self, quick: bool) -> None:
-        """Import times in fresh processes."""
+        """Measure import times in fresh processes."""
         spreads, beyond = imports.measure(3 if quick else 9)
         named = {**spreads, "tinygrad_lab beyond NumPy": beyond}
         self.raw["import"] = {name: vars(spread) for name, spread in named.items()}
@@ -94,7 +94,7 @@ class Results:
         self.verdicts.append(Verdict("import tinygrad_lab", "s", limit, value))
 
     def measure_growth(self, quick: bool) -> None:
-        """What a node costs in small and in large graphs."""
+        """Measure the cost of a node in small and in large graphs."""
         measured = growth.measure(growth.QUICK_COUNTS if quick else growth.COUNTS)
         self.raw["growth"] = measured
         lines = [
@@ -114,7 +114,7 @@ class Results:
 
 
 def _value(bar: Bar, row: Row, timings: dict[str, Any]) -> float | None:
-    """What tinygrad_lab reached, or None where the peer it is compared with is not installed."""
+    """Return what tinygrad_lab reached; None if the peer compared with is not installed."""
     ours = timings[OURS]
     if bar.quantity == "time":
         return ours["seconds"]["median"] * row.scale
@@ -136,10 +136,10 @@ def command(
 ) -> None:
     """Compare tinygrad_lab's eager steps with hand-written NumPy and with its peers.
 
-    The commands measure something else; each has options of its own.
+    The subcommands measure other things; each has its own options.
 
-    Everybody's loss, gradients and updates are checked against the hand-written step first; then
-    they are timed in alternation, on one thread. Ratios are to the hand-written step.
+    All losses, gradients and updates are first checked against the hand-written step; then
+    all steps are timed in alternation, on one thread. Ratios are to the hand-written step.
     """
     if context.invoked_subcommand is not None:
         return
@@ -158,7 +158,7 @@ def command(
             else:
                 results.time_row(rows.BY_KEY[key], quick)
         except subprocess.CalledProcessError:
-            # The child has printed its traceback, a disagreement for instance.
+            # The child has printed its traceback, for example of a disagreement.
             failed.append(key)
     click.echo(document(results.sections, results.verdicts, facts, markdown))
     if json_file is not None:

@@ -1,6 +1,6 @@
-"""The state every measurement starts from, and what to say about the machine.
+"""The environment that every measurement starts from, and a description of the machine.
 
-Limits on threads only count when they are set before NumPy is loaded. So nothing is measured in the
+Limits on threads only work if they are set before NumPy is loaded. So nothing is measured in the
 process of the command itself: it starts fresh ones, in an environment that has the limits.
 """
 
@@ -47,8 +47,8 @@ def run_python(*arguments: str, variables: Mapping[str, str] | None = None) -> s
     """Run a fresh, single-threaded Python from the repository's root; return what it printed.
 
     ``variables`` are set in its environment, beside the limits on threads. The child's standard
-    error is passed through, so its progress bar is seen. Raises `subprocess.CalledProcessError`
-    when the child fails.
+    error is passed through, so its progress bar is visible. Raises `subprocess.CalledProcessError`
+    if the child fails.
     """
     command = [sys.executable, *arguments]
     environment = os.environ | ONE_THREAD | dict(variables or {})
@@ -61,22 +61,22 @@ def run_python(*arguments: str, variables: Mapping[str, str] | None = None) -> s
 def settle_allocator() -> None:
     """Allocate and free one 31 MB block, which fixes the state of glibc's allocator.
 
-    Until a block of about that size was freed, glibc gives every larger array back to the system
-    and fetches it anew (its mmap threshold starts at 128 kB and rises to the size of the largest
-    mapped block freed, at most 32 MB). Whichever participant happened to free a large array first
-    would speed up all that come after it.
+    Until a block of about that size is freed, glibc returns every large array to the system
+    and fetches it again (its mmap threshold starts at 128 kB and rises to the size of the largest
+    mapped block freed, at most 32 MB). The first participant to free a large array
+    would speed up all that follow.
     """
     block = bytearray(31 * MIB)
     del block
 
 
 def installed(package: str) -> bool:
-    """Whether ``package`` can be imported, found out without importing it."""
+    """Return whether ``package`` can be imported, without importing it."""
     return importlib.util.find_spec(package) is not None
 
 
 def describe() -> dict[str, str]:
-    """Processor, cores, Python and package versions: what a reader needs to judge a number."""
+    """Return processor, cores, Python and package versions, for judging the numbers."""
     facts = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
@@ -94,9 +94,9 @@ def describe() -> dict[str, str]:
 
 
 def _blas() -> str:
-    """NumPy's BLAS and, where threadpoolctl can tell, the kernels it has chosen.
+    """Return NumPy's BLAS and, if threadpoolctl can tell, the kernels it has chosen.
 
-    OpenBLAS takes slower ones on processors that are newer than itself.
+    OpenBLAS chooses slower ones on processors that are newer than itself.
     """
     import numpy as np
 

@@ -1,9 +1,9 @@
 """How the cost of a graph grows: time and memory a node, from a hundred nodes to a million.
 
 ``python -m benchmarks.growth GRAPH NODES`` prints JSON for one graph, in a process of its own. In a
-chain each node is made of the one before it; in a fan-out half of the nodes are made of the same
-leaf, so that its gradient is a sum of as many. Both of Python floats, and of tensors of 4 numbers.
-Where the cost is linear, the figures a node stay what they are.
+chain each node is made of the previous one; in a fan-out half of the nodes are made of the same
+leaf, so that its gradient is a sum of as many terms. Both use Python floats, or tensors of 4
+numbers. If the cost is linear, the figures a node stay the same.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from benchmarks.environment import run_python
 TITLE = "Growth: time and memory a node"
 COUNTS = (100, 1_000, 10_000, 100_000, 1_000_000)
 QUICK_COUNTS = COUNTS[:-1]
-ENOUGH_SECONDS = 0.3  # what a graph is measured for; small ones again and again
+ENOUGH_SECONDS = 0.3  # how long a graph is measured; small ones repeatedly
 HEADER = ("graph", "nodes", "build ns", "backward ns", "free ns", "kept bytes", "sweep's bytes")
 QUANTITIES = ("build", "backward", "free", "kept", "sweep")
 LIMITS = {"time": 3.0, "memory": 1.1}
-"""How many times what a node takes among 1,000 it may take in the largest graph. All levels of the
-processor's cache lie between them, and the garbage collector looks at every node a few times more;
-were a cost quadratic, it would be a thousand times."""
+"""The limits on the cost of a node in the largest graph, relative to 1,000 nodes. All levels of the
+processor's cache lie between them, and the garbage collector visits every node a few times more;
+a quadratic cost would grow a thousand times."""
 
 
 def _chain(leaf: Any, nodes: int) -> Any:
@@ -55,7 +55,7 @@ GRAPHS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
 
 
 def measure(counts: Sequence[int]) -> dict[str, dict[int, dict[str, float]]]:
-    """For each graph and number of nodes its figures, a fresh process for each."""
+    """Measure each graph and number of nodes, in a fresh process for each."""
     return {
         graph: {
             nodes: json.loads(run_python("-m", "benchmarks.growth", graph, str(nodes)))
@@ -66,9 +66,9 @@ def measure(counts: Sequence[int]) -> dict[str, dict[int, dict[str, float]]]:
 
 
 def growth(figures: dict[int, dict[str, float]]) -> dict[str, float]:
-    """How many times what a node takes in a graph of 1,000 it takes in the largest graph.
+    """Return the cost of a node in the largest graph, relative to a graph of 1,000 nodes.
 
-    Time is that of building, backward and freeing together; memory what nodes keep and what the
+    Time covers building, backward and freeing; memory is what nodes keep, and what the
     sweep adds.
     """
     base, largest = figures[1_000], figures[max(figures)]
@@ -80,10 +80,10 @@ def growth(figures: dict[int, dict[str, float]]) -> dict[str, float]:
 
 
 def of_one_graph(graph: str, nodes: int) -> dict[str, float]:
-    """Nanoseconds and bytes a node.
+    """Measure the nanoseconds and bytes a node.
 
-    Time is the processor's: a graph of a million nodes takes seconds, in which other programs want
-    the processor, too. Memory is that which Python and NumPy ask for.
+    Time is CPU time: a graph of a million nodes takes seconds, in which other programs use
+    the processor, too. Memory is what Python and NumPy allocate.
     """
     build, start = GRAPHS[graph]
     leaf = tg.tensor(start, requires_grad=True) if isinstance(start, list) else tg.scalar(start)
@@ -99,7 +99,7 @@ def of_one_graph(graph: str, nodes: int) -> dict[str, float]:
 def _seconds(
     build: Callable[[Any, int], Any], leaf: Any, seed: Any, nodes: int
 ) -> tuple[float, float, float]:
-    """Of building, of the sweep, and of freeing the graph."""
+    """Return the seconds of building, of the sweep, and of freeing the graph."""
     leaf.grad = None
     gc.collect()
     start = process_time()
@@ -114,7 +114,7 @@ def _seconds(
 def _bytes(
     build: Callable[[Any, int], Any], leaf: Any, seed: Any, nodes: int
 ) -> tuple[float, float]:
-    """What the graph keeps, and what is added at the sweep's peak."""
+    """Return the bytes that the graph keeps, and those added at the sweep's peak."""
     gc.collect()
     tracemalloc.start()
     out = build(leaf, nodes)

@@ -1,8 +1,8 @@
-"""The steps in plain NumPy, with the derivatives written by hand: the measure of every row.
+"""The steps in plain NumPy, with derivatives written by hand: the reference of every row.
 
-Plain means what a competent person writes straight down: clear expressions and fresh arrays, matrix
-products where there are some, no preallocated buffers, no fusing of parameters into one array.
-Every function works in the precision of its arguments, so float64 finite differences can check it.
+Plain means straightforward code by a competent person: clear expressions and new arrays, matrix
+products where possible, no preallocated buffers, no fusing of parameters into one array.
+Functions work in the precision of their arguments, so float64 finite differences can check them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ R, Z, N = (slice(part * HIDDEN, (part + 1) * HIDDEN) for part in range(3))
 
 
 def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
-    """Mean cross-entropy of softmax(logits), and its gradient with respect to the logits."""
+    """Return the mean cross-entropy of softmax(logits), and its gradient."""
     rows = np.arange(len(labels))
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
@@ -48,7 +48,7 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
 
 
 def linear(x: Array, p: Parameters, name: str) -> Array:
-    """x Wᵀ + b."""
+    """Return x Wᵀ + b."""
     return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
 
 
@@ -74,7 +74,7 @@ def conv1d_backward(g: Array, windows: Array, name: str, gradients: Parameters) 
 
 
 def conv1d_backward_input(g: Array, weight: Array, length: int) -> Array:
-    """The gradient of the convolution's input (N, C, length)."""
+    """Return the gradient of the convolution's input (N, C, length)."""
     kernel, positions = weight.shape[2], g.shape[2]
     g_windows = np.tensordot(g, weight, axes=([1], [0]))  # (N, L', C, K)
     g_padded = np.zeros((len(g), weight.shape[1], length + 2 * PADDING), g.dtype)
@@ -85,12 +85,12 @@ def conv1d_backward_input(g: Array, weight: Array, length: int) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """The logistic function."""
+    """Return the logistic function of x."""
     return 1.0 / (1.0 + np.exp(-x))
 
 
 def gru(x: Array, p: Parameters, suffix: str) -> tuple[Array, list[tuple[Array, ...]]]:
-    """One direction of PyTorch's GRU over x (N, T, 1): outputs (N, T, H), and what to keep.
+    """Run one direction of PyTorch's GRU over x (N, T, 1): outputs (N, T, H), and what to keep.
 
         r = sigmoid(W_r x + b_r + U_r h + c_r)
         z = sigmoid(W_z x + b_z + U_z h + c_z)
@@ -148,7 +148,7 @@ def gru_backward(
 
 
 def _order(steps: int, suffix: str) -> range:
-    """The reverse direction reads the sequence from its end."""
+    """Return the order of the steps: the reverse direction reads from the end."""
     return range(steps - 1, -1, -1) if suffix else range(steps)
 
 
@@ -156,7 +156,7 @@ def _order(steps: int, suffix: str) -> range:
 
 
 def logistic_step(p: Parameters, x: Array, labels: Array) -> LossAndGradients:
-    """Linear 40 → 10."""
+    """Run linear 40 → 10."""
     gradients: Parameters = {}
     loss, g = cross_entropy(linear(x, p, "linear"), labels)
     linear_backward(g, x, "linear", gradients)
@@ -164,7 +164,7 @@ def logistic_step(p: Parameters, x: Array, labels: Array) -> LossAndGradients:
 
 
 def mlp_step(p: Parameters, x: Array, labels: Array) -> LossAndGradients:
-    """Linear 40 → 100 → 100 → 10 with ReLU between."""
+    """Run linear 40 → 100 → 100 → 10 with ReLU between."""
     gradients: Parameters = {}
     h1 = np.maximum(linear(x, p, "linear1"), 0.0)
     h2 = np.maximum(linear(h1, p, "linear2"), 0.0)
@@ -178,7 +178,7 @@ def mlp_step(p: Parameters, x: Array, labels: Array) -> LossAndGradients:
 
 
 def cnn_step(p: Parameters, x: Array, labels: Array) -> LossAndGradients:
-    """Three convolutions with ReLU, then linear 125 → 10."""
+    """Run three convolutions with ReLU, then linear 125 → 10."""
     gradients: Parameters = {}
     names = [f"conv{index}" for index in range(1, len(KERNELS) + 1)]
     h = x[:, None, :]
@@ -195,13 +195,13 @@ def cnn_step(p: Parameters, x: Array, labels: Array) -> LossAndGradients:
     for name, (length, windows, h) in zip(reversed(names), reversed(kept), strict=True):
         g = g * (h > 0.0)
         conv1d_backward(g, windows, name, gradients)
-        if name != "conv1":  # nobody asks for the gradient of the data
+        if name != "conv1":  # the gradient of the data is not needed
             g = conv1d_backward_input(g, p[f"{name}.weight"], length)
     return loss, gradients
 
 
 def gru_step(p: Parameters, x: Array, labels: Array) -> LossAndGradients:
-    """Bidirectional GRU over the 40 values, all outputs flattened into linear 480 → 10."""
+    """Run a bidirectional GRU over the 40 values, all outputs flattened into linear 480 → 10."""
     gradients: Parameters = {}
     sequence = x[:, :, None]
     runs = [gru(sequence, p, suffix) for suffix in DIRECTIONS]
@@ -269,7 +269,7 @@ OPTIMISERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
 
 
 def chain_step(problem: Chain) -> tuple[Array, Parameters]:
-    """Forward and backward of a chain; the loss is the sum of its end."""
+    """Run a chain forward and backward; the loss is the sum of its end."""
     return _constant_chain(problem) if problem.constants else _kept_chain(problem)
 
 
@@ -301,7 +301,7 @@ def _constant_chain(problem: Chain) -> tuple[Array, Parameters]:
 
 
 def scalar_chains_step(problem: ScalarChains) -> tuple[float, Parameters]:
-    """The scalar chains with plain Python floats."""
+    """Run the scalar chains with plain Python floats."""
     loss = 0.0
     gradients: dict[str, list[float]] = {"x": [], "w": [], "b": []}
     for h, w, b in zip(problem.x, problem.w, problem.b, strict=True):
@@ -327,7 +327,7 @@ def scalar_chains_step(problem: ScalarChains) -> tuple[float, Parameters]:
 def scalar_mlp_step(
     problem: ScalarMLP, layers: list[tuple[Array, Array]]
 ) -> tuple[float, list[tuple[Array, Array]]]:
-    """micrograd's demo for all points at once: the loss, and a gradient per weight and bias."""
+    """Run micrograd's demo for all points together; return the loss and all gradients."""
     activations = [problem.points]
     for weight, bias in layers[:-1]:
         activations.append(np.maximum(activations[-1] @ weight.T + bias, 0.0))

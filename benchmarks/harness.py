@@ -46,12 +46,12 @@ class Timing:
     steps_per_block: int
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the fields as a dictionary, for JSON."""
         return asdict(self)
 
 
 def alternate(participants: Sequence[Participant], rounds: int) -> list[Timing]:
-    """Time everybody, ``rounds`` blocks each; the first participant is the reference."""
+    """Time all participants, ``rounds`` blocks each; the first is the reference."""
     steps = [_steps_per_block(participant) for participant in participants]
     times: list[list[float]] = [[] for _ in participants]
     for _ in tqdm(range(rounds), desc="rounds", leave=False, disable=None):
@@ -65,7 +65,7 @@ def alternate(participants: Sequence[Participant], rounds: int) -> list[Timing]:
 
 
 def _steps_per_block(participant: Participant) -> int:
-    """As many steps as fill a block, estimated from growing blocks."""
+    """Return how many steps fill a block, estimated from growing blocks."""
     participant.reset()
     start = perf_counter()
     participant.step()
@@ -80,13 +80,13 @@ def _steps_per_block(participant: Participant) -> int:
 
 
 def _block(participant: Participant, steps: int) -> float:
-    """Seconds a step over one block, from the starting weights.
+    """Time one block from the starting weights; return the seconds a step.
 
-    What the others left behind is collected first, so that nobody pays for another's garbage. Then
-    comes one step that is not timed: it fills caches, allocates the optimiser's state, and leaves
-    the participant's own garbage, as in the middle of a training loop. (micrograd is twice as fast
-    when somebody else collects its last graph.) The collector stays as Python has it, on, unless
-    the participant turns it off.
+    Garbage of the others is collected first, so that no participant pays for it. Then comes one
+    step that is not timed: it fills caches, allocates the optimiser's state, and leaves the
+    participant's own garbage, as in the middle of a training loop. (micrograd is twice as fast
+    when its last graph is collected outside the block.) The collector stays on, as by default,
+    unless the participant turns it off.
     """
     participant.reset()
     gc.collect()

@@ -19,7 +19,7 @@ PROGRAM = "from time import perf_counter as t; s = t(); import {}; print(t() - s
 
 
 def measure(rounds: int, packages: Sequence[str] = PACKAGES) -> tuple[dict[str, Spread], Spread]:
-    """Seconds for each installed package, and those that tinygrad_lab takes beyond NumPy's."""
+    """Return the seconds of each installed package, and those of tinygrad_lab beyond NumPy's."""
     present = [package for package in packages if installed(package)]
     seconds: dict[str, list[float]] = {package: [] for package in present}
     for index in tqdm(range(rounds + 1), desc="rounds", leave=False, disable=None):

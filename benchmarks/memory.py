@@ -1,9 +1,9 @@
 """Peak memory of a chain of 1,000 elementwise operations on arrays of 4 MB.
 
 ``python -m benchmarks.memory PEER KIND`` prints, in MB of 2²⁰ bytes, by how much the process's
-resident memory peaked above what was resident just before the chain: the kernel's own figure, so
-whatever a peer's allocator wastes is in it. The chain's leaves exist before; gradients do not. Each
-measurement wants a fresh process. Linux only: the peak is read from ``/proc``.
+resident memory peaked above its level just before the chain: the kernel's own figure, so
+it includes what a peer's allocator wastes. The chain's leaves exist before; gradients do not. Each
+measurement needs a fresh process. Linux only: the peak is read from ``/proc``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ROWS = (
     ),
 )
 BY_KEY = {row.key: row for row in ROWS}
-# What they took elsewhere, in MB: on a smaller machine they are left out rather than killed.
+# Their use elsewhere, in MB: on a smaller machine they are left out rather than killed.
 NEEDS = {
     ("MyGrad", "memory-kept"): 9_000,
     ("MyGrad", "memory-nothing"): 17_000,
@@ -60,7 +60,7 @@ NEEDS = {
 
 
 def measure(row: MemoryRow, quick: bool) -> tuple[dict[str, float], list[str]]:
-    """Megabytes per participant, and who was left out and why."""
+    """Return the megabytes of each participant; which were left out, and why."""
     megabytes, left_out = {}, []
     for peer in ARRAY_PEERS:
         needed = NEEDS.get((peer.name, row.key), 3_000)
@@ -78,11 +78,11 @@ def measure(row: MemoryRow, quick: bool) -> tuple[dict[str, float], list[str]]:
 
 
 def peak(peer: Peer, row: MemoryRow) -> float:
-    """Megabytes above what was there before, in this process."""
+    """Return the peak in this process, in megabytes above the level before."""
     from benchmarks.problems import chain
 
     build = peer.builder("chain")
-    # A chain of small arrays first: imports, caches and code are then in memory already.
+    # A chain of small arrays first, so that imports, caches and code are in memory.
     build(chain(1_000, LENGTH, row.constants)).step()
     participant = build(chain(SIZE, LENGTH, row.constants))
     gc.collect()
@@ -93,7 +93,7 @@ def peak(peer: Peer, row: MemoryRow) -> float:
 
 
 def _megabytes(file: Path, field: str) -> float:
-    """A line such as ``VmHWM:   1234 kB``."""
+    """Read a line such as ``VmHWM:   1234 kB``."""
     for line in file.read_text().splitlines():
         name, _, value = line.partition(":")
         if name == field:

@@ -1,4 +1,4 @@
-"""What the harness asks of everybody who takes part in a row."""
+"""The interface of the participants in a row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass
 class Outcome:
-    """A loss and the gradients that belong to it, as NumPy arrays in PyTorch's layouts."""
+    """A loss and its gradients, as NumPy arrays in PyTorch's layouts."""
 
     loss: float
     gradients: dict[str, np.ndarray]
@@ -20,7 +20,7 @@ class Outcome:
 class Participant(ABC):
     """One way to compute a row's step.
 
-    A fresh participant stands at the problem's starting weights. ``reset`` brings it back there, so
+    A new participant has the problem's starting weights. ``reset`` returns it to them, so
     that every timed block does the same work: after thousands of steps on one batch, gradients and
     moments become denormal numbers, which processors are slow at.
     """
@@ -34,8 +34,8 @@ class Participant(ABC):
 
     @abstractmethod
     def step(self) -> Any:
-        """Forward, loss, backward, update: what is timed. Returns the loss in its own type."""
+        """Run what is timed: forward, loss, backward, update. Return the loss in its own type."""
 
     @abstractmethod
     def outcome(self) -> Outcome:
-        """Loss and gradients at the starting weights."""
+        """Return loss and gradients at the starting weights."""

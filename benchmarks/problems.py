@@ -1,4 +1,4 @@
-"""What a row computes: data and starting weights as NumPy arrays, made once, handed to everybody.
+"""What a row computes: data and starting weights as NumPy arrays, the same for all participants.
 
 Parameters carry PyTorch's names and layouts, so that one dictionary fits every participant.
 """
@@ -68,7 +68,7 @@ class ScalarChains:
 
     @property
     def operations(self) -> int:
-        """Products, sums, relus, and the sums that join the chains."""
+        """The number of products, sums, relus, and sums that join the chains."""
         return len(self.x) * 3 * self.links + len(self.x) - 1
 
 
@@ -94,7 +94,7 @@ def training(
     batch: int = BATCH,
     hidden: int = 100,
 ) -> Training:
-    """A batch of noisy examples of ten classes, and weights drawn as PyTorch draws them.
+    """Make a batch of noisy examples of ten classes, and weights drawn as in PyTorch.
 
     ``hidden`` is the width of the MLP's two hidden layers.
     """
@@ -110,7 +110,7 @@ def training(
 
 
 def _shapes(model: Model, hidden: int) -> dict[str, tuple[tuple[int, ...], float]]:
-    """Shape of each parameter, and the bound of its uniform distribution: 1/√fan-in."""
+    """Return the shape of each parameter, and the bound of its distribution: 1/√fan-in."""
     shapes: dict[str, tuple[tuple[int, ...], float]] = {}
 
     def layer(name: str, *weight: int) -> None:
@@ -142,7 +142,7 @@ def _shapes(model: Model, hidden: int) -> dict[str, tuple[tuple[int, ...], float
 
 
 def chain(size: int, length: int = 1_000, constants: bool = False, seed: int = 0) -> Chain:
-    """A chain whose values stay near 1 and whose gradients stay far from denormal numbers."""
+    """Make a chain whose values stay near 1 and whose gradients stay far from denormals."""
     random = np.random.default_rng(seed)
 
     def near(value: float) -> Array:
@@ -154,7 +154,7 @@ def chain(size: int, length: int = 1_000, constants: bool = False, seed: int = 0
 
 
 def scalar_chains(chains: int = 100, links: int = 333, seed: int = 0) -> ScalarChains:
-    """About 10⁵ operations by default."""
+    """Make scalar chains, of about 10⁵ operations by default."""
     random = np.random.default_rng(seed)
     x, w, b = (
         random.uniform(low, high, chains).tolist()
@@ -164,7 +164,7 @@ def scalar_chains(chains: int = 100, links: int = 333, seed: int = 0) -> ScalarC
 
 
 def scalar_mlp(seed: int = 0) -> ScalarMLP:
-    """Two moons of 50 points each with noise 0.1; weights in (-1, 1), biases 0, as in micrograd."""
+    """Make two moons of 50 points with noise 0.1; weights in (-1, 1), biases 0, as in micrograd."""
     random = np.random.default_rng(seed)
     angle = np.linspace(0.0, np.pi, 50)
     upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -34,14 +34,14 @@ class Verdict:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def cells(self) -> Cells:
-        """One line of the table of bars."""
+        """Return the line in the table of bars."""
         sign = "≥" if self.at_least else "≤"
         met = "met" if self.met else "MISSED"
         return self.row, self.quantity, f"{sign} {self.limit:,g}", number(self.value), met
 
 
 def number(value: float) -> str:
-    """Three significant digits, without an exponent."""
+    """Format a number with three significant digits, without an exponent."""
     if value == 0:
         return "0"
     digits = 3 - len(str(int(abs(value)))) if abs(value) >= 1 else 3
@@ -51,7 +51,7 @@ def number(value: float) -> str:
 def document(
     sections: Sequence[Section], verdicts: Sequence[Verdict], facts: dict[str, str], markdown: bool
 ) -> str:
-    """Everything, with the bars first."""
+    """Write the whole report, with the bars first."""
     parts = []
     if verdicts:
         header = ("row", "quantity", "bar", "measured", "")
@@ -82,7 +82,7 @@ def _plain(header: Cells, lines: Sequence[Cells]) -> str:
 
 
 def _aligned(cell: str, width: int) -> str:
-    """Numbers to the right, words to the left."""
+    """Align numbers to the right, words to the left."""
     return cell.rjust(width) if cell[:1].isdigit() or cell[:1] == "(" else cell.ljust(width)
 
 

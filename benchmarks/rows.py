@@ -1,4 +1,4 @@
-"""The rows of the table and the bars they are held against."""
+"""The rows of the table, and their bars."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SCALAR_PEERS = (
 
 @dataclass(frozen=True)
 class Bar:
-    """What tinygrad_lab has to reach.
+    """A limit that tinygrad_lab has to reach.
 
     ``quantity`` is one of: its ratio to the hand-written step, its own time in the row's unit, or
     how many times it is faster than micrograd. Bars on times were set on an AMD EPYC (Zen 5), where
-    the same row's hand-written step took the time that the bar on the ratio is derived from.
+    the bar on the ratio is derived from the time of the same row's hand-written step.
     """
 
     quantity: Literal["ratio to NumPy by hand", "time", "times faster than micrograd"]
@@ -38,7 +38,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """A problem, who takes part (the first is the reference), the unit, and the bars."""
+    """A problem, its participants (the first is the reference), the unit, and the bars."""
 
     key: str
     title: str
@@ -47,18 +47,18 @@ class Row:
     peers: tuple[Peer, ...]
     bars: tuple[Bar, ...] = ()
     rounds: int = 25
-    operations: int | None = None  # where the unit is a time per operation
+    operations: int | None = None  # if the unit is a time per operation
     apart: tuple[Peer, ...] = ()
-    """Those who are timed in another process, beside the same reference."""
+    """Peers that are timed in another process, beside the same reference."""
 
     @property
     def unit(self) -> str:
-        """Of the times in the table."""
+        """The unit of the times in the table."""
         return "ms a step" if self.operations is None else "µs an op"
 
     @property
     def scale(self) -> float:
-        """From seconds a step to the row's unit."""
+        """The factor from seconds a step to the row's unit."""
         return 1e3 if self.operations is None else 1e6 / self.operations
 
 
@@ -91,11 +91,11 @@ ROWS = (
     _model("mlp", "MLP 40→100→100→10, Adam", "mlp", "adam", 1e-2, 1.05),
     _model("cnn", "CNN, three Conv1d and a linear layer, Adam", "cnn", "adam", 1e-2, 0.5),
     _model("gru", "Bidirectional GRU of 40 steps, Adam", "gru", "adam", 1e-2, 0.4),
-    # NumPy's 0.67 µs where the bar of 1.6 µs was set makes a ratio of 2.39.
+    # NumPy took 0.67 µs where the bar of 1.6 µs was set: a ratio of 2.39.
     _chain("chain-1", 1, 25, (Bar("ratio to NumPy by hand", 2.39), Bar("time", 1.6))),
     _chain("chain-1k", 1_000, 25),
     _chain("chain-1m", 1_000_000, 3),
-    # micrograd's 5.2 µs where the bar of 0.8 µs was set makes 6.5 times faster.
+    # micrograd took 5.2 µs where the bar of 0.8 µs was set: 6.5 times as long.
     Row(
         "scalar-ops",
         "Scalar engine, 10⁵ ops, build and backward",
@@ -105,7 +105,7 @@ ROWS = (
         (Bar("time", 0.8), Bar("times faster than micrograd", 6.5)),
         rounds=7,
         operations=problems.scalar_chains().operations,
-        # They bring 200,000 objects, through which the collector would go for everybody.
+        # They bring 200,000 objects, which the collector would visit for every participant.
         apart=(peers.TORCH, peers.AUTOGRAD, peers.MYGRAD),
     ),
     Row(

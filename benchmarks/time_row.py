@@ -1,10 +1,10 @@
 """Check and time one row in this process: ``python -m benchmarks.time_row KEY ROUNDS WHO``.
 
-``WHO`` is ``together`` or ``apart``: the row's peers, or those that are timed in another process.
+``WHO`` is ``together`` or ``apart``: the row's peers, or those to time in another process.
 
-A process for each row keeps rows apart: a garbage collector that has PyTorch's objects to walk
+Each row has its own process: a garbage collector that has PyTorch's objects to walk
 through, or an allocator that another row has stretched, would change micrograd's times by tens of
-percents. Prints JSON.
+percent. Prints JSON.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from benchmarks.rows import BY_KEY, Row
 
 
 def time_row(key: str, rounds: int, who: str) -> dict[str, Any]:
-    """Timings of one row, in seconds a step and ratios to the reference."""
+    """Time one row, in seconds a step and ratios to the reference."""
     row = BY_KEY[key]
     peers = row.peers if who == "together" else (row.peers[0], *row.apart)
     return {"key": key, **measure(row, peers, rounds)}
 
 
 def measure(row: Row, peers: Sequence[Peer], rounds: int) -> dict[str, Any]:
-    """Timings of those of the peers that are installed; the first is the reference."""
+    """Check and time the installed peers; the first is the reference."""
     settle_allocator()
     present = [peer for peer in peers if peer.available]
     builders = [peer.builder(row.kind) for peer in present]

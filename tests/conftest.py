@@ -17,9 +17,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tinygrad_lab as tg
-from tinygrad_lab.backends import backend_for_device, forwards
+from tinygrad_lab.backends import backend_for_device, forwards, register_device
 from tinygrad_lab.context import changed, current
-from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.op import table
+
+from .strict_backend import strict_backend
 
 settings.register_profile(
     "reproducible",
@@ -37,6 +39,7 @@ settings.register_profile(
 settings.register_profile("brief", settings.get_profile("reproducible"), max_examples=9)
 settings.load_profile("reproducible")
 
+register_device("strict", strict_backend)
 # Not the default strict device, so that arrays made on the default by mistake are found.
 DEVICES = {"numpy": "cpu", "cupy": "cuda", "strict": "strict:1"}
 

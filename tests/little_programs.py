@@ -1,4 +1,4 @@
-"""Small random training steps, for properties that hold for every step."""
+"""Small random steps, for properties that must hold of all steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,13 +33,13 @@ PARTS: dict[str, Part] = {
     "add": lambda h, x, w: h.at[[0, 2, 0]].add(x * 0.5),
     "conv": lambda h, x, w: conv1d(h[None] * 0.2, tg.stack([w, w], axis=2), padding=1)[0, :, :3],
 }
-"""The instructions of a program, applied in order to a matrix h, with input x and weights w."""
+"""The operations of a program on a matrix h, with the input x and the weights w."""
 
 little_programs = st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=8)
 
 
 def step_of(program: list[str], dtype: Any) -> tuple[tg.Tensor, Callable[[tg.Tensor], tg.Tensor]]:
-    """Return weights, and a step that runs forward, backward and one gradient descent update."""
+    """Make weights, and a step: forward, backward and update."""
     w = tg.tensor(np.random.default_rng(0).normal(size=(3, 3)), dtype=dtype, requires_grad=True)
 
     def step(x: tg.Tensor) -> tg.Tensor:

@@ -15,8 +15,7 @@ import array_api_compat
 import array_api_strict as strict
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 from hypothesis.extra.array_api import make_strategies_namespace
 

@@ -1,4 +1,4 @@
-"""Compiled steps do what eager steps do, bit for bit, and raise an error where they cannot."""
+"""Compiled steps do what eager steps do, bit for bit, or raise an error that says why not."""
 
 import gc
 import itertools
@@ -15,8 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
@@ -62,7 +61,7 @@ class Training:
         return loss
 
     def everything(self) -> list[Any]:
-        """Return parameters, gradients and the optimiser's state."""
+        """Return parameters, gradients, and the state of the optimiser."""
         state = self.optimizer.state_dict()["state"]
         return [
             *[p.data.copy() for p in self.model.parameters()],
@@ -81,7 +80,7 @@ def assert_same(mine: list[Any], theirs: list[Any]) -> None:
 
 
 def side_by_side(make: Callable[[], Training], steps: int = 6) -> tuple[Training, Training, Step]:
-    """Run a training compiled and eager, check that their steps agree, and return both."""
+    """Train compiled and eager, check that the steps agree, and return both trainings."""
     compiled, eager = make(), make()
     step = tg.compile(compiled.step)
     for number in range(steps):
@@ -179,7 +178,7 @@ class TestTheNumbers:
         assert type(ws[0].data) is float
 
     def test_of_large_scalar_graphs_are_those_of_python_to_the_sign_of_a_zero(self) -> None:
-        """Add up gradients from contributions that are thousands of operations apart."""
+        """Compile thousands of operations, with gradients that sum distant contributions."""
 
         def make() -> tuple[list[tg.Tensor], Step]:
             ws = [tg.scalar(w, requires_grad=True) for w in (0.5, -0.0, -1.5, 0.0, 2.0, -0.25)]
@@ -661,8 +660,8 @@ class TestNobodyIsDisturbed:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        # The columns of picked logits take 8,000 bytes each, and NumPy's iterators 33,000 for
-        # broadcasting. The arrays of the step have 800,000.
+        # The columns of picked logits, 8,000 bytes each, and the buffers of NumPy's iterators for
+        # broadcasting, 33,000. The arrays of the step have 800,000.
         assert peak < 80_000
 
 
@@ -679,7 +678,7 @@ class TestWhatIsRefused:
         with pytest.raises(CompileError, match=match) as caught:
             tg.compile(step)(tg.tensor([1.0, 1.0]))
         assert "test_compile.py:" in str(caught.value)
-        # Everything is unchanged.
+        # Everything was restored.
         assert w.tolist() == [1.0, 2.0]
         assert type(w.data) is np.ndarray
         assert w.grad is None
@@ -890,7 +889,7 @@ class TestTheOptimizedSource:
         x, y = batch(size=1_000)
         for _ in range(3):
             step(x, y)
-        # The outputs of two layers and a mask, but no separate gradient.
+        # The outputs of two layers, and a mask, but no gradient beside them.
         of_a_layer = 1_000 * 200 * 4
         assert 2 * of_a_layer < step.report(x, y, replays=2).scratch_bytes < 2.5 * of_a_layer
 
@@ -929,7 +928,7 @@ class TestTheOptimizedSource:
         assert {*signs} == {True, False}
 
     def test_copies_nothing_beforehand_where_all_checks_come_before_the_writes(self) -> None:
-        # Before the labels are checked, the bias of a layer is viewed as a column, but not written.
+        # A view of a bias as a column, before the labels are checked, is not a write.
         _, _, step = side_by_side(Training)
         assert step._replays[-1]._at_risk == ([], [])
 
@@ -1120,7 +1119,7 @@ def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> No
 
     def recorders() -> list[Any]:
         gc.collect()
-        # Not isinstance: some of these objects import modules when asked for __class__.
+        # Not isinstance: some objects import something when asked for their class.
         return [one for one in gc.get_objects() if type(one) is Recorder]
 
     before = recorders()  # the tracebacks of failed tests may hold some

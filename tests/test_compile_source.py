@@ -1,4 +1,4 @@
-"""``step.source`` does what the step does, bit for bit, and reads well."""
+"""``step.source`` computes what the step does, bit for bit, and is readable."""
 
 import os
 import shutil
@@ -12,8 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
@@ -63,7 +62,7 @@ class Training:
 
 
 def recorded(function: Step, *args: Any) -> Any:
-    """Compile a function and record it."""
+    """Compile a function, and record it."""
     step = tg.compile(function)
     for _ in range(3):
         step(*args)
@@ -71,7 +70,7 @@ def recorded(function: Step, *args: Any) -> Any:
 
 
 def loaded(step: Any, folder: Path) -> dict[str, Any]:
-    """Return what the module of a saved step defines."""
+    """Return the names that a saved step's module defines."""
     path = folder / "saved_step.py"
     step.save(path)
     names: dict[str, Any] = {"__file__": str(path)}
@@ -80,7 +79,7 @@ def loaded(step: Any, folder: Path) -> dict[str, Any]:
 
 
 def run_source(step: Any, *args: Any) -> Any:
-    """Run the source of a step without state."""
+    """Return the result of the source of a step without state."""
     names: dict[str, Any] = {}
     exec(compile(step.source, "<source>", "exec"), names)
     return names["step"](*args)
@@ -151,7 +150,7 @@ class TestTheSourceDoesWhatTheStepDoes:
         labels = np.array([0, 2, 1, 2], dtype=dtype)
         step = recorded(nn.functional.cross_entropy, logits, tg.tensor(labels))
         assert run_source(step, logits.data, labels) == step(logits, tg.tensor(labels)).item()
-        with pytest.raises(IndexError, match="numbers from 0 to below 3"):
+        with pytest.raises(IndexError, match="integers from 0 to below 3"):
             run_source(step, logits.data, labels + labels)
 
     def test_for_scalars_and_gradients_that_pile_up(self, tmp_path: Path) -> None:
@@ -240,7 +239,7 @@ class TestTheSourceDoesWhatTheStepDoes:
 
 
 def body(source: str) -> str:
-    """Return the lines of the function, without its header."""
+    """Return the lines of the function, without what precedes it."""
     return textwrap.dedent(source.partition("def step(")[2].partition("\n")[2]).strip()
 
 

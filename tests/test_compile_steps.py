@@ -1,4 +1,4 @@
-"""Steps as users write them: compiled and eager give the same, bit for bit, over several calls."""
+"""Steps as users write them: compiled equals eager, bit for bit, over several calls."""
 
 import copy
 import warnings
@@ -27,7 +27,7 @@ def labels(seed: int, size: int = 8, count: int = 3) -> tg.Tensor:
 
 
 class Net(nn.Module):
-    """Two layers, with any modules in between."""
+    """A layer, any module in between, and a layer."""
 
     def __init__(self, *between: nn.Module) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Net(nn.Module):
 
 
 class Training:
-    """A step, its parameters, and changes before each call."""
+    """A step, its parameters, and what is done before each call."""
 
     def __init__(
         self, model: nn.Module | None = None, optimizer: Any = tg.optim.Adam, **settings: Any
@@ -62,10 +62,10 @@ class Training:
         return normal(call, 8, 5), labels(call)
 
     def before(self, call: int) -> None:
-        """Make changes before a call."""
+        """Do what comes before a call."""
 
     def state(self) -> list[Any]:
-        """Return all state that outlives a step."""
+        """Return everything that outlives a step."""
         remembered = self.optimizer.state_dict()["state"].values()
         return [
             *[value.numpy().copy() for value in self.model.state_dict().values()],
@@ -102,7 +102,7 @@ def assert_same(mine: list[Any], theirs: list[Any]) -> None:
 
 
 def run(make: Callable[[], Training], *, compiled: bool) -> tuple[list[Any], Any]:
-    """Return, for each call, its result, the state after it and the next random numbers."""
+    """Return, after each call, its result, the state, and the next random draw."""
     tg.seed(0)
     training = make()
     step = tg.compile(training.step) if compiled else training.step
@@ -115,7 +115,7 @@ def run(make: Callable[[], Training], *, compiled: bool) -> tuple[list[Any], Any
 
 
 def check(make: Callable[[], Training], *, replays: int | None = 1) -> Any:
-    """Check that a step does the same compiled and eager, after ``replays`` recordings."""
+    """Check that compiled equals eager, with this many replays; return the compiled step."""
     mine, step = run(make, compiled=True)
     theirs, _ = run(make, compiled=False)
     for one, other in zip(mine, theirs, strict=True):
@@ -126,7 +126,7 @@ def check(make: Callable[[], Training], *, replays: int | None = 1) -> Any:
 
 
 def variant(**methods: Any) -> type[Training]:
-    """Return a training with some methods replaced."""
+    """Return a training with some of its methods replaced."""
     return type("Variant", (Training,), methods)
 
 
@@ -374,7 +374,7 @@ class TestModels:
 
 
 def _arguments(layer: Any) -> list[Any]:
-    """Return the arguments that a layer was made with."""
+    """Return the arguments of a layer."""
     return [
         getattr(layer, name)
         for name in ("p", "num_features", "normalized_shape")
@@ -643,7 +643,7 @@ class TestChangesBetweenCalls:
             calls.append("called")
             return x * float(len(calls))
 
-        with pytest.warns(UserWarning, match="calls differs from each to the next"):
+        with pytest.warns(UserWarning, match="calls differs from call to call"):
             results = [step(tg.tensor([1.0])).item() for _ in range(12)]
         assert results == [float(k + 1) for k in range(12)]
 
@@ -723,7 +723,7 @@ class TestChangesBetweenCalls:
 
         counting = Counting()
         step = tg.compile(counting.step)
-        with pytest.warns(UserWarning, match="number differs from each to the next") as caught:
+        with pytest.warns(UserWarning, match="number differs from call to call") as caught:
             results = [step(tg.tensor([1.0])).item() for _ in range(12)]
         assert results == [float(k + 1) for k in range(12)]
         assert len(caught) == 1
@@ -731,7 +731,7 @@ class TestChangesBetweenCalls:
 
 class TestWhatWouldBeFrozen:
     def refused(self, step: Any, match: str) -> None:
-        """Check that compiling raises the error and leaves everything unchanged."""
+        """Check that the step raises the error, and restores everything."""
         tg.seed(0)
         training = variant(step=step)(Net(nn.BatchNorm1d(6), nn.Dropout(0.5)))
         training.saved = []
@@ -745,7 +745,7 @@ class TestWhatWouldBeFrozen:
         # By then, an optimiser may have made its moments, which are zeros.
         assert_same(training.state()[: len(before)], before)
         assert training.optimizer.param_groups[0]["lr"] == settings["lr"]
-        # The generator that dropout drew from was reset as well.
+        # The draws of dropout were undone, too.
         assert tg.random.default_generator.get_state() == expected.get_state()
 
     def test_a_tensor_that_is_kept(self) -> None:
@@ -823,7 +823,7 @@ class TestWhatWouldBeFrozen:
                 w.data = w + x
                 return w * before + copied
 
-            # The first two calls do not change w, so they would agree even if w were frozen.
+            # The first two calls leave w unchanged: they would agree even if it were frozen.
             return Function(step, lambda call: tg.full(2, float(call > 1)), keeps=[w])
 
         check(make)
@@ -876,14 +876,14 @@ class TestFailuresOfAReplay:
             tg.compile(lambda x: tg.inv(x))(tg.zeros((3, 3)))
 
     def test_halfway_do_not_update_twice(self) -> None:
-        """Start the replay over when a check after an update has another outcome."""
+        """Fail a check after an update: the replay starts over."""
 
         def make() -> Function:
             w = tg.tensor([[2.0, 1.0], [1.0, 2.0]])
 
             def step(x: tg.Tensor) -> tg.Tensor:
                 w.data = w + x
-                # The gradient of a determinant of 0 is computed in another way.
+                # If a determinant is 0, its gradient is computed in another way.
                 return tg.grad(lambda x: tg.det(x))(w * 1.0)
 
             changes = [0.0, 0.0, 0.0, -0.5, 0.0, 0.0]

@@ -16,8 +16,8 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.backends import NUMPY
-from tinygrad_lab.engine.declaration import table
 from tinygrad_lab.engine.node import Application
+from tinygrad_lab.engine.op import table
 from tinygrad_lab.errors import DeclarationError, ShapeError
 
 from .op_cases import CASES, ELEMENTWISE, Array, Case, numbers, weights_of

@@ -17,13 +17,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
 from tinygrad_lab.context import Scope, within
-from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.op import table
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,

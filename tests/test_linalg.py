@@ -11,13 +11,12 @@ from typing import Any
 import array_api_strict as strict
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import errors
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.op import table
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,

@@ -1,4 +1,4 @@
-"""Compiled loops and scalar expressions compute what eager steps do."""
+"""Compiled loops and scalar expressions compute what eager steps compute."""
 
 import gc
 import importlib
@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
@@ -66,7 +65,7 @@ def assert_close(model: nn.Module, other: nn.Module) -> None:
 
 
 def both(make: Callable[[], nn.Module], optimizer: Any = tg.optim.SGD, **options: Any) -> Any:
-    """Run a training compiled to loops and eager, check that they agree, and return both."""
+    """Train compiled to loops and eager, check that both agree, return the compiled step."""
     model, step = training(make, optimizer, **{"lr": 0.05, **options})
     other, eager = training(make, optimizer, **{"lr": 0.05, **options})
     compiled = tg.compile(step, target="numba")
@@ -208,7 +207,7 @@ SPECIAL = [-np.inf, -7.5, -1.0, -0.0, 0.0, 0.5, 1.0, 3.0, 100.0, np.inf, np.nan]
 
 
 def numbers_of(dtype: str) -> Any:
-    """Return pairs of numbers of all kinds."""
+    """Return numbers of all kinds, in pairs."""
     special = SPECIAL if dtype in FLOATING else [0, 1] if dtype == "bool" else [0, 1, 7, 100]
     special += [-100, -1] if dtype.startswith("int") else []
     one, other = np.meshgrid(np.array(special, dtype), np.array(special, dtype))
@@ -216,7 +215,7 @@ def numbers_of(dtype: str) -> Any:
 
 
 def mapped(dtype: str, expression: str, result: str, *arrays: Any) -> Any:
-    """Evaluate an expression of ``{0}`` and ``{1}`` for the elements of arrays."""
+    """Evaluate an expression of ``{0}``, ``{1}`` on the elements of arrays."""
     elements = [f"m{n}[i]" for n in range(len(arrays))]
     given = ", ".join(f"x{n}: array" for n in range(len(arrays)))
     memories = "\n".join(

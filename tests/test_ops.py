@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 import tinygrad_lab as tg
-from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.op import table
 
 from .op_cases import (
     CASES,

@@ -1,107 +1,156 @@
 """The house: what a package imports, and when; random numbers and seeds."""
 
 import ast
+import importlib
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinygrad_lab as tg
 
-ROOT = Path(tg.__file__).parent
-MODULES = sorted(ROOT.rglob("*.py"))
-READERS = {"show", "compile", "debug", "train", "transforms"}
+PACKAGE = Path(tg.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+ROOMS = [
+    {"errors", "context", "trees"},
+    {"backends"},
+    {"engine"},
+    {"random"},
+    {"ops"},
+    {"array_api", "linalg"},
+    {"operators"},
+    {"graphs"},
+    {"calculus"},
+    {"autograd", "nn", "optim", "data", "show"},
+    {"compiler"},
+    {"train"},
+    {"cli"},
+    {"", "__main__"},
+]
+"""The rooms of the house from the ground up, those of one floor together: imports point down."""
+
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+READERS = {"show", "compiler", "calculus", "train"}
+
+READING_LIST = ["tensor", "op", "apply", "node", "backward"]
+"""What somebody reads to understand backpropagation, all of it in ``engine/``."""
 
 
 def name_of(file: Path) -> str:
-    parts = file.relative_to(ROOT.parent).with_suffix("").parts
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def part_of(name: str) -> str:
+MODULES = {name_of(file): file for file in FILES}
+
+
+def room_of(name: str) -> str:
     """The file or folder of the package that a module belongs to; empty for the package itself."""
     return name.partition(".")[2].partition(".")[0]
 
 
-def imports_of(file: Path) -> set[str]:
-    """The modules of this package that a file imports as it is loaded."""
+def imports_of(name: str) -> set[str]:
+    """The modules of this package that a module imports: at the top, in functions, for types.
+
+    ``from a.b import c`` runs ``a`` and ``a.b``, too, unless the module is inside of them.
+    """
     found: set[str] = set()
-    names = {name_of(module) for module in MODULES}
-    for statement in ast.parse(file.read_text()).body:
-        if isinstance(statement, ast.ImportFrom) and statement.module:
-            for alias in statement.names:
-                whole = f"{statement.module}.{alias.name}"
-                found.add(whole if whole in names else statement.module)
-        elif isinstance(statement, ast.Import):
-            found.update(alias.name for alias in statement.names)
-    return {name for name in found if name.partition(".")[0] == "tinygrad_lab"}
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    ours = {one for one in found if one in MODULES}
+    whole = {".".join(one.split(".")[:n]) for one in ours for n in range(2, len(one.split(".")))}
+    inside = {one for one in whole if name.startswith(f"{one}.")}
+    return (ours | whole) - inside - {name}
 
 
-IMPORTS = {name_of(module): imports_of(module) for module in MODULES}
+IMPORTS = {name: imports_of(name) for name in MODULES}
+
+
+def circle_in(imports: dict[str, set[str]]) -> list[str] | None:
+    """A circle of imports, from a module back to itself; None if there is none."""
+    done: set[str] = set()
+
+    def search(name: str, path: list[str]) -> list[str] | None:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return None
+        for other in sorted(imports.get(name, ())):
+            if circle := search(other, [*path, name]):
+                return circle
+        done.add(name)
+        return None
+
+    return next(filter(None, (search(name, []) for name in imports)), None)
 
 
 class TestImports:
     def test_never_go_in_a_circle(self) -> None:
-        above: dict[str, set[str]] = {}
+        # The package itself imports everything, and a room imports what it consists of.
+        below = {
+            name: {one for one in found if not name.startswith(f"{one}.")}
+            for name, found in IMPORTS.items()
+        }
+        assert circle_in(below) is None
 
-        def visit(name: str, path: tuple[str, ...]) -> None:
-            assert name not in path, " -> ".join([*path[path.index(name) :], name])
-            if name not in above:
-                for other in IMPORTS.get(name, set()) - {name}:
-                    visit(other, (*path, name))
-                above[name] = IMPORTS.get(name, set())
+    def test_that_go_in_a_circle_are_found(self) -> None:
+        assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+        assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
 
-        for name in IMPORTS:
-            visit(name, ())
+    def test_inside_of_functions_and_for_types_are_seen(self) -> None:
+        inside = {
+            name
+            for name in MODULES
+            for node in ast.walk(ast.parse(MODULES[name].read_text()))
+            if isinstance(node, ast.FunctionDef)
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.ImportFrom) and (inner.module or "") in MODULES
+        }
+        assert "tinygrad_lab.compiler" in inside
+        assert "tinygrad_lab.compiler.step" in IMPORTS["tinygrad_lab.compiler"]
 
-    @pytest.mark.parametrize(
-        ("below", "above"),
-        [
-            (
-                "backends",
-                [
-                    "ops",
-                    "nn",
-                    "tensor",
-                    "graph",
-                    "node",
-                    "backward",
-                    "show",
-                    "train",
-                    "transforms",
-                    "optim",
-                ],
-            ),
-            ("ops", ["nn", "tensor", "graph", "show", "train", "transforms", "optim"]),
-            ("node", ["ops", "tensor", "graph", "show", "nn", "transforms"]),
-            ("backward", ["ops", "tensor", "graph", "show", "nn", "transforms"]),
-            ("tensor", ["show", "graph", "nn", "optim", "train", "transforms", "debug"]),
-            ("graph", ["show", "nn", "optim", "train", "transforms", "debug"]),
-            ("nn", ["show", "optim", "train", "data"]),
-            ("optim", ["show", "train", "data", "nn"]),
-            ("data", ["show", "train", "nn", "optim", "ops", "tensor"]),
-        ],
-    )
-    def test_point_down(self, below: str, above: list[str]) -> None:
-        start = f"tinygrad_lab.{below}"
-        for module, imported in IMPORTS.items():
-            if module == start or module.startswith(f"{start}."):
-                for name in imported:
-                    assert part_of(name) not in above, f"{module} imports {name}"
+    @pytest.mark.parametrize("name", MODULES)
+    def test_point_down(self, name: str) -> None:
+        floor = FLOOR[room_of(name)]
+        for other in IMPORTS[name] - {"tinygrad_lab"}:
+            same_room = room_of(other) == room_of(name)
+            assert same_room or FLOOR[room_of(other)] < floor, f"{name} imports {other}"
+
+    def test_from_the_public_face_are_for_its_command_line_alone(self) -> None:
+        users = {
+            room_of(name)
+            for name, file in MODULES.items()
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.ImportFrom) and node.module == "tinygrad_lab"
+            if not all(f"tinygrad_lab.{alias.name}" in MODULES for alias in node.names)
+        }
+        assert users == {"cli", "train"}
 
     def test_of_one_reader_by_another_there_are_none(self) -> None:
         # What a compiled step is, is drawn by what draws graphs: one module says it in its words.
         bridges = {"tinygrad_lab.compiler.picture"}
-        for module, imported in IMPORTS.items():
-            if module in bridges:
-                continue
-            others = {part_of(name) for name in imported} & (READERS - {part_of(module)})
-            assert part_of(module) not in READERS or not others, f"{module} imports {others}"
+        for name, imported in IMPORTS.items():
+            others = {room_of(other) for other in imported} & (READERS - {room_of(name)})
+            known = name in bridges or room_of(name) not in READERS - {"train"}
+            assert known or not others, f"{name} imports {others}"
+
+    @pytest.mark.parametrize("name", [name for name in MODULES if name.count(".")])
+    def test_find_every_module_under_its_name(self, name: str) -> None:
+        if name.endswith("machine_code"):
+            pytest.importorskip("llvmlite")
+        module = importlib.import_module(name)
+        parent, _, last = name.rpartition(".")
+        if last != "__main__":
+            assert getattr(sys.modules[parent], last) is module, f"{name} is hidden"
 
     def test_of_the_package_load_nothing_heavy(self) -> None:
         heavy = [
@@ -133,6 +182,48 @@ class TestImports:
             if callable(getattr(tg, name)) and not (getattr(tg, name).__doc__ or "").strip()
         ]
         assert undocumented == []
+
+
+class TestTheReadingList:
+    def test_is_at_most_900_lines(self) -> None:
+        files = [PACKAGE / "engine" / f"{name}.py" for name in READING_LIST]
+        assert sum(len(file.read_text().splitlines()) for file in files) <= 900
+
+    def test_has_a_sweep_that_fits_on_a_slide(self) -> None:
+        tree = ast.parse((PACKAGE / "engine" / "backward.py").read_text())
+        sweep = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "sweep")
+        loop = next(node for node in sweep.body if isinstance(node, ast.While))
+        assert loop.end_lineno is not None
+        assert loop.end_lineno - loop.lineno + 1 <= 25
+
+    def test_never_writes_source(self) -> None:
+        for name in READING_LIST:
+            text = (PACKAGE / "engine" / f"{name}.py").read_text()
+            assert not {"exec", "eval", "compile"} & {
+                node.func.id
+                for node in ast.walk(ast.parse(text))
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            }
+
+    def test_knows_nothing_of_what_makes_it_fast(self) -> None:
+        for name in READING_LIST:
+            assert not any("engine.fast" in one for one in IMPORTS[f"tinygrad_lab.engine.{name}"])
+
+
+class TestARecorder:
+    def test_is_known_to_few(self) -> None:
+        mentioning = {
+            name
+            for name, file in MODULES.items()
+            if re.search(r"\brecorder\b", file.read_text()) and room_of(name) != "compiler"
+        }
+        assert mentioning == {
+            "tinygrad_lab.context",
+            "tinygrad_lab.engine.apply",
+            "tinygrad_lab.engine.hooks",
+            "tinygrad_lab.array_api.creation",
+            "tinygrad_lab.random.tensors",
+        }
 
 
 class TestRandomNumbers:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_lab.engine.declaration import Op, table
+from tinygrad_lab.engine.op import Op, table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

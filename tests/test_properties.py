@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import ops
-from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.op import table
 from tinygrad_lab.engine.user_code import is_library
 
 from .recipes import RECIPES, SEEN_THROUGH, WITHOUT_GRADIENT, Array, Call, Recipe, seeds

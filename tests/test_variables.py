@@ -1,4 +1,4 @@
-"""Names of the values of compiled steps: the variables that code stores results in."""
+"""The names of values in compiled steps: the variables that code stores results in."""
 
 import dis
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def test_a_sequence_has_the_variables_of_its_elements() -> None:
 
 
 def test_names_beyond_the_first_256_are_found() -> None:
-    """Find names whose index takes a prefix to the store instruction."""
+    """Store into a variable whose number needs a prefix to the instruction."""
     many = "\n".join(f"v{number} = f({number})" for number in range(300))
     compiled = compile(many, "<many>", "exec")
     assert list(calls(compiled)) == [f"v{number}" for number in range(300)]

@@ -8,26 +8,27 @@ leaves it in force for its caller until it goes on, as with any context variable
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from tinygrad_lab.compiler.record import Recorder
-    from tinygrad_lab.engine.debugger import Debugger
+from typing import Any, Literal, Protocol, Self
 
 __all__ = [
     "Context",
+    "Debugger",
+    "Recorder",
     "Scope",
+    "Touch",
     "changed",
     "current",
     "enter",
     "leave",
     "no_grad",
+    "plain",
     "record",
+    "touch",
     "within",
 ]
 
@@ -44,6 +45,44 @@ class Scope:
     """What this module calls the modules inside it, by their ``id``."""
 
 
+Touch = Literal["read", "look", "set grad", "first grad", "run", "step", "schedule"]
+"""What is about to happen to a thing: a tensor is read (``"look"``: by the user, through
+``.data``), its ``.grad`` is set or collected for the first time, a module runs, an optimiser or a
+schedule steps."""
+
+
+class Recorder(Protocol):
+    """Whoever writes down what happens to arrays while a function runs, to replay it later."""
+
+    def arrays_of(self, inputs: Sequence[Any]) -> list[Any]:
+        """Return the arrays of an op's inputs, in a form that notes what is done with them."""
+
+    def real(self, arrays: Sequence[Any]) -> list[Any]:
+        """Return such arrays as they are, for an error message."""
+
+    def touch(self, thing: Any, how: Touch) -> None:
+        """Take note that something is about to happen to a tensor, module or optimiser."""
+
+    def observe(self, node: Any, g: Any) -> Any:
+        """Take note of the complete gradient of a node; return the one to go on with."""
+
+    def drawn(self, draw: Callable[..., Any], *args: Any) -> Any:
+        """Return what a generator's method draws, to be drawn again at each replay."""
+
+
+class Debugger(Protocol):
+    """Whoever checks every op, forward and backward."""
+
+    def check_forward(self, node: Any, arrays: Sequence[Any], out: Any) -> None:
+        """Check what an op computed from arrays."""
+
+    def check_memory(self, node: Any) -> None:
+        """Check that what a node keeps is as it was."""
+
+    def pull_back(self, node: Any, g: Any) -> Iterable[tuple[Any, Any]]:
+        """Do what ``node.pull_back`` does, checked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is asked of the ops that run now."""
@@ -57,9 +96,10 @@ class Context:
     device: str = "cpu"
     """Where creation functions put what they make, if not told."""
     recorder: Recorder | None = None
-    """Enters what happens to arrays in a trace, for a step that is being compiled."""
+    plain: bool = False
+    """Ops are applied by the plain engine, which a debugger can step through."""
     ordinary: bool = True
-    """Nothing is asked but gradients: the short path of an op may run."""
+    """Nothing is asked but gradients: what `engine/fast` wrote may run."""
 
     blocks: tuple[tuple[object, Mapping[str, Any]], ...] = ()
     """The changes of the ``with`` blocks in force, outermost first, each with a mark of its own."""
@@ -68,7 +108,7 @@ class Context:
         """This context with some fields changed."""
         context = replace(self, **changes)
         ordinary = context.grad_enabled and not (
-            context.recording or context.composing or context.debugger is not None
+            context.recording or context.composing or context.plain or context.debugger is not None
         )
         return replace(context, ordinary=ordinary)
 
@@ -87,6 +127,13 @@ _context: ContextVar[Context] = ContextVar("tinygrad_lab.context", default=_ORDI
 current = _context.get
 enter = _context.set
 leave = _context.reset
+
+
+def touch(thing: Any, how: Touch) -> None:
+    """Tell the recorder, if there is one, what is about to happen to a thing."""
+    recorder = current().recorder
+    if recorder is not None:
+        recorder.touch(thing, how)
 
 
 class changed(ContextDecorator):  # noqa: N801 - used like a function
@@ -198,3 +245,20 @@ def record() -> changed:
         ['constant', 'exp']
     """
     return changed(recording=True)
+
+
+def plain() -> changed:
+    """Run a block in the plain engine, which a debugger can step through line by line.
+
+    Outside of it, the package's ops run code that was written for speed (``engine/fast``). Both
+    compute the same numbers, bit for bit. ``TINYGRAD_LAB_PLAIN=1`` in the environment does the
+    same for the whole process.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> with tg.plain():
+        ...     y = tg.scalar(3.0) * 2
+        >>> type(y.node).__name__
+        'Application'
+    """
+    return changed(plain=True)

@@ -20,9 +20,9 @@ import numpy as np
 from tinygrad_lab import trees
 from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.engine.backward import ancestors, sweep
-from tinygrad_lab.engine.declaration import Op
 from tinygrad_lab.engine.history import inputs_with_history, run_composite
 from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
+from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import Line, is_library
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
@@ -170,17 +170,23 @@ class GraphNode:
     @property
     def value(self) -> Array | None:
         """The value; None where it was too large to keep (``with tg.record():`` keeps all)."""
-        return self.node.value
+        tensor = _current_tensor(self.node)
+        return self.node.value if tensor is None else tensor.data
 
     @property
     def gradient(self) -> Array | None:
         """The gradient that the last sweep computed; None where none was, or none was kept."""
-        return self.node.gradient
+        tensor = _current_tensor(self.node)
+        if tensor is None:
+            return self.node.gradient
+        # The user's tensor knows what was collected, and whether it was zeroed since.
+        return None if tensor.grad is None else tensor.grad.data
 
     @property
     def gradient_was_computed(self) -> bool:
         """Whether a sweep came by, be the gradient kept or not."""
-        return self.node.gradient_was_computed
+        tensor = _current_tensor(self.node)
+        return self.node.gradient_was_computed if tensor is None else tensor.grad is not None
 
     @property
     def module(self) -> str:
@@ -368,6 +374,12 @@ def _current_leaf(node: Node) -> Node:
     """The node that stands for a leaf's tensor now, which the caller's variable leads to."""
     owner = node.owner() if isinstance(node, Leaf) else None
     return node if owner is None else owner.node
+
+
+def _current_tensor(node: Node) -> Any:
+    """The user's tensor, as long as it lives and has the data that its leaf stands for."""
+    tensor = node.owner() if isinstance(node, Leaf) else None
+    return tensor if tensor is not None and tensor.node is node else None
 
 
 def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:

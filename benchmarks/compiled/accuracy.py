@@ -1,8 +1,8 @@
 """Whole trainings on MNIST-1D: seconds until a net is as accurate as in the paper.
 
-Everybody trains the same net from the same weights on the same batches, with the settings that
-``tinygrad-lab train`` has for it, and is measured on the test set every `MEASURE_EVERY` steps; the
-seconds are those of steps and measurements together. ``python -m benchmarks.compiled.accuracy
+All trainers train the same net from the same weights on the same batches, with the settings that
+``tinygrad-lab train`` has for it, and are measured on the test set every `MEASURE_EVERY` steps; the
+seconds include both steps and measurements. ``python -m benchmarks.compiled.accuracy
 MODEL TRAINER SEED STEPS`` trains once in this process and prints JSON.
 """
 
@@ -33,14 +33,14 @@ SEEDS = (0, 1, 2)
 MODELS = tuple(DEFAULTS)
 
 Update = Callable[[np.ndarray, np.ndarray, float], None]
-"""Learns from a batch (x, labels) at a learning rate."""
+"""A step on a batch (x, labels) at a learning rate."""
 Accuracy = Callable[[], float]
-"""On the test set, in percent."""
+"""The accuracy on the test set, in percent."""
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """A library's way to train a net that begins with given weights."""
+    """A library's way to train a net from given weights."""
 
     name: str
     package: str
@@ -50,7 +50,7 @@ class Trainer:
 def with_tinygrad_lab(
     model: tg.nn.Module, _: str, settings: Settings, data: MNIST1D, target: str | None = None
 ) -> tuple[Update, Accuracy]:
-    """Eager, or with steps compiled to a target."""
+    """Train eagerly, or with steps compiled to a target."""
     groups = decayed_apart(dict(model.named_parameters()), settings)
     optimiser = tg.optim.AdamW(groups, lr=settings.lr, weight_decay=0.0)
     x_test, y_test = tg.tensor(data.x_test), tg.tensor(data.y_test)
@@ -76,7 +76,7 @@ def with_tinygrad_lab(
 def with_torch(
     model: tg.nn.Module, name: str, settings: Settings, data: MNIST1D
 ) -> tuple[Update, Accuracy]:
-    """PyTorch on one thread, with its fused optimiser."""
+    """Train by PyTorch on one thread, with its fused optimiser."""
     import torch
 
     from benchmarks.peers import with_torch as nets
@@ -116,7 +116,7 @@ TRAINERS = {
 
 
 def decayed_apart(parameters: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    """Weights, which decay, and biases, which do not; as ``tinygrad-lab train`` has it."""
+    """Group weights, which decay, and biases, which do not, as ``tinygrad-lab train`` does."""
     weights = [p for p in parameters.values() if p.ndim > 1]
     biases = [p for p in parameters.values() if p.ndim <= 1]
     return [{"params": weights, "weight_decay": settings.weight_decay}, {"params": biases}]
@@ -148,7 +148,7 @@ def train(model: str, trainer: str, seed: int, most_steps: int | None = None) ->
 
 
 def targets(model: str) -> tuple[float, float]:
-    """The paper's accuracy: the lower end of its range, and its middle."""
+    """Return the paper's accuracy: the lower end of its range, and the middle."""
     published = PUBLISHED[model]
     return published.accuracy - (published.spread or 0), published.accuracy
 
@@ -162,7 +162,7 @@ def _batches(data: MNIST1D, settings: Settings, seed: int) -> Iterator[tuple[Any
 
 
 def measure(models: tuple[str, ...], quick: bool) -> dict[str, Any]:
-    """By model and trainer, the trainings of all seeds: each in a process of its own."""
+    """Train by model, trainer and seed, each in a process of its own."""
     present = [trainer.name for trainer in TRAINERS.values() if installed(trainer.package)]
     seeds = SEEDS[:1] if quick else SEEDS
     work = [(m, s, t) for m in models for s in seeds for t in present]
@@ -174,7 +174,7 @@ def measure(models: tuple[str, ...], quick: bool) -> dict[str, Any]:
 
 
 def sections(measured: dict[str, Any]) -> list[Section]:
-    """Seconds, and the steps they took."""
+    """Tabulate the seconds, and the steps they took."""
     lines = []
     for model, trainings in measured.items():
         for name, runs in trainings.items():
@@ -204,7 +204,7 @@ def sections(measured: dict[str, Any]) -> list[Section]:
 
 
 def _until(target: float, runs: list[dict[str, Any]]) -> tuple[str, str]:
-    """Median seconds, and the steps of each seed."""
+    """Return the median seconds, and the steps of each seed."""
     reached = [run["reached"].get(f"{target:g}") for run in runs]
     seconds = [one[0] for one in reached if one is not None]
     steps = ", ".join("–" if one is None else f"{one[1]:,}" for one in reached)

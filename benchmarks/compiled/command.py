@@ -1,4 +1,4 @@
-"""The commands about compiled steps: ``python -m benchmarks compiled`` and its kin."""
+"""The commands for compiled steps: ``python -m benchmarks compiled`` and others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.report import Section, Verdict, document
 
 @dataclass(frozen=True)
 class Measured:
-    """Tables, bars, everything for JSON, and what could not be measured."""
+    """Tables, bars, the numbers for JSON, and what could not be measured."""
 
     sections: list[Section]
     verdicts: list[Verdict]
@@ -30,14 +30,14 @@ class Measured:
 
 
 def measurement(function: Callable[..., Measured]) -> click.Command:
-    """A command with the options that all of them have, which prints what a function measured."""
+    """Make a command with the common options, which prints what a function measured."""
 
     @wraps(function)
     def command(quick: bool, json_file: Path | None, markdown: bool, **chosen: Any) -> None:
         try:
             measured = function(quick=quick, **chosen)
         except subprocess.CalledProcessError as error:
-            # The child has printed its traceback, a disagreement for instance.
+            # The child has printed its traceback, for example of a disagreement.
             raise click.ClickException(f"{' '.join(error.cmd[1:])} failed, see above") from error
         facts = describe()
         click.echo(document(measured.sections, measured.verdicts, facts, markdown))
@@ -71,24 +71,24 @@ def _one_of(option: str, known: tuple[str, ...]) -> Callable[[Any], Any]:
 
 @measurement
 def compiled_steps(quick: bool, chosen: str) -> Measured:
-    """Steps against NumPy with buffers, eager steps, PyTorch, JAX and numba.
+    """Compare steps with NumPy with buffers, eager steps, PyTorch, JAX and numba.
 
-    Everybody's loss, gradients and updates are checked against the plain hand-written step first;
-    then they are timed in alternation, on one thread.
+    All losses, gradients and updates are first checked against the plain hand-written step;
+    then the steps are timed in alternation, on one thread.
     """
     measured, failed = {}, []
     for key in tqdm(_chosen(chosen, tuple(BY_KEY)), desc="rows", disable=None):
         try:
             measured[key] = steps.time_row(BY_KEY[key], quick)
         except subprocess.CalledProcessError:
-            # A row takes minutes: the others are not to be lost.
+            # A row takes minutes: keep the others.
             failed.append(key)
     return Measured(steps.sections(measured), steps.verdicts(measured), measured, failed)
 
 
 @measurement
 def compiling(quick: bool, chosen: str) -> Measured:
-    """What the first calls of a compiled step take, in fresh processes."""
+    """Time the first calls of a compiled step, in fresh processes."""
     keys = _chosen(chosen, first_calls.KEYS)
     measured, left_out = first_calls.measure(keys, quick)
     tables = first_calls.sections(measured, left_out)
@@ -97,21 +97,21 @@ def compiling(quick: bool, chosen: str) -> Measured:
 
 @measurement
 def scalar_graphs(quick: bool) -> Measured:
-    """Compiled graphs of Python floats beside micrograd; 100,000 operations."""
+    """Time compiled graphs of Python floats beside micrograd; compile 100,000 operations."""
     measured = scalars.measure(quick)
     return Measured(scalars.sections(measured), scalars.verdicts(measured), measured)
 
 
 @measurement
 def step_memory(quick: bool) -> Measured:
-    """What a step keeps and allocates, eager and compiled."""
+    """Measure what a step keeps and allocates, eager and compiled."""
     measured = memory.measure(quick)
     return Measured(memory.sections(measured), memory.verdicts(measured), measured)
 
 
 @measurement
 def trainings(quick: bool, chosen: str) -> Measured:
-    """Seconds to the accuracies of the MNIST-1D paper, beside PyTorch."""
+    """Time trainings to the accuracies of the MNIST-1D paper, beside PyTorch."""
     measured = accuracy.measure(_chosen(chosen, accuracy.MODELS), quick)
     return Measured(accuracy.sections(measured), [], measured)
 

@@ -1,8 +1,8 @@
-"""What compiling costs: seconds of a step's first calls, each time in a fresh process.
+"""The cost of compiling: seconds of a step's first calls, in fresh processes.
 
 ``python -m benchmarks.compiled.first_calls KEY PEER`` prints as JSON the seconds of the calls until
-a step is compiled, and of one more. Whatever a participant imports or makes lazily when a step is
-first run is in the first.
+a step is compiled, and of one more. The first includes what a participant imports or makes lazily
+when a step first runs.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from benchmarks.report import Section, Verdict, number
 
 KEYS = ("W1", "W2b", "W3", "W4")
 REPEATS = 5
-CALLS = 2  # of those who compile within their first call
+CALLS = 2  # of participants that compile within their first call
 
 
 @dataclass(frozen=True)
 class Case:
-    """A participant, and whether what it compiled in an earlier process is at hand."""
+    """A participant, and whether it finds what an earlier process compiled."""
 
     peer: Peer
     cached: bool = False
     limit: float | None = None
-    """Seconds that the calls until it is compiled may take together."""
+    """The limit on the total seconds of the calls until it is compiled."""
     repeats: int = REPEATS
 
     @property
     def name(self) -> str:
-        """In the table."""
+        """The name in the table."""
         return f"{self.peer.name}, from its cache" if self.cached else self.peer.name
 
 
@@ -53,12 +53,12 @@ CASES = (
     Case(peers.JAX, repeats=3),
     Case(peers.TORCH_COMPILED, repeats=1),
 )
-# Where caches lie: of numba, of PyTorch, and of whatever follows the XDG specification.
+# The cache folders of numba, of PyTorch, and of what follows the XDG specification.
 CACHES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "XDG_CACHE_HOME")
 
 
 def seconds_of(key: str, peer: Peer) -> list[float]:
-    """The first calls in this process."""
+    """Return the seconds of the first calls in this process."""
     row = BY_KEY[key]
     problem, build = row.problem(), peer.builder(row.kind)
     participant = build(problem)
@@ -73,7 +73,7 @@ def seconds_of(key: str, peer: Peer) -> list[float]:
 
 
 def measure(keys: tuple[str, ...], quick: bool) -> tuple[dict[str, Any], list[str]]:
-    """Medians of each call's seconds by row and case, and who was left out."""
+    """Return the median seconds of each call by row and case, and the peers left out."""
     cases = [case for case in CASES if case.peer.available]
     left_out = sorted({case.peer.name for case in CASES} - {case.peer.name for case in cases})
     if quick:
@@ -86,7 +86,7 @@ def measure(keys: tuple[str, ...], quick: bool) -> tuple[dict[str, Any], list[st
 
 
 def _measure(key: str, case: Case, repeats: int) -> list[float]:
-    """Medians over fresh processes, whose caches are empty or were filled by one before."""
+    """Return medians over fresh processes, whose caches are empty or filled by another."""
     arguments = ("-m", "benchmarks.compiled.first_calls", key, case.peer.name)
     runs = []
     for _ in range(repeats):
@@ -99,7 +99,7 @@ def _measure(key: str, case: Case, repeats: int) -> list[float]:
 
 
 def sections(measured: dict[str, Any], left_out: list[str]) -> list[Section]:
-    """Milliseconds of each of the first calls."""
+    """Tabulate the milliseconds of each of the first calls."""
     names = list(dict.fromkeys(name for row in measured.values() for name in row))
     lines = [
         (name, *(" + ".join(number(1e3 * s) for s in row[name]) for row in measured.values()))
@@ -115,7 +115,7 @@ def sections(measured: dict[str, Any], left_out: list[str]) -> list[Section]:
 
 
 def verdicts(measured: dict[str, Any]) -> list[Verdict]:
-    """All calls of tg.compile but the last together."""
+    """Compare the total of all calls of tg.compile but the last with the bars."""
     return [
         Verdict(key, f"{case.name}: until compiled, s", case.limit, sum(row[case.name][:-1]))
         for key, row in measured.items()

@@ -4,9 +4,9 @@
 
 - ``kept``: arrays that are alive between steps, beyond the batch and the parameters: moments,
   gradients, and a compiled step's buffers;
-- ``during``: what a step in the steady state has at its peak above that, of all kinds: arrays, but
-  also Python's objects and the buffers of NumPy's iterators, which broadcasting takes;
-- ``grown``: what replays leave behind, after 20 of them.
+- ``during``: the peak of a step in the steady state above that, of all kinds: arrays, but
+  also Python's objects and the buffers of NumPy's iterators, which broadcasting needs;
+- ``grown``: what 20 replays leave behind.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from benchmarks.report import Section, Verdict, number
 PEERS = (peers.TINYGRAD_LAB, peers.BUFFERS, peers.COMPILED_NUMPY, peers.COMPILED_NUMBA)
 PEAK_BARS = {"W3": 0.6, "W5-100": 0.6}
 STEADY_BAR_KB = 64.0
-"""A step's loss, and NumPy's buffers of 8,192 elements for an operand that is broadcast or cast."""
+"""Room for a step's loss, and NumPy's buffers of 8,192 elements for broadcast or cast operands."""
 WARM_STEPS, REPLAYS = 5, 20
 
 
 def measure(quick: bool) -> dict[str, dict[str, Any]]:
-    """By row and participant."""
+    """Measure the bytes by row and participant."""
     present = [peer for peer in PEERS if peer.available]
     keys = [key for key in BY_KEY if not (quick and key == "W5-400")]
     work = [(key, peer) for key in keys for peer in present]
@@ -47,13 +47,13 @@ def measure(quick: bool) -> dict[str, dict[str, Any]]:
 
 
 def bytes_of(problem: Training, peer: Peer) -> dict[str, int]:
-    """Of one participant in this process."""
+    """Measure the bytes of one participant in this process."""
     tracemalloc.start()
     try:
         participant = peer.builder("training")(problem)
         for _ in range(WARM_STEPS):
             participant.step()
-        # What everybody has, a copy of.
+        # A copy of what every participant has.
         common = sum(a.nbytes for a in (problem.x, *problem.parameters.values()))
         before = _array_bytes()
         during = _peak_of_a_step(participant)
@@ -69,7 +69,7 @@ def bytes_of(problem: Training, peer: Peer) -> dict[str, int]:
 
 
 def _array_bytes() -> int:
-    """The data of all arrays made since tracing began."""
+    """Return the bytes of all arrays made since tracing began."""
     gc.collect()
     arrays = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
     traces = tracemalloc.take_snapshot().filter_traces([arrays]).traces
@@ -77,7 +77,7 @@ def _array_bytes() -> int:
 
 
 def _peak_of_a_step(participant: Any) -> int:
-    """The smallest of a few, since anything may make an object once."""
+    """Return the smallest peak of a few steps, as objects may be made once."""
     peaks = []
     for _ in range(WARM_STEPS):
         tracemalloc.reset_peak()
@@ -88,7 +88,7 @@ def _peak_of_a_step(participant: Any) -> int:
 
 
 def sections(measured: dict[str, dict[str, Any]]) -> list[Section]:
-    """Peak and steady state."""
+    """Tabulate peak and steady state."""
     names = list(dict.fromkeys(name for row in measured.values() for name in row))
     header = ("", *measured)
 
@@ -122,7 +122,7 @@ def sections(measured: dict[str, dict[str, Any]]) -> list[Section]:
 
 
 def verdicts(measured: dict[str, dict[str, Any]]) -> list[Verdict]:
-    """Peak against eager's; the steady state."""
+    """Compare the peak with eager's, and the steady state, with the bars."""
     found = []
     ours = peers.COMPILED_NUMPY.name
     for key, row in measured.items():

@@ -1,4 +1,4 @@
-"""The rows W1 to W5, who takes part, and the bars."""
+"""The rows W1 to W5, their participants, and the bars."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ ONE_CORE = (
     peers.TORCH,
     peers.JAX,
 )
-# In a process of its own, because XLA settles on a number of cores once for a process.
+# In a process of its own: XLA fixes the number of cores once per process.
 EVERY_CORE = (peers.BUFFERS, peers.JAX)
 
 Ratios = Mapping[str, float]
-"""By participant, its time in those of the hand-written step with buffers."""
+"""By participant, its time relative to the hand-written step with buffers."""
 
 
 BARS: dict[str, tuple[Bar, ...]] = {}
-"""By the key of the row."""
+"""The bars, by the key of the row."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One participant's time in those of another."""
+    """A limit on one participant's time relative to another's."""
 
     slower: str
     faster: str
@@ -46,7 +46,7 @@ class Bar:
     at_least: bool = True
 
     def verdict(self, row: str, ratios: Ratios) -> Verdict | None:
-        """What was measured, or None where somebody did not take part."""
+        """Return what was measured, or None if one of the two did not take part."""
         slower, faster = (
             next((ratio for name, ratio in ratios.items() if name.startswith(wanted)), None)
             for wanted in (self.slower, self.faster)
@@ -78,7 +78,7 @@ def _by_buffers(limit: float = 1.05) -> Bar:
 
 
 def _by_plain(limit: float) -> Bar:
-    """What the step with buffers took of the plain one where the bars were set, an AMD Zen 5."""
+    """Return a bar: the buffers' share of the plain step's time on the AMD Zen 5 of the bars."""
     return Bar(OURS, peers.NUMPY.name, limit, at_least=False)
 
 
@@ -154,5 +154,5 @@ BY_KEY = {row.key: row for row in ROWS}
 
 
 def peers_of(row: Row, every_core: bool) -> tuple[Peer, ...]:
-    """Who is timed in one process."""
+    """Return the peers that are timed in one process."""
     return EVERY_CORE if every_core else row.peers

@@ -25,12 +25,12 @@ DEMO = replace(BY_KEY["scalar-mlp"], rounds=5)
 
 
 def fitting() -> CompiledPeer:
-    """The target for scalars: Python, or what ``tg.compile`` has in its place."""
+    """Return the target for scalars: Python, or its replacement in ``tg.compile``."""
     return next(peer for peer in TARGETS if peer.available)
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    """Timings of the demo, and seconds until 100,000 operations are compiled."""
+    """Time the demo, and the compilation of 100,000 operations."""
     module = ("-m", "benchmarks.compiled.scalars")
     rounds = 2 if quick else DEMO.rounds
     demo = json.loads(run_python(*module, "demo", str(rounds)))
@@ -57,7 +57,7 @@ def build() -> dict[str, Any]:
 
 
 def sections(measured: dict[str, Any]) -> list[Section]:
-    """The demo's steps, and the build."""
+    """Tabulate the demo's steps, and the build."""
     lines = [
         (
             timing["name"],
@@ -72,7 +72,7 @@ def sections(measured: dict[str, Any]) -> list[Section]:
         ("", "ms a step", "times faster than micrograd"),
         lines,
         [
-            f"{measured['demo']['rounds']} rounds; NumPy by hand takes all points at once; the "
+            f"{measured['demo']['rounds']} rounds; NumPy by hand takes all points together; the "
             "compiled graph in a process of its own"
         ],
     )
@@ -87,7 +87,7 @@ def sections(measured: dict[str, Any]) -> list[Section]:
 
 
 def verdicts(measured: dict[str, Any]) -> list[Verdict]:
-    """How many times faster than micrograd; seconds to build."""
+    """Compare the speed relative to micrograd, and the seconds to build, with the bars."""
     built, found = measured["build"], []
     if micrograd := _micrograd(measured):
         ours = next(t for t in measured["demo"]["timings"] if t["name"] == built["name"])
@@ -100,7 +100,7 @@ def verdicts(measured: dict[str, Any]) -> list[Verdict]:
 
 
 def _micrograd(measured: dict[str, Any]) -> float | None:
-    """Its seconds a step, if it took part."""
+    """Return micrograd's seconds a step, if it took part."""
     timings = {t["name"]: t["seconds"]["median"] for t in measured["demo"]["timings"]}
     return timings.get(peers.MICROGRAD.name)
 
@@ -109,8 +109,8 @@ def _main(what: str, rounds: str = "1") -> None:
     if what == "build":
         print(json.dumps(build()))
     else:
-        # Not in one process: beside the millions of objects of a recording the garbage collector
-        # looks through all that there is so rarely that micrograd takes a fifth of its time.
+        # Not in one process: beside the millions of objects of a recording, full collections
+        # are so rare that micrograd takes a fifth of its time.
         these = SCALAR_PEERS if what == "demo" else (SCALAR_PEERS[0], fitting())
         print(json.dumps(measure_row(DEMO, these, int(rounds))))
 

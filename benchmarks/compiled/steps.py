@@ -15,7 +15,7 @@ QUICK_DIVISOR = 4
 
 
 def time_row(row: Row, quick: bool) -> dict[str, Any]:
-    """Everybody's timings, by name, and who was left out: on one core, then JAX on every core."""
+    """Return all timings by name, and the peers left out: one core, then JAX on every core."""
     rounds = str(max(3, row.rounds // QUICK_DIVISOR) if quick else row.rounds)
     module = ("-m", "benchmarks.compiled.time_row", row.key, rounds)
     measured = json.loads(run_python(*module, "one"))
@@ -27,7 +27,7 @@ def time_row(row: Row, quick: bool) -> dict[str, Any]:
 
 
 def sections(measured: dict[str, dict[str, Any]]) -> list[Section]:
-    """Milliseconds a step, and ratios to the hand-written step with buffers."""
+    """Tabulate milliseconds a step, and ratios to the hand-written step with buffers."""
     rows = "; ".join(f"{key}: {BY_KEY[key].title}" for key in measured)
     rounds = ", ".join(f"{key} {row['rounds']}" for key, row in measured.items())
     left_out = {name for row in measured.values() for name in row["left out"]}
@@ -72,7 +72,7 @@ def _ratio(timing: dict[str, Any]) -> str:
 
 
 def verdicts(measured: dict[str, dict[str, Any]]) -> list[Verdict]:
-    """The bars of all rows that were measured."""
+    """Compare all measured rows with their bars."""
     found = []
     for key, row in measured.items():
         ratios = {name: timing["ratio"]["median"] for name, timing in row["timings"].items()}

@@ -1,8 +1,8 @@
 """One module per participant.
 
-Each has ``BUILDERS``: for a kind of problem, what makes the participant from it. Modules are
-imported only for the rows they take part in, because importing a peer costs seconds and leaves
-objects behind that Python's garbage collector walks through.
+Each has ``BUILDERS``: for a kind of problem, the function that makes the participant. Modules are
+imported only for the rows they take part in, because importing a peer takes seconds and leaves
+behind objects that Python's garbage collector walks through.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Builder = Callable[[Any], Participant]
 
 @dataclass(frozen=True)
 class Peer:
-    """Who takes part: the name in tables, the package it needs, the module here."""
+    """A participant: its name in tables, the package it needs, its module here."""
 
     name: str
     package: str
@@ -33,13 +33,13 @@ class Peer:
         return installed(self.package)
 
     def builder(self, kind: str) -> Builder:
-        """What makes this peer's participant for a kind of row."""
+        """Return the function that makes this peer's participant for a kind of row."""
         return importlib.import_module(f"benchmarks.peers.{self.module}").BUILDERS[kind]
 
 
 @dataclass(frozen=True)
 class CompiledPeer(Peer):
-    """tinygrad_lab's compiled steps; ``package`` is what the target needs."""
+    """tinygrad_lab's compiled steps; ``package`` is the one that the target needs."""
 
     target: str
 
@@ -57,7 +57,7 @@ class CompiledPeer(Peer):
         return True
 
     def builder(self, kind: str) -> Builder:
-        """What makes a participant whose step is compiled to the target."""
+        """Return the function that makes a participant, compiled to the target."""
         return partial(super().builder(kind), target=self.target)
 
 

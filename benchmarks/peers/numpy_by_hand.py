@@ -10,12 +10,12 @@ from benchmarks.problems import Chain, ScalarChains, ScalarMLP, Training
 
 
 class ByHand(Participant):
-    """What all of these have in common."""
+    """The common part of the hand-written participants."""
 
     name = "NumPy by hand"
 
     def reset(self) -> None:
-        """Nothing to reset unless there are weights."""
+        """Do nothing: there are no weights to reset."""
 
 
 class TrainingStep(ByHand):
@@ -72,7 +72,7 @@ class ScalarChainsStep(ByHand):
 
 
 class ScalarMLPStep(ByHand):
-    """micrograd's demo, all points at once, in float64."""
+    """micrograd's demo, all points together, in float64."""
 
     def __init__(self, problem: ScalarMLP) -> None:
         self.problem = problem
@@ -92,7 +92,7 @@ class ScalarMLPStep(ByHand):
 
     def outcome(self) -> Outcome:
         loss, gradients = handwritten.scalar_mlp_step(self.problem, self.problem.layers)
-        # Neuron by neuron: its weights, then its bias, which is micrograd's order.
+        # Neuron by neuron: weights, then bias, as in micrograd.
         flat = [np.column_stack([weight, bias]).ravel() for weight, bias in gradients]
         return Outcome(float(loss), {"parameters": np.concatenate(flat)})
 

@@ -10,7 +10,7 @@ from benchmarks.problems import Training
 
 
 class TrainingStep(Participant):
-    """A net's buffers live as long as this; only the optimiser starts anew."""
+    """A net whose buffers live as long as this; ``reset`` only replaces the optimiser."""
 
     name = "NumPy with buffers"
 

@@ -1,7 +1,7 @@
 """micrograd's demo, written once for every scalar engine: the network, the loss, the update.
 
-The engine comes in as two functions: ``number(v)`` makes one of its own kind, and
-``parameter(v)`` one that wants a gradient. The rest is its operators, as in the demo.
+The engine is given as two functions: ``number(v)`` makes one of its numbers, and
+``parameter(v)`` one that requires a gradient. The rest are its operators, as in the demo.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ScalarNetwork:
         return x[0]
 
     def parameters(self) -> Iterator[Scalar]:
-        """Neuron by neuron: its weights, then its bias."""
+        """Yield, neuron by neuron, its weights, then its bias."""
         for layer in self.layers:
             for neuron in layer:
                 yield from neuron.weights
@@ -60,7 +60,7 @@ def demo_loss(
     problem: ScalarMLP,
     number: Callable[[float], Scalar],
 ) -> Scalar:
-    """The demo's max-margin loss with L2 regularisation, over all points."""
+    """Return the demo's max-margin loss with L2 regularisation, over all points."""
     inputs = [[number(value) for value in row] for row in problem.points.tolist()]
     scores = [model(x) for x in inputs]
     labels = problem.labels.tolist()

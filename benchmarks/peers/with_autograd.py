@@ -26,24 +26,24 @@ from benchmarks.problems import (
 
 
 def cross_entropy(logits: Array, labels: Array) -> Array:
-    """Mean cross-entropy of softmax(logits)."""
+    """Return the mean cross-entropy of softmax(logits)."""
     shifted = logits - np.max(logits, axis=1, keepdims=True)
     log_sums = np.log(np.sum(np.exp(shifted), axis=1))
     return np.mean(log_sums - shifted[np.arange(len(labels)), labels])
 
 
 def linear(x: Array, p: Parameters, name: str) -> Array:
-    """x Wᵀ + b."""
+    """Return x Wᵀ + b."""
     return np.dot(x, p[f"{name}.weight"].T) + p[f"{name}.bias"]
 
 
 def relu(x: Array) -> Array:
-    """max(x, 0)."""
+    """Return max(x, 0)."""
     return np.maximum(x, 0.0)
 
 
 def conv1d(x: Array, p: Parameters, name: str) -> Array:
-    """A strided slice for each kernel position, side by side, then one matrix product.
+    """Convolve: a strided slice for each kernel position, then one matrix product.
 
     autograd's own ``scipy.signal.convolve`` has no stride and is several times slower.
     """
@@ -59,12 +59,12 @@ def conv1d(x: Array, p: Parameters, name: str) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """The logistic function."""
+    """Return the logistic function of x."""
     return 1.0 / (1.0 + np.exp(-x))
 
 
 def gru(x: Array, p: Parameters, suffix: str) -> list[Array]:
-    """One direction of PyTorch's GRU: the state after each step, in the sequence's order."""
+    """Run one direction of PyTorch's GRU; return all states, in the sequence's order."""
     from_input = np.dot(x, p[f"gru.weight_ih_l0{suffix}"].T) + p[f"gru.bias_ih_l0{suffix}"]
     weight, bias = p[f"gru.weight_hh_l0{suffix}"].T, p[f"gru.bias_hh_l0{suffix}"]
     steps = range(x.shape[1])
@@ -81,17 +81,17 @@ def gru(x: Array, p: Parameters, suffix: str) -> list[Array]:
 
 
 def logistic(p: Parameters, x: Array) -> Array:
-    """Linear 40 → 10."""
+    """Run linear 40 → 10."""
     return linear(x, p, "linear")
 
 
 def mlp(p: Parameters, x: Array) -> Array:
-    """Linear 40 → 100 → 100 → 10 with ReLU between."""
+    """Run linear 40 → 100 → 100 → 10 with ReLU between."""
     return linear(relu(linear(relu(linear(x, p, "linear1")), p, "linear2")), p, "linear3")
 
 
 def cnn(p: Parameters, x: Array) -> Array:
-    """Three convolutions with ReLU, then linear 125 → 10."""
+    """Run three convolutions with ReLU, then linear 125 → 10."""
     h = x[:, None, :]
     for index in range(1, len(KERNELS) + 1):
         h = relu(conv1d(h, p, f"conv{index}"))
@@ -99,7 +99,7 @@ def cnn(p: Parameters, x: Array) -> Array:
 
 
 def gru_model(p: Parameters, x: Array) -> Array:
-    """Bidirectional GRU, all outputs flattened into linear 480 → 10."""
+    """Run a bidirectional GRU, all outputs flattened into linear 480 → 10."""
     forward, backward = (gru(x[:, :, None], p, suffix) for suffix in DIRECTIONS)
     alternating = [state for pair in zip(forward, backward, strict=True) for state in pair]
     return linear(np.concatenate(alternating, axis=1), p, "linear")
@@ -121,7 +121,7 @@ class Autograd(Participant):
     value_and_gradients: Callable[[dict[str, Any]], tuple[float, dict[str, Array]]]
 
     def reset(self) -> None:
-        """Nothing to reset unless there are weights."""
+        """Do nothing: there are no weights to reset."""
 
     def step(self) -> object:
         return self.value_and_gradients(self.arguments)

@@ -1,6 +1,6 @@
 """JAX: the whole step, with its update, as one jitted function that works in donated memory.
 
-How many cores XLA uses is fixed when its client starts; ``NPROC`` in the environment says so.
+The number of cores that XLA uses is fixed when its client starts, by ``NPROC`` in the environment.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.problems import (
     Training,
 )
 
-# Every step waits for its loss; handing it to another thread first takes longer.
+# Every step waits for its loss; another thread would only delay it.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 Array = jax.Array
@@ -34,24 +34,24 @@ Tree = dict[str, Array]
 
 
 def linear(p: Tree, name: str, x: Array) -> Array:
-    """x Wᵀ + b."""
+    """Return x Wᵀ + b."""
     return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
 
 
 def logistic(p: Tree, x: Array) -> Array:
-    """Linear 40 → 10."""
+    """Run linear 40 → 10."""
     return linear(p, "linear", x)
 
 
 def mlp(p: Tree, x: Array) -> Array:
-    """Linear 40 → H → H → 10 with ReLU between."""
+    """Run linear 40 → H → H → 10 with ReLU between."""
     h = jax.nn.relu(linear(p, "linear1", x))
     h = jax.nn.relu(linear(p, "linear2", h))
     return linear(p, "linear3", h)
 
 
 def cnn(p: Tree, x: Array) -> Array:
-    """Three convolutions with ReLU, then linear 125 → 10."""
+    """Run three convolutions with ReLU, then linear 125 → 10."""
     h = x[:, None, :]
     for index in range(1, len(KERNELS) + 1):
         h = lax.conv_general_dilated(
@@ -66,7 +66,7 @@ def cnn(p: Tree, x: Array) -> Array:
 
 
 def gru(p: Tree, x: Array) -> Array:
-    """Bidirectional GRU, both directions in one scan; all outputs into linear 480 → 10."""
+    """Run a bidirectional GRU in one scan; all outputs into linear 480 → 10."""
     w_ih, w_hh, b_ih, b_hh = (
         jnp.stack([p[f"gru.{part}_l0{suffix}"] for suffix in DIRECTIONS])
         for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -98,12 +98,12 @@ MODELS: dict[Model, Callable[[Tree, Array], Array]] = {
 
 
 def sgd(p: Tree, g: Tree, state: Any, rate: float) -> tuple[Tree, Any]:
-    """p ← p - lr g."""
+    """Update p ← p - lr g."""
     return jax.tree.map(lambda p, g: p - rate * g, p, g), state
 
 
 def adam(p: Tree, g: Tree, state: Any, rate: float) -> tuple[Tree, Any]:
-    """Kingma & Ba (2015), Algorithm 1, with PyTorch's defaults."""
+    """Update by Kingma & Ba (2015), Algorithm 1, with PyTorch's defaults."""
     m, v, t = state
     t = t + 1
     m = jax.tree.map(lambda m, g: 0.9 * m + (1 - 0.9) * g, m, g)
@@ -140,7 +140,7 @@ class TrainingStep(Participant):
         self.reset()
 
     def reset(self) -> None:
-        # Copies: memory that is donated must not be NumPy's.
+        # Copies: donated memory must not belong to NumPy.
         start = {name: jnp.array(value) for name, value in self.problem.parameters.items()}
         zeros = jax.tree.map(jnp.zeros_like, start)
         self.parameters = start

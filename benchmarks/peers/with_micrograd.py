@@ -29,7 +29,7 @@ class ScalarChainsStep(Participant):
         }
 
     def reset(self) -> None:
-        """Nothing to reset: there are no weights."""
+        """Do nothing: there are no weights to reset."""
 
     def step(self) -> Value:
         for group in self.leaves.values():

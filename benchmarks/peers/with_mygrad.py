@@ -35,22 +35,22 @@ mg.turn_memory_guarding_off()
 
 
 def linear(x: Tensor | Array, p: Tensors, name: str) -> Tensor:
-    """x Wᵀ + b."""
+    """Return x Wᵀ + b."""
     return mg.matmul(x, p[f"{name}.weight"].T) + p[f"{name}.bias"]
 
 
 def conv1d(x: Tensor | Array, p: Tensors, name: str) -> Tensor:
-    """MyGrad's convolution, which wants windows that reach exactly to the padded input's end."""
+    """Convolve; MyGrad requires windows that reach exactly to the padded input's end."""
     weight, bias = p[f"{name}.weight"], p[f"{name}.bias"]
     if (x.shape[2] + 2 * PADDING - weight.shape[2]) % STRIDE == 0:
         return conv_nd(x, weight, stride=STRIDE, padding=PADDING) + bias[:, None]
-    # No window reads the padding on the right: pad on the left only, and it fits.
+    # No window reads the padding on the right: padding only the left fits.
     zeros = np.zeros((*x.shape[:2], PADDING), x.dtype)
     return conv_nd(mg.concatenate([zeros, x], axis=2), weight, stride=STRIDE) + bias[:, None]
 
 
 def gru(x: Array, p: Tensors, suffix: str) -> list[Tensor]:
-    """One direction of PyTorch's GRU: the state after each step, in the sequence's order."""
+    """Run one direction of PyTorch's GRU; return all states, in the sequence's order."""
     from_input = mg.matmul(x, p[f"gru.weight_ih_l0{suffix}"].T) + p[f"gru.bias_ih_l0{suffix}"]
     weight, bias = p[f"gru.weight_hh_l0{suffix}"].T, p[f"gru.bias_hh_l0{suffix}"]
     steps = range(x.shape[1])
@@ -67,17 +67,17 @@ def gru(x: Array, p: Tensors, suffix: str) -> list[Tensor]:
 
 
 def logistic(p: Tensors, x: Array) -> Tensor:
-    """Linear 40 → 10."""
+    """Run linear 40 → 10."""
     return linear(x, p, "linear")
 
 
 def mlp(p: Tensors, x: Array) -> Tensor:
-    """Linear 40 → 100 → 100 → 10 with ReLU between."""
+    """Run linear 40 → 100 → 100 → 10 with ReLU between."""
     return linear(relu(linear(relu(linear(x, p, "linear1")), p, "linear2")), p, "linear3")
 
 
 def cnn(p: Tensors, x: Array) -> Tensor:
-    """Three convolutions with ReLU, then linear 125 → 10."""
+    """Run three convolutions with ReLU, then linear 125 → 10."""
     h: Tensor | Array = x[:, None, :]
     for index in range(1, len(KERNELS) + 1):
         h = relu(conv1d(h, p, f"conv{index}"))
@@ -85,7 +85,7 @@ def cnn(p: Tensors, x: Array) -> Tensor:
 
 
 def gru_model(p: Tensors, x: Array) -> Tensor:
-    """Bidirectional GRU, all outputs flattened into linear 480 → 10."""
+    """Run a bidirectional GRU, all outputs flattened into linear 480 → 10."""
     forward, backward = (gru(x[:, :, None], p, suffix) for suffix in DIRECTIONS)
     alternating = [state for pair in zip(forward, backward, strict=True) for state in pair]
     return linear(mg.concatenate(alternating, axis=1), p, "linear")
@@ -100,12 +100,12 @@ MODELS: dict[Model, Callable[[Tensors, Array], Tensor]] = {
 
 
 class MyGrad(Participant):
-    """The name, and nothing to reset unless there are weights."""
+    """The common part of MyGrad's participants."""
 
     name = "MyGrad"
 
     def reset(self) -> None:
-        """Nothing."""
+        """Do nothing: there are no weights to reset."""
 
 
 class TrainingStep(MyGrad):

@@ -1,4 +1,4 @@
-"""numba by hand: products by BLAS, all that is elementwise as fused loops, in one function.
+"""numba by hand: products by BLAS, elementwise operations as fused loops, in one function.
 
 Written for the logistic model and the MLP; other models would need functions of their own.
 """
@@ -14,7 +14,7 @@ from benchmarks.buffers import Vector
 from benchmarks.participant import Outcome, Participant
 from benchmarks.problems import Array, Training
 
-# Sums may be reassociated, as BLAS does; nothing else that changes numbers more than that.
+# Sums may be reassociated, as BLAS does; no other option changes numbers more.
 FAST = {"reassoc", "contract", "nsz"}
 
 
@@ -49,7 +49,7 @@ def softmax_gradient(logits: Array, bias: Array, labels: Array) -> float:
 
 @numba.njit(fastmath=FAST)
 def sum_rows(d: Array, out: Array) -> None:
-    """Each row's sum: the gradient of a bias."""
+    """Sum each row: the gradient of a bias."""
     for row in range(d.shape[0]):
         total = np.float32(0)
         for i in range(d.shape[1]):
@@ -59,7 +59,7 @@ def sum_rows(d: Array, out: Array) -> None:
 
 @numba.njit(fastmath=FAST)
 def add_and_relu(z: Array, bias: Array) -> None:
-    """max(z + b, 0), in place."""
+    """Compute max(z + b, 0), in place."""
     for row in range(z.shape[0]):
         for i in range(z.shape[1]):
             z[row, i] = max(z[row, i] + bias[row], np.float32(0))
@@ -67,7 +67,7 @@ def add_and_relu(z: Array, bias: Array) -> None:
 
 @numba.njit(fastmath=FAST)
 def mask_and_sum(d: Array, h: Array, d_bias: Array) -> None:
-    """Zero where h is, and the sum of each row."""
+    """Set d to zero where h is, and sum each row."""
     for row in range(d.shape[0]):
         total = np.float32(0)
         for i in range(d.shape[1]):
@@ -78,7 +78,7 @@ def mask_and_sum(d: Array, h: Array, d_bias: Array) -> None:
 
 @numba.njit
 def logistic(x: Array, labels: Array, p: Any, g: Any, buffers: Any) -> float:
-    """Linear 40 → 10."""
+    """Run linear 40 → 10."""
     (weight, bias), (d_weight, d_bias), (logits,) = p, g, buffers
     np.dot(weight, x.T, logits)
     loss = softmax_gradient(logits, bias, labels)
@@ -89,7 +89,7 @@ def logistic(x: Array, labels: Array, p: Any, g: Any, buffers: Any) -> float:
 
 @numba.njit
 def mlp(x: Array, labels: Array, p: Any, g: Any, buffers: Any) -> float:
-    """Linear 40 → H → H → 10 with ReLU between, features first."""
+    """Run linear 40 → H → H → 10 with ReLU between, features first."""
     w1, b1, w2, b2, w3, b3 = p
     d_w1, d_b1, d_w2, d_b2, d_w3, d_b3 = g
     h1, h2, d1, d2, logits = buffers
@@ -112,14 +112,14 @@ def mlp(x: Array, labels: Array, p: Any, g: Any, buffers: Any) -> float:
 
 @numba.njit(fastmath=FAST)
 def sgd(p: Array, g: Array, rate: float) -> None:
-    """p ← p - lr g."""
+    """Update p ← p - lr g."""
     for i in range(p.size):
         p[i] -= rate * g[i]
 
 
 @numba.njit(fastmath=FAST)
 def adam(p: Array, g: Array, m: Array, v: Array, rate: float, small: float) -> None:
-    """Adam with its corrections in ``rate`` and ``small``; see `benchmarks.buffers.adam`."""
+    """Update by Adam, corrected in ``rate`` and ``small``; see `benchmarks.buffers.adam`."""
     for i in range(p.size):
         m[i] += np.float32(0.1) * (g[i] - m[i])
         v[i] += np.float32(0.001) * (g[i] * g[i] - v[i])
@@ -127,7 +127,7 @@ def adam(p: Array, g: Array, m: Array, v: Array, rate: float, small: float) -> N
 
 
 def step_of(compute: Any, update: Any) -> Any:
-    """Forward, backward and update in one call; a function handed over would cost 19 µs."""
+    """Make a function of a whole step; passing functions to it would cost 19 µs."""
 
     @numba.njit
     def step(arguments: Any, state: Any) -> float:

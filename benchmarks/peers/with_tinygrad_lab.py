@@ -88,19 +88,19 @@ MODELS: dict[Model, type[nn.Module]] = {"logistic": Logistic, "mlp": MLP, "cnn":
 
 
 def made_for(problem: Training) -> nn.Module:
-    """The problem's model, not yet with its weights."""
+    """Make the problem's model, before its weights are set."""
     if problem.model == "mlp":
         return MLP(hidden=len(problem.parameters["linear1.bias"]))
     return MODELS[problem.model]()
 
 
 class TinygradLab(Participant):
-    """The name, and nothing to reset unless there are weights."""
+    """The common part of tinygrad_lab's participants."""
 
     name = "tinygrad_lab"
 
     def reset(self) -> None:
-        """Nothing."""
+        """Do nothing: there are no weights to reset."""
 
 
 class TrainingStep(TinygradLab):
@@ -169,7 +169,7 @@ class ChainStep(TinygradLab):
 
 
 def parameter(value: float) -> tg.Tensor:
-    """A Python float that wants a gradient."""
+    """Make a Python float that requires a gradient."""
     return tg.scalar(value, requires_grad=True)
 
 

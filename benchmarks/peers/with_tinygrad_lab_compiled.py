@@ -1,4 +1,4 @@
-"""tinygrad_lab, the same steps compiled; the target is handed over by the peer."""
+"""tinygrad_lab, the same steps compiled; the peer passes the target."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MOST_CALLS = 6
 def first_calls(compiled: Any, *arguments: Any) -> list[float]:
     """Call until a step is compiled, and once more; return the seconds of each call.
 
-    Raises `tinygrad_lab.errors.CompileError` where it is still not compiled after `MOST_CALLS`:
-    what runs eagerly is not to be timed as compiled.
+    Raises `tinygrad_lab.errors.CompileError` if it is not compiled after `MOST_CALLS`:
+    an eager step must not be timed as compiled.
     """
     seconds = []
     for number in range(MOST_CALLS):
@@ -46,7 +46,7 @@ def _is_compiled(step: Any) -> bool:
 
 
 class TrainingStep(with_tinygrad_lab.TrainingStep):
-    """The usual four lines, compiled; the code is written when this is made."""
+    """The usual four lines, compiled when this is made."""
 
     def __init__(self, problem: Training, target: str) -> None:
         super().__init__(problem)
@@ -56,7 +56,7 @@ class TrainingStep(with_tinygrad_lab.TrainingStep):
         self.first_calls = first_calls(self.compiled, self.x, self.labels)
 
     def reset(self) -> None:
-        """The optimiser stays the same object: it is the one that was recorded."""
+        """Reset weights and state; the optimiser stays the same object, which was recorded."""
         if not hasattr(self, "start"):
             super().reset()
             return
@@ -65,7 +65,7 @@ class TrainingStep(with_tinygrad_lab.TrainingStep):
         self.optimiser.load_state_dict(self.start)
 
     def body(self, x: tg.Tensor, labels: tg.Tensor) -> tg.Tensor:
-        """What is compiled."""
+        """Run the step that is compiled."""
         loss = nn.functional.cross_entropy(self.model(x), labels)
         self.optimiser.zero_grad()
         loss.backward()
@@ -92,7 +92,7 @@ class ScalarMLPStep(with_tinygrad_lab.ScalarMLPStep):
         self.first_calls = first_calls(self.compiled)
 
     def body(self) -> tg.Tensor:
-        """What is compiled; the points are constants in it."""
+        """Run the step that is compiled; the points are constants in it."""
         loss = demo_loss(self.model, self.parameters, self.problem, tg.scalar)
         for p in self.parameters:
             p.grad = None
@@ -118,7 +118,7 @@ class ScalarChainsStep(with_tinygrad_lab.ScalarChainsStep):
         self.first_calls = first_calls(self.compiled)
 
     def body(self) -> tg.Tensor:
-        """What is compiled."""
+        """Run the step that is compiled."""
         ends = []
         for h, w, b in zip(*self.leaves.values(), strict=True):
             for _ in range(self.links):

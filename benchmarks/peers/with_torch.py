@@ -89,19 +89,19 @@ MODELS: dict[Model, type[nn.Module]] = {"logistic": Logistic, "mlp": MLP, "cnn":
 
 
 def made_for(problem: Training) -> nn.Module:
-    """The problem's model, not yet with its weights."""
+    """Make the problem's model, before its weights are set."""
     if problem.model == "mlp":
         return MLP(hidden=len(problem.parameters["linear1.bias"]))
     return MODELS[problem.model]()
 
 
 class Torch(Participant):
-    """The name, and nothing to reset unless there are weights."""
+    """The common part of PyTorch's participants."""
 
     name = "PyTorch"
 
     def reset(self) -> None:
-        """Nothing."""
+        """Do nothing: there are no weights to reset."""
 
 
 class TrainingStep(Torch):

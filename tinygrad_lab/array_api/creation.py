@@ -121,7 +121,7 @@ def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
     if recorder is None:
         return data, device
     # Traced arrays are on the CPU.
-    return recorder.traced([data])[0], None if device == "cpu" else device
+    return recorder.arrays_of([data])[0], None if device == "cpu" else device
 
 
 def asarray(

@@ -1,110 +1,116 @@
-"""How a Tensor meets the rest of the world: NumPy's protocols, DLPack, the Array API.
+"""How a Tensor meets other array libraries: NumPy's protocols, DLPack, the Array API.
 
-``Tensor`` inherits these methods; they are kept apart from what a learner reads in ``tensor.py``.
+``operators.py`` attaches these functions to ``Tensor`` as methods.
 """
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_lab import ops
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError
 
-__all__ = ["Interchange", "array_api_version"]
+__all__ = ["PROTOCOLS", "array_api_version", "namespace_method"]
 
 array_api_version = "2024.12"
 """The version of the Array API standard that the package follows."""
 _EARLIER_VERSIONS = ("2021.12", "2022.12", "2023.12")
 
 
-class Interchange:
-    """The protocols by which array libraries hand each other their arrays."""
+# --- the Array API -------------------------------------------------------------------------------
 
-    __slots__ = ()
-    _data: Any
-    _node: Any
 
-    if TYPE_CHECKING:
-        device: Any
+def namespace_method(namespace: Any) -> Any:
+    """Return the method ``__array_namespace__`` of tensors that come with a namespace."""
 
-        def numpy(self) -> np.ndarray[Any, Any]: ...
-
-        def to(self, target: Any) -> Any: ...
-
-        def _label(self) -> str: ...
-
-    # --- the Array API -----------------------------------------------------------------------
-
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The package, as the namespace of the Array API standard that this tensor comes with."""
+    def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> Any:  # noqa: N807
+        """Return the namespace of the Array API standard that this tensor comes with."""
         if api_version not in (None, array_api_version, *_EARLIER_VERSIONS):
             raise ArgumentError(
                 f"expected a version of the Array API up to {array_api_version}, got "
                 f"{api_version!r}."
             )
-        return sys.modules["tinygrad_lab"]
+        return namespace
 
-    def to_device(self, device: str, /, *, stream: Any = None) -> Any:
-        """This tensor on another device: ``to`` under the Array API's name."""
-        if stream is not None:
-            raise ArgumentError(
-                f"to_device: there are no streams to choose from, got {stream!r}; CuPy's current "
-                "stream is used: with cupy.cuda.Stream():"
-            )
-        return self.to(device)
+    return __array_namespace__
 
-    # --- DLPack ------------------------------------------------------------------------------
 
-    def __dlpack__(
-        self,
-        *,
-        stream: Any = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[Any, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any:
-        options = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
-        return self._exportable().__dlpack__(stream=stream, **options)
+def to_device(self: Tensor, device: str, /, *, stream: Any = None) -> Any:
+    """Return this tensor on another device: ``to`` under the Array API's name."""
+    if stream is not None:
+        raise ArgumentError(
+            f"to_device: there are no streams to choose from, got {stream!r}; CuPy's current "
+            "stream is used: with cupy.cuda.Stream():"
+        )
+    return self.to(device)
 
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self._exportable().__dlpack_device__()
 
-    def _exportable(self) -> Any:
-        if self._node is not None:
-            raise GradientError(f"{self._label()} requires a gradient: export x.detach().")
-        return self.numpy() if self.device == "cpu" else self._data
+# --- DLPack --------------------------------------------------------------------------------------
 
-    # --- NumPy -------------------------------------------------------------------------------
 
+def _dlpack(
+    self: Tensor,
+    *,
+    stream: Any = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[Any, int] | None = None,
+    copy: bool | None = None,
+) -> Any:
+    options = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+    return _exportable(self).__dlpack__(stream=stream, **options)
+
+
+def _dlpack_device(self: Tensor) -> tuple[int, int]:
+    return _exportable(self).__dlpack_device__()
+
+
+def _exportable(x: Tensor) -> Any:
+    if x._node is not None:
+        raise GradientError(f"{x._label()} requires a gradient: export x.detach().")
+    return x.numpy() if x.device == "cpu" else x._data
+
+
+# --- NumPy ---------------------------------------------------------------------------------------
+
+
+def _array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    if self.device != "cpu":
+        raise ArgumentTypeError(f"{self._label()} is on {self.device}: x.to('cpu') first.")
+    return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+
+def _array_ufunc(
+    self: Tensor, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
+) -> Any:
+    """Make Tensors of ``array * tensor`` and ``np.exp(tensor)``; do ``array -= tensor`` in place.
+
+    The last is what ``p.data -= lr * p.grad`` comes to, which ``__array_ufunc__ = None`` would
+    refuse.
+    """
+    function = getattr(ops, _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__), None)
+    if method != "__call__" or options or function is None:
+        return NotImplemented
+    if out is None:
+        return function(*inputs)
+    if any(isinstance(x, Tensor) for x in out):
+        return NotImplemented
+    arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
+    return ufunc(*arrays, out=out)
+
+
+PROTOCOLS: dict[str, Any] = {
+    "to_device": to_device,
+    "__dlpack__": _dlpack,
+    "__dlpack_device__": _dlpack_device,
+    "__array__": _array,
+    "__array_ufunc__": _array_ufunc,
     # CuPy and NumPy leave `array * tensor` to the tensor.
-    __array_priority__ = 1000.0
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        if self.device != "cpu":
-            raise ArgumentTypeError(f"{self._label()} is on {self.device}: x.to('cpu') first.")
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
-
-    def __array_ufunc__(
-        self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any
-    ) -> Any:
-        """``array * tensor`` and ``np.exp(tensor)`` are Tensors; ``array -= tensor`` is in place.
-
-        The last is what ``p.data -= lr * p.grad`` comes to, which ``__array_ufunc__ = None``
-        would refuse.
-        """
-        function = getattr(ops, _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__), None)
-        if method != "__call__" or options or function is None:
-            return NotImplemented
-        if out is None:
-            return function(*inputs)
-        if any(isinstance(x, Interchange) for x in out):
-            return NotImplemented
-        arrays = [x.numpy() if isinstance(x, Interchange) else x for x in inputs]
-        return ufunc(*arrays, out=out)
-
+    "__array_priority__": 1000.0,
+}
+"""What ``operators.py`` attaches, by the names of the methods."""
 
 _UFUNC_NAMES = {
     "power": "pow",

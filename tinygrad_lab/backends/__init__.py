@@ -6,13 +6,8 @@ Tensors the namespace is the ops themselves (``tensor.py`` puts it in), which is
 of a gradient comes out of the very same rules.
 """
 
-from tinygrad_lab.backends.namespace import (
-    Array,
-    Namespace,
-    forwards,
-    namespace_of,
-    namespaces,
-)
+from tinygrad_lab.backends.find import backend_for_device, namespace_of, register_device
+from tinygrad_lab.backends.namespace import Array, Namespace, forwards, namespaces
 
 from tinygrad_lab.backends.numpy import NUMPY  # isort: skip
 from tinygrad_lab.backends.python import PYTHON  # isort: skip
@@ -39,26 +34,6 @@ __all__ = [
     "forwards",
     "namespace_of",
     "namespaces",
+    "register_device",
     "register_number",
 ]
-
-
-def backend_for_device(device: str) -> Namespace:
-    """The backend whose arrays live on ``device``: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-
-    ``"strict"`` is for tests: arrays that can do what the Array API standard says, and no more.
-
-    Raises:
-        DeviceError: for a device that is not there, saying what is missing.
-    """
-    if device == "cpu":
-        return NUMPY
-    if device == "python":
-        return PYTHON
-    if device.partition(":")[0] == "strict":
-        from tinygrad_lab.backends.strict import strict_backend
-
-        return strict_backend(device)
-    from tinygrad_lab.backends.cupy import cupy_backend
-
-    return cupy_backend(device)

@@ -18,12 +18,13 @@ from typing import Any
 from tinygrad_lab import trees
 from tinygrad_lab.calculus.transforms import pull_back_with_history
 from tinygrad_lab.context import Scope, changed, current, within
-from tinygrad_lab.engine.apply import at_node, plain
-from tinygrad_lab.engine.backward import run_hooks, sweep
-from tinygrad_lab.engine.node import Node, next_order
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.backward import sweep
+from tinygrad_lab.engine.declare import op
+from tinygrad_lab.engine.hooks import run_hooks
+from tinygrad_lab.engine.node import Node, next_priority
+from tinygrad_lab.engine.tensor import Tensor, computed, detached
 from tinygrad_lab.errors import GradientError
-from tinygrad_lab.ops import alias, op
+from tinygrad_lab.ops import alias
 from tinygrad_lab.random.generator import Generator, from_states, remembered_states
 
 __all__ = ["checkpoint"]
@@ -78,7 +79,7 @@ def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return run.result()
     segment = _Segment(call, run, context.scope, states)
     # What f finds around it needs no value here: f finds it again.
-    captured = [at_node(None, node) for node in run.captured]
+    captured = [computed(None, node) for node in run.captured]
     return run.result(_checkpoint(*tensors, *captured, segment=segment))
 
 
@@ -89,7 +90,7 @@ class _Run:
         variables = [_variable(one) for one in tensors]
         self.variables = [one._node for one in variables]
         """The nodes of the arguments; None for those that no gradient is wanted of."""
-        started = next_order()
+        started = next_priority()
         self._leaves, self._rebuild = trees.flatten(call(variables), open_modules=False)
         self.flowing = [i for i, one in enumerate(self._leaves) if _flows(one)]
         """Which parts of the result a gradient flows through."""
@@ -97,7 +98,7 @@ class _Run:
         self.reached = _reached([out.node for out in self.outs], started)
         """The nodes outside of the run that its outputs were computed from."""
         others = self.reached.difference(self.variables)
-        self.captured = sorted(others, key=lambda node: node.order)
+        self.captured = sorted(others, key=lambda node: node.priority)
         """Those of them that it found around it, and did not get as arguments."""
 
     def result(self, outs: Sequence[Tensor] = ()) -> Any:
@@ -173,7 +174,7 @@ def _reached(outputs: Iterable[Node], started: float) -> set[Node]:
             continue
         seen.add(node)
         # Orders count down.
-        if node.order > started:
+        if node.priority > started:
             older.add(node)
         else:
             waiting.extend(node.inputs)
@@ -200,7 +201,7 @@ def _argument(one: Any, wanted: bool) -> Tensor:
     """An input as a tensor again; with its history, where derivatives are differentiated."""
     if isinstance(one, Tensor):
         return one
-    return plain(one).requires_grad_() if wanted else plain(one)
+    return detached(one).requires_grad_() if wanted else detached(one)
 
 
 def _sweep_within(run: _Run, seeds: Mapping[Node, Any], *, with_history: bool) -> dict[Node, Any]:

@@ -25,8 +25,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.calculus.reproduce import snippet
 from tinygrad_lab.calculus.transforms import gradients_of
 from tinygrad_lab.context import changed
-from tinygrad_lab.engine.apply import plain
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -227,11 +226,11 @@ def _numbers(one: Tensor) -> Array:
 def _like(one: Tensor, value: Array) -> Tensor:
     """Numbers as a tensor without a history, of the kind and on the device of another."""
     if np.iscomplexobj(value):
-        return plain(value)
+        return detached(value)
     if isinstance(one.data, float):
-        return plain(float(value))
+        return detached(float(value))
     xp = namespaces[type(one.data)]
-    return plain(xp.asarray(value, dtype=one.dtype, device=one.device))
+    return detached(xp.asarray(value, dtype=one.dtype, device=one.device))
 
 
 # --- the check -----------------------------------------------------------------------------------

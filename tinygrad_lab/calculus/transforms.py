@@ -16,11 +16,11 @@ from tinygrad_lab import ops, trees
 from tinygrad_lab.array_api.creation import scalar, tensor
 from tinygrad_lab.backends import PYTHON, namespaces
 from tinygrad_lab.context import changed, current
-from tinygrad_lab.engine.apply import plain
-from tinygrad_lab.engine.backward import ancestors, hooked, run_hooks, sweep
+from tinygrad_lab.engine.backward import ancestors, sweep
 from tinygrad_lab.engine.history import inputs_with_history, run_composite, with_history
+from tinygrad_lab.engine.hooks import observer
 from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 
 __all__ = [
@@ -93,7 +93,7 @@ def gradients_of(
     every = [node for nodes in targets for node in nodes]
     found = _sweep_to(every, seeds, create_graph=create_graph)
     gradients = [_total([found[node] for node in nodes if node in found]) for nodes in targets]
-    return tuple(g if g is None or isinstance(g, Tensor) else plain(g) for g in gradients)
+    return tuple(g if g is None or isinstance(g, Tensor) else detached(g) for g in gradients)
 
 
 def _standing_for(one: Tensor, outputs: Iterable[Tensor]) -> list[Node]:
@@ -111,7 +111,7 @@ def _total(gradients: list[Any]) -> Any:
 
 
 def _seed_with_history(out: Tensor, g: Any) -> Tensor:
-    seed = plain(out._seed(g))
+    seed = detached(out._seed(g))
     return g.astype(out.dtype) if isinstance(g, Tensor) and g.requires_grad else seed
 
 
@@ -121,8 +121,7 @@ def _sweep_to(
     """The gradients of some nodes, visiting only what lies between them and the outputs."""
     targets = set(targets)
     found: dict[Node, Any] = {}
-    # The recorder of a compiled step runs hooks, too.
-    see = getattr(current().recorder, "observe", run_hooks if hooked else None)
+    see = observer(current())
 
     def observe(node: Node, g: Any) -> Any:
         g = g if see is None else see(node, g)
@@ -444,7 +443,7 @@ def _parts(value: Any, container: Any, what: str) -> list[Any]:
 def _like(direction: Any, variable: Tensor) -> Tensor:
     """A tangent as a tensor of the kind and shape of what it is a direction for."""
     if not isinstance(direction, Tensor):
-        return plain(variable._seed(direction))
+        return detached(variable._seed(direction))
     if direction.shape != variable.shape:
         raise ShapeError(
             f"tg.jvp: expected a tangent of the shape of its primal, {variable.shape}; got "
@@ -486,7 +485,7 @@ def _derivatives(run: _Run, out: Tensor) -> list[Tensor]:
         rows.append(run.gradients([out], [xp.reshape(basis, out.shape)]))
     if not rows:
         return [
-            plain(xp.zeros((*out.shape, *v.shape), dtype=v.dtype, device=out._data.device))
+            detached(xp.zeros((*out.shape, *v.shape), dtype=v.dtype, device=out._data.device))
             for v in variables
         ]
     columns = zip(*rows, strict=True)

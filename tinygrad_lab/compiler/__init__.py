@@ -14,11 +14,11 @@ __all__ = ["compile"]
 def compile(function: Callable[..., Any] | None = None, *, target: str = "numpy") -> Any:
     """Turn a training step, or any function of tensors, into straight-line code.
 
-    The first two calls with arguments of a kind run the function as it is and write down every
-    array operation: forward, backward, update. Later calls replay what was written down, without
-    graphs, without Tensors, in memory that is allocated once; the numbers are the same, bit for
-    bit. Parameters, gradients, moments, step counts and generators go on as if the function had
-    run, and settings of optimisers are read at each call.
+    The first two calls with arguments of a given kind run the function as it is and record every
+    array operation: forward, backward, update. Later calls replay the recording, without graphs,
+    without Tensors, in memory that is allocated once; the numbers are the same, bit for bit.
+    Parameters, gradients, moments, step counts and generators advance as if the function had run,
+    and optimiser settings are read at each call.
 
     Args:
         function: the step; without it, ``compile(target=...)`` is a decorator.
@@ -26,13 +26,13 @@ def compile(function: Callable[..., Any] | None = None, *, target: str = "numpy"
             results differ by a few ulp; or ``"python"``, for graphs of ``tg.scalar`` alone.
 
     Returns:
-        A function with ``source``, what it computes as NumPy code that a person can read;
-        ``optimized_source``, what is run; ``save(path)``, which writes a module that needs NumPy
-        alone; ``draw()``, a picture of it; and ``report()``, which says where the time goes.
+        A function with ``source``, its computation as readable NumPy code; ``optimized_source``,
+        the code that runs; ``save(path)``, which writes a module that needs only NumPy;
+        ``draw()``, a picture of it; and ``report()``, which shows where the time goes.
 
     Raises:
-        CompileError: by a call, if the step looks at numbers (``if loss > 1``, ``loss.item()``),
-            which may differ from call to call; the message names the line.
+        CompileError: on a call, if the step reads numbers (``if loss > 1``, ``loss.item()``), which
+            may differ from call to call; the message names the line.
 
     Example:
         >>> import tinygrad_lab as tg

@@ -1,11 +1,11 @@
-"""Arrays that write down what is done with them.
+"""Arrays that record what is done with them.
 
-A traced array holds a real one, and every operation on it happens for real: the ops, the rules and
-the optimisers of the engine run as they always do, on arrays of a namespace of their own, as they
-would run on CuPy's. What is different is that the operation is entered in a trace. So a trace holds
+A traced array holds a real one, and every operation on it really happens: the ops, the rules and
+the optimisers of the engine run as usual, on arrays of a namespace of their own, as they would run
+on CuPy's. The only difference is that each operation is entered in a trace. So a trace holds
 exactly what an eager step does with arrays, in order, and replaying it gives the same bits.
 
-What would make the step depend on numbers (``if loss > 1``, ``loss.item()``) is refused.
+Anything that would make the step depend on numbers (``if loss > 1``, ``loss.item()``) is refused.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ _METHODS = frozenset(
     ]
 )
 _WRITERS = {"copyto": 0, "put": 0, "fill": 0, "at": 0}
-"""Functions that write, and which of their arguments they write into."""
-_FACTS = frozenset(
+"""Functions that write, and the position of the argument they write into."""
+_METADATA = frozenset(
     {
         np.shape,
         np.ndim,
@@ -80,8 +80,8 @@ _FACTS = frozenset(
         np.isrealobj,
     }
 )
-"""Functions that tell what is the same at every call."""
-_BY_VALUE = frozenset(
+"""Functions whose answer is the same at every call."""
+_VALUE_DEPENDENT = frozenset(
     {
         np.nonzero,
         np.unique,
@@ -99,7 +99,7 @@ _BY_VALUE = frozenset(
         np.histogram,
     }
 )
-"""Functions whose result's shape, or truth, depends on numbers."""
+"""Functions whose result has a shape, or a truth value, that depends on numbers."""
 _CREATORS = frozenset(
     [
         "arange",
@@ -118,7 +118,7 @@ _CREATORS = frozenset(
 
 
 class TracedArray(NDArrayOperatorsMixin):
-    """An array whose every use is entered in a trace."""
+    """An array that enters every use of it in a trace."""
 
     __slots__ = ("__weakref__", "trace", "value")
     __array_priority__ = 2000.0
@@ -134,7 +134,7 @@ class TracedArray(NDArrayOperatorsMixin):
         """The real array."""
         return self.value.array
 
-    # --- what stays the same from call to call ---------------------------------------------------
+    # --- metadata --------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -175,10 +175,10 @@ class TracedArray(NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.array)
 
-    # --- what is entered -------------------------------------------------------------------------
+    # --- recorded operations ---------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if not _is_flat(inputs) and any(_leaves_it_to_others(x) for x in inputs):
+        if not _is_flat(inputs) and any(_has_own_protocol(x) for x in inputs):
             return NotImplemented
         out = kwargs.pop("out", None)
         call = _ufunc_call(ufunc, method)
@@ -191,9 +191,9 @@ class TracedArray(NDArrayOperatorsMixin):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if function in _FACTS:
+        if function in _METADATA:
             return function(*_real(args), **_real(kwargs))
-        if function in _BY_VALUE:
+        if function in _VALUE_DEPENDENT:
             raise refused(f"np.{function.__name__} of a tensor")
         name = function.__name__
         call = Call("function", name, function)
@@ -208,11 +208,11 @@ class TracedArray(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> Any:
         if any(_is_mask(part) for part in (key if isinstance(key, tuple) else (key,))):
-            raise refused("as many elements as a boolean mask picks")
+            raise refused("the elements that a boolean mask selects")
         return _record(self.trace, _GETITEM, (self, key), {})
 
     def __setitem__(self, key: Any, new: Any) -> None:
-        # `x[i] += y` comes back here with what x[i], a view, holds already.
+        # `x[i] += y` ends here, with new = x[i]: a view that already holds the result.
         if isinstance(new, TracedArray) and new.value.event is not None:
             event = new.value.event
             in_place = event.writes is not None and event.writes is new.value
@@ -249,10 +249,10 @@ class TracedArray(NDArrayOperatorsMixin):
 
         return method
 
-    # --- what is refused -------------------------------------------------------------------------
+    # --- refused operations ----------------------------------------------------------------------
 
     def __bool__(self) -> bool:
-        raise refused("whether a tensor holds (bool, if, while, and, or)")
+        raise refused("a tensor's truth value (bool, if, while, and, or)")
 
     def __float__(self) -> float:
         raise refused("a tensor's number (float)")
@@ -279,7 +279,7 @@ class TracedArray(NDArrayOperatorsMixin):
         return f"<traced {self.dtype} of shape {self.shape}>"
 
 
-# A call is the same object each time: that takes less time to make, and to compare.
+# Reuse one object per call: faster to make, and to compare.
 _GETITEM = Call("getitem", "getitem", operator.getitem)
 _PICK = Call("getitem", "pick", operator.getitem)
 _SETITEM = Call("setitem", "setitem", operator.setitem)
@@ -299,11 +299,11 @@ def _ufunc_call(ufunc: Any, method: str) -> Call:
 
 _TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
 _FLAT = _TRACED | {float, int, bool, str, type(None)}
-"""Kinds of arguments with nothing inside."""
+"""Types of arguments that contain no others."""
 
 
-def _leaves_it_to_others(x: Any) -> bool:
-    """Whether an operand (a Tensor, a Scatter) has its own idea of what to do with arrays."""
+def _has_own_protocol(x: Any) -> bool:
+    """Return whether an operand (a Tensor, a Scatter) handles arrays in its own way."""
     return not isinstance(x, TracedArray | np.ndarray | np.generic) and hasattr(
         type(x), "__array_ufunc__"
     )
@@ -314,7 +314,7 @@ def _is_mask(part: Any) -> bool:
 
 
 def _real(tree: Any) -> Any:
-    """Arguments with the real arrays in the places of traced ones."""
+    """Replace traced arrays in arguments by the real ones."""
     if _is_flat(tree):
         return [_real_array(one) for one in tree]
     return mapped(tree, _real_array) if tree else tree
@@ -329,7 +329,7 @@ def _real_array(one: Any) -> Any:
 
 
 def _entered(trace: Trace, tree: Any) -> Any:
-    """Arguments with values in the places of arrays."""
+    """Replace arrays in arguments by their values in the trace."""
 
     def entered(one: Any) -> Any:
         if one.__class__ in _TRACED:
@@ -344,7 +344,7 @@ def _entered(trace: Trace, tree: Any) -> Any:
 def _record(
     trace: Trace, call: Call, args: Any, kwargs: Any, *, writes: TracedArray | None = None
 ) -> Any:
-    """Do it, and enter it."""
+    """Run the call, and enter it in the trace."""
     out = call.function(*_real(args), **_real(kwargs))
     event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
     name = trace.observe(event, caller(2))
@@ -363,11 +363,11 @@ def _record(
 def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: TracedArray) -> Any:
     """Enter an operation that writes its result into an array.
 
-    Where all of the memory is written and nobody looks at it from elsewhere, the array simply has
-    a new value; otherwise it is a write into memory.
+    Where all of the memory is written and nothing else views it, the array simply gets a new value;
+    otherwise the event is a write into memory.
     """
     if not isinstance(target.array, np.ndarray):
-        # NumPy's scalars do not change: `x += 1` makes another.
+        # NumPy's scalars are immutable: `x += 1` makes a new one.
         out = _record(trace, call, args, kwargs)
         target.value = out.value
         return target
@@ -390,14 +390,14 @@ def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: Trace
 
 
 class _Library:
-    """NumPy, with functions that make arrays from nothing entered in the trace, too."""
+    """NumPy; functions that make arrays from nothing are entered in the trace, too."""
 
     def __init__(self) -> None:
         self.trace: Trace | None = None
 
     @property
     def lib(self) -> Any:
-        """``lib.stride_tricks``, which does not ask an array how it wants to be viewed."""
+        """``lib.stride_tricks`` with an ``as_strided`` that bypasses the array's own protocol."""
         windows = self._creating("as_strided", as_strided)
         return SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=windows))
 
@@ -414,7 +414,7 @@ class _Library:
 
 
 class _Traced(NumPy):
-    """The namespace of traced arrays: NumPy's, step by step."""
+    """The namespace of traced arrays: NumPy's, recorded step by step."""
 
     name = "traced"
 
@@ -455,7 +455,7 @@ class _Traced(NumPy):
 
 
 def _checked(condition: Any) -> bool:
-    """Whether a condition holds anywhere, which is looked at anew at every call."""
+    """Return whether a condition holds anywhere; the replay checks it again at every call."""
     holds = bool(np.any(condition.array))
     event = condition.trace.add(Call("check", "check", bool), (condition.value, holds), {})
     condition.trace.observe(event, caller(2))

@@ -1,9 +1,9 @@
 """Loops as LLVM's assembly language.
 
-The source of the loops (``loops.py``) keeps to a small part of Python, in which everything has one
-type that can be read off: ``for`` over a range of fixed length, ``if``, assignments of numbers to
-names and to elements of memory, calls of a few functions. It is translated statement by statement
-and without cleverness: what can be done better LLVM's passes find.
+The source of the loops (``loops.py``) uses a small part of Python, in which everything has one type
+that can be read off: ``for`` over a range of fixed length, ``if``, assignments of numbers to names
+and to elements of memory, calls of a few functions. It is translated statement by statement, with
+no cleverness: optimising is left to LLVM's passes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 __all__ = ["ENTRY", "KINDS", "PREFIX", "assembly_of"]
 
 ENTRY = "python_"
-"""Before the name of a function: the one that Python calls for it."""
+"""The prefix of the function that Python calls in place of another."""
 PREFIX = "tinygrad_lab_"
-"""Of the names of the BLAS's functions, which the process may have from several libraries."""
+"""The prefix of the BLAS functions: the process may have the same names from other libraries."""
 
 KINDS = {
     "bool": "i1",
@@ -32,7 +32,7 @@ KINDS = {
 """The types of numbers, and what LLVM calls them."""
 
 _GIVEN = {**KINDS, "array": "ptr"}
-"""What a function may be given: numbers, and NumPy's arrays as the addresses of objects."""
+"""The types of a function's parameters: numbers, and NumPy's arrays as addresses of objects."""
 
 _CASTS = {**{kind: kind for kind in KINDS}, "bool_": "bool"}
 _MEMORIES = {f"memory_of_{kind}": kind for kind in KINDS}
@@ -51,7 +51,7 @@ _INTRINSICS = {"abs": "fabs", "copysign": "copysign", "floor": "floor", "sqrt": 
 """Functions that LLVM knows how to compute, and its names for them."""
 
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.LShift: "shl"}
-_OF_TRUTHS = {ast.Add: "or", ast.Mult: "and"}
+_OF_BOOLEANS = {ast.Add: "or", ast.Mult: "and"}
 """NumPy's sums and products of booleans."""
 _COMPARISONS = {
     ast.Gt: ("ogt", "gt"),
@@ -61,7 +61,7 @@ _COMPARISONS = {
     ast.Eq: ("oeq", "eq"),
     ast.NotEq: ("une", "ne"),
 }
-"""Of floating numbers (a NaN is unequal to all, and nothing else), and of integers."""
+"""LLVM's comparisons of floats (NaN differs from everything, itself included) and of integers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class _Number:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """Where elements of a kind lie."""
+    """Memory that holds elements of one kind."""
 
     pointer: str
     kind: str
@@ -98,18 +98,18 @@ class _Memory:
 
     @property
     def element(self) -> str:
-        """What an element is in memory: a boolean has a byte."""
+        """The type of an element in memory: a boolean takes a byte."""
         return "i8" if self.kind == "bool" else KINDS[self.kind]
 
 
 def assembly_of(loops: str, functions: str) -> str:
-    """A module of LLVM's assembly language.
+    """Translate loops into a module of LLVM's assembly language.
 
     Args:
-        loops: the source of functions. What they add up element after element (``total = total +
-            x``) may be added up in any order; all else is done as it is written.
-        functions: the source of what these call, which becomes part of them. (What else there is,
-            imports for example, is for Python alone.)
+        loops: the source of the functions. What they accumulate element by element
+            (``total = total + x``) may be summed in any order; the rest is computed as written.
+        functions: the source of the functions that these call, which are inlined. (Anything else
+            in it, such as imports, is for Python alone.)
 
     Example:
         >>> loops = '''
@@ -148,34 +148,34 @@ def _functions(source: str) -> list[ast.FunctionDef]:
 
 
 class _Module:
-    """What the functions of a module have in common."""
+    """The state that the functions of a module share."""
 
     def __init__(self, returns: dict[str, str]) -> None:
         self.returns = returns
-        """By its name, what a function of the module returns."""
+        """For each function of the module, the type that it returns."""
         self.globals: dict[str, str] = {}
-        """By name, the lines that declare constants and functions from elsewhere."""
+        """By name, the lines that declare constants and external functions."""
         self.regions: set[int] = set()
 
     def address_of(self, kind: str, number: str) -> str:
-        """The address of a constant."""
+        """Return the address of a constant, which is declared."""
         name = f'"{kind} {number}"'
         self.globals[name] = f"@{name} = private constant {kind} {number}"
         return f"ptr @{name}"
 
     def call(self, name: str, result: str, given: Sequence[str], attributes: str = "") -> str:
-        """The call of a function from elsewhere."""
+        """Write the call of an external function, which is declared."""
         kinds = ", ".join(one.split()[0] for one in given)
         self.globals[name] = f"declare {result} @{name}({kinds}) nounwind {attributes}"
         return f"call {result} @{name}({', '.join(given)})"
 
     def tag(self, region: int) -> str:
-        """What a load or store says of where it is."""
+        """Return the tag that tells in which region a load or store is."""
         self.regions.add(region)
         return f"!tbaa !{2 * region + 2}"
 
     def metadata(self) -> Iterator[str]:
-        """The regions as C's types, of which LLVM takes for granted that they do not overlap."""
+        """Yield the regions as C types: LLVM assumes that those do not overlap."""
         yield '!0 = !{!"memory"}'
         for region in sorted(self.regions):
             yield f'!{2 * region + 1} = !{{!"region {region}", !0, i64 0}}'
@@ -187,11 +187,11 @@ _FROM_OBJECTS = {
     "int64": ("PyLong_AsLongLong", "i64"),
     "bool": ("PyObject_IsTrue", "i32"),
 }
-"""Python's functions that give the number that an object is, and what they return."""
+"""Python's functions that convert an object to a number, and the type they return."""
 
 
 def _entry(module: _Module, function: ast.FunctionDef) -> str:
-    """A function that Python can call: it is given the addresses of objects, and returns one."""
+    """Write the function that Python calls: it takes the addresses of objects, and returns one."""
     lines, given = [], []
     for number, one in enumerate(function.args.args):
         kind, value = _name(one.annotation), f"%object.{number}"
@@ -214,28 +214,28 @@ def _entry(module: _Module, function: ast.FunctionDef) -> str:
 class _Function(ast.NodeVisitor):
     """The translation of one function.
 
-    A visit to a statement writes lines, one to an expression gives its number.
+    Visiting a statement writes lines; visiting an expression returns its number.
     """
 
     def __init__(self, module: _Module, function: ast.FunctionDef) -> None:
         self.module = module
         self.function = function
         self.flags = "contract"
-        """What LLVM may do with operations on floating numbers: round ``x * y + z`` once."""
+        """What LLVM may do with floating-point operations: round ``x * y + z`` once."""
         self.returns = _name(function.returns)
         self.fixed: dict[str, _Number] = {}
-        """Parameters, and the counters of loops."""
+        """Parameters, and loop counters."""
         self.memories: dict[str, _Memory] = {}
         self.variables: dict[str, str] = {}
-        """By name, the kind of what was assigned last."""
+        """By name, the kind of the number assigned last."""
         self.slots: dict[str, str] = {}
-        """Where variables are kept, and their types there; LLVM makes registers of them."""
+        """Where variables are kept, and their types there; LLVM turns them into registers."""
         self.lines: list[str] = []
         self.block = "entry"
         self.names = 0
 
     def text(self, *, inline: bool = False) -> str:
-        """The function in LLVM's language."""
+        """Write the function in LLVM's language."""
         for number, one in enumerate(self.function.args.args):
             self.fixed[one.arg] = _Number(f"%given.{number}", _name(one.annotation))
         given = ", ".join(map(str, self.fixed.values()))
@@ -258,12 +258,12 @@ class _Function(ast.NodeVisitor):
         self.lines.append(f"  {text}")
 
     def new(self, stem: str) -> str:
-        """A name that there was not."""
+        """Return an unused name."""
         self.names += 1
         return f"{stem}.{self.names}"
 
     def result(self, operation: str) -> str:
-        """The name of what an operation gives."""
+        """Write an operation, and return the name of its result."""
         name = self.new("%")
         self.line(f"{name} = {operation}")
         return name
@@ -293,8 +293,8 @@ class _Function(ast.NodeVisitor):
         self.lines.insert(
             first, f"  {counter} = phi i64 [0, %{before}], [{following}, %{self.block}]"
         )
-        goes_on = self.result(f"icmp ult i64 {following}, {rounds}")
-        self.line(f"br i1 {goes_on}, label %{start}, label %{end}")
+        continues = self.result(f"icmp ult i64 {following}, {rounds}")
+        self.line(f"br i1 {continues}, label %{start}, label %{end}")
         self.begin(end)
 
     def visit_If(self, node: ast.If) -> None:
@@ -310,7 +310,7 @@ class _Function(ast.NodeVisitor):
         self.begin(self.new("after"))
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        if isinstance(node.value, ast.Call):  # and no docstring
+        if isinstance(node.value, ast.Call):  # not a docstring
             self.product(_PRODUCTS[_name(node.value.func)], node.value.args)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -348,10 +348,10 @@ class _Function(ast.NodeVisitor):
         self.line(f"store {number}, ptr {pointer}, {self.module.tag(memory.region)}")
 
     def product(self, transposed: tuple[bool, bool], given: list[ast.expr]) -> None:
-        """A product of two dense matrices, by the BLAS."""
+        """Write a product of two dense matrices, by the BLAS."""
         (left, a), (_, b), (_, c) = (self.element(*given[at : at + 2]) for at in (0, 2, 4))
-        # The BLAS reads its arguments from memory. Where an integer begins with its lowest byte, as
-        # on all machines in use, it has the same address in 32 bits as in 64.
+        # The BLAS reads its arguments from memory. Where an integer begins with its lowest byte (on
+        # all machines in use), it has the same address as 32 bits and as 64.
         rows, inner, columns = (
             self.module.address_of("i64", str(_number(one))) for one in given[6:]
         )
@@ -362,8 +362,8 @@ class _Function(ast.NodeVisitor):
         left_as, right_as = (
             self.module.address_of("i8", str(ord("T" if flag else "N"))) for flag in transposed
         )
-        # It counts along columns first: what it sees of our matrices is their transpose, and of
-        # the product that is the right one's times the left one's.
+        # It stores matrices by columns: it sees the transposes of ours, and the transpose of the
+        # product is the right one's times the left one's.
         arguments = [
             *(right_as, left_as, columns, rows, inner, one),
             *(f"ptr {b}", inner if transposed[1] else columns),
@@ -375,7 +375,7 @@ class _Function(ast.NodeVisitor):
     # --- expressions ------------------------------------------------------------------------------
 
     def number(self, node: Any, kind: str = "") -> _Number:
-        """The number that an expression is; a bare literal is one of ``kind``."""
+        """Return the number that an expression gives; a bare literal gets type ``kind``."""
         if not _is_literal(node):
             return self.visit(node)
         value = _number(node)
@@ -383,7 +383,7 @@ class _Function(ast.NodeVisitor):
         return _Number(_literal(value, kind), kind)
 
     def numbers(self, nodes: Sequence[ast.expr]) -> list[_Number]:
-        """Expressions of one kind, to which literals adapt."""
+        """Return the numbers of expressions of one type, which literals take on."""
         found = {place: self.visit(x) for place, x in enumerate(nodes) if not _is_literal(x)}
         kinds = {number.kind for number in found.values()}
         if len(kinds) > 1:
@@ -395,7 +395,7 @@ class _Function(ast.NodeVisitor):
         return self.converted(self.number(node), "bool").text
 
     def element(self, memory: ast.expr, index: ast.expr) -> tuple[_Memory, str]:
-        """The address of an element."""
+        """Return the address of an element."""
         found = self.memories[_name(memory)]
         offset = self.number(index)
         pointer = f"getelementptr inbounds {found.element}, ptr {found.pointer}, {offset}"
@@ -410,7 +410,7 @@ class _Function(ast.NodeVisitor):
         return _Number(loaded, memory.kind)
 
     def visit_Attribute(self, node: ast.Attribute) -> _Number:
-        """``array.ctypes.data``: it is the first that an array has beyond what all objects have."""
+        """Read ``array.ctypes.data``: the first field of an array after those of every object."""
         array = self.fixed[ast.unparse(node).removesuffix(".ctypes.data")]
         size = object.__basicsize__
         field = self.result(f"getelementptr inbounds i8, ptr {array.text}, i64 {size}")
@@ -426,7 +426,7 @@ class _Function(ast.NodeVisitor):
         left, right = self.numbers([node.left, node.right])
         operation = _ARITHMETIC[type(node.op)]
         if left.kind == "bool":
-            operation = _OF_TRUTHS[type(node.op)]
+            operation = _OF_BOOLEANS[type(node.op)]
         elif left.is_floating:
             operation = f"f{operation} {self.flags}"
         return _Number(self.result(f"{operation} {left}, {right.text}"), left.kind)
@@ -470,7 +470,7 @@ class _Function(ast.NodeVisitor):
         return self.function_of(name, self.numbers(node.args))
 
     def function_of(self, name: str, numbers: list[_Number]) -> _Number:
-        """A function of mathematics."""
+        """Call a mathematical function."""
         if name == "abs" and not numbers[0].is_floating:
             return self.absolute(numbers[0])
         kind = numbers[0].kind
@@ -484,7 +484,7 @@ class _Function(ast.NodeVisitor):
         return _Number(self.result(self.module.call(name, KINDS[kind], given, attributes)), kind)
 
     def absolute(self, number: _Number) -> _Number:
-        """The size of an integer."""
+        """Return the absolute value of an integer."""
         if not number.is_signed:
             return number
         size = self.module.call(
@@ -493,7 +493,7 @@ class _Function(ast.NodeVisitor):
         return _Number(self.result(size), number.kind)
 
     def converted(self, number: _Number, kind: str) -> _Number:
-        """A number as one of another kind."""
+        """Convert a number to another type."""
         if number.kind == kind:
             return number
         if kind == "bool":
@@ -506,7 +506,7 @@ class _Function(ast.NodeVisitor):
 
 
 def _conversion(one: _Number, other: _Number) -> str:
-    """LLVM's name for making a number one of the kind of another; none where they are alike."""
+    """Return LLVM's name for converting one number to the type of another; empty if none needed."""
     if one.is_floating and other.is_floating:
         return "fpext" if other.bits > one.bits else "fptrunc"
     if one.is_floating:
@@ -527,7 +527,7 @@ def _arguments(node: Any) -> Any:
 
 
 def _adds_up(target: ast.expr, value: ast.expr) -> bool:
-    """Whether an assignment is one step of a sum or a product of many numbers."""
+    """Return whether an assignment is one step of a sum or a product of many numbers."""
     return isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(target)
 
 
@@ -540,14 +540,14 @@ def _is_literal(node: Any) -> bool:
 
 
 def _number(node: Any) -> Any:
-    """What a literal is."""
+    """Return the value of a literal."""
     if isinstance(node, ast.UnaryOp):
         return -_number(node.operand)
     return float(node.id) if isinstance(node, ast.Name) else node.value
 
 
 def _literal(number: Any, kind: str) -> str:
-    """A constant of LLVM's: of a floating number the bits, as those of a double."""
+    """Write a constant in LLVM's language: floats as the bits of a double."""
     if kind.startswith("float"):
         with np.errstate(over="ignore"):
             exact = float(np.dtype(kind).type(number))

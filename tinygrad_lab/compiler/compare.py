@@ -1,4 +1,4 @@
-"""Do two recordings of a step do the same? What differs would be frozen by a replay."""
+"""Compare two recordings of a step: a replay would freeze whatever differs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import numpy as np
 
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.trace import Event, Origin, Value, memory_owner
-from tinygrad_lab.engine.apply import plain
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of
 from tinygrad_lab.errors import CompileError
 
-__all__ = ["do_the_same", "make_constants_anew", "read_arrays_anew"]
+__all__ = ["do_the_same", "renew_constants", "reread_arrays"]
 
 
 def do_the_same(first: Recording, second: Recording) -> bool:
-    """Whether two recordings make the same calls, of the same values, in the same order.
+    """Return whether two recordings make the same calls, of the same values, in the same order.
 
     Raises:
-        CompileError: if they do, but with another number or array among the constants.
+        CompileError: if they do, but with different numbers or arrays among the constants.
     """
     mine, theirs = first.trace.events, second.trace.events
     if len(mine) != len(theirs) or not all(map(_same_call, mine, theirs)):
@@ -35,14 +34,14 @@ def do_the_same(first: Recording, second: Recording) -> bool:
         if _returns_something_else(mine, theirs):
             raise CompileError(
                 f"tg.compile: the step returned {mine!r:.40} in the first call and "
-                f"{theirs!r:.40} in the second (number {number} of what it returns). A replay "
+                f"{theirs!r:.40} in the second (result number {number}). A replay "
                 "would freeze it: make it an argument of the step, or return it from elsewhere."
             )
     return True
 
 
 def _returns_something_else(one: Any, other: Any) -> bool:
-    """Whether two calls returned numbers, or arrays of constants, that are not the same."""
+    """Return whether two calls returned different numbers, or different constant arrays."""
     mine, theirs = (getattr(each, "_data", each) for each in (one, other))
     if not isinstance(mine, _NUMBERS) or not isinstance(theirs, _NUMBERS):
         return False
@@ -53,32 +52,32 @@ def _returns_something_else(one: Any, other: Any) -> bool:
 _NUMBERS = (int, float, complex, np.ndarray, np.generic)
 
 
-def make_constants_anew(first: Recording, second: Recording) -> None:
-    """Let a tensor of constants that the step made and returned be another at each replay."""
+def renew_constants(first: Recording, second: Recording) -> None:
+    """Return a new tensor at each replay where the step made and returned one of constants."""
     for number, (one, other) in enumerate(zip(first.outputs, second.outputs, strict=True)):
         if one is not other and isinstance(other, Tensor) and not other.requires_grad:
             second.outputs[number] = second.trace.constant(np.array(other._data))
 
 
-def read_arrays_anew(first: Recording, second: Recording) -> None:
-    """Let arrays that are no tensors, but were there at both calls, be read at each replay.
+def reread_arrays(first: Recording, second: Recording) -> None:
+    """Read arrays that are not tensors, but existed at both calls, at each replay.
 
-    A NumPy array that the step finds in a variable may have other numbers at the next call, as a
-    tensor may; one that the step made for itself is another object each time.
+    A NumPy array that the step finds in a variable may hold other numbers at the next call, as a
+    tensor may; one that the step makes for itself is a different object each time.
     """
-    # What no event uses may be there once and not again.
+    # The recordings may differ in values that no event uses.
     for one, other in zip(first.trace.values, second.trace.values, strict=False):
         mine, theirs = one.origin, other.origin
         if mine is None or theirs is None or not (one.is_constant and other.is_constant):
             continue
         if isinstance(theirs.key, np.ndarray) and _is_same_memory(mine.key, theirs.key):
-            state = State("data", plain(theirs.key))
+            state = State("data", detached(theirs.key))
             other.origin = Origin("state", theirs.name, state)
             second.states[state] = other
 
 
 def _is_same_memory(one: Any, other: Any) -> bool:
-    """Whether two arrays are one, or the same view of one, which NumPy makes anew each time."""
+    """Return whether two arrays are the same, or equal views (NumPy makes new ones each time)."""
     return memory_owner(one) is memory_owner(other) and (
         (one.ctypes.data, one.shape, one.strides, one.dtype)
         == (other.ctypes.data, other.shape, other.strides, other.dtype)

@@ -1,7 +1,7 @@
-"""A recording as a reader wants it: rolled, and said in the way that is easiest to follow.
+"""A recording as it is written for readers: rolled into loops, in the simplest form.
 
-A draft is a copy, which a replay knows nothing of. Each pass keeps every bit of what is computed.
-To add one, write a function of a draft and list it in ``PASSES``.
+A draft is a copy; replays do not use it. Each pass keeps every bit of the results. To add a pass,
+write a function of a draft and list it in ``PASSES``.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ __all__ = ["Draft", "draft_of", "fresh_result", "is_view", "same_layout"]
 
 @dataclass(slots=True)
 class Draft:
-    """A recording, and the events that say the same."""
+    """A recording, and the events that describe it."""
 
     recording: Recording
     events: list[Event]
 
     def new_value(self, array: Any, **facts: Any) -> Value:
-        """A value that was not recorded."""
+        """Add a value that was not recorded."""
         value = Value(len(self.recording.trace.values), array, **facts)
         self.recording.trace.values.append(value)
         return value
 
     def kept(self) -> list[Value]:
-        """What is read after all events."""
+        """Return the values that are read after all events."""
         outputs = [one for one in self.recording.outputs if isinstance(one, Value)]
         return [*outputs, *self.recording.writes.values()]
 
     def written(self) -> set[Value]:
-        """What memory is written into."""
+        """Return the values whose memory is written into."""
         return {event.writes.root for event in self.events if event.writes is not None}
 
     def users(self) -> dict[Value, list[Event]]:
-        """Who reads or writes a value."""
+        """Map each value to the events that read or write it."""
         users: dict[Value, list[Event]] = {}
         for event in self.events:
             targets = () if event.writes is None else (event.writes,)
@@ -61,12 +61,12 @@ class Draft:
         return users
 
     def replace(self, twins: dict[Value, Value]) -> None:
-        """Let everybody who reads a value read its twin."""
+        """Replace values by their twins in everything that reads them."""
         self.events = replaced(self.recording, self.events, twins)
 
 
 def draft_of(recording: Recording) -> Draft:
-    """A recording as it is written."""
+    """Return the draft of a recording, after all passes."""
     draft = _copied(recording)
     for one_pass in PASSES:
         one_pass(draft)
@@ -74,7 +74,7 @@ def draft_of(recording: Recording) -> Draft:
 
 
 def _copied(recording: Recording) -> Draft:
-    """Values and events of its own, with what was recorded in them."""
+    """Copy a recording, its values and its events."""
     values: dict[Any, Value] = {value: copy(value) for value in recording.trace.values}
 
     def own(one: Any) -> Any:
@@ -106,11 +106,11 @@ def _copied(recording: Recording) -> Draft:
     return Draft(copied, events)
 
 
-# --- what is there already ------------------------------------------------------------------------
+# --- what exists already --------------------------------------------------------------------------
 
 
 def without_detours(draft: Draft) -> None:
-    """Leave out views that lead back to where they started: ``x.reshape(x.shape)``, ``x.T.T``."""
+    """Drop views that lead back to where they started: ``x.reshape(x.shape)``, ``x.T.T``."""
     twins: dict[Value, Value] = {}
     left = []
     for event in draft.events:
@@ -125,7 +125,7 @@ def without_detours(draft: Draft) -> None:
 
 
 def _same_ancestor(event: Event) -> Value | None:
-    """An array that a view goes back to, and that is the same."""
+    """Return the array that a view leads back to unchanged; None if there is none."""
     wanted = place(event.result)
     source: Any = event.args[0]
     while isinstance(source, Value):
@@ -138,7 +138,7 @@ def _same_ancestor(event: Event) -> Value | None:
 
 
 def is_view(event: Event) -> bool:
-    """Whether the result is a view of the first argument."""
+    """Return whether the result is a view of the first argument."""
     return (
         len(event.results) == 1
         and event.result.base is not None
@@ -150,7 +150,7 @@ def is_view(event: Event) -> bool:
 
 
 def without_copies(draft: Draft) -> None:
-    """Leave out copies of what nobody writes into: gradients before they are made one vector."""
+    """Drop copies of memory that is never written: gradients before they become one vector."""
     written, users, kept = draft.written(), draft.users(), set(draft.kept())
     last_write = {e.writes.root: n for n, e in enumerate(draft.events) if e.writes is not None}
     twins: dict[Value, Value] = {}
@@ -178,7 +178,7 @@ def without_copies(draft: Draft) -> None:
 
 
 def _only_numbers_matter(event: Event, users: dict[Value, list[Event]]) -> bool:
-    """Whether an event gives the same for an array in another memory order."""
+    """Return whether an event gives the same for an array in another memory order."""
     name = event.call.name
     if name in ("concatenate", "concat"):
         return event.result.array.ndim == 1
@@ -187,7 +187,7 @@ def _only_numbers_matter(event: Event, users: dict[Value, list[Event]]) -> bool:
 
 
 def without_self_assignments(draft: Draft) -> None:
-    """Leave out ``x[k] = x[k]``, in which Python's ``x[k] += y`` ends."""
+    """Drop ``x[k] = x[k]``, the last step of Python's ``x[k] += y``."""
     left = []
     for event in draft.events:
         if event.call.kind == "setitem":
@@ -199,21 +199,21 @@ def without_self_assignments(draft: Draft) -> None:
     draft.events = left
 
 
-def used_again(draft: Draft) -> None:
+def reuse_results(draft: Draft) -> None:
     """Compute nothing twice."""
     draft.events = without_repetitions(draft.recording, draft.events)
 
 
-def alive(draft: Draft) -> None:
-    """Leave out what nobody reads; in a loop: what nobody reads in any round."""
+def drop_unread(draft: Draft) -> None:
+    """Drop what is never read; in a loop, what no round reads."""
     read: set[Value] = set()
     loops = loops_of(draft.events)
     while True:
         events = without_dead_code(draft.recording, draft.events, read)
         used = {value for event in events for value in event.inputs} | set(draft.kept())
-        # What a round reads may be what the round before has written.
+        # A round may read what the previous round wrote.
         now = {value for event in events if event.loop is not None for value in event.inputs}
-        now |= {value for loop in loops for value in loop.handed_on(used)}
+        now |= {value for loop in loops for value in loop.read_by_loop(used)}
         if now <= read:
             break
         read |= now
@@ -227,7 +227,7 @@ def alive(draft: Draft) -> None:
 
 
 def roll(draft: Draft) -> None:
-    """Make loops of what repeats."""
+    """Turn repetitions into loops."""
     whole = rolled(draft.events, draft.kept(), draft.new_value)
     recording = draft.recording
     draft.events = whole.events
@@ -242,7 +242,7 @@ def roll(draft: Draft) -> None:
 
 
 def hoist(draft: Draft) -> None:
-    """Take out of loops what is the same in every round."""
+    """Move what is the same in every round out of loops."""
     written = draft.written()
     for loop in loops_of(draft.events):
         first = next(n for n, event in enumerate(draft.events) if event.loop is loop)
@@ -282,7 +282,7 @@ def _indices(tree: Any) -> list[Index]:
 
 
 def choose_directions(draft: Draft) -> None:
-    """Let loops whose indices mostly go down run backwards."""
+    """Run loops whose indices mostly decrease backwards."""
     down: Counter[Any] = Counter()
     for event in draft.events:
         for index in _indices((event.args, event.kwargs)):
@@ -295,7 +295,7 @@ def choose_directions(draft: Draft) -> None:
 
 
 def gather_parameters(draft: Draft) -> None:
-    """Let the vector that an optimiser updates be made of the parameters, as its gradient is."""
+    """Concatenate the parameters into the vector that an optimiser updates, like its gradient."""
     recording = draft.recording
     for state, vector in list(recording.states.items()):
         if state.kind != "vector":
@@ -309,18 +309,18 @@ def gather_parameters(draft: Draft) -> None:
         if first is not None:
             made = _flat(draft, [recording.states[one] for one in data], vector)
             for event in made:
-                _stand_beside(draft.events[first], event)
+                _inherit_origin(draft.events[first], event)
             draft.events[first:first] = made
 
 
-def _stand_beside(event: Event, made: Event) -> None:
-    """Let an event come from where another does."""
+def _inherit_origin(event: Event, made: Event) -> None:
+    """Give a new event the origin of another: phase, scope, loop and line."""
     made.phase, made.scope, made.loop = event.phase, event.scope, event.loop
     made.code, made.offset = event.code, event.offset
 
 
 def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
-    """What puts arrays one after the other into a vector."""
+    """Return events that concatenate arrays into a vector."""
     events, flat = [], []
     for part in parts:
         if part.array.ndim == 1:
@@ -339,14 +339,14 @@ def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
 # --- memory that is filled ------------------------------------------------------------------------
 
 
-def fill_at_once(draft: Draft) -> None:
-    """Say ``x = y`` for ``x = np.empty(...)`` followed by ``x[...] = y``."""
+def fill_directly(draft: Draft) -> None:
+    """Write ``x = y`` for ``x = np.empty(...)`` followed by ``x[...] = y``."""
     for event in list(draft.events):
         if event.call.name in ("empty", "empty_like") and event.call.kind == "function":
-            _fill_at_once(draft, event)
+            _fill_directly(draft, event)
 
 
-def _fill_at_once(draft: Draft, made: Event) -> None:
+def _fill_directly(draft: Draft, made: Event) -> None:
     whole = made.result
     start = draft.events.index(made)
     family = [e for e in draft.events[start + 1 :] if _touches(e, whole)]
@@ -360,12 +360,12 @@ def _fill_at_once(draft: Draft, made: Event) -> None:
 
 
 def _fill_through_view(draft: Draft, made: Event, view: Event, write: Event) -> None:
-    """``x = np.empty(...); x.reshape(...)[...] = y``: first what is written, then its view."""
+    """Write ``x = np.empty(...); x.reshape(...)[...] = y`` as the source, then a view of it."""
     whole, part = made.result, view.result
     if part.array.size != whole.array.size or len({made.loop, view.loop, write.loop}) > 1:
         return
     other = _as_made(write, part)
-    back = _back(view, whole)
+    back = _inverse_view(view, whole)
     if other is None or back is None:
         return
     part.base, whole.base = None, part
@@ -378,8 +378,8 @@ def _fill_through_view(draft: Draft, made: Event, view: Event, write: Event) -> 
     draft.events.remove(view)
 
 
-def _back(view: Event, whole: Value) -> Event | None:
-    """What makes the whole of a view of all of it."""
+def _inverse_view(view: Event, whole: Value) -> Event | None:
+    """Return an event that makes the whole array from a view of all of it; None if unknown."""
     name = view.call.name
     if name == "reshape":
         call = Call("method", "reshape", np.ndarray.reshape)
@@ -389,7 +389,7 @@ def _back(view: Event, whole: Value) -> Event | None:
         back = Event(call, (view.result, 0), {}, (whole,))
     else:
         return None
-    _stand_beside(view, back)
+    _inherit_origin(view, back)
     whole.event = back
     return back
 
@@ -402,7 +402,7 @@ def _touches(event: Event, whole: Value) -> bool:
 
 
 def _as_made(write: Event, target: Value) -> Event | None:
-    """An event that makes what a write puts into memory; None if there is no such."""
+    """Return an event that makes what a write puts into memory; None if there is none."""
     array = target.array
     if write.call.kind == "setitem" or write.call.name == "fill":
         source = write.args[-1]
@@ -429,7 +429,7 @@ def _is_everything(key: Any, ndim: int) -> bool:
 
 
 def _maker(source: Any, array: Any) -> tuple[Call | None, tuple[Any, ...], dict[str, Any]]:
-    """What makes an array that is full of a number, or a copy of another."""
+    """Return the call that makes an array full of a number, or a copy of another."""
     kwargs = {"dtype": array.dtype}
     if isinstance(source, Value) and source.is_array and source.array.ndim:
         if source.array.shape != array.shape or source.array.dtype != array.dtype:
@@ -445,7 +445,7 @@ def _maker(source: Any, array: Any) -> tuple[Call | None, tuple[Any, ...], dict[
 
 
 def fresh_result(event: Event) -> Any:
-    """What an event gives on arrays of the recorded kinds; None if it does not give an array."""
+    """Run an event on arrays of the recorded kinds; None if the result is not an array."""
 
     def recorded(one: Any) -> Any:
         if isinstance(one, Index):
@@ -458,7 +458,7 @@ def fresh_result(event: Event) -> Any:
 
 
 def same_layout(one: Any, other: Any) -> bool:
-    """Whether two arrays differ in their numbers at most; axes of length 1 have no stride."""
+    """Return whether two arrays differ at most in numbers; axes of length 1 have no stride."""
     return (one.shape, one.dtype, _strides(one)) == (other.shape, other.dtype, _strides(other))
 
 
@@ -467,7 +467,7 @@ def _strides(array: Any) -> list[int]:
 
 
 def share_constants(draft: Draft) -> None:
-    """Make arrays of ones, zeros and counts once."""
+    """Make arrays of ones, zeros and counts only once."""
     written, twins = draft.written(), dict[Value, Value]()
     known: dict[Any, Value] = {}
     left = []
@@ -493,7 +493,7 @@ def share_constants(draft: Draft) -> None:
 
 
 def compose_views(draft: Draft) -> None:
-    """Say ``x[2:6, t]`` for ``x[2:6][:, t]``."""
+    """Write ``x[2:6, t]`` for ``x[2:6][:, t]``."""
     for event in draft.events:
         source: Any = event.args[0] if event.args else None
         while (
@@ -516,7 +516,7 @@ def compose_views(draft: Draft) -> None:
 
 
 def _composed(shape: tuple[int, ...], inner: Any, outer: Any) -> Any:
-    """The key that does what two keys do one after the other; None if there is no simple one."""
+    """Return the key that equals two keys, one after the other; None if there is no simple one."""
     first = inner if isinstance(inner, tuple) else (inner,)
     second = list(outer if isinstance(outer, tuple) else (outer,))
     if not all(isinstance(part, int | slice | Index) for part in (*first, *second)):
@@ -538,7 +538,7 @@ def _composed(shape: tuple[int, ...], inner: Any, outer: Any) -> Any:
 
 
 def _within(length: int, part: slice, then: Any) -> Any:
-    """A part of a part of an axis."""
+    """Return the index of a part of a part of an axis."""
     if part == slice(None):
         return then
     if any(isinstance(end, Index | Value) for end in (part.start, part.stop, part.step)):
@@ -560,10 +560,10 @@ def _within(length: int, part: slice, then: Any) -> Any:
 
 
 def name_gradients(draft: Draft) -> None:
-    """Call what stands in for a gradient after what it is the gradient of.
+    """Name what stands in for a gradient after the value it is the gradient of.
 
-    The kernel of a linear layer works on columns: where ``linear = columns.T``, what
-    ``d_linear`` is made of in the same way is ``d_columns``.
+    The kernel of a linear layer works on columns: where ``linear = columns.T``, the source of
+    ``d_linear``, made in the same way, is ``d_columns``.
     """
     for event in draft.events:
         if event.phase != "backward" or not is_view(event):
@@ -579,7 +579,7 @@ def name_gradients(draft: Draft) -> None:
 
 
 def name_phases(draft: Draft) -> None:
-    """What is done by hand after the way back is the update."""
+    """Mark operations by hand after the backward pass as the update."""
     last = max((n for n, e in enumerate(draft.events) if e.phase == "backward"), default=None)
     for event in draft.events[last + 1 :] if last is not None else ():
         if event.phase == "forward":
@@ -592,13 +592,13 @@ PASSES: tuple[Callable[[Draft], None], ...] = (
     without_self_assignments,
     roll,
     compose_views,
-    used_again,
-    alive,
-    fill_at_once,
+    reuse_results,
+    drop_unread,
+    fill_directly,
     without_copies,
     share_constants,
-    used_again,
-    alive,
+    reuse_results,
+    drop_unread,
     hoist,
     name_gradients,
     name_phases,

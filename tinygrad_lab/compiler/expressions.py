@@ -1,9 +1,9 @@
-"""Operations on Python numbers as expressions, and the names of what is left over.
+"""Operations on Python numbers as expressions, and the names of the rest.
 
 Numbers have no memory to plan, but a step of 100,000 of them has costs of its own: every name is a
 store and a load, names beyond the first 256 take longer, and numbers that are all kept until the
-end are far apart in memory. So an operation whose result is used once, and soon, stands where it
-is used, and in large steps a name serves again when nobody reads its number any more.
+end are far apart in memory. So an operation whose result is used once, and soon, is written where
+it is used, and large steps reuse a name once its number is no longer read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Expressions"]
 Writer = Callable[[Any], str]
 
 _CHOICE, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
-"""How strongly the parts of an expression hold together."""
+"""Precedence of the parts of an expression, the weakest first."""
 
 _FORMS: dict[str, tuple[str, int, tuple[int, ...]]] = {
     "add": ("{} + {}", _SUM, (_SUM, _PRODUCT)),
@@ -36,23 +36,23 @@ _FORMS: dict[str, tuple[str, int, tuple[int, ...]]] = {
     "where_positive": ("{1} if {0} > 0.0 else 0.0", _CHOICE, (_SUM, _COMPARISON)),
     "where": ("{1} if {0} else {2}", _CHOICE, (_COMPARISON, _COMPARISON, _COMPARISON)),
 }
-"""Operations that never raise: the expression, its strength, and that needed of its operands."""
+"""Operations that never raise: the expression, its precedence, and the least of its operands."""
 
 _SYNONYMS = {"subtract": "sub", "multiply": "mul", "negative": "neg", "truediv": "divide"}
 _TWICE = frozenset({"square", "relu"})
-"""What reads its operand twice."""
+"""Operations that read their operand twice."""
 
 _NEAR = 4000
-"""Within so many operations a number is used soon; one that waits longer keeps others waiting.
-(A gradient to which each of 100 points contributes is written down at once, rather than stored
-and loaded 100 times: that is worth the wait.)"""
+"""Within this many operations a number is used soon; one that waits longer delays others.
+(A gradient to which each of 100 points contributes is written as one expression, rather than
+stored and loaded 100 times: that is worth the wait.)"""
 _DEEPEST = 40
-"""So deep may an expression be: Python's compiler is recursive."""
+"""The greatest depth of an expression: Python's compiler is recursive."""
 _FAST_NAMES = 256
 
 
 def _form_of(event: Event) -> tuple[str, int, tuple[int, ...]] | None:
-    """How an operation is written as an expression; None for one that has to be a call."""
+    """Return how an operation is written as an expression; None if it has to be a call."""
     name = _SYNONYMS.get(event.call.name, event.call.name)
     if name == "divide":
         divisor = event.args[-1]
@@ -62,14 +62,14 @@ def _form_of(event: Event) -> tuple[str, int, tuple[int, ...]] | None:
 
 
 class Expressions:
-    """Which numbers have no name, and which names the others have."""
+    """The numbers that have no name, and the names of the others."""
 
     def __init__(self, events: list[Event], kept: Iterable[Value]) -> None:
-        """``kept``: the values that are read after all events."""
+        """Fold the events; ``kept`` are the values that are read after all of them."""
         self._kept = set(kept)
         self._last: dict[Value, int] = {}
-        """Where a value is read for the last time: the position of the event, or of the one in
-        whose expression that stands."""
+        """Where a value is read for the last time: the position of the event, or of the one
+        whose expression contains it."""
         shared: set[Value] = set()
         for position, event in enumerate(events):
             for value in event.inputs:
@@ -78,17 +78,17 @@ class Expressions:
                 self._last[value] = position
         self._alone = self._last.keys() - shared - self._kept
         self.folded: dict[Value, Event] = {}
-        """Numbers that stand where they are used, with the operation that gives them."""
+        """Numbers written where they are used, with the operation that gives them."""
         self._fold(events)
         for value, event in reversed(self.folded.items()):
-            # What stands in an expression is read there, and no sooner.
+            # The operands of a folded expression are read where it stands, not earlier.
             position = self._last[value]
             for operand in event.inputs:
                 if self._last[operand] < position:
                     self._last[operand] = position
 
     def _fold(self, events: list[Event]) -> None:
-        """Let operands that are used in one place alone stand there."""
+        """Write operands that are used in only one place there."""
         made: dict[Value, int] = {}
         depth: dict[Value, int] = {}
         for position, event in enumerate(events):
@@ -106,7 +106,7 @@ class Expressions:
             depth[event.result] = deepest
 
     def names(self, events: list[Event]) -> dict[Value, str]:
-        """Names for the numbers that have one, if there are too many for names of their own."""
+        """Return names for the numbers that need one, if there are too many for their own names."""
         named = [
             (position, event.result)
             for position, event in enumerate(events)
@@ -132,7 +132,7 @@ class Expressions:
         return names
 
     def text(self, event: Event, argument: Writer, bound: Callable[[str, Any], str]) -> str:
-        """An operation as an expression, or as a call of what can raise.
+        """Write an operation as an expression, or as a call if it can raise.
 
         ``argument`` writes what is not folded, ``bound`` gives a function a name.
         """
@@ -141,7 +141,7 @@ class Expressions:
     def _written(
         self, event: Event, argument: Writer, bound: Callable[[str, Any], str]
     ) -> tuple[str, int]:
-        """An operation, and how strongly its parts hold together."""
+        """Write an operation, and return its precedence, too."""
         form = _form_of(event)
         if form is None:
             function = bound(event.call.name, event.call.function)

@@ -1,8 +1,8 @@
 """Array operations as loops see them: formulas on places in memory.
 
-The lower half of every target that writes loops of its own (here numba's). An event becomes one or
-several instructions, which speak of no arrays any more but of *places*: which memory, where it
-begins, and how far apart the elements along each axis are. Views are gone, they are places.
+The lower half of every target that writes its own loops (here numba's). An event becomes one or
+several instructions, which refer not to arrays but to *places*: a memory, where the place begins
+in it, and how far apart the elements along each axis are. A view is just another place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ElsewhereError", "Instruction", "Memory", "Place", "lowered", "picks
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A piece of memory: where its address comes from, and with which others it may overlap."""
+    """A piece of memory: where its address comes from, and which others it may overlap."""
 
     name: str
     dtype: np.dtype[Any]
@@ -34,23 +34,23 @@ class Place:
 
     memory: Memory
     offset: int
-    """Of the first element, in elements."""
+    """The position of the first element, in elements."""
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     """In elements."""
     advance: int = 0
-    """How much further on it is at each round of a loop over instructions."""
+    """How far it moves in each round of a loop over instructions."""
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """The first and the last element in memory."""
+        """The positions of the first and the last element in memory."""
         reach = [step * (size - 1) for step, size in zip(self.strides, self.shape, strict=True)]
         return self.offset + sum(r for r in reach if r < 0), self.offset + sum(
             r for r in reach if r > 0
         )
 
     def spread(self, shape: tuple[int, ...]) -> Place:
-        """This place, broadcast to a shape."""
+        """Broadcast this place to a shape."""
         if shape == self.shape:
             return self
         missing = len(shape) - len(self.shape)
@@ -74,25 +74,25 @@ class Instruction:
     sources: tuple[Any, ...] = ()
     """Places, names of numbers, and numbers."""
     dtype: Any = None
-    """What is computed in."""
+    """The dtype it is computed in."""
     axes: tuple[int, ...] = ()
-    """Of a reduction."""
+    """The axes of a reduction."""
     event: Event | None = None
 
     @property
     def places(self) -> Iterator[Place]:
-        """All places it touches, the target first."""
+        """The places it reads and writes, the target first."""
         yield self.target
         yield from (one for one in self.sources if isinstance(one, Place))
 
     def signature(self) -> Hashable:
-        """What it has in common with the same operation on other elements of the same memory."""
-        sources = tuple(_apart_from_offset(one) for one in self.sources)
-        target = _apart_from_offset(self.target)
+        """Return what it shares with the same operation on other elements of the same memory."""
+        sources = tuple(_ignoring_offset(one) for one in self.sources)
+        target = _ignoring_offset(self.target)
         return (self.kind, self.formula, target, sources, self.dtype, self.axes)
 
 
-def _apart_from_offset(one: Any) -> Hashable:
+def _ignoring_offset(one: Any) -> Hashable:
     if isinstance(one, Place):
         return (one.memory.name, one.memory.dtype, one.shape, one.strides)
     return repr(one)
@@ -126,7 +126,7 @@ FORMULAS: dict[str, str] = {
     "where_positive": "({1} if {0} > 0 else {zero})",
     "copy": "{0}",
 }
-"""What a map computes of each element."""
+"""Maps: the formula for each element."""
 
 _REDUCTIONS = frozenset({"sum", "max", "min", "prod"})
 _COPIES = frozenset({"array", "astype", "copy", "ascontiguousarray", "reshape", "ravel", "flatten"})
@@ -135,12 +135,12 @@ PlaceOf = Callable[[Value, Callable[[Any], Any] | None], Place]
 
 
 class ElsewhereError(LookupError):
-    """What an event works on is in no memory that loops could be given."""
+    """An event's array is in no memory that loops can be given."""
 
 
 @dataclass(slots=True)
 class _Lowering:
-    """Turns events into instructions; ``place`` says where an array (or a view of it) is."""
+    """Turns events into instructions; ``place`` locates an array (or a view of it)."""
 
     place: PlaceOf
     number: Callable[[Value], Any]
@@ -148,7 +148,7 @@ class _Lowering:
     out: list[Instruction] = field(default_factory=list)
 
     def __call__(self, event: Event) -> bool:
-        """Append what an event does; False if there is no instruction for it."""
+        """Append the instructions of an event; return False if there are none."""
         kind, name = event.call.kind, event.call.name
         if kind == "check":
             condition, expected = event.args
@@ -181,7 +181,7 @@ class _Lowering:
         return self.place(value, None)
 
     def _source(self, one: Any) -> Any:
-        """An operand: a place, the name of a number, or a number."""
+        """Return an operand: a place, the name of a number, or a number."""
         if isinstance(one, Value):
             return self.number(one) if self._is_number(one) else self._at(one)
         return one
@@ -203,7 +203,7 @@ class _Lowering:
         if event.kwargs or function.nout != 1:
             return False
         dtypes = event.computed_in()
-        # Of an int64 and a uint64, NumPy compares what no integer of one dtype can say.
+        # NumPy compares int64 with uint64 exactly, which no integer dtype can express.
         if dtypes is None or len(set(dtypes[: len(event.args)])) > 1:
             return False
         target = self._at(event.writes or event.result)
@@ -211,7 +211,7 @@ class _Lowering:
         return True
 
     def _make(self, event: Event) -> bool:
-        """What makes an array by copying, joining or filling."""
+        """Append copies, joins or fills that make an array."""
         name, target = event.call.name, self._at(event.result)
         dtype = target.memory.dtype
         first: Any = event.args[0] if event.args else None
@@ -269,7 +269,7 @@ class _Lowering:
         return True
 
     def _product(self, event: Event) -> bool:
-        """A product of matrices, or of a stack of them, or of a matrix and a vector."""
+        """Append a product of matrices, of stacks of them, or of a matrix and a vector."""
         if event.kwargs or len(event.args) != 2:
             return False
         one, other = map(self._at, event.args)
@@ -318,7 +318,7 @@ class _Lowering:
         return True
 
     def _indices(self, array: Value, key: Any) -> list[Place] | None:
-        """The arrays of an index that has one for each axis, and nothing else."""
+        """Return the arrays of an index that has one for each axis, and nothing else."""
         if not picks_elements(array, key):
             return None
         parts = key if isinstance(key, tuple) else (key,)
@@ -329,7 +329,7 @@ class _Lowering:
 
 
 def picks_elements(array: Value, key: Any) -> bool:
-    """Whether an index has an array of integers for each axis, and nothing else."""
+    """Return whether an index has an array of integers for each axis, and nothing else."""
     parts = key if isinstance(key, tuple) else (key,)
     return len(parts) == array.array.ndim and all(
         isinstance(part, Value) and part.is_array and part.array.dtype.kind in "iu"
@@ -338,7 +338,7 @@ def picks_elements(array: Value, key: Any) -> bool:
 
 
 def _with_axis(place: Place, axis: int) -> Place:
-    """A place with one more axis, of size 1."""
+    """Insert an axis of size 1 into a place."""
     return replace(
         place,
         shape=(*place.shape[:axis], 1, *place.shape[axis:]),
@@ -354,11 +354,11 @@ def _holds_values(key: Any) -> bool:
 def lowered(
     event: Event, place: PlaceOf, number: Callable[[Value], Any], fixed: Container[Value]
 ) -> list[Instruction] | None:
-    """The instructions of an event; None if it is none for loops.
+    """Return the instructions of an event; None if it is not for loops.
 
-    ``place(value, view)`` says where the array of a value, or a view of it, is, or raises an
+    ``place(value, view)`` locates the array of a value, or a view of it, or raises an
     ``ElsewhereError``. ``number(value)`` names a number of this call, or is a number; the values
-    in ``fixed`` are numbers, too, though NumPy has arrays without axes for them.
+    in ``fixed`` are numbers, too, although NumPy holds them in 0-d arrays.
     """
     lowering = _Lowering(place, number, fixed)
     try:

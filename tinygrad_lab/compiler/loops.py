@@ -1,8 +1,8 @@
-"""Instructions as loops: the same again and again is rolled up, element by element is fused.
+"""Instructions as loops: repetitions are rolled up, elementwise instructions are fused.
 
-What comes out is source in a small part of Python, which ``assembly.py`` translates: ``for`` loops
-of fixed lengths over flat memories ``m0[3 + i0 * 10 + i1]``. The numbers of an expression have one
-type: where they had not, they are cast.
+The output is source in a small part of Python, which ``assembly.py`` translates: ``for`` loops of
+fixed lengths over flat memories ``m0[3 + i0 * 10 + i1]``. The numbers of an expression have one
+type: where they differ, they are cast.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _LONGEST_PERIOD = 80
 _FEWEST_ROUNDS = 4
 _SOME_PRODUCT = 20_000
 _LARGE_PRODUCT = 100_000
-"""Multiplications from which on a product of matrices is left to the BLAS: in general, and where
+"""Multiplications from which a product of matrices is left to the BLAS: in general, and where
 each element is a sum of few terms."""
 _UNROLLED = 16
-"""A sum of so many terms is written out."""
+"""Sums of up to this many terms are written out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """Instructions that are done in rounds, in each of which places are further on."""
+    """Instructions that run in rounds; the places advance in each."""
 
     rounds: int
     body: list[Instruction]
@@ -39,7 +39,7 @@ class Loop:
 
 
 def rolled(instructions: Sequence[Instruction]) -> list[Instruction | Loop]:
-    """Instructions with repetitions of a sequence as loops."""
+    """Roll repetitions of a sequence into loops."""
     numbers: dict[Any, int] = {}
     kinds = [numbers.setdefault(one.signature(), len(numbers)) for one in instructions]
     found: list[Instruction | Loop] = []
@@ -54,7 +54,7 @@ def rolled(instructions: Sequence[Instruction]) -> list[Instruction | Loop]:
 def _longest_loop(
     instructions: Sequence[Instruction], kinds: list[int], start: int
 ) -> tuple[Loop | None, int]:
-    """The loop that begins at ``start`` and does the most, and how many instructions it does."""
+    """Return the loop from ``start`` that covers most instructions, and how many those are."""
     best, longest = None, 0
     for period in range(1, min(_LONGEST_PERIOD, (len(kinds) - start) // _FEWEST_ROUNDS) + 1):
         rounds = _rounds(instructions, kinds, start, period)
@@ -67,7 +67,7 @@ def _longest_loop(
 
 
 def _rounds(instructions: Sequence[Instruction], kinds: list[int], start: int, period: int) -> int:
-    """How often a sequence of instructions is repeated, evenly further on each time."""
+    """Count how often a sequence of instructions repeats, advancing evenly."""
     steps = None
     rounds = 1
     while True:
@@ -88,7 +88,7 @@ def _offsets(instructions: Sequence[Instruction]) -> list[int]:
 
 
 def _advancing(one: Instruction, following: Instruction) -> Instruction:
-    """An instruction whose places go on as far as they do to the following round's."""
+    """Let the places of an instruction advance by their distance to the following round's."""
 
     def advancing(mine: Any, theirs: Any) -> Any:
         if not isinstance(mine, Place):
@@ -106,7 +106,7 @@ def _advancing(one: Instruction, following: Instruction) -> Instruction:
 
 
 def _fused(instructions: Sequence[Instruction]) -> Iterator[list[Instruction]]:
-    """Groups of instructions that one nest of loops can do."""
+    """Yield groups of instructions that one loop nest can run."""
     group: list[Instruction] = []
     for one in instructions:
         if group and not _fits(one, group):
@@ -118,7 +118,7 @@ def _fused(instructions: Sequence[Instruction]) -> Iterator[list[Instruction]]:
 
 
 def _fits(one: Instruction, group: list[Instruction]) -> bool:
-    """Whether an instruction may be done element by element together with those before it."""
+    """Return whether an instruction can be fused, element by element, with those before it."""
     if one.kind != "map" or group[0].kind != "map":
         return False
     if one.target.shape != group[0].target.shape:
@@ -127,14 +127,14 @@ def _fits(one: Instruction, group: list[Instruction]) -> bool:
 
 
 def _independent(before: Instruction, after: Instruction) -> bool:
-    """Whether what they do to the same memory, they do to the same element at a time."""
+    """Return whether two instructions touch shared memory only at the same element at a time."""
     pairs = [(before.target, place) for place in after.places]
     pairs += [(place, after.target) for place in before.places]
     return all(_same_elements(*pair) for pair in pairs)
 
 
 def _same_elements(one: Place, other: Place) -> bool:
-    """Whether two places of one shape have each element in common with the other's, or none."""
+    """Return whether two places of one shape share each element with its counterpart, or none."""
     if one.memory.overlaps != other.memory.overlaps:
         return True
     if one.memory == other.memory and one.advance == other.advance:
@@ -147,13 +147,13 @@ def _same_elements(one: Place, other: Place) -> bool:
 
 
 def memories_of(code: Sequence[Instruction | Loop]) -> list[Memory]:
-    """The memories that are touched, in the order in which they are."""
+    """Return the memories that are used, in the order of first use."""
     places = (place for one in _instructions(code) for place in one.places)
     return list(dict.fromkeys(place.memory for place in places))
 
 
 def numbers_of(code: Sequence[Instruction | Loop]) -> list[str]:
-    """The names of the numbers that are read, in the order in which they are."""
+    """Return the names of the numbers that are read, in the order of first use."""
     sources = (source for one in _instructions(code) for source in one.sources)
     return list(dict.fromkeys(source for source in sources if isinstance(source, str)))
 
@@ -166,9 +166,9 @@ def _instructions(code: Sequence[Instruction | Loop]) -> Iterator[Instruction]:
 def blocks(
     code: Sequence[Instruction | Loop], unread: Callable[[Instruction, list[Instruction]], bool]
 ) -> Iterator[list[str]]:
-    """The lines that do it all, in blocks that may be apart; they return 1 where a check fails.
+    """Yield all lines, in blocks that may be separated; they return 1 if a check fails.
 
-    ``unread(instruction, group)``: nobody outside of a group reads what an instruction writes.
+    ``unread(instruction, group)``: nothing outside a group reads what an instruction writes.
     """
     straight: list[Instruction] = []
     for part in [*code, None]:
@@ -206,7 +206,7 @@ def _indented(lines: Sequence[str], depth: int = 1) -> list[str]:
 
 
 def _nest(loops: Sequence[tuple[str, int]], inside: Sequence[str]) -> list[str]:
-    """Lines within loops over the names."""
+    """Nest lines in loops over the names."""
     lines = list(inside)
     for name, size in reversed(loops):
         lines = [f"for {name} in range({size}):", *_indented(lines)]
@@ -214,7 +214,7 @@ def _nest(loops: Sequence[tuple[str, int]], inside: Sequence[str]) -> list[str]:
 
 
 def _element(place: Place, names: Sequence[str]) -> str:
-    """The element of a place at an index."""
+    """Write the element of a place at an index."""
     terms = [str(place.offset)] if place.offset or not place.strides else []
     terms += [
         name if stride == 1 else f"{name} * {stride}"
@@ -227,13 +227,13 @@ def _element(place: Place, names: Sequence[str]) -> str:
 
 
 def cast(dtype: Any) -> str:
-    """The function that makes a number one of a dtype."""
+    """Return the function that converts a number to a dtype."""
     dtype = np.dtype(dtype)
     return "bool_" if dtype.kind == "b" else dtype.name
 
 
 def _operand(one: Any, dtype: Any, names: Sequence[str], known: dict[Place, str]) -> str:
-    """An operand of a map, as a number of the dtype that is computed in."""
+    """Write an operand of a map, in the dtype of the computation."""
     if isinstance(one, Place):
         text = known.get(one) or _element(one, names)
         return text if one.memory.dtype == dtype else f"{cast(dtype)}({text})"
@@ -249,7 +249,7 @@ def _literal(number: Any) -> str:
 
 
 def _map_lines(group: list[Instruction], unread: Callable[..., bool]) -> list[str]:
-    """One nest of loops for maps over one shape."""
+    """Write one loop nest for maps over one shape."""
     group, sizes = _with_few_axes(group)
     names = [f"i{axis}" for axis in range(len(sizes))]
     known: dict[Place, str] = {}
@@ -274,7 +274,7 @@ def _map_lines(group: list[Instruction], unread: Callable[..., bool]) -> list[st
 
 
 def _formula(one: Instruction) -> str:
-    """The expression; for float32 there are faster functions than the C library's."""
+    """Return the expression; float32 has functions that are faster than the C library's."""
     vectorised = one.formula in ("exp", "tanh") and one.dtype == np.float32
     return f"{one.formula}_float32({{0}})" if vectorised else FORMULAS[one.formula]
 
@@ -291,7 +291,7 @@ def _result_dtype(one: Instruction) -> Any:
 
 
 def _with_few_axes(group: list[Instruction]) -> tuple[list[Instruction], list[int]]:
-    """A group with axes in the order of memory, and those as one that are one in all places."""
+    """Sort axes by memory order, and merge those that are contiguous in all places."""
     shape = group[0].target.shape
     axes = [axis for axis, size in enumerate(shape) if size != 1]
     axes.sort(key=lambda axis: -abs(group[0].target.strides[axis]))
@@ -353,7 +353,7 @@ def _reduction_lines(one: Instruction) -> list[str]:
     if not order or order[-1] in one.axes:
         inner = _nest(reduced, [f"x = {element}", f"total = {step.format('total', 'x')}"])
         return _nest(kept, [f"total = {start}", *inner, f"{target} = total"])
-    # Whole rows at a time: the elements of a row are next to each other.
+    # By whole rows: the elements of a row are adjacent.
     lines = _nest(kept, [f"{target} = {start}"])
     inner = [f"x = {element}", f"{target} = {step.format(target, 'x')}"]
     return lines + _nest([*reduced, *kept], inner)
@@ -382,7 +382,7 @@ def _product_lines(one: Instruction) -> list[str]:
 
 
 def _stacked_along(place: Place, axes: Sequence[int]) -> Place:
-    """Matrices in a stack, without the axes along which there is but one."""
+    """Drop the axes of length 1 from a stack of matrices."""
     kept = [*axes, len(place.shape) - 2, len(place.shape) - 1]
     shape = tuple(place.shape[axis] for axis in kept)
     return replace(place, shape=shape, strides=tuple(place.strides[axis] for axis in kept))
@@ -398,7 +398,7 @@ def _transposed(place: Place) -> Place:
 
 
 def _by_rows(target: Place, left: Place, right: Place, stack: Sequence[str]) -> list[str]:
-    """Each row of the product as a sum of rows of the right matrix."""
+    """Write each row of the product as a sum of rows of the right matrix."""
     rows, columns = target.shape[-2:]
     inner = left.shape[-1]
     out = _element(target, [*stack, "i", "j"])
@@ -427,7 +427,7 @@ def _by_elements(target: Place, left: Place, right: Place, stack: Sequence[str])
 
 
 def _blas_lines(target: Place, left: Place, right: Place) -> list[str]:
-    """A call of the BLAS; none if one of the matrices is not dense."""
+    """Write a call of the BLAS; empty if one of the matrices is not dense."""
     if not _is_dense(target) and _is_dense(_transposed(target)):
         return _blas_lines(_transposed(target), _transposed(right), _transposed(left))
     name = "product"
@@ -443,7 +443,7 @@ def _blas_lines(target: Place, left: Place, right: Place) -> list[str]:
 
 
 def _is_dense(place: Place) -> bool:
-    """Whether the rows of a matrix follow each other in memory."""
+    """Return whether the rows of a matrix are contiguous in memory."""
     return place.strides[-2:] == (place.shape[-1], 1)
 
 
@@ -455,7 +455,7 @@ def _start(place: Place) -> str:
 
 
 def _indexed(array: Place, indices: Sequence[Place], names: Sequence[str]) -> tuple[list[str], str]:
-    """The element of an array at an index of arrays, and the lines that find and check it."""
+    """Write an element at an index of arrays, and the lines that find and check the index."""
     lines, terms = [], [str(array.offset)]
     for axis, (index, size) in enumerate(zip(indices, array.shape, strict=True)):
         lines += [

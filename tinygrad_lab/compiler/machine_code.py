@@ -1,8 +1,8 @@
 """Loops as machine code: made by LLVM, kept on disk, and called.
 
 LLVM comes as ``llvmlite``, the part of numba that generates code. numba itself is not used: it
-finds out the types of any Python, and needs twenty times as long for these loops, whose types are
-there to be read.
+infers the types of arbitrary Python, and takes twenty times as long for these loops, whose types
+are written down.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class _Method(ctypes.Structure):
 
 
 _METH_FASTCALL = 0x80
-"""A function is given an array of its arguments."""
+"""The function receives its arguments as an array."""
 _methods: list[_Method] = []
-"""All of them, for ever: Python looks at them still when a function goes. They are small."""
+"""Kept forever: Python still reads one when its function is freed. They are small."""
 
 
 class MachineCode:
-    """Functions that were compiled."""
+    """Compiled functions."""
 
     def __init__(self, code: bytes) -> None:
         for name, address in products.addresses().items():
@@ -51,12 +51,12 @@ class MachineCode:
         self._engine.finalize_object()
 
     def function(self, name: str) -> Callable[..., int]:
-        """One of the functions, which takes its arguments as they are: it does not check them."""
+        """Return one of the functions. It does not check its arguments."""
         address = self._engine.get_function_address(f"{assembly.ENTRY}{name}")
         method = _Method(name.encode(), address, _METH_FASTCALL, None)
         _methods.append(method)
-        # A call through ctypes would take a microsecond longer. The function holds what it belongs
-        # to, as methods do: it lives as long as its functions.
+        # A call through ctypes would take a microsecond longer. The function holds a reference to
+        # this object, as methods do: the code lives as long as its functions.
         made = ctypes.PYFUNCTYPE(
             ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
         )(("PyCFunction_NewEx", ctypes.pythonapi))
@@ -64,27 +64,27 @@ class MachineCode:
 
 
 def machine_code(source: str) -> MachineCode:
-    """The functions of a source, compiled now or in an earlier process."""
+    """Return the functions of a source, compiled now or in an earlier process."""
     path = _folder() / f"{_key(source)}.o"
     code = _kept(path)
     if code is None:
         code = _compiled(source)
-        # A folder that cannot be written into costs time in the next process, nothing else.
+        # If the folder is not writable, the next process compiles again; nothing else is lost.
         with contextlib.suppress(OSError):
             _keep(code, path)
     return MachineCode(code)
 
 
 def _compiled(source: str) -> bytes:
-    """An object file, from the source of loops."""
+    """Compile the source of loops into an object file."""
     machine = _machine()
     functions = Path(loop_functions.__file__).read_text(encoding="utf-8")
     module = llvm.parse_assembly(assembly.assembly_of(source, functions))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = options.loop_interleaving = True
-    # Loops whose lengths are known it would write out by the hundred: that makes them no faster,
-    # and takes five times as long.
+    # LLVM would unroll loops of known length hundreds of times: the code gets no faster, and
+    # compiling takes five times as long.
     options.loop_unrolling = False
     passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
@@ -92,7 +92,7 @@ def _compiled(source: str) -> bytes:
 
 
 def _machine() -> Any:
-    """This processor, as LLVM sees it; each engine takes one over."""
+    """Describe this processor to LLVM; each engine takes ownership of one description."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
@@ -108,7 +108,7 @@ def _processor() -> tuple[str, str]:
 
 
 def _key(source: str) -> str:
-    """A name for what is compiled from a source here, by all that has a say in it."""
+    """Name the code compiled from a source here, by everything that affects it."""
     files = (__file__, assembly.__file__, loop_functions.__file__)
     here = (llvm.get_process_triple(), *_processor(), llvm.llvm_version_info, object.__basicsize__)
     parts = [source, *map(str, here)]
@@ -117,14 +117,14 @@ def _key(source: str) -> str:
 
 
 def _folder() -> Path:
-    """Where compiled loops are kept: the user's cache folder."""
+    """Return the folder for compiled loops, in the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "tinygrad_lab" / "loops"
 
 
 def _keep(code: bytes, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may be at the same: each writes a file of its own and renames it.
+    # Another process may write the same file: each writes its own and renames it.
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with open(handle, "wb") as file:
@@ -136,7 +136,7 @@ def _keep(code: bytes, path: Path) -> None:
 
 
 def _kept(path: Path) -> bytes | None:
-    """What was kept; None if there is nothing to be read, or another thing than was written."""
+    """Return what was kept; None if it cannot be read, or is not what was written."""
     try:
         content = path.read_bytes()
     except OSError:

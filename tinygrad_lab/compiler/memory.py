@@ -1,9 +1,9 @@
 """Where the arrays of a compiled step live: a plan of memory by liveness.
 
 A value made by an event gets a buffer that is allocated once. Values whose lives do not overlap
-share memory, and an elementwise operation may work in the memory of an input that nobody needs any
-more. What a step changes (parameters, moments, gradients) is written in place, where the old
-content is no longer read, and copied there at the end otherwise.
+share memory, and an elementwise operation may reuse the memory of an input that is no longer
+needed. The state that a step changes (parameters, moments, gradients) is written in place if the
+old content is no longer read, and copied there at the end otherwise.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ __all__ = [
 ]
 
 ALIGNMENT = 64
-"""Bytes: a line of the cache."""
+"""Bytes: one cache line."""
 _PACKED = 256
-"""How many of the largest values are placed one by one; for thousands that would take seconds."""
+"""How many of the largest values are placed one by one; for thousands this would take seconds."""
 _LARGE_BUFFER = 1 << 16
-"""Bytes from which on a buffer is shared, and the constants in it are written at each call."""
+"""Bytes from which a buffer is shared, and the constants in it are written at each call."""
 
 
 _VIEWS = frozenset(
@@ -63,7 +63,7 @@ _VIEWS = frozenset(
 
 
 def is_view(event: Event) -> bool:
-    """Whether the result is a view of what was given."""
+    """Return whether the result is a view of an argument."""
     if len(event.results) != 1 or event.result.root is event.result:
         return False
     return event.call.kind == "getitem" or event.call.name in _VIEWS
@@ -71,29 +71,29 @@ def is_view(event: Event) -> bool:
 
 @dataclass(slots=True)
 class Plan:
-    """What lives where."""
+    """Where every value lives."""
 
     events: list[Event]
     constants: set[Value]
     scratch: int = 0
     """The bytes of scratch memory."""
     place_of: dict[Value, int] = field(default_factory=dict)
-    """Where in the scratch memory a root begins that lives there."""
+    """Where a root in scratch memory begins."""
     home_of: dict[Value, State] = field(default_factory=dict)
-    """Roots that live where a state does, which they become."""
+    """Roots that live in the memory of a state: they are its new value."""
     own: set[Value] = field(default_factory=set)
-    """Roots with a buffer that nobody shares, because it outlives the call."""
+    """Roots with a buffer that is not shared, because it outlives the call."""
     fresh: set[Value] = field(default_factory=set)
-    """Roots that are handed to the caller, in new memory each time."""
+    """Roots that are returned to the caller, in new memory each time."""
     copies: list[tuple[State, Value]] = field(default_factory=list)
     """States that get their new values at the end."""
     once: set[Event] = field(default_factory=set)
-    """Writes of constants into buffers of their own, which need not be repeated."""
+    """Writes of constants into buffers that are not shared, which need not be repeated."""
     part_of: dict[Value, tuple[Value, int]] = field(default_factory=dict)
-    """Roots that live in a vector to which they are joined later, and where they begin in it."""
+    """Roots that live in the vector to which they are joined later, and where they begin in it."""
 
     def is_static(self, root: Value) -> bool:
-        """Whether a root has the same memory at every call."""
+        """Return whether a root has the same memory at every call."""
         if root.origin is not None:
             return root.origin.kind in ("state", "constant")
         return (
@@ -108,12 +108,12 @@ class Plan:
 def plan_memory(
     recording: Recording, events: list[Event], plannable: set[Event], *, join: bool
 ) -> Plan:
-    """Decide where every value lives.
+    """Plan where every value lives.
 
     ``plannable`` are the events that can write their result into a given buffer. With ``join``,
     values that are joined to one vector may live there from the start, and one root in scratch
-    memory may overlap several; without it, two have the same memory or none in common, as who runs
-    events in another order must know.
+    memory may overlap several; without it, two roots have the same memory or none in common, which
+    is necessary for running events in another order.
     """
     plan = Plan(events, constants(events))
     lives = _Lives(recording, events)
@@ -125,7 +125,7 @@ def plan_memory(
     _settle_states(recording, plan, lives, plannable)
     _settle_constant_writes(plan, lives, plannable)
     if join:
-        _settle_parts(recording, plan, lives, plannable)
+        _settle_joined_parts(recording, plan, lives, plannable)
     _settle_scratch(plan, lives, plannable, overlapping=join)
     return plan
 
@@ -156,7 +156,7 @@ class _Lives:
 
 
 def is_elementwise(event: Event) -> bool:
-    """Whether each element of the result depends on its own place in the inputs alone."""
+    """Return whether each element of the result depends only on its own place in the inputs."""
     return (
         event.call.kind == "ufunc"
         and isinstance(event.call.function, np.ufunc)
@@ -165,11 +165,11 @@ def is_elementwise(event: Event) -> bool:
 
 
 _BY_ELEMENT = ("where_mask", "where_positive")
-"""Functions that are no ufuncs, but elementwise."""
+"""Elementwise functions that are not ufuncs."""
 
 
 def _can_take_over(event: Event, old: Value) -> bool:
-    """Whether the result may overwrite an input while it is computed."""
+    """Return whether the result may overwrite an input while it is computed."""
     new = event.result.array
     return (is_elementwise(event) or event.call.name in _BY_ELEMENT) and all(
         value.array.shape == new.shape
@@ -181,12 +181,12 @@ def _can_take_over(event: Event, old: Value) -> bool:
 
 
 def _settle_states(recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
-    """Let what a state becomes live where the state does, or be copied there at the end."""
+    """Place the new value of a state where the state lives, or copy it there at the end."""
     in_vectors = {value.root for state, value in recording.writes.items() if state.kind == "vector"}
     for state, value in recording.writes.items():
         root = value.root
         if not value.is_array or (state.kind == "data" and root in in_vectors):
-            continue  # numbers are handed back; parameters are views of their vector
+            continue  # numbers are returned; parameters are views of their vector
         if value is recording.states.get(state):
             continue
         before = _old_content(recording, state)
@@ -203,14 +203,14 @@ def _settle_states(recording: Recording, plan: Plan, lives: _Lives, plannable: s
         elif not before and state.kind == "grad":
             plan.own.add(root)
             plan.home_of[root] = state
-        elif all(_over(lives, root, old) for old in before):
+        elif all(_is_free_by(lives, root, old) for old in before):
             plan.home_of[root] = state
         else:
             plan.copies.append((state, value))
 
 
 def _old_content(recording: Recording, state: State) -> list[Value]:
-    """The values that read what is there before a state is written."""
+    """Return the values that read the old content of a state before it is written."""
     if state.kind == "vector":
         parameters = [State("data", p) for p in state.owner.parameters]
         states = [state, *parameters]
@@ -219,15 +219,15 @@ def _old_content(recording: Recording, state: State) -> list[Value]:
     return [recording.states[one] for one in states if one in recording.states]
 
 
-def _over(lives: _Lives, root: Value, old: Value) -> bool:
-    """Whether an old content was read for the last time when a root is made."""
+def _is_free_by(lives: _Lives, root: Value, old: Value) -> bool:
+    """Return whether an old content is no longer read when a root is made."""
     last = lives.last.get(old, -1)
     made = lives.made[root]
     return last < made or (last == made and _can_take_over(lives.events[made], old))
 
 
 def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
-    """Find writes of constants that need to happen once: padding, a column of ones."""
+    """Find constant writes that need to happen only once: padding, a column of ones."""
     for root, positions in lives.writes.items():
         event = root.event
         if event is None or event not in plannable or root in plan.fresh or root in plan.home_of:
@@ -236,7 +236,7 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
             continue
         writes = [lives.events[position] for position in positions]
         if event.call.name in ("empty", "empty_like"):
-            once = [one for one in writes if _stays(one, writes, plan)]
+            once = [one for one in writes if _is_needed_once(one, writes, plan)]
         else:
             once = [event] if _stays_where_not_written(root, writes, lives) else []
         if once:
@@ -244,14 +244,14 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
             plan.once.update(once)
 
 
-def _stays(one: Event, writes: Sequence[Event], plan: Plan) -> bool:
-    """Whether a write puts constants where no other write does."""
+def _is_needed_once(one: Event, writes: Sequence[Event], plan: Plan) -> bool:
+    """Return whether a write puts constants where no other write does."""
     others = (other for other in writes if other is not one)
     return _writes_constant(one, plan) and not any(_overlap(one, other) for other in others)
 
 
 def _stays_where_not_written(root: Value, writes: Sequence[Event], lives: _Lives) -> bool:
-    """Whether an array of zeros, say, has the same parts of it written at every call, then read."""
+    """Return whether a filled array is written in the same places at every call, then read."""
     number = None if root.event is None else root.event.filled_with()
     if number is None or isinstance(number, Value):
         return False
@@ -262,7 +262,7 @@ def _stays_where_not_written(root: Value, writes: Sequence[Event], lives: _Lives
 
 
 def _has_a_fixed_place(write: Event) -> bool:
-    """Whether a write goes to the same elements at every call."""
+    """Return whether a write goes to the same elements at every call."""
     if write.call.kind != "setitem":
         return write.call.name == "fill"
     key = write.args[1]
@@ -270,7 +270,7 @@ def _has_a_fixed_place(write: Event) -> bool:
 
 
 def _is_write(event: Event, root: Value) -> bool:
-    """Whether an event uses a root only to write into it, or to look at a part of it."""
+    """Return whether an event uses a root only to write into it, or to take a view of it."""
     if event.results and all(value.root is root for value in event.results):
         return True
     return event.writes is not None and event.writes.root is root
@@ -289,7 +289,7 @@ def _writes_constant(event: Event, plan: Plan) -> bool:
 
 
 def _region(event: Event) -> Any:
-    """What a write writes into."""
+    """Return the part of memory that a write writes into."""
     if event.call.kind == "setitem" and _has_a_fixed_place(event):
         return event.writes.array[event.args[1]]  # type: ignore[union-attr]
     return event.writes.array  # type: ignore[union-attr]
@@ -305,8 +305,10 @@ def _overlap(one: Event, other: Event) -> bool:
         return True
 
 
-def _settle_parts(recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]) -> None:
-    """Let gradients that are joined to one vector be written into it when they are computed."""
+def _settle_joined_parts(
+    recording: Recording, plan: Plan, lives: _Lives, plannable: set[Event]
+) -> None:
+    """Write gradients that are joined to one vector into it when they are computed."""
     for position, event in enumerate(plan.events):
         if event not in plannable or not is_join(event):
             continue
@@ -325,14 +327,14 @@ def _settle_parts(recording: Recording, plan: Plan, lives: _Lives, plannable: se
             ):
                 places[root] = (joined, start)
             start += part.array.size
-        # To copy each of the others is quicker than to join all only if these are few.
+        # Copying the others one by one is faster than joining all only if they are few.
         if 2 * len(places) >= len(event.args[0]):
             plan.own.add(joined)
             plan.part_of.update(places)
 
 
 def is_join(event: Event) -> bool:
-    """Whether an event puts vectors of one dtype one after the other."""
+    """Return whether an event concatenates vectors of one dtype."""
     return (
         event.call.kind == "function"
         and event.call.name in ("concatenate", "concat")
@@ -342,7 +344,7 @@ def is_join(event: Event) -> bool:
 
 
 def _is_all_of(part: Value, root: Value) -> bool:
-    """Whether a vector has the elements of its root, in the order in which they are in memory."""
+    """Return whether a vector has all elements of its root, in memory order."""
     return (
         root.array.flags.c_contiguous
         and part.array.flags.c_contiguous
@@ -352,7 +354,7 @@ def _is_all_of(part: Value, root: Value) -> bool:
 
 
 def _may_move(recording: Recording, plan: Plan, root: Value, plannable: set[Event]) -> bool:
-    """Whether a root may live where we please: in scratch memory, or as a gradient made anew."""
+    """Return whether a root may live anywhere: in scratch memory, or as a new gradient."""
     if root.event is None or root.event not in plannable or root in plan.part_of:
         return False
     if root in plan.constants or root in plan.fresh:
@@ -364,32 +366,32 @@ def _may_move(recording: Recording, plan: Plan, root: Value, plannable: set[Even
 
 
 def _settle_scratch(plan: Plan, lives: _Lives, plannable: set[Event], *, overlapping: bool) -> None:
-    """Give all other roots scratch memory, which those use again that come later."""
+    """Give all other roots scratch memory, which later ones reuse."""
     tenants = _tenants(plan, lives, plannable)
     by_size = sorted(tenants, key=lambda one: -one.nbytes)
     large = dict.fromkeys(by_size[:_PACKED] if overlapping else ())
     others = [one for one in tenants if one not in large]
-    plan.scratch = _by_turns(others, start=_packed(list(large)))
+    plan.scratch = _placed_in_turn(others, start=_packed(list(large)))
     plan.place_of = {root: one.start for one in tenants for root in one.roots}
 
 
 @dataclass(slots=True, eq=False)
 class _Tenant:
-    """Roots that live in the same piece of memory, each made in that of the one before."""
+    """Roots that live in the same piece of memory, each in place of the one before."""
 
     roots: list[Value]
     nbytes: int
-    """Rounded up to lines of the cache."""
+    """Rounded up to cache lines."""
     made: int
     """The position of the event that makes the first of them."""
     last: int
     """The position of the event that uses the last of them last."""
     start: int = 0
-    """Where its piece begins in the scratch memory."""
+    """Where its piece begins in scratch memory."""
 
 
 def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
-    """Who wants scratch memory, in the order in which they are made."""
+    """Return the tenants of scratch memory, in the order in which they are made."""
     tenants: list[_Tenant] = []
     of: dict[Value, _Tenant] = {}
     for position, event in enumerate(plan.events):
@@ -397,7 +399,7 @@ def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
             if value.root is not value or not _wants_scratch(plan, event, value, plannable):
                 continue
             inputs = [of[one.root] for one in event.inputs if one.root in of]
-            tenant = next((one for one in inputs if _gives_way(one, position, event)), None)
+            tenant = next((one for one in inputs if _can_be_reused(one, position, event)), None)
             if tenant is None:
                 nbytes = -(-value.array.nbytes // ALIGNMENT) * ALIGNMENT
                 tenant = _Tenant([], nbytes, position, position)
@@ -408,13 +410,13 @@ def _tenants(plan: Plan, lives: _Lives, plannable: set[Event]) -> list[_Tenant]:
     return tenants
 
 
-def _gives_way(tenant: _Tenant, position: int, event: Event) -> bool:
-    """Whether a result may be made in the memory of an input, which is not needed any more."""
+def _can_be_reused(tenant: _Tenant, position: int, event: Event) -> bool:
+    """Return whether a result can reuse the memory of an input that is no longer needed."""
     return tenant.last == position and _can_take_over(event, tenant.roots[-1])
 
 
 def _packed(tenants: list[_Tenant]) -> int:
-    """Place them, the largest first, each as low as it goes; return where the highest ends.
+    """Place them, the largest first, each as low as possible; return where the highest ends.
 
     (Greedy by size: Pisarchyk and Lee, "Efficient memory management for deep neural net inference",
     2020.) So small ones may lie side by side where a large one was.
@@ -432,8 +434,8 @@ def _packed(tenants: list[_Tenant]) -> int:
     return max((one.start + one.nbytes for one in tenants), default=0)
 
 
-def _by_turns(tenants: list[_Tenant], start: int) -> int:
-    """Place them in pieces that one uses after the other, from a start on; return where they end.
+def _placed_in_turn(tenants: list[_Tenant], start: int) -> int:
+    """Place them in pieces that are used in turn, beginning at ``start``; return where they end.
 
     Two of these tenants have the same memory, or none in common.
     """
@@ -459,7 +461,7 @@ def _wants_scratch(plan: Plan, event: Event, root: Value, plannable: set[Event])
 
 
 def _take(pieces: list[int], free: list[int], nbytes: int) -> int:
-    """A piece of so many bytes: the tightest that is free, or a larger one, or a new one."""
+    """Return a piece of ``nbytes``: the tightest free one, or an enlarged one, or a new one."""
     fitting = [piece for piece in free if pieces[piece] >= nbytes]
     if fitting:
         best = min(fitting, key=lambda piece: pieces[piece])
@@ -475,7 +477,7 @@ def _take(pieces: list[int], free: list[int], nbytes: int) -> int:
 
 
 def empty_like_recorded(array: Any, memory: Any = None) -> Any:
-    """An array of the shape, dtype and memory order of a recorded one, in memory or fresh."""
+    """Make an array with the layout of a recorded one, in the given or in new memory."""
     order = order_in_memory(array)
     shape = tuple(array.shape[axis] for axis in order)
     if memory is None:
@@ -486,19 +488,19 @@ def empty_like_recorded(array: Any, memory: Any = None) -> Any:
 
 
 def aligned(nbytes: int) -> Any:
-    """Bytes that begin at a line of the cache."""
+    """Return bytes that begin at a cache line."""
     raw = np.empty(nbytes + ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + nbytes]
 
 
 def is_dense(array: Any) -> bool:
-    """Whether the elements of an array fill a piece of memory, each in a place of its own."""
+    """Return whether the elements of an array fill a piece of memory, without gaps or overlaps."""
     return bool(array.transpose(order_in_memory(array)).flags.c_contiguous)
 
 
 def order_in_memory(array: Any) -> list[int]:
-    """The axes of an array, from the one whose steps in memory are widest."""
+    """Return the axes of an array, those with the widest steps in memory first."""
     return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
 
 

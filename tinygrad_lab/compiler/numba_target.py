@@ -1,10 +1,10 @@
 """The numba target: the recorded calls as loops, compiled to machine code.
 
-Memory is planned as for the NumPy target. What there are loops for becomes functions over that
+Memory is planned as for the NumPy target. What can be written as loops becomes functions over that
 memory, written as source (``instructions.py`` says what they do, ``loops.py`` how), compiled by
-numba's code generator (``assembly.py``, ``machine_code.py``) and kept on disk; what there are none
-for stays a line of NumPy between them. Products of large matrices are left to the BLAS. Sums may be
-added up in another order than NumPy's: results differ by a few ulp.
+numba's code generator (``assembly.py``, ``machine_code.py``) and kept on disk; the rest stays lines
+of NumPy between them. Products of large matrices are left to the BLAS. Sums may be added up in
+another order than NumPy's: results differ by a few ulp.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["NumbaProgram"]
 
 _HEADER = """\
-# The loops of a compiled step, written by tinygrad_lab.compiler. In the table are the addresses of
-# memory that stays where it is.
-#   memory_of_float32(address, region): what lies at an address; no two regions overlap.
+# The loops of a compiled step, written by tinygrad_lab.compiler. The table has the addresses of
+# memory that never moves.
+#   memory_of_float32(address, region): the elements at an address; no two regions overlap.
 #   product(left, i, right, j, out, k, rows, inner, columns): the product of two dense matrices that
 #       begin at left[i] and right[j], from out[k] on, by the BLAS.
 """
@@ -55,37 +55,37 @@ _TYPES = {float: "float64", int: "int64", bool: "bool"}
 
 @dataclass(slots=True)
 class _Segment:
-    """Consecutive events that one compiled function does."""
+    """Consecutive events that one compiled function runs."""
 
     name: str
     code: list[Instruction] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     roots: list[Value] = field(default_factory=list)
-    """Values whose memory stays where it is: the addresses are in a table."""
+    """Values whose memory never moves: their addresses are in the table."""
     given: list[Value] = field(default_factory=list)
-    """Arrays that are others at every call."""
+    """Arrays that are different at every call."""
     numbers: list[Value] = field(default_factory=list)
     source: str = ""
 
 
 class NumbaProgram(NumPyProgram):
-    """A recording as compiled loops, and lines of NumPy for what there are no loops for."""
+    """A recording as compiled loops, and lines of NumPy for the rest."""
 
     def __init__(self, recording: Recording) -> None:
         self._segments: list[_Segment] = []
         self._layout: dict[Value, Any] = {}
-        """Arrays that lie as those of the replay will, to see where views are."""
+        """Arrays with the layout of those of the replay, to find where views are."""
         self._readers: dict[Value, set[Event]] = {}
         self._instructions: Counter[Event | None] = Counter()
         """How many instructions each event of a segment has become."""
         self._read_after: set[Value] = set()
-        """The roots that are read when all events are over."""
+        """The roots that are read after all events."""
         self._places: dict[Value, Place] = {}
         self._memories: dict[tuple[Value, np.dtype[Any]], tuple[Memory, int]] = {}
         self._roots: dict[str, Value] = {}
-        """The values that lie in the memories, by the names of these."""
+        """The values that live in the memories, by the names of these."""
         self._regions: dict[Hashable, int] = {}
-        """Numbers, from 1 on, for what memories may overlap with."""
+        """Numbers, from 1 on, for groups of memories that may overlap."""
         self._numbers: dict[str, Value] = {}
         super().__init__(recording)
 
@@ -93,12 +93,12 @@ class NumbaProgram(NumPyProgram):
 
     @property
     def preamble(self) -> str:
-        """The loops."""
+        """The source of the loops."""
         return "\n\n".join([_HEADER, *(segment.source for segment in self._segments)])
 
     @property
     def summary(self) -> str:
-        """What became of the recorded operations."""
+        """A summary of what became of the recorded operations."""
         done = sum(len(segment.events) for segment in self._segments)
         loops = sum(len(re.findall(r"^    for ", s.source, re.M)) for s in self._segments)
         return f"{super().summary}, {done} in {loops} loops"
@@ -112,13 +112,13 @@ class NumbaProgram(NumPyProgram):
         return super()._plannable(event)
 
     def _emit(self) -> Iterator[tuple[str, str]]:
-        # What is handed out is copied in the end: loops write to where they always do.
+        # Outputs are copied at the end: loops always write to the same memory.
         handed_out = {
             root for root in self.plan.fresh if root.event and self._plannable(root.event)
         }
         self.plan.own |= handed_out
         self.plan.fresh -= handed_out
-        self._layout = self._arrays(self._homes_alike())
+        self._layout = self._arrays(self._homes_like_replay())
         self._readers = self._find_readers()
         self._read_after = {value.root for value in self._values_after()}
         fixed = {value for value in self._constant_values() if value.array.ndim == 0}
@@ -127,7 +127,7 @@ class NumbaProgram(NumPyProgram):
             if self._is_settled(event):
                 continue
             if event.is_on_numbers:
-                # Numbers are made of numbers alone: they come before all loops.
+                # Numbers depend on numbers alone: they come before all loops.
                 for line in self._lines_of(event):
                     yield line, event.phase
                 continue
@@ -154,14 +154,14 @@ class NumbaProgram(NumPyProgram):
                 yield value
 
     def _lowered(self, event: Event, fixed: Container[Value]) -> list[Instruction] | None:
-        """An event as instructions; None for one that is left to NumPy."""
+        """Turn an event into instructions; None for one that is left to NumPy."""
         made = () if event.writes is not None else event.results
         if not all(map(self.is_static, made)):
             return None
         return lowered(event, self._place_of, self._number_of, fixed)
 
     def _call_of(self, segment: _Segment) -> Iterator[tuple[str, str]]:
-        """The line that calls a segment's function, which is written here."""
+        """Yield the line that calls a segment's function, whose source is written here."""
         if not segment.code:
             return
         segment.source = self._source_of(segment)
@@ -174,12 +174,12 @@ class NumbaProgram(NumPyProgram):
         yield f"if {function}({arguments}): return MISS", ", ".join(phases)
 
     def _as_array(self, value: Value) -> str:
-        """An array as an argument: of what has no axes, NumPy makes a scalar now and then."""
+        """Write an array as an argument: NumPy sometimes turns 0-d arrays into scalars."""
         name = self.name(value)
         return name if value.array.ndim else f"{self.bound('asarray', np.asarray)}({name})"
 
     def _source_of(self, segment: _Segment) -> str:
-        """A segment's function, and the parts that it calls: one large one compiles slowly."""
+        """Write a segment's function, in parts that it calls: a large one compiles slowly."""
         self._instructions = Counter(one.event for one in segment.code)
         code = rolled(segment.code)
         found = {memory.name: self._found(segment, memory) for memory in memories_of(code)}
@@ -201,13 +201,13 @@ class NumbaProgram(NumPyProgram):
         return "\n\n".join(functions)
 
     def _parameters(self, segment: _Segment) -> Iterator[tuple[str, str]]:
-        """Names and types of what a segment's function is given."""
+        """Yield the names and types of the parameters of a segment's function."""
         yield "table", "array"
         yield from ((self.name(value), "array") for value in segment.given)
         yield from ((self.name(value), _TYPES[type(value.array)]) for value in segment.numbers)
 
     def _found(self, segment: _Segment, memory: Memory) -> str:
-        """The line by which a segment finds a memory."""
+        """Write the line by which a segment finds a memory."""
         root = self._roots[memory.name]
         if self.is_static(root):
             address = f"addresses[{len(segment.roots)}]"
@@ -221,7 +221,7 @@ class NumbaProgram(NumPyProgram):
         return f"{memory.name} = memory_of_{memory.dtype.name}({address}, {region})"
 
     def _find_readers(self) -> dict[Value, set[Event]]:
-        """Who reads, or writes into, the memory of each root, but for who makes it."""
+        """Map each root to the events that read its memory or write into it, except its maker."""
         readers: dict[Value, set[Event]] = {}
         for event in self.events:
             written = () if event.writes is None else (event.writes,)
@@ -230,7 +230,7 @@ class NumbaProgram(NumPyProgram):
         return readers
 
     def _unread(self, one: Instruction, group: list[Instruction]) -> bool:
-        """Whether nobody outside of a group of instructions reads what one of them writes."""
+        """Return whether nothing outside a group of instructions reads what one of them writes."""
         event = one.event
         if event is None or event.writes is not None or event.result.root not in self.plan.place_of:
             return False
@@ -245,8 +245,8 @@ class NumbaProgram(NumPyProgram):
 
     # --- places -----------------------------------------------------------------------------------
 
-    def _homes_alike(self) -> dict[State, Any]:
-        """Memory that lies as that of the states will."""
+    def _homes_like_replay(self) -> dict[State, Any]:
+        """Return memory with the layout that the states will have."""
         bundled, in_place = self.recording.bundled(), self.recording.in_place()
         homes = {}
         for state, value in self.recording.states.items():
@@ -255,13 +255,13 @@ class NumbaProgram(NumPyProgram):
             if state.kind == "data" and id(state.owner) in bundled:
                 homes[state] = np.empty(value.array.shape, value.array.dtype)
             elif state in in_place:
-                homes[state] = value.array  # be its rows apart
+                homes[state] = value.array  # its rows need not be contiguous
             else:
                 homes[state] = empty_like_recorded(value.array)
         return homes
 
     def _place_of(self, value: Value, view: Callable[[Any], Any] | None) -> Place:
-        """Where the array of a value is, or a view of it."""
+        """Locate the array of a value, or a view of it."""
         if view is None and value in self._places:
             return self._places[value]
         root = _maker_of(value)
@@ -283,14 +283,14 @@ class NumbaProgram(NumPyProgram):
         return place
 
     def _memory_of(self, root: Value, whole: Any, dtype: np.dtype[Any]) -> tuple[Memory, int]:
-        """The memory of a root as elements of a dtype, and where it begins in the layout."""
+        """Return the memory of a root as elements of a dtype, and where it begins in the layout."""
         if (root, dtype) not in self._memories:
             if dtype.name not in KINDS or not dtype.isnative:
                 raise ElsewhereError
             if any(step % dtype.itemsize for step in whole.strides):
                 raise ElsewhereError
             memory = Memory(self._memory_name(root, dtype), dtype, self._overlaps(root))
-            # Of all that take turns in a piece of scratch memory, any will do.
+            # Any root that shares a piece of scratch memory will do.
             self._roots[memory.name] = root
             self._memories[root, dtype] = memory, _lowest(whole)
         return self._memories[root, dtype]
@@ -302,7 +302,7 @@ class NumbaProgram(NumPyProgram):
         return f"m{root.index}" + ("" if dtype == root.array.dtype else f"_as_{dtype.name}")
 
     def _overlaps(self, root: Value) -> Hashable:
-        """The same for two roots if they may lie in the same memory."""
+        """Return a key that is equal for two roots if they may share memory."""
         state = self.plan.home_of.get(root)
         if root.origin is not None and root.origin.kind == "state":
             state = root.origin.key
@@ -334,7 +334,7 @@ class NumbaProgram(NumPyProgram):
 
 
 def _in_parts(blocks: Iterable[list[str]]) -> Iterator[list[str]]:
-    """Blocks of lines put together to parts of some length."""
+    """Join blocks of lines into parts of some length."""
     part: list[str] = []
     for block in blocks:
         part += block
@@ -352,14 +352,14 @@ def _function(name: str, parameters: Iterable[tuple[str, str]], lines: Iterable[
 
 
 def _maker_of(value: Value) -> Value:
-    """The value that another is a view of. (Its root may be more: parameters share memory.)"""
+    """Return the value that another views. (Its root may be larger: parameters share memory.)"""
     while value.event is not None and is_view(value.event):
         value = value.event.args[0]
     return value
 
 
 def _lowest(array: Any) -> int:
-    """The lowest address of an array's elements."""
+    """Return the lowest address of an array's elements."""
     return np.lib.array_utils.byte_bounds(array)[0]
 
 
@@ -374,8 +374,8 @@ class _Table(LateBinding):
         for root, strides in self.strides.items():
             if arrays[root].strides != strides:
                 raise CompileError(
-                    f"tg.compile: {root.name} lies in memory in another order than when the loops "
-                    "were written; give it a copy: x.data = x.data.copy()."
+                    f"tg.compile: {root.name} has another memory order than when the loops were "
+                    "written; give it a copy: x.data = x.data.copy()."
                 )
         return np.array([_lowest(arrays[root]) for root in self.roots], dtype=np.uint64)
 

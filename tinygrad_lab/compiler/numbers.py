@@ -1,4 +1,4 @@
-"""Python numbers that write down what is done with them; see ``arrays.py``."""
+"""Python numbers that record what is done with them; see ``arrays.py``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["TracedNumber", "traced_numbers"]
 
 
 class TracedNumber:
-    """A Python number whose every use is entered in a trace."""
+    """A Python number that enters every use of it in a trace."""
 
     __slots__ = ("__weakref__", "trace", "value")
     base = None
@@ -33,15 +33,15 @@ class TracedNumber:
 
     @property
     def dtype(self) -> Any:
-        """As of an array: by it the engine sees whether a gradient can flow."""
+        """The dtype, as of an array: from it the engine sees whether a gradient can flow."""
         return np.dtype(type(self.value.array))
 
     def __bool__(self) -> bool:
         origin = self.value.origin
         if origin is not None and origin.kind == "setting":
-            # Whether a setting is zero is part of what a recording is for.
+            # A recording is for settings that are zero, or for those that are not.
             return bool(self.value.array)
-        raise refused("whether a tensor holds (bool, if, while, and, or)")
+        raise refused("a tensor's truth value (bool, if, while, and, or)")
 
     def __float__(self) -> float:
         raise refused("a tensor's number (float, math.sin, formatting)")
@@ -63,14 +63,14 @@ class TracedNumber:
 
 
 def record_number(trace: Trace, call: Call, *numbers: Any) -> TracedNumber:
-    """Do it, and enter it."""
+    """Compute it, and enter it."""
     args = tuple([one.value if one.__class__ is TracedNumber else one for one in numbers])
     out = call.function(*[one.array if one.__class__ is Value else one for one in args])
     return TracedNumber(trace, trace.number(call, args, out, caller(2)))
 
 
 _IEEE = {"truediv": "divide", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow"}
-"""Operators that Python raises on where IEEE 754 has an answer."""
+"""Operators for which Python raises where IEEE 754 has an answer."""
 _NUMBERS: frozenset[Any] = frozenset({float, int, bool})
 
 
@@ -91,7 +91,7 @@ def _binary(name: str, reflected: bool) -> Callable[..., Any]:
     call = _call(name)
     function = call.function
 
-    # What record_number does, written out: a large graph comes here 100,000 times.
+    # record_number, inlined: a large graph comes here 100,000 times.
     def method(self: TracedNumber, other: Any) -> Any:
         trace, mine = self.trace, self.value
         if other.__class__ is TracedNumber:
@@ -121,13 +121,13 @@ TracedNumber.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 class _TracedNumbers(Namespace):
-    """The namespace of traced numbers: that of Python's, step by step."""
+    """The namespace of traced numbers: that of Python's, recorded step by step."""
 
     name = "python"
     default_device = "cpu"
 
     def __getattr__(self, name: str) -> Any:
-        # All else is composed of these, or missing.
+        # Everything else is composed of these, or missing.
         if not (hasattr(type(PYTHON), name) or hasattr(math, name)):
             return super().__getattr__(name)
         call = Call("python", name, getattr(PYTHON, name))
@@ -185,8 +185,7 @@ class _TracedNumbers(Namespace):
         return self._constant(type(x.value.array)(1))
 
     def _constant(self, number: float) -> TracedNumber:
-        recorder = current().recorder
-        assert recorder is not None
+        recorder: Any = current().recorder
         trace = recorder.trace
         return TracedNumber(trace, trace.given(number, Origin("constant", "number", number)))
 

@@ -1,7 +1,7 @@
-"""The NumPy target: the recorded calls, each writing into memory that was planned for it.
+"""The NumPy target: the recorded calls, each writing into memory planned for it.
 
-Emission has two halves. ``NumPyProgram`` emits one line a call, by rules that stand in one table.
-``bind`` makes the buffers, the constants and every view of them once, so that a call need not: the
+Emission has two halves. ``NumPyProgram`` emits one line per call, by the rules of one table.
+``bind`` makes the buffers, the constants and every view of them once, so that calls need not: the
 lines of the replay are left with the arithmetic.
 """
 
@@ -24,7 +24,7 @@ from tinygrad_lab.compiler.memory import (
     order_in_memory,
     plan_memory,
 )
-from tinygrad_lab.compiler.outlines import slender
+from tinygrad_lab.compiler.outlines import compacted
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.schedule import scheduled
 from tinygrad_lab.compiler.tidy import tidied
@@ -35,14 +35,14 @@ __all__ = ["LateBinding", "NumPyProgram", "is_view", "plannable"]
 _COPIES = frozenset(["array", "astype", "copy", "ascontiguousarray", "reshape", "ravel", "flatten"])
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 _FEW, _MANY = 8, 32
-"""Elements along an axis, and in a row, with which a row is sooner shuffled than copied."""
+"""Elements along an axis, and in a row, for which shuffling a row is faster than copying it."""
 _MAKERS = frozenset(
     ["empty", "empty_like", "zeros", "zeros_like", "ones", "ones_like", "full", "full_like"]
 )
 
 
 def plannable(event: Event) -> bool:
-    """Whether the result can be written into a given buffer."""
+    """Return whether the result can be written into a given buffer."""
     if len(event.results) != 1 or not isinstance(event.result.array, np.ndarray | np.generic):
         return False
     kind, name = event.call.kind, event.call.name
@@ -61,11 +61,11 @@ def plannable(event: Event) -> bool:
 
 
 def _is_plain_product(event: Event) -> bool:
-    """Whether ``np.dot`` calls the same function of the BLAS as ``matmul``, and writes into memory.
+    """Return whether ``np.dot`` calls the same BLAS function as ``matmul``, and writes into memory.
 
-    So it is for matrices and vectors of one dtype whose rows or columns are runs of memory; without
-    these, ``matmul`` multiplies by itself. Of a part of a matrix and its own transpose, one of the
-    two computes half.
+    This holds for matrices and vectors of one dtype whose rows or columns are contiguous; for
+    others, ``matmul`` does not use the BLAS. For a part of a matrix and its own transpose, one of
+    the two computes only half of the symmetric result.
     """
     if event.call.function is not np.matmul or event.kwargs:
         return False
@@ -98,78 +98,78 @@ class NumPyProgram:
             self.events = scheduled(recording, self.events)
         self.plan = self._planned()
         self.bindings: dict[str, Any] = {}
-        """Names of the code that stand for fixed things: constants, functions."""
+        """Names in the code of fixed objects: constants, functions."""
         self.expressions = Expressions(self.events, self._values_after())
         self._names = self.expressions.names(self.events)
         self._scalars: dict[tuple[Any, ...], str] = {}
         self._fills: list[str] = []
-        """Lines that must come before those that are being written."""
+        """Lines that must come before those being written."""
         self.lines_by_phase = list(self._emit())
         self.lines = [line for line, _ in self.lines_by_phase]
 
     def _planned(self) -> Plan:
-        """Where every value lives."""
+        """Plan where every value lives."""
         able = {event for event in self.events if self._plannable(event)}
         return plan_memory(self.recording, self.events, able, join=self.keeps_order)
 
     def _plannable(self, event: Event) -> bool:
-        """Whether the result can be written into a given buffer."""
+        """Return whether the result can be written into a given buffer."""
         return plannable(event)
 
     @property
     def preamble(self) -> str:
-        """What the lines need besides NumPy, as source."""
+        """The source that the lines need besides NumPy."""
         return ""
 
     @property
     def scratch_bytes(self) -> int:
-        """The memory that is made for a replay, and belongs to nobody else."""
+        """The memory that is made for a replay, and not shared with anything else."""
         own = sum(root.array.nbytes for root in self.plan.own if root not in self.plan.home_of)
         return self.plan.scratch + own
 
     def _values_after(self) -> Iterator[Value]:
-        """The values that are read when all events are over."""
+        """Yield the values that are read after all events."""
         yield from (one for one in self.recording.outputs if isinstance(one, Value))
         yield from self.recording.writes.values()
         yield from (value for _, value in self.plan.copies)
 
     @property
     def summary(self) -> str:
-        """What became of the recorded operations."""
+        """A summary of what became of the recorded operations."""
         settled = sum(map(self._is_settled, self.events))
         parts = [
             f"{len(self.recording.trace.events)} operations recorded",
             f"{len(self.events)} needed",
-            f"{settled} of them done when memory is made (views, constants)",
+            f"{settled} of them done at allocation (views, constants)",
         ]
         if self.expressions.folded:
-            parts.append(f"{len(self.expressions.folded)} part of another's expression")
+            parts.append(f"{len(self.expressions.folded)} folded into other expressions")
         return ", ".join(parts)
 
     # --- names ------------------------------------------------------------------------------------
 
     def name(self, value: Value) -> str:
-        """What the code calls a value."""
+        """Return the name of a value in the code."""
         if value not in self._names:
-            # Two underscores: what is bound may be called number_3 or pow_16.
+            # Two underscores, as bound names may be number_3 or pow_16.
             self._names[value] = f"{value.name or 'v'}__{value.index}"
         return self._names[value]
 
     def bound(self, stem: str, thing: Any) -> str:
-        """A name for a fixed thing."""
+        """Bind a fixed object; return its name."""
         if self.bindings.get(stem) is not thing and stem in self.bindings:
             stem = f"{stem}_{len(self.bindings)}"
         self.bindings[stem] = thing
         return stem
 
     def is_static(self, value: Value) -> bool:
-        """Whether a value is the same array object at every call."""
+        """Return whether a value is the same array object at every call."""
         return value.is_array and self.plan.is_static(value.root)
 
     # --- lines ------------------------------------------------------------------------------------
 
     def _emit(self) -> Iterator[tuple[str, str]]:
-        """The lines, each with its phase."""
+        """Yield the lines, each with its phase."""
         for event in self.events:
             if not self._is_settled(event):
                 yield from self._lines_by_numpy(event)
@@ -177,7 +177,7 @@ class NumPyProgram:
             yield f"{self.home(state)}[...] = {self.text(value)}", "update"
 
     def _is_settled(self, event: Event) -> bool:
-        """Whether nothing is left to do for an event once the buffers are there."""
+        """Return whether an event needs no line: its result exists once the buffers do."""
         fixed = event.results and all(value in self.plan.constants for value in event.results)
         if event in self.plan.once or (fixed and event.result.is_array):
             return True
@@ -195,7 +195,7 @@ class NumPyProgram:
         self._fills.clear()
 
     def home(self, state: State) -> str:
-        """The name of the memory that a state lives in."""
+        """Return the name of the memory that a state lives in."""
         if state in self.recording.states:
             return self.name(self.recording.states[state])
         return self.name(self.recording.writes[state]) + "_home"
@@ -250,7 +250,7 @@ class NumPyProgram:
             yield self._call(event, f"out={target}")
 
     def _place(self, array: Value, key: Any) -> str:
-        """What an assignment assigns to: a view that was made before, where there can be one."""
+        """Write the target of an assignment: a view made in advance, where possible."""
         if self.is_static(array) and not any(values_in(key)):
             view = array.array[key]
             if isinstance(view, np.ndarray) and np.may_share_memory(view, array.array):
@@ -259,11 +259,11 @@ class NumPyProgram:
 
     def _view_of(self, array: Value, key: Any) -> str:
         name = f"{self.name(array)}_at_{len(self.bindings)}"
-        self.bindings[name] = _Later(array, key)
+        self.bindings[name] = _Part(array, key)
         return name
 
     def _into(self, event: Event, target: str) -> Iterator[str]:
-        """The lines that write an event's result into a buffer."""
+        """Yield the lines that write an event's result into a buffer."""
         kind, name = event.call.kind, event.call.name
         first: Any = event.args[0] if event.args else None
         if name == "dot" or _is_plain_product(event):
@@ -271,7 +271,7 @@ class NumPyProgram:
         elif kind == "ufunc":
             yield self._ufunc(event, target)
         elif name == "pick":
-            # An index array takes as long, but for new memory; to raise, take() makes a copy.
+            # An index array takes as long, and new memory; mode='raise' makes take() copy.
             yield f"{self.text(first)}.take({self.text(event.args[1])}, None, {target}, 'clip')"
         elif name in _REDUCTIONS:
             yield self._reduction(event, target)
@@ -299,7 +299,7 @@ class NumPyProgram:
             yield from self._where_mask(event, target)
 
     def _parts_elsewhere(self, event: Event) -> list[tuple[Value, int]] | None:
-        """What is still to be copied to where it is joined; None where nothing is there already."""
+        """Return the parts still to be copied to the vector that joins them; None if all are."""
         if not event.results or not is_join(event):
             return None
         ends = accumulate(part.array.size for part in event.args[0])
@@ -314,7 +314,7 @@ class NumPyProgram:
         return elsewhere if len(elsewhere) < len(parts) else None
 
     def _where_mask(self, event: Event, target: str) -> Iterator[str]:
-        """x where a mask is true: its bits, as integers, times a truth value."""
+        """Yield the lines for x where a mask is true: its bits, as integers, times the mask."""
         x, mask = event.args
         multiply, bits = self.bound("multiply", np.multiply), self._bits(event.result)
         if x.array.strides == event.result.array.strides:
@@ -329,8 +329,8 @@ class NumPyProgram:
         order = _shuffled_rows(source.array) if self.is_static(source) else None
         if order is None:
             return f"{self._as_shape(target, source.array.shape)}[...] = {self.text(source)}"
-        # An assignment would go through runs of a few elements, each a loop: for (100, 25, 5) half
-        # as long again, for the weights of a convolution, (25, 25, 3), three times as long.
+        # An assignment would loop over runs of a few elements each: it takes 1.5 times as long for
+        # (100, 25, 5), and three times as long for the weights of a convolution, (25, 25, 3).
         rows = len(source.array), order.size
         axes = order_in_memory(source.array)
         places = f"{self.name(source)}_order"
@@ -341,7 +341,7 @@ class NumPyProgram:
         return f"{stored}.take({places}, 1, {self._as_shape(target, rows)}, 'clip')"
 
     def _bits(self, value: Value) -> str:
-        """Floats as integers of the same bits."""
+        """Return floats as integers with the same bits."""
         integer = f"i{value.array.dtype.itemsize}"
         if not self.is_static(value):
             return f"{self.text(value)}.view({integer!r})"
@@ -357,12 +357,12 @@ class NumPyProgram:
     # --- calls ------------------------------------------------------------------------------------
 
     def _dot(self, event: Event, *target: str) -> str:
-        # The same product by the BLAS as matmul's, half a microsecond sooner.
+        # The same BLAS product as matmul's, half a microsecond faster.
         given = ", ".join([*map(self.text, event.args), *target])
         return f"{self.bound('dot', np.dot)}({given})"
 
     def _ufunc(self, event: Event, target: str | None = None) -> str:
-        """The call of a ufunc, into a buffer or for new memory."""
+        """Write the call of a ufunc, into a buffer or into new memory."""
         function = event.call.function
         arguments = [*self._operands(event)]
         if target is not None:
@@ -371,8 +371,8 @@ class NumPyProgram:
         return f"{self.bound(function.__name__, function)}({', '.join(arguments)})"
 
     def _operands(self, event: Event) -> Iterator[str]:
-        """The operands of a ufunc, with numbers as arrays of the dtype that NumPy computes in."""
-        # With dtype=, say, it may be another.
+        """Yield the operands of a ufunc, numbers as arrays of the dtype that NumPy computes in."""
+        # With dtype=, for example, it may be another.
         loop = None if event.kwargs else event.computed_in()
         for position, one in enumerate(event.args):
             if loop is not None and isinstance(one, float | int | bool):
@@ -390,7 +390,7 @@ class NumPyProgram:
         return self._scalars[key]
 
     def _filled(self, number: Value, dtype: Any) -> str:
-        """A number of this call as an array without axes, which operations take sooner."""
+        """Store a number of this call in a 0-d array, which operations take faster."""
         key = (number, dtype)
         if key not in self._scalars:
             name = self._scalars[key] = f"{self.name(number)}_array"
@@ -407,7 +407,7 @@ class NumPyProgram:
         return f"{name}({self.text(event.args[0])}, {axis!r}, None, {target}{tail})"
 
     def _call(self, event: Event, *extra: str) -> str:
-        """A call as it was recorded."""
+        """Write a call as it was recorded."""
         kind, name = event.call.kind, event.call.name
         if kind == "getitem":
             array, key = event.args
@@ -431,7 +431,7 @@ class NumPyProgram:
         return "..." if part is Ellipsis else self.text(part)
 
     def text(self, one: Any) -> str:
-        """An argument in the code."""
+        """Write an argument."""
         if isinstance(one, Value):
             return self.text(one.array) if _is_literal(one) else self.name(one)
         if isinstance(one, tuple):
@@ -447,9 +447,9 @@ class NumPyProgram:
     # --- binding ----------------------------------------------------------------------------------
 
     def bind(self, homes: dict[State, Any]) -> dict[str, Any]:
-        """All names of the code, with buffers made anew.
+        """Return all names of the code, with new buffers.
 
-        ``homes`` has the memory of the states: it is given what is missing there.
+        ``homes`` has the memory of the states; missing ones are added.
         """
         arrays = self._arrays(homes)
         bound = {self.name(value): array for value, array in arrays.items()}
@@ -463,7 +463,7 @@ class NumPyProgram:
         return bound
 
     def _arrays(self, homes: dict[State, Any]) -> dict[Value, Any]:
-        """The arrays of all values that are the same at every call."""
+        """Return the arrays of all values that are the same at every call."""
         arrays: dict[Value, Any] = {}
         scratch = aligned(self.plan.scratch)
         for value in self.recording.trace.values:
@@ -492,7 +492,7 @@ class NumPyProgram:
         scratch: Any,
         homes: dict[State, Any],
     ) -> Any:
-        """The array that a value is at every call."""
+        """Return the array of a value that is the same at every call."""
         if is_view(event):
             return event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
         state = self.plan.home_of.get(value)
@@ -520,7 +520,7 @@ class NumPyProgram:
 
 
 def _is_literal(value: Value) -> bool:
-    """Whether a value is a number that is the same at every call."""
+    """Return whether a value is a number that is the same at every call."""
     return value.is_constant and not value.is_array
 
 
@@ -529,10 +529,10 @@ def _real(tree: Any, arrays: dict[Value, Any]) -> Any:
 
 
 def _shuffled_rows(array: Any) -> Any:
-    """Where in its row of memory each element of a row stands, if that is what an array needs.
+    """Return where each element of a row stands in its row of memory; None if not needed.
 
-    That is an array whose rows are whole, one after the other, and shuffled in the same way, with
-    less than a handful of elements along its last axis.
+    It is needed for arrays whose rows are contiguous and all shuffled in the same way, with
+    only a few elements along the last axis.
     """
     if array.ndim < 3 or array.shape[-1] > _FEW or array.strides[-1] == array.itemsize:
         return None
@@ -545,13 +545,13 @@ def _shuffled_rows(array: Any) -> Any:
 
 
 class LateBinding:
-    """A fixed thing that is made when the buffers are."""
+    """A fixed object that is made together with the buffers."""
 
     def made(self, arrays: dict[Value, Any]) -> Any:
         raise NotImplementedError
 
 
-class _Later(LateBinding):
+class _Part(LateBinding):
     """A part of a buffer."""
 
     def __init__(self, value: Value, key: Any) -> None:
@@ -562,8 +562,8 @@ class _Later(LateBinding):
 
 
 def _constant(array: Any) -> Any:
-    """A constant as operations take it soonest: NumPy's numbers as arrays without axes."""
-    return np.asarray(array) if isinstance(array, np.generic) else slender(array)
+    """Return a constant in the form that operations take fastest: scalars as 0-d arrays."""
+    return np.asarray(array) if isinstance(array, np.generic) else compacted(array)
 
 
 class _Derived(LateBinding):

@@ -1,8 +1,8 @@
-"""Letting go of what a recording has seen.
+"""Freeing the arrays of a recording.
 
-A recording holds every array of a step. Once it is known what to do, only their shapes, dtypes and
-memory orders matter: those of large arrays stay, on memory that is promised by the operating
-system and never touched.
+A recording holds every array of a step. Once the step is known, only shapes, dtypes and memory
+orders matter: those of large arrays are kept, on memory that the operating system has reserved and
+that is never touched.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ import numpy as np
 from tinygrad_lab.compiler.memory import is_dense
 from tinygrad_lab.compiler.trace import Event, Trace, Value, memory_owner
 
-__all__ = ["forget_numbers", "slender"]
+__all__ = ["compacted", "forget_numbers"]
 
 _LARGE = 4096
-"""Bytes from which on an array is let go."""
+"""Bytes from which an array is freed."""
 _LARGE_CONSTANT = 1 << 18
-"""Bytes from which on a constant is: what stays in the cache, NumPy goes through sooner whole."""
+"""Bytes from which a constant is: NumPy reads what fits into the cache faster as a whole."""
 _LONG_ROW = 64
 
 
 def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
-    """Put outlines in the places of the large arrays of a trace, but for constants and ``kept``."""
+    """Replace the large arrays of a trace by outlines, except constants and ``kept``."""
     constants = [value for value in trace.values if value.is_constant or value in kept]
     for value in constants:
-        value.array = slender(value.array)
+        value.array = compacted(value.array)
     _share(constants)
-    precious = {value for event in trace.events if _wants_numbers(event) for value in event.inputs}
+    needed = {value for event in trace.events if _needs_numbers(event) for value in event.inputs}
     large = [
         value
         for value in trace.values
         if isinstance(value.array, np.ndarray)
-        and _holds_much(value.array)
-        and not (value.is_constant or value in kept or value in precious)
+        and _keeps_much_memory(value.array)
+        and not (value.is_constant or value in kept or value in needed)
     ]
     if not large:
         return
@@ -49,13 +49,13 @@ def forget_numbers(trace: Trace, kept: Container[Value]) -> None:
 
 
 def _share(constants: Iterable[Value]) -> None:
-    """Let large constants of one number everywhere be parts of one array, say of zeros."""
-    alike: dict[tuple[Any, int], list[Value]] = {}
+    """Make large constants of a single number, such as zeros, parts of one array."""
+    by_number: dict[tuple[Any, int], list[Value]] = {}
     for value in constants:
         array = value.array
         if isinstance(array, np.ndarray) and array.nbytes >= _LARGE and _is_one_number(array):
-            alike.setdefault((array.dtype, _bits(array).flat[0]), []).append(value)
-    for values in alike.values():
+            by_number.setdefault((array.dtype, _bits(array).flat[0]), []).append(value)
+    for values in by_number.values():
         longest = max((value.array for value in values), key=np.size)
         if len(values) == 1 and longest.flags.owndata:
             continue
@@ -67,7 +67,7 @@ def _share(constants: Iterable[Value]) -> None:
 
 
 def _extent(array: Any) -> tuple[int, int]:
-    """The bytes of an array before its first element, and from there on."""
+    """Return the bytes of an array before its first element, and from there on."""
     before, after = 0, array.itemsize
     for length, stride in zip(array.shape, array.strides, strict=True):
         if stride < 0:
@@ -77,19 +77,19 @@ def _extent(array: Any) -> tuple[int, int]:
     return before, after
 
 
-def _holds_much(array: Any) -> bool:
-    """Whether much memory is there as long as an array, be it a small view, is."""
+def _keeps_much_memory(array: Any) -> bool:
+    """Return whether an array, even a small view, keeps much memory alive."""
     owner = memory_owner(array)
     return owner.nbytes >= _LARGE and not isinstance(owner.base, mmap.mmap)
 
 
-def _wants_numbers(event: Event) -> bool:
-    """Whether an operation fails on zeros, should it be tried again to see what it gives."""
+def _needs_numbers(event: Event) -> bool:
+    """Return whether an operation fails on zeros when it is run again to see its result."""
     return "linalg" in (getattr(event.call.function, "__module__", None) or "")
 
 
-def slender(constant: Any) -> Any:
-    """A constant as it is, or, if it is large and one number everywhere, as one row of it."""
+def compacted(constant: Any) -> Any:
+    """Return a constant; if it is large and one number everywhere, as one row of it."""
     if (
         not isinstance(constant, np.ndarray)
         or constant.ndim < 2
@@ -100,15 +100,15 @@ def slender(constant: Any) -> Any:
         return constant  # a row of it already
     outermost = max(range(constant.ndim), key=lambda axis: abs(constant.strides[axis]))
     row = constant[(slice(None),) * outermost + (slice(1),)]
-    # NumPy goes through long rows as fast as through the whole.
+    # NumPy reads long rows as fast as the whole.
     if row.size < _LONG_ROW:
         return constant
-    alike = _is_one_number(constant)
-    return np.broadcast_to(row.copy(order="K"), constant.shape) if alike else constant
+    uniform = _is_one_number(constant)
+    return np.broadcast_to(row.copy(order="K"), constant.shape) if uniform else constant
 
 
 def _is_one_number(array: Any) -> bool:
-    """Whether an array of numbers without gaps is one number everywhere."""
+    """Return whether an array of numbers without gaps is one number everywhere."""
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or not is_dense(array):
         return False
     bits = _bits(array)
@@ -116,5 +116,5 @@ def _is_one_number(array: Any) -> bool:
 
 
 def _bits(array: Any) -> Any:
-    """Numbers as unsigned integers of as many bytes: 0.0 == -0.0, and NaN is not NaN."""
+    """View numbers as unsigned integers of the same size: 0.0 == -0.0, and NaN is not NaN."""
     return array.view(f"u{array.itemsize}")

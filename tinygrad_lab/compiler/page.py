@@ -1,4 +1,4 @@
-"""Lines of code on a page: wrapped as the usual formatters do, comments below each other."""
+"""Lines of code on a page: wrapped as formatters usually do, with comments aligned."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ __all__ = ["Line", "laid_out"]
 
 _WIDTH = 100
 _FARTHEST = 68
-"""Comments stand in one column, as far as it is not farther to the right than this."""
+"""Comments are aligned in one column, at most this far to the right."""
 _OPENING, _CLOSING = "([{", ")]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A statement, with what is said beside it."""
+    """A statement, and the comment beside it."""
 
     text: str
     comment: str = ""
     depth: int = 0
-    """How many loops and functions it stands in."""
+    """The number of loops and functions around it."""
 
     def deeper(self, by: int) -> Line:
-        """The same line, further to the right."""
+        """Indent the line further."""
         return replace(self, depth=self.depth + by)
 
 
 def laid_out(lines: Sequence[Line]) -> list[str]:
-    """The lines as they stand on the page."""
+    """Lay out the lines for the page."""
     page: list[str] = []
     for block in _blocks(lines):
         column = max([0, *(_end(one) for one in block if one.comment and _end(one) <= _FARTHEST)])
@@ -38,7 +38,7 @@ def laid_out(lines: Sequence[Line]) -> list[str]:
 
 
 def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Lines between empty ones."""
+    """Yield runs of lines between empty ones."""
     block: list[Line] = []
     for one in lines:
         if not one.text:
@@ -65,7 +65,7 @@ def _placed(line: Line, column: int) -> list[str]:
 
 
 def split(text: str, indent: str = "") -> list[str]:
-    """A long statement on several lines, at the brackets that end it.
+    """Split a long statement into several lines, at the brackets that end it.
 
     >>> split("total = add(first, second)")
     ['total = add(', '    first, second', ')']
@@ -88,7 +88,7 @@ def split(text: str, indent: str = "") -> list[str]:
 
 
 def _last_bracket(text: str) -> int | None:
-    """Where the last brackets that stand in no others open."""
+    """Return where the last top-level brackets open."""
     depth, found = 0, None
     for position, character in enumerate(text):
         if character in _OPENING:
@@ -112,7 +112,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _parts(inside: str) -> list[str]:
-    """What stands between commas that are in no brackets."""
+    """Return the parts between commas outside brackets."""
     parts, depth, start = [], 0, 0
     for position, character in enumerate(inside):
         depth += (character in _OPENING) - (character in _CLOSING)

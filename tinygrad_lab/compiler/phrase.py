@@ -1,4 +1,4 @@
-"""Expressions of NumPy code: how a recorded call is written, and how tightly its parts hold."""
+"""Expressions of NumPy code: how a recorded call is written, and the precedence of its parts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ INFIX = {
     "eq": ("==", 1),
     "ne": ("!=", 1),
 }
-"""How calls of two operands are written, and how tightly it binds."""
+"""Calls of two operands: the operator, and its precedence."""
 _PREFIX = {"negative": "-", "neg": "-", "positive": "+", "pos": "+", "invert": "~"}
 _NUMBERS = {
     "square": "{0} * {0}",
@@ -64,23 +64,23 @@ _NUMBERS = {
 """Functions of Python numbers as expressions."""
 TIGHT, UNARY, LOOSE = 10, 7, 0
 _SPLAT = frozenset(["reshape", "transpose"])
-"""Methods that take a shape or an order of axes without brackets."""
+"""Methods that take a shape or an order of axes as separate arguments."""
 _REDUCTIONS = frozenset(["sum", "prod", "max", "min", "mean", "any", "all"])
-"""Functions that are methods, too, and need not be told their defaults."""
+"""Functions that are also methods, and whose default arguments are left out."""
 _MAKERS = frozenset(["empty", "zeros", "ones", "full"])
-"""Functions that take the length of a vector for its shape."""
+"""Functions that accept the length of a vector as its shape."""
 
 Phrase = tuple[str, float]
-"""An expression, and how tightly it holds together: at least as tightly as its loosest operator."""
+"""An expression, and the precedence of its weakest operator."""
 
 
 class Phrases:
     """Writes arguments and calls.
 
     Args:
-        name: says what a value is called.
-        generator: says what a generator of random numbers is called.
-        unchanged: says whether nobody writes into a value.
+        name: returns the name of a value.
+        generator: returns the name of a random number generator.
+        unchanged: returns whether a value is never written into.
     """
 
     def __init__(
@@ -93,22 +93,22 @@ class Phrases:
         self.generator = generator
         self.unchanged = unchanged
         self.inline: dict[Value, Phrase] = {}
-        """The values that stand where they are used, without a name."""
+        """Values that are written where they are used, without a name."""
         self.numbers: set[Value] = set()
-        """Arrays without axes that are the same at every call."""
+        """0-d arrays that are the same at every call."""
         self.index_names: dict[Any, str] = {}
-        """What loops call the number of the round."""
+        """The loop variables of loops."""
         self.helpers: dict[str, str] = {}
         """Sources of functions, and imports, that the code needs besides NumPy."""
 
     # --- arguments --------------------------------------------------------------------------------
 
     def text(self, one: Any) -> str:
-        """An argument as it is written."""
+        """Write an argument."""
         return self.phrase(one)[0]
 
     def phrase(self, one: Any) -> Phrase:
-        """An argument, and how tightly it holds together."""
+        """Write an argument, and return its precedence, too."""
         if isinstance(one, Value):
             return self._value(one)
         if isinstance(one, Index):
@@ -140,7 +140,7 @@ class Phrases:
         return self.name(value), TIGHT
 
     def _index(self, index: Index) -> Phrase:
-        """``t + 1``, ``39 - t``: in a loop that runs backwards the last round has t = 0."""
+        """Write an index: ``t + 1``, or ``39 - t`` (a backwards loop ends with t = 0)."""
         start, step, name = index.start, index.step, self.index_names[index.loop]
         if index.loop.backwards:
             start, step = start + step * (index.loop.count - 1), -step
@@ -153,14 +153,14 @@ class Phrases:
         return f"{many} {'+' if start > 0 else '-'} {abs(start)}", 5
 
     def at_least(self, one: Any, strength: float) -> str:
-        """An argument, in brackets if it would fall apart otherwise."""
+        """Write an argument, in brackets if its precedence is lower than ``strength``."""
         text, own = self.phrase(one)
         return text if own >= strength else f"({text})"
 
     # --- calls ------------------------------------------------------------------------------------
 
     def call(self, event: Event) -> Phrase:
-        """What an event computes."""
+        """Write what an event computes."""
         kind, name, args = event.call.kind, event.call.name, event.args
         if name in INFIX and len(args) == 2 and kind in ("ufunc", "number", "function", "python"):
             return self._factor_one(event) or self._infix(event)
@@ -187,7 +187,7 @@ class Phrases:
         return self.called(event), TIGHT
 
     def _factor_one(self, event: Event) -> Phrase | None:
-        """``1 * x``, with which the chain rule begins, is x; and so is ``x**1``."""
+        """Write ``1 * x``, with which the chain rule begins, or ``x**1`` as x."""
         first, second = event.args
         if event.call.name in ("pow", "power") and self._is_one(second):
             return self.phrase(first) if self.may_be_aliased(event, first) else None
@@ -206,7 +206,7 @@ class Phrases:
         return isinstance(one, int | float) and one == 1
 
     def may_be_aliased(self, event: Event, source: Value) -> bool:
-        """Whether the result of an event may be the very thing that it was made of."""
+        """Return whether the result of an event may be the same object as its source."""
         result, array = event.result, source.array
         if not source.is_array:
             return type(array) is type(result.array)
@@ -222,7 +222,7 @@ class Phrases:
         return f"{left_text} {sign} {right_text}", strength
 
     def operand(self, event: Event, one: Any, strength: float) -> str:
-        """An operand; a number beside an array of its dtype need not say which it has."""
+        """Write an operand; beside an array of its dtype, a number needs no dtype of its own."""
         if not self._is_number(one):
             return self.at_least(one, strength)
         beside = any(
@@ -235,13 +235,13 @@ class Phrases:
         return number(one.array, bare=beside)
 
     def _is_number(self, one: Any) -> bool:
-        """Whether it is an array without axes that is the same at every call."""
+        """Return whether an argument is a 0-d array that is the same at every call."""
         if not isinstance(one, Value) or not one.is_array or np.ndim(one.array):
             return False
         return one in self.numbers or one.is_constant
 
     def called(self, event: Event, *extra: str) -> str:
-        """``function(arguments)``."""
+        """Write ``function(arguments)``."""
         kind, name = event.call.kind, event.call.name
         if kind == "method":
             return self._method(event, event.kwargs, *extra)
@@ -261,7 +261,7 @@ class Phrases:
         given = [*map(self.text, args), *(f"{key}={self.text(v)}" for key, v in kwargs.items())]
         text = ", ".join([*given, *extra])
         if self._is_number(receiver):
-            # A method needs an array, where an operator would take a Python number.
+            # A method needs an array, but an operator takes a Python number.
             held = f"np.{receiver.array.dtype.name}({number(receiver.array, bare=True)})"
             return f"{held}.{event.call.name}({text})"
         return f"{self.at_least(receiver, TIGHT)}.{event.call.name}({text})"
@@ -283,7 +283,7 @@ class Phrases:
         return name
 
     def _windows(self, event: Event) -> Phrase | None:
-        """All windows of an array, as NumPy's documentation makes them; None if it cannot be."""
+        """Write all windows of an array as NumPy's documentation does; None if not possible."""
         base, result = event.args[0].array, event.result.array
         axes = base.ndim - 2
         if result.ndim != 2 * axes + 3 or result.shape[0] != 1:
@@ -306,7 +306,7 @@ class Phrases:
         return last.format(x=self.text(event.args[0])), TIGHT
 
     def _of_numbers(self, event: Event) -> Phrase:
-        """A function of Python numbers."""
+        """Write a function of Python numbers."""
         name = event.call.name
         operands = [self.at_least(one, UNARY) for one in event.args]
         if name in _NUMBERS:
@@ -321,7 +321,7 @@ class Phrases:
         return f"np.{name}({arguments}).item()", TIGHT
 
     def _where_positive(self, event: Event) -> str:
-        """``np.where(condition > 0, x, 0)``, where that has the memory order of the condition."""
+        """Write ``np.where(condition > 0, x, 0)``, if it has the memory order of the condition."""
         condition, x = event.args
         given = ", ".join(map(self.text, event.args))
         plain = np.where(condition.array > 0, x.array, 0)
@@ -333,7 +333,7 @@ class Phrases:
     # --- keys -------------------------------------------------------------------------------------
 
     def key(self, key: Any) -> str:
-        """What stands between square brackets."""
+        """Write what is between square brackets."""
         parts = key if isinstance(key, tuple) else (key,)
         return ", ".join(map(self._key_part, parts)) or "()"
 
@@ -351,14 +351,14 @@ class Phrases:
     # --- places -----------------------------------------------------------------------------------
 
     def place(self, value: Value) -> str:
-        """What is assigned to where a value's memory is written."""
+        """Write the target of an assignment to a value's memory."""
         text = self.text(value)
         made = value.event
         is_part = value in self.inline and made is not None and made.call.kind == "getitem"
         return text if is_part else f"{text}[...]"
 
-    def gives_what_is_written(self, event: Event) -> bool:
-        """Whether an event has the same bits when its result is assigned instead of written."""
+    def can_be_assigned(self, event: Event) -> bool:
+        """Return whether assigning the result of an event gives the same bits as writing it."""
         product = event.call.name in ("dot", "matmul")
         if not product and not isinstance(event.call.function, np.ufunc):
             return False
@@ -372,7 +372,7 @@ class Phrases:
 
 _WHERE_POSITIVE = '''
 def where_positive(condition, x):
-    """x where another array is positive, 0 elsewhere, in the memory order of that array."""
+    """Return x where condition is positive, 0 elsewhere, in the memory order of condition."""
     out = np.empty_like(condition)
     out[...] = np.where(condition > 0, x, 0)
     return out
@@ -393,7 +393,7 @@ def _is_simple(text: str) -> bool:
 
 
 def number(array: Any, *, bare: bool = False) -> str:
-    """A number as it is written; bare where it stands beside an array, whose dtype it takes on."""
+    """Write a number; a bare one beside an array takes on its dtype."""
     array = np.asarray(array)
     one = array.item()
     finite = not isinstance(one, float) or np.isfinite(one)
@@ -405,7 +405,7 @@ def number(array: Any, *, bare: bool = False) -> str:
 
 
 def literal(array: Any) -> str:
-    """A constant array, written out."""
+    """Write a constant array."""
     if array.size and (array == array.flat[0]).all() and not np.signbit(array.flat[0]):
         shape = array.shape[0] if array.ndim == 1 else array.shape
         dtype = f"dtype=np.{array.dtype.name}"
@@ -416,7 +416,7 @@ def literal(array: Any) -> str:
 
 
 def _drawing_source(draw: Any) -> str:
-    """The source of a method of ``Generator`` as a function of a NumPy generator."""
+    """Return the source of a method of ``Generator`` as a function of a NumPy generator."""
     source = textwrap.dedent(inspect.getsource(getattr(Generator, draw.__name__)))
     source = source.replace("self.numpy", "generator").replace("self, ", "generator, ")
     tree = ast.parse(source)

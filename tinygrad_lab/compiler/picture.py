@@ -15,7 +15,7 @@ __all__ = ["Direction", "Drawing", "drawing_of"]
 
 
 def drawing_of(writer: Writer, direction: Direction) -> Drawing:
-    """What the source says, in boxes and arrows; see ``CompiledStep.draw``."""
+    """Draw the source as boxes and arrows; see ``CompiledStep.draw``."""
     if direction not in ("LR", "TB"):
         raise ArgumentError(f'direction must be "LR" or "TB", got {direction!r}.')
     writer.source()
@@ -41,7 +41,7 @@ class _Boxes:
         self.arrows: list[Arrow] = []
         self.frames: dict[str, Frame] = {}
         self._box_of: dict[Value, str] = {}
-        """By a value: the box that has made it, or written into it last."""
+        """By value: the box that made it, or wrote into it last."""
         self._outputs = {one for one in writer.recording.outputs if isinstance(one, Value)}
         for value in self._given():
             kind: Kind = "leaf" if value.wants_gradient else "constant"
@@ -50,7 +50,7 @@ class _Boxes:
             self._add_assignment(one)
 
     def _given(self) -> Iterator[Value]:
-        """What is there before the step: arguments, states, settings."""
+        """Yield what exists before the step: arguments, states, settings."""
         used = {value for one in self.writer.assignments for value in one.reads}
         for value in self.writer.recording.trace.values:
             if (
@@ -85,7 +85,7 @@ class _Boxes:
         return key
 
     def _frame(self, phase: str, loop: Loop | None) -> str:
-        """The path of the frame of a phase, or of a loop in it."""
+        """Return the path of the frame of a phase, or of a loop in it."""
         self.frames.setdefault(phase, Frame(phase, phase))
         if loop is None:
             return phase

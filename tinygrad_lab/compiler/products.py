@@ -1,4 +1,4 @@
-"""Where the BLAS's products of matrices are, for machine code that calls them."""
+"""The addresses of the BLAS's matrix products, for machine code that calls them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["addresses"]
 
 _NAMES = ("sgemm", "dgemm")
 _SPELLINGS = ("scipy_{}_64_", "{}_64_", "scipy_{}_", "{}_")
-"""What NumPy's wheels call it, and libraries of others."""
+"""The names in NumPy's wheels, and in other builds."""
 
 
 def addresses() -> dict[str, int]:
-    """The addresses of ``sgemm`` and ``dgemm``, with Fortran's arguments.
+    """Return the addresses of ``sgemm`` and ``dgemm``, with Fortran's arguments.
 
-    They are those of NumPy's own BLAS where it shows them, so that all products of a step are made
+    They are those of NumPy's own BLAS if it exposes them, so that all products of a step are made
     by one library, and SciPy need not be imported; otherwise SciPy's.
     """
     return dict(_in_numpy()) or dict(_in_scipy())
 
 
 def _in_numpy() -> Iterator[tuple[str, int]]:
-    # A search in a library goes on in those that it is linked with (but not on Windows).
+    # A lookup in a library continues in those that it is linked with (but not on Windows).
     library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined]
     for spelling in _SPELLINGS:
         found = [getattr(library, spelling.format(name), None) for name in _NAMES]

@@ -1,9 +1,9 @@
-"""Recording a step: run it once, for real, and write down all that happens to arrays.
+"""Recording a step: run it once, for real, and record everything that happens to arrays.
 
-Before an op sees a tensor that was there before the step, the recorder *lifts* it: it puts a traced
-array in the place of its data, and remembers what it was. So it is found out which tensors, which
-optimiser state and which settings a step reads, and at its end which of them it has changed:
-parameters, moments, step counts and gradients are inputs and outputs of what was recorded.
+Before an op sees a tensor that existed before the step, the recorder *lifts* it: it replaces its
+data by a traced array, and remembers the original. This is how it finds out which tensors, which
+optimiser state and which settings a step reads, and at the end which of them it has changed:
+parameters, moments, step counts and gradients are inputs and outputs of the recording.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tinygrad_lab.compiler.numbers import TracedNumber
 from tinygrad_lab.compiler.refusal import refused
 from tinygrad_lab.compiler.surroundings import Named
 from tinygrad_lab.compiler.trace import Event, Origin, Trace, Value, phases, target_of
-from tinygrad_lab.context import changed
-from tinygrad_lab.engine.apply import plain
-from tinygrad_lab.engine.backward import ancestors, hooked, run_hooks, sweep
+from tinygrad_lab.context import Touch, changed
+from tinygrad_lab.engine.backward import ancestors, sweep
+from tinygrad_lab.engine.hooks import run_hooks
 from tinygrad_lab.engine.node import Leaf, Node
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import is_library, line_of
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.nn.module import plain_settings
@@ -45,14 +45,14 @@ class State:
     """Something that outlives a step, which it reads or writes."""
 
     kind: str
-    """``"data"`` or ``"grad"`` of a tensor; ``"vector"``, ``"state"`` or ``"steps"`` of what an
-    optimiser updates at once."""
+    """``"data"`` or ``"grad"`` of a tensor; ``"vector"``, ``"state"`` or ``"steps"`` of the
+    parameters that an optimiser updates together."""
     owner: Any
     """The tensor, or the place of the optimiser's bundle."""
     position: int = 0
-    """Which of the state vectors."""
+    """The index of the state vector."""
 
-    # Tensors compare element by element: owners are the same, or they are not.
+    # Tensors compare element by element: owners are compared by identity.
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, State)
@@ -66,7 +66,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BundlePlace:
-    """Where an optimiser has the parameters that it updates at once, and their state."""
+    """Where an optimiser keeps the parameters that it updates together, and their state."""
 
     optimizer: Optimizer
     group: int
@@ -75,7 +75,7 @@ class BundlePlace:
     """All parameters of the group that have a gradient."""
 
     def bundle(self) -> Any:
-        """The bundle as it is now; None if these parameters are no longer updated at once."""
+        """Return the current bundle; None if these parameters are no longer updated together."""
         for bundle in self.optimizer.bundles(self.group, list(self.active)):
             if list(map(id, bundle.parameters)) == list(map(id, self.parameters)):
                 return bundle
@@ -84,47 +84,47 @@ class BundlePlace:
 
 @dataclass(slots=True)
 class Recording:
-    """What a step did, and with what."""
+    """The operations of a step, and their inputs and outputs."""
 
     trace: Trace
     arguments: list[Value | None]
-    """For each leaf of the arguments its value; None for what is no tensor, array or float."""
+    """The value of each leaf of the arguments; None if not a tensor, array or float."""
     states: dict[State, Value] = field(default_factory=dict)
-    """What was there before, and was read."""
+    """The states that existed before the step, and were read."""
     settings: dict[tuple[Any, ...], Value] = field(default_factory=dict)
     writes: dict[State, Value] = field(default_factory=dict)
-    """What is there afterwards, where it changed."""
+    """The new values of states that changed."""
     cleared: list[Tensor] = field(default_factory=list)
-    """Tensors whose ``.grad`` is None afterwards."""
+    """Tensors whose ``.grad`` is None after the step."""
     without_gradient: list[Tensor] = field(default_factory=list)
-    """Tensors that the step relies on to have no ``.grad``."""
+    """Tensors whose ``.grad`` must be None before the step."""
     left_out: list[Tensor] = field(default_factory=list)
-    """Parameters that an optimiser left alone, because they came without a gradient."""
+    """Parameters that an optimiser skipped, because they had no gradient."""
     outputs: list[Any] = field(default_factory=list)
-    """The leaves of what the step returned: values, or what is the same at every call."""
+    """The leaves of the step's result: values, or objects that are the same at every call."""
     are_tensors: list[bool] = field(default_factory=list)
-    """Which of them are Tensors, and not raw arrays and numbers."""
+    """Which outputs are Tensors, rather than raw arrays and numbers."""
     rebuild: Callable[[list[Any]], Any] = lambda leaves: leaves[0]
     optimizers: list[Optimizer] = field(default_factory=list)
     groups: list[tuple[Optimizer, int, dict[str, Any]]] = field(default_factory=list)
-    """The groups of parameters whose settings are read, with what their settings were."""
+    """The groups of parameters whose settings are read, and the settings at recording."""
     modules: dict[Any, bool] = field(default_factory=dict)
-    """The modules that ran, and whether they were in training."""
+    """The modules that ran, and whether they were in training mode."""
     module_settings: dict[Any, dict[str, Any]] = field(default_factory=dict)
-    """Their numbers: ``Dropout.p``."""
+    """Their numeric settings: ``Dropout.p``."""
     surroundings: list[Named] = field(default_factory=list)
-    """What the step referred to by name."""
+    """The objects that the step referred to by name."""
 
     def bundle_places(self) -> list[BundlePlace]:
-        """Where optimisers have the parameters that the step updates at once."""
+        """Return where optimisers keep the parameters that the step updates together."""
         return [state.owner for state in self.states if state.kind == "vector"]
 
     def bundled(self) -> set[int]:
-        """By identity, the parameters that are views of an optimiser's vector."""
+        """Return the ids of the parameters that are views of an optimiser's vector."""
         return {id(parameter) for place in self.bundle_places() for parameter in place.parameters}
 
     def in_place(self) -> set[State]:
-        """The states that are read where their owners have them, and not from a copy."""
+        """Return the states that are read from their owners' memory, rather than from a copy."""
         bundled = self.bundled()
         return {
             state
@@ -138,7 +138,7 @@ class Recording:
 
 @dataclass(slots=True)
 class _Lifted:
-    """A tensor as it was."""
+    """A tensor as it was before the step."""
 
     tensor: Tensor
     data: Any
@@ -149,13 +149,13 @@ class _Lifted:
     leaf: Any
     handle: Any
     first_gradient: bool = False
-    """It had no ``.grad``, and got one."""
+    """It had no ``.grad``, and received one."""
     gradient_set: bool = False
-    """The step sets its ``.grad``, to None perhaps, whatever that was before."""
+    """The step sets its ``.grad``, perhaps to None, whatever it was before."""
 
 
 class Recorder:
-    """Lifts what a step touches, and puts everything back."""
+    """Lifts what a step uses, and restores everything."""
 
     def __init__(self) -> None:
         self.trace = Trace()
@@ -163,7 +163,7 @@ class Recorder:
         self._lifted: dict[int, _Lifted] = {}
         self._arguments: list[tuple[Tensor, Any]] = []
         self._grads: dict[int, Tensor] = {}
-        """By the id of a tensor that is some leaf's ``.grad``: that leaf."""
+        """By the id of a tensor that is a leaf's ``.grad``: that leaf."""
         self._groups: list[tuple[Optimizer, list[dict[str, Any]], list[dict[str, Any]]]] = []
         self._settings_before = [
             (optimizer, [dict(group) for group in optimizer.param_groups]) for optimizer in living
@@ -174,18 +174,39 @@ class Recorder:
     # --- lifting ----------------------------------------------------------------------------------
 
     def lift(self, inputs: Iterable[Any]) -> None:
-        """Put traced arrays into tensors that were there before the step."""
+        """Replace the data of tensors that existed before the step by traced arrays."""
         for x in inputs:
             if isinstance(x, Tensor) and x._data.__class__ not in _TRACED:
                 self._lift(x)
 
     def arrays_of(self, inputs: Sequence[Any]) -> list[Any]:
-        """What the inputs of an op hold, all of it traced."""
+        """Return the data of an op's inputs, all of it traced."""
         self.lift(inputs)
         return self.traced([x._data if isinstance(x, Tensor) else x for x in inputs])
 
+    def touch(self, thing: Any, how: Touch) -> None:
+        """Prepare for what is about to happen to a tensor, a module or an optimiser."""
+        match how:
+            case "read":
+                self.lift([thing])
+            case "look":
+                _refuse_looking()
+            case "set grad":
+                self.lift_owner(thing)
+            case "first grad":
+                self._note_first_gradient(thing)
+            case "run":
+                self._visit(thing)
+            case "step":
+                self.lift_optimizer(thing)
+            case "schedule":
+                raise refused(
+                    "a step of a learning rate schedule",
+                    "Call scheduler.step() after the compiled step.",
+                )
+
     def traced(self, arrays: Sequence[Any]) -> list[Any]:
-        """Arrays that an op is given, those that the user has from NumPy among traced ones."""
+        """Return the arrays that an op is given, with the user's NumPy arrays traced, too."""
         return [
             TracedArray(self.trace, self.trace.constant(np.asarray(one)))
             if isinstance(one, np.ndarray | np.generic)
@@ -232,7 +253,7 @@ class Recorder:
         )
 
     def lift_argument(self, leaf: Any, position: int, name: str) -> Any:
-        """A leaf of the arguments, traced if it is a tensor, an array or a float."""
+        """Return a leaf of the arguments, traced if it is a tensor, an array or a float."""
         origin = Origin("argument", _identifier(name), position)
         if isinstance(leaf, Tensor):
             if leaf.requires_grad:
@@ -240,9 +261,9 @@ class Recorder:
                     "an argument requires a gradient, whose history a replay does not give. Where "
                     "none is wanted, pass x.detach()"
                 )
-            # A tensor of its own: at the next call another one may be given twice, or be no longer
-            # one that the step has from elsewhere, too.
-            own = plain(self._given(_in_own_memory(leaf._data), origin))
+            # A separate tensor: at the next call one tensor may be passed twice, or an argument
+            # may no longer be a tensor that the step also has from elsewhere.
+            own = detached(self._given(_in_own_memory(leaf._data), origin))
             if leaf.name:
                 own.name = leaf.name
             self._arguments.append((own, own._data))
@@ -280,19 +301,19 @@ class Recorder:
         optimizer.param_groups = lifted
 
     def _came_without_gradient(self, parameter: Tensor) -> bool:
-        """Whether it has none, and the step did not clear it."""
+        """Return whether it has no gradient, and the step did not clear it."""
         lifted = self._lifted.get(id(parameter))
         return parameter.grad is None and not (lifted and lifted.gradient_set)
 
     def _real_groups(self, optimizer: Optimizer) -> list[dict[str, Any]]:
-        """The groups of an optimiser without traced numbers."""
+        """Return the groups of an optimiser, without traced numbers."""
         lifted = (groups for one, groups, _ in self._groups if one is optimizer)
         return next(lifted, optimizer.param_groups)
 
     def _real_bundles(
         self, optimizer: Optimizer, number: int, active: list[Tensor]
     ) -> Sequence[Any]:
-        """The bundles of a group, made of what the parameters were before the step."""
+        """Return the bundles of a group, made from the parameters before the step."""
         now = [p._data for p in active]
         for p in active:
             p._data = self._lifted[id(p)].data
@@ -330,7 +351,7 @@ class Recorder:
     def _lifted_settings(
         self, optimizer: Optimizer, number: int, group: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The settings of a group, with traced numbers in the places of floats."""
+        """Return the settings of a group, with floats replaced by traced numbers."""
 
         def lifted(name: str, key: Any, setting: Any) -> Any:
             if isinstance(setting, tuple):
@@ -352,21 +373,20 @@ class Recorder:
 
     def observe(self, node: Node, g: Any) -> Any:
         """See the complete gradient of a node, on the way back."""
-        if hooked:
-            g = run_hooks(node, g)
+        g = run_hooks(node, g)
         traced = getattr(g._data if isinstance(g, Tensor) else g, "value", None)
         if traced is not None:
             self._named.append((node, traced))
         self.trace.node = None if isinstance(node, Leaf) else node
         return g
 
-    def visit(self, module: Any) -> None:
+    def _visit(self, module: Any) -> None:
         """Remember a module that runs."""
         if module not in self.recording.modules:
             self.recording.modules[module] = module.training
             self.recording.module_settings[module] = plain_settings(module)
 
-    def note_first_gradient(self, tensor: Tensor) -> None:
+    def _note_first_gradient(self, tensor: Tensor) -> None:
         """A gradient is collected that is the first: was it so from the start?"""
         lifted = self._lifted.get(id(tensor))
         if lifted is not None and lifted.grad is None and not lifted.gradient_set:
@@ -377,24 +397,13 @@ class Recorder:
         return traced_namespace.drawn(draw, *args)
 
     def real(self, arrays: Sequence[Any]) -> list[Any]:
-        """Arrays without traces, for an error that looks at them."""
+        """Return arrays without traces, for an error that reads them."""
         return [one.value.array if isinstance(one, _TRACED) else one for one in arrays]
-
-    def refuse_reading(self, what: str) -> None:
-        """Raise if user code, and not this package, is the one who reads."""
-        if not is_library[sys._getframe(2).f_code.co_filename]:
-            raise refused(f"a tensor's numbers ({what})")
-
-    def refuse_schedule(self) -> None:
-        """Raise for a schedule that is stepped inside."""
-        raise refused(
-            "a step of a learning rate schedule", "Call scheduler.step() after the compiled step."
-        )
 
     # --- the end ----------------------------------------------------------------------------------
 
     def finish(self, result: Any, accept: Callable[[Recording], None]) -> Recording:
-        """What was recorded, with everything that was lifted put back as it is after the step."""
+        """Return the recording, and give everything that was lifted its state after the step."""
         recording = self.recording
         leaves, recording.rebuild = trees.flatten(result)
         recording.outputs = [_value_or_constant(leaf) for leaf in leaves]
@@ -424,7 +433,7 @@ class Recorder:
         return recording
 
     def _settle_temporaries(self) -> None:
-        """Tensors that were made within the step, and are gone, were constants of it."""
+        """Turn tensors that were made within the step, and are gone, into constants."""
         for key in [key for key, lifted in self._lifted.items() if _nobody_else_has(lifted)]:
             lifted = self._lifted.pop(key)
             value = lifted.handle.value
@@ -457,7 +466,7 @@ class Recorder:
         writes[State("steps", place)] = bundle.steps.value
 
     def put_back(self, *, keep_changes: bool) -> None:
-        """Take every traced array out of what outlives the step."""
+        """Remove every traced array from what outlives the step."""
         for optimizer, groups, _ in self._groups:
             optimizer.param_groups = groups
         for module in self.recording.modules:
@@ -509,9 +518,9 @@ class Recorder:
                 node._gradient = array if node.form.size <= SMALL else None
 
     def refuse_leaks(self) -> None:
-        """Raise if somebody has kept a tensor that the step made: later calls make none.
+        """Raise if a tensor that the step made is still referred to: later calls make none.
 
-        Once the recorder, too, has let go of what stood for the values, nobody should have it.
+        Once the recorder itself has dropped its traced arrays, nothing should refer to them.
         """
         self._named.clear()
         self._arguments.clear()
@@ -520,10 +529,10 @@ class Recorder:
         self._groups = [(optimizer, groups, []) for optimizer, groups, _ in self._groups]
         kept = self._kept_values()
         if kept:
-            gc.collect()  # what only hangs together in a circle is not kept
+            gc.collect()  # reference cycles alone do not count
             kept = self._kept_values()
         if kept:
-            # The tensor that was made last keeps, by its history, those before it, and gradients.
+            # The tensor that was made last keeps, by its history, earlier ones and gradients alive.
             forward = [
                 one for one in kept if one.event is not None and one.event.phase == "forward"
             ]
@@ -535,7 +544,7 @@ class Recorder:
     # --- names ------------------------------------------------------------------------------------
 
     def _name_values(self, outputs: list[Node]) -> None:
-        """Give the values of nodes the names that the user's code and modules give them."""
+        """Give the values of nodes the names from the user's code and modules."""
         named: dict[Node, str] = {}
         nodes = ancestors([*outputs, *(node for node, _ in self._named)])
         on_the_way = {one for node in nodes for one in node.inputs if _is_on_the_way(one, node)}
@@ -550,7 +559,7 @@ class Recorder:
             if value is not None and value.origin is None:
                 value.name = name
         for node, value in reversed(self._named):
-            # What passes through several nodes is called after the last of them, where it arises.
+            # A gradient that passes through several nodes is named after the last, where it arises.
             if node in named and value.origin is None:
                 value.name = _gradient_name(named[node])
                 value.gradient_of = getattr(getattr(node, "_result", None), "value", None)
@@ -561,7 +570,7 @@ class Recorder:
                 if value.name == event.result.name and _is_on_the_way(value.event, event):
                     value.name = None
         for event in reversed(self.trace.events):
-            # What is worked on in place has one name.
+            # What is changed in place has one name.
             if event.augmented and isinstance(event.args[0], Value):
                 event.args[0].name = event.result.name
 
@@ -576,7 +585,14 @@ phases.update(
 
 
 class UnsupportedError(CompileError):
-    """A step that compiling has no way to replay; it runs as it always did."""
+    """A step that cannot be replayed; it runs uncompiled."""
+
+
+def _refuse_looking() -> None:
+    """Raise if user code, and not this package, looks at ``.data``."""
+    # This function, touch of the recorder, touch of the context, the property: who reads it?
+    if not is_library[sys._getframe(4).f_code.co_filename]:
+        raise refused("a tensor's numbers (.data)")
 
 
 def _leaked(value: Value) -> CompileError:
@@ -591,7 +607,7 @@ def _leaked(value: Value) -> CompileError:
 
 
 def _owner_of(gradient: Tensor) -> Tensor | None:
-    """The tensor whose ``.grad`` another is."""
+    """Return the tensor that has another as its ``.grad``."""
     reference = getattr(gradient, "_gradient_of", lambda: None)
     if reference is None:
         raise UnsupportedError("two tensors have one .grad")
@@ -604,8 +620,8 @@ def _references(lifted: _Lifted) -> int:
 
 
 def _usual_references() -> int:
-    """How often a tensor that only the recorder has is referred to."""
-    lone = plain(0.0)
+    """Return the reference count of a tensor that only the recorder has."""
+    lone = detached(0.0)
     lifted = _Lifted(lone, 0.0, None, None, None, None, None, None)
     state = State("data", lone)
     del lone
@@ -623,10 +639,10 @@ def _nobody_else_has(lifted: _Lifted) -> bool:
 
 
 def _is_on_the_way(one: Any, other: Any) -> bool:
-    """Whether what one gives is an intermediate result of the same call of the user's.
+    """Return whether a result is an intermediate one of the same call in the user's code.
 
-    The variable that holds what a whole net gives, or a mean, is not the name of what its first
-    layer gives, or of the sum. Where a loop applies one function again and again, it is.
+    The variable that holds the output of a whole net, or a mean, is not the name of the output of
+    its first layer, or of the sum. Where a loop applies one function repeatedly, it is.
     """
     if isinstance(one, Leaf | None) or one.code is None:
         return False
@@ -635,13 +651,13 @@ def _is_on_the_way(one: Any, other: Any) -> bool:
 
 
 def _by_whom(one: Any) -> tuple[str, str]:
-    """The function that a node or an event applies, and in which module."""
+    """Return the function that a node or an event applies, and its module."""
     function = one.call.name if isinstance(one, Event) else one.op.name
     return function, "" if one.scope is None else one.scope.path
 
 
 def _name_of(node: Any, on_the_way: Container[Any]) -> str:
-    """What the user's code, or else the module, calls the value of a node."""
+    """Return the name of the value of a node in the user's code, or else the module's."""
     name = node.name
     if name is None and node.code is not None and node not in on_the_way:
         name = target_of(node.code, node.offset)
@@ -654,7 +670,7 @@ def _name_of(node: Any, on_the_way: Container[Any]) -> str:
 
 @cache
 def _identifier(name: str) -> str:
-    """A name as one that Python takes: ``linear1.weight`` as ``linear1_weight``."""
+    """Turn a name into a Python identifier: ``linear1.weight`` into ``linear1_weight``."""
     cleaned = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
     return cleaned if cleaned and not cleaned[0].isdigit() else f"layer{cleaned}"
 
@@ -665,7 +681,7 @@ def _gradient_name(name: str) -> str:
 
 
 def _in_own_memory(array: Any) -> Any:
-    """An array like another in all but its memory, which it shares with nothing."""
+    """Copy an array into memory that nothing else uses, with the same layout."""
     if not isinstance(array, np.ndarray) or not array.size:
         return array
     low, high = np.lib.array_utils.byte_bounds(array)
@@ -677,7 +693,7 @@ def _in_own_memory(array: Any) -> Any:
 
 
 def _order_moves(recording: Recording) -> None:
-    """Let what a state held be copied to another (``a.data = b``) before that changes."""
+    """Order the writes so that a state is copied to another (``a.data = b``) before it changes."""
     moved = {state: value for state, value in recording.writes.items() if _is_state(value)}
     for state, value in moved.items():
         source = value.root.origin.key  # type: ignore[union-attr]
@@ -696,7 +712,7 @@ def _check_modes(modules: Mapping[Any, bool]) -> None:
 
 
 def _check_settings(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
-    """Raise if the step has changed a setting, which a replay would not."""
+    """Raise if the step has changed a setting, which a replay would not do."""
     if len(now) != len(before):
         raise refused("another group of parameters", "Add groups outside of the step.")
     for earlier, group in zip(before, now, strict=True):
@@ -727,10 +743,10 @@ def record_step(
     accept: Callable[[Recording], None],
     surroundings: Sequence[Named] = (),
 ) -> tuple[Recording, Any]:
-    """Run a step under a recorder; what was recorded, and what it returned.
+    """Run a step under a recorder; return the recording and the step's result.
 
-    ``call(leaves)`` calls it with its arguments made of the leaves; ``accept`` may raise. If
-    anything is raised, everything is put back as it was before the step.
+    ``call(leaves)`` calls it with arguments made of the leaves; ``accept`` may raise. If anything
+    is raised, everything is restored to its state before the step.
     """
     recorder = Recorder()
     recorder.recording.surroundings = list(surroundings)
@@ -771,18 +787,18 @@ def _recorded(
 
 
 def _untraced(result: Any) -> Any:
-    """What a step returned, with real arrays, and without a history."""
+    """Return the result of a step with real arrays, and without a history."""
     leaves, rebuild = trees.flatten(result)
     return rebuild(
         [
-            plain(_handed_out(leaf._data)) if isinstance(leaf, Tensor) else _handed_out(leaf)
+            detached(_handed_out(leaf._data)) if isinstance(leaf, Tensor) else _handed_out(leaf)
             for leaf in leaves
         ]
     )
 
 
 def _handed_out(leaf: Any) -> Any:
-    """What the caller gets of a leaf: nothing of what the recording keeps, as constants are."""
+    """Return a leaf for the caller, copied if the recording keeps it, as it does constants."""
     if not isinstance(leaf, _TRACED):
         return leaf.copy(order="K") if isinstance(leaf, np.ndarray) else leaf
     value = leaf.value

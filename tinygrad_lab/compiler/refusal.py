@@ -1,4 +1,4 @@
-"""What a step that is being compiled cannot do, said with the user's line."""
+"""Errors for what a step that is being compiled cannot do, with the user's line."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from tinygrad_lab.errors import CompileError
 __all__ = ["refused"]
 
 _INSTEAD = (
-    "Return the tensor and look at it outside of the step; choose between numbers with tg.where; "
+    "Return the tensor and read it outside the step; choose between numbers with tg.where; "
     "or leave the step uncompiled."
 )
 
 
 def refused(what: str, instead: str = _INSTEAD) -> CompileError:
-    """The error for something that would freeze what may differ from call to call."""
+    """Return the error for something that would freeze what may differ from call to call."""
     line = line_of(*user_site())
     return CompileError(
-        f"tg.compile: the step asks for {what}, which may differ from call to call, while "
-        f"later calls replay what was recorded. {instead}\n  at {line}"
+        f"tg.compile: the step asks for {what}, which may differ from call to call, but "
+        f"later calls replay the recording. {instead}\n  at {line}"
     )

@@ -1,10 +1,10 @@
-"""A recording that is bound to memory, and to the tensors and optimisers that it is about.
+"""A recording bound to memory, and to its tensors and optimisers.
 
 A replay works in place: parameters, moments and gradients stay where they are from call to call.
-That is right only as long as nobody else looks at that memory, and everything is as it was when
+That is right only as long as nothing else refers to that memory, and everything is as it was when
 the step was recorded. So the code of a replay begins with checks, each a few dozen nanoseconds:
 shapes, dtypes, modes, settings; that the tensors still have the arrays that this replay gave them;
-and, by the number of references, that nobody else holds those. Where one fails, the replay does
+and, by reference counts, that nothing else holds those. Where a check fails, the replay does
 nothing and says so.
 """
 
@@ -28,15 +28,14 @@ from tinygrad_lab.compiler.surroundings import contents, has
 from tinygrad_lab.compiler.targets import program_for
 from tinygrad_lab.compiler.trace import Event, Value, values_in
 from tinygrad_lab.context import current
-from tinygrad_lab.engine.apply import plain
 from tinygrad_lab.engine.node import Leaf
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.nn.module import Module, numbers, plain_settings, structure
 
 __all__ = ["MISS", "Replay"]
 
 MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
-"""What a replay returns that was recorded for something else than it is called with."""
+"""The result of a replay that was not recorded for such a call."""
 
 
 class Replay:
@@ -48,22 +47,22 @@ class Replay:
         self.recording = recording
         self.target = target
         self.structure = structure
-        """How the arguments hang together, of which ``leaves`` are the leaves."""
+        """The containers of the arguments, of which ``leaves`` are the leaves."""
         self._leaves = [
             leaf if value is None else None
             for leaf, value in zip(leaves, recording.arguments, strict=True)
         ]
         self._are_tensors = [isinstance(leaf, Tensor) for leaf in leaves]
         self._fixed: dict[str, Any] = {}
-        """What the code refers to that is the same after ``renew``."""
+        """Names in the code that stay the same after ``renew``."""
         self._parts = _parts_of(recording)
         self._places = recording.bundle_places()
         self._in_place = recording.in_place()
         self.run: Callable[..., Any] = lambda *_: MISS
         self._namespace: dict[str, Any] = {}
-        """What the code refers to."""
+        """All names in the code."""
         self._bound: set[str] = set()
-        """Which of its names are bound anew."""
+        """Those that ``renew`` binds again."""
 
     @cached_property
     def program(self) -> NumPyProgram:
@@ -72,41 +71,41 @@ class Replay:
 
     @cached_property
     def source(self) -> str:
-        """The function that replays."""
+        """The source of the replay function."""
         return self._source()
 
     @cached_property
     def _code(self) -> CodeType:
         code = compile(self.source, "<tinygrad_lab compiled step>", "exec")
-        # Whoever looks at the numbers that were recorded has done so.
+        # The recorded numbers are no longer needed.
         forget_numbers(self.recording.trace, self.program.plan.constants)
         return code
 
-    # --- is it for this call? ---------------------------------------------------------------------
+    # --- matching a call --------------------------------------------------------------------------
 
     def fits(self, leaves: list[Any]) -> bool:
-        """Whether it was recorded for arguments, modules, settings and states like these."""
+        """Return whether it was recorded for such arguments, modules, settings and states."""
         recording = self.recording
         return (
             len(leaves) == len(self._leaves)
-            and all(map(self._is_alike, range(len(leaves)), leaves))
+            and all(map(self._leaf_matches, range(len(leaves)), leaves))
             and all(module.training is mode for module, mode in recording.modules.items())
             and all(_parts(module) == parts for module, parts in self._parts.items())
             and all(plain_settings(m) == now for m, now in recording.module_settings.items())
             and all(named.is_the_same for named in recording.surroundings)
-            and all(_settings_alike(*group) for group in recording.groups)
+            and all(_same_settings(*group) for group in recording.groups)
             and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
             and all(tensor.grad is None for tensor in recording.without_gradient)
             and all(tensor.grad is None for tensor in recording.left_out)
-            and all(_state_alike(state, value) for state, value in recording.states.items())
-            and all(map(self._is_ordered_alike, self._in_place))
+            and all(_state_matches(state, value) for state, value in recording.states.items())
+            and all(map(self._has_same_memory_order, self._in_place))
         )
 
-    def _is_ordered_alike(self, state: State) -> bool:
-        # What is a view of one order of memory is a copy of another, which would soon be stale.
+    def _has_same_memory_order(self, state: State) -> bool:
+        # A view in one memory order is a copy in another, and would soon be stale.
         return bool(state.owner._data.strides == self.recording.states[state].array.strides)
 
-    def _is_alike(self, position: int, leaf: Any) -> bool:
+    def _leaf_matches(self, position: int, leaf: Any) -> bool:
         value = self.recording.arguments[position]
         if value is None:
             return _is_same(leaf, self._leaves[position])
@@ -118,15 +117,15 @@ class Replay:
             leaf = leaf._data
         if not value.is_array:
             return type(leaf) is float
-        return _array_alike(leaf, value.array)
+        return _array_matches(leaf, value.array)
 
     # --- binding ----------------------------------------------------------------------------------
 
     def renew(self) -> None:
-        """Make new memory, with what the states are now in it, and let their owners have it."""
-        code = self._code  # writing it settles what it refers to
+        """Bind new memory, holding the states as they are now, and hand it to their owners."""
+        code = self._code  # writing it determines its names
         names, counted = self._bind()
-        # Only now that no local variable holds any of it do the counts say what is usual.
+        # Count only now: no local variable refers to the memory any more.
         counts = names["counts"]()
         guards = [f"{n} <= {c}" for n, c in zip(counted, counts, strict=True)]
         guards += self._identity_checks()
@@ -134,11 +133,11 @@ class Replay:
         exec(code, names)
         arrays, generators = names["at_risk"], self._at_risk[1]
         at_risk = arrays or generators
-        self.run = _careful(names["replay"], arrays, generators) if at_risk else names["replay"]
+        self.run = _restoring(names["replay"], arrays, generators) if at_risk else names["replay"]
 
     @cached_property
     def _at_risk(self) -> tuple[list[State], list[Any]]:
-        """States that are written, and generators that are drawn from, while the rest may fail."""
+        """States written, and generators drawn from, before the last event that can fail."""
         events, home_of = self.program.events, self.program.plan.home_of
         last = max((n for n, event in enumerate(events) if _may_fail(event)), default=0)
         states: dict[State, None] = {}  # in order
@@ -156,7 +155,7 @@ class Replay:
         return list(states), list(generators)
 
     def _bind(self) -> tuple[dict[str, Any], list[str]]:
-        """All names of the code; and expressions that count who holds what nobody else may."""
+        """Return all names of the code, and expressions that count references to guarded memory."""
         bundles = {place: place.bundle() for place in self._places}
         homes = self._homes(bundles)
         names = self.program.bind(homes)
@@ -172,8 +171,8 @@ class Replay:
                 names[f"node_{number}"] = state.owner._node
         at_risk, _ = self._at_risk
         names["at_risk"] = [homes[state] for state in at_risk]
-        # Python has learned where in this dictionary the code finds its names: in another one it
-        # would look for each, some 50 replays long, and take a tenth more time.
+        # Keep one dictionary: Python has cached where the code finds its names in it. In another
+        # one it would look up each, for some 50 replays, which take a tenth more time.
         for name in self._bound - names.keys():
             del self._namespace[name]
         self._bound = set(names)
@@ -185,19 +184,19 @@ class Replay:
             for name, thing in held.items()
             if thing is not None and _number_of(name) in written
         ]
-        # Parameters mostly share the memory of one vector, as gradients do: each is counted once.
+        # Parameters usually share the memory of one vector, as gradients do: count it once.
         once = {id(held[name]): name for name in reversed(guarded)}
         counted = [_references(name, names) for name in once.values()]
         exec(f"def counts(): return [{', '.join(counted)}]", names)
         return names, counted
 
     def _surroundings(self, bundles: dict[BundlePlace, Any]) -> dict[str, Any]:
-        """By name, what the checks look at and the results need, which is no memory."""
+        """Return the names that checks and results need and that are not memory."""
         names: dict[str, Any] = {
             "MISS": MISS,
             "FAILURES": _FAILURES,
             "Tensor": Tensor,
-            "plain": plain,
+            "detached": detached,
             "current": current,
             "getrefcount": sys.getrefcount,
             "has": has,
@@ -221,7 +220,7 @@ class Replay:
         return names
 
     def _held(self, homes: dict[State, Any]) -> dict[str, Any]:
-        """By name, what holds the memory of each state: arrays, leaves, gradients."""
+        """Return, by name, what holds the memory of each state: arrays, leaves, gradients."""
         held: dict[str, Any] = {}
         for number, (state, array) in enumerate(homes.items()):
             held[f"home_{number}"] = array
@@ -233,7 +232,7 @@ class Replay:
         return held
 
     def _homes(self, bundles: dict[BundlePlace, Any]) -> dict[State, Any]:
-        """Memory for every array state, with its content as it is now."""
+        """Return memory for every array state, with its current content."""
         homes: dict[State, Any] = {}
         for place, bundle in bundles.items():
             vector = homes[State("vector", place)] = np.array(bundle.vector)
@@ -257,7 +256,7 @@ class Replay:
         return homes
 
     def _written_homes(self) -> set[int]:
-        """The numbers of the states whose memory a replay writes into."""
+        """Return the numbers of the states whose memory a replay writes into."""
         bundled = self.recording.bundled()
         return {
             number
@@ -268,7 +267,7 @@ class Replay:
         }
 
     def _identity_checks(self) -> Iterator[str]:
-        """That the owners still have what they were given."""
+        """Yield checks that the owners still have what they were given."""
         for number, state in enumerate(self._order_of_homes):
             if state.kind == "data":
                 yield f"owner_{number}._data is home_{number}"
@@ -302,9 +301,9 @@ class Replay:
         return f"def replay({', '.join(['clock'] * clock + arguments)}):\n{body}\n"
 
     def run_with_clock(self, now: Callable[[], int]) -> Callable[..., Any]:
-        """The replay, which notes the time before and after each of the program's lines."""
+        """Return the replay with a clock reading before and after each of the program's lines."""
         names = {**self._namespace, "now": now}
-        # The one copy more of all names is a reference more to all that is guarded.
+        # This copy of the names adds a reference to everything that is guarded.
         names["untouched"] = lambda: True
         exec(self._source(clock=True), names)
         return names["replay"]
@@ -332,14 +331,14 @@ class Replay:
             checks.append(f"first_{number}._grad is None")
         for number, tensor in enumerate(recording.left_out):
             fixed[f"left_out_{number}"] = tensor
-            checks.append(f"left_out_{number}.grad is None")  # it may never have had any
+            checks.append(f"left_out_{number}.grad is None")  # it may never have had one
         for number, place in enumerate(self._places):
             fixed[f"optimizer_{number}"] = place.optimizer
             checks.append(f"optimizer_{number}._bundles[{place.group}] is bundles_{number}")
         yield f"if not ({' and '.join(checks)}): return MISS"
 
     def _reads(self) -> Iterator[str]:
-        """Arguments and settings, checked and unpacked."""
+        """Yield lines that check and unpack arguments and settings."""
         fixed = self._fixed
         for position, value in enumerate(self.recording.arguments):
             given = f"given_{position}"
@@ -399,7 +398,7 @@ class Replay:
                 yield f"{self.program.name(value)} = scalar_{value.index}.{part}"
 
     def _results(self) -> Iterator[str]:
-        """What is handed back: to the owners of states, and to the caller."""
+        """Yield lines that return results, to the owners of states and to the caller."""
         recording, name = self.recording, self.program.name
         for number, (state, value) in enumerate(recording.writes.items()):
             if state.kind == "steps":
@@ -409,7 +408,7 @@ class Replay:
                     continue  # it is where it belongs
                 self._fixed[f"gets_{number}"] = state.owner
                 text = self.program.text(value)
-                new = self._grad_name(state) if value.is_array else f"plain({text})"
+                new = self._grad_name(state) if value.is_array else f"detached({text})"
                 part, new = ("_data", text) if state.kind == "data" else ("_grad", new)
                 yield f"gets_{number}.{part} = {new}"
         for number, tensor in enumerate(recording.cleared):
@@ -424,7 +423,7 @@ class Replay:
             text = self.program.text(one)
             if one.is_array and one.root not in self.program.plan.fresh:
                 text = f"{text}.copy()"
-            outputs.append(f"plain({text})" if recording.are_tensors[position] else text)
+            outputs.append(f"detached({text})" if recording.are_tensors[position] else text)
         single = len(outputs) == 1 and recording.rebuild(["only"]) == "only"
         yield f"return {outputs[0]}" if single else f"return rebuild([{', '.join(outputs)}])"
 
@@ -433,7 +432,7 @@ class Replay:
 
     @cached_property
     def _order_of_homes(self) -> list[State]:
-        """The states in the order in which ``renew`` gives them homes."""
+        """The states in the order in which ``renew`` gives them memory."""
         order: dict[State, None] = {}
         for place in self._places:
             order[State("vector", place)] = None
@@ -449,12 +448,12 @@ class Replay:
         return list(order)
 
 
-def _careful(
+def _restoring(
     replay: Callable[..., Any], arrays: list[Any], generators: list[Any]
 ) -> Callable[..., Any]:
-    """The replay, which puts back what it has changed where it finds that it cannot go on.
+    """Return the replay, made to restore what it has changed when it fails half-way.
 
-    The step is then run as it is, and says what is wrong, or is recorded anew.
+    The uncompiled step is then run, and says what is wrong, or is recorded again.
     """
     before = [np.empty_like(array) for array in arrays]
 
@@ -472,17 +471,17 @@ def _careful(
 
 
 _FAILURES = (IndexError, np.linalg.LinAlgError)
-"""What NumPy raises where the step would have raised an error of this package."""
+"""NumPy's errors where the step would have raised one of this package."""
 
 
 def _copy(sources: list[Any], targets: list[Any]) -> None:
-    # A function of its own: a variable that held an array during a replay would be a reference.
+    # A separate function: a variable that holds an array during a replay would be a reference.
     for source, target in zip(sources, targets, strict=True):
         np.copyto(target, source)
 
 
 def _may_fail(event: Event) -> bool:
-    """Whether an event may turn out otherwise than it was recorded."""
+    """Return whether an event may turn out differently from its recording."""
     call = event.call
     if call.kind in ("getitem", "setitem") and call.name != "pick":
         return any(values_in(event.args[1]))
@@ -496,9 +495,9 @@ def _memory_of(array: Any) -> Any:
 
 
 def _references(name: str, names: dict[str, Any]) -> str:
-    """Code that counts who holds a thing, but for its owner, who may have let go of it.
+    """Write code that counts the references to an object, except its owner's, if that has it.
 
-    Only gradients need that: that the owners of other things still have them is checked.
+    Only gradients need the exception: the owners of other objects are checked to have them.
     """
     number = _number_of(name)
     count = f"getrefcount({name})"
@@ -514,7 +513,7 @@ def _number_of(name: str) -> int:
 
 
 def _settle(state: State, array: Any, bundles: dict[BundlePlace, Any]) -> None:
-    """Let an owner have its data in an array, which has their content already."""
+    """Give a state's array, which has its content already, to its owner."""
     owner = state.owner
     if state.kind == "vector":
         bundles[owner].vector = array
@@ -527,7 +526,7 @@ def _settle(state: State, array: Any, bundles: dict[BundlePlace, Any]) -> None:
 
 
 def _gradient_in(array: Any, owner: Any) -> Tensor:
-    """The tensor that is an owner's ``.grad`` after a replay; now, too, if it has one."""
+    """Return the tensor that is an owner's ``.grad`` after a replay; now, too, if it has one."""
     before = owner.grad
     gradient = owner._collect(array)
     if before is not None and before.shape == array.shape:
@@ -540,7 +539,7 @@ def _gradient_in(array: Any, owner: Any) -> Tensor:
 
 
 def _parts(module: Any) -> list[int]:
-    """By identity, what a module is made of."""
+    """Return the identities of a module's tensors and modules."""
     return [id(one) for one in vars(module).values() if isinstance(one, Tensor | Module)]
 
 
@@ -549,43 +548,43 @@ def _parts_of(recording: Recording) -> dict[Any, list[int]]:
 
 
 def _group_counts(recording: Recording) -> dict[Any, int]:
-    """How many groups of parameters each optimiser had."""
+    """Count the parameter groups of each optimiser."""
     return Counter(optimizer for optimizer, _, _ in recording.groups)
 
 
-def _settings_alike(optimizer: Any, number: int, group: dict[str, Any]) -> bool:
-    """Whether settings are the same, floats apart, of which it counts whether they are 0."""
+def _same_settings(optimizer: Any, number: int, group: dict[str, Any]) -> bool:
+    """Return whether settings are the same; floats may differ, except in being zero."""
     if number >= len(optimizer.param_groups):
         return False
     now = optimizer.param_groups[number]
     return (
         now.keys() == group.keys()
-        and all(_setting_alike(now[name], group[name]) for name in group if name != "params")
+        and all(_same_setting(now[name], group[name]) for name in group if name != "params")
         and list(map(id, now["params"])) == list(map(id, group["params"]))
     )
 
 
-def _setting_alike(one: Any, other: Any) -> bool:
+def _same_setting(one: Any, other: Any) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(_setting_alike, one, other))
+        return len(one) == len(other) and all(map(_same_setting, one, other))
     return bool(one) is bool(other) if type(one) is float else one == other
 
 
-def _state_alike(state: State, value: Value) -> bool:
+def _state_matches(state: State, value: Value) -> bool:
     owner = state.owner
     if state.kind == "data":
         needs = (owner._node is not None) is value.wants_gradient
-        return needs and (not value.is_array or _array_alike(owner._data, value.array, False))
+        return needs and (not value.is_array or _array_matches(owner._data, value.array, False))
     if state.kind == "grad":
         held = owner.grad is not None
-        return held and (not value.is_array or _array_alike(owner.grad._data, value.array, False))
+        return held and (not value.is_array or _array_matches(owner.grad._data, value.array, False))
     return owner.bundle() is not None
 
 
-def _array_alike(one: Any, other: Any, strides: bool = True) -> bool:
-    # What has no axes NumPy makes a scalar of now and then.
+def _array_matches(one: Any, other: Any, strides: bool = True) -> bool:
+    # NumPy sometimes turns 0-d arrays into scalars.
     return (
         isinstance(one, np.ndarray | np.generic)
         and one.shape == other.shape
@@ -595,7 +594,7 @@ def _array_alike(one: Any, other: Any, strides: bool = True) -> bool:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether an argument that is no array is what it was."""
+    """Return whether an argument that is not an array is unchanged."""
     if one is other:
         return True
     return type(one) is type(other) and isinstance(one, int | str | bool | float) and one == other

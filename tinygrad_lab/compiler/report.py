@@ -34,15 +34,15 @@ class Report:
     lines: tuple[Line, ...]
     replays: int
     scratch_bytes: int
-    """What the replay needs besides arguments, parameters, moments and gradients."""
+    """The memory of the replay besides arguments, parameters, moments and gradients."""
     eager_peak_bytes: int
-    """What the uncompiled step allocates at its peak."""
+    """The peak memory of the uncompiled step."""
     summary: str
-    """What became of the recorded operations: how many are needed, and what was fused."""
+    """A summary of the recorded operations: how many are needed, and what was fused."""
 
     @property
     def microseconds(self) -> float:
-        """Of all lines."""
+        """The time of all lines."""
         return sum(line.microseconds for line in self.lines)
 
     def __str__(self) -> str:
@@ -67,9 +67,9 @@ class Report:
 def report_on(
     replay: Replay, leaves: Sequence[Any], call: Callable[[list[Any]], Any], replays: int
 ) -> Report:
-    """Run a replay and the step it stands for, and put all they change back."""
+    """Run a replay and its step, and restore everything that they change."""
     with _kept_as_it_is(replay.recording):
-        call(list(leaves))  # what is made once is not the step's
+        call(list(leaves))  # leave out what is made only once
     with _kept_as_it_is(replay.recording):
         tracemalloc.start()
         try:
@@ -88,7 +88,7 @@ def report_on(
 
 
 def _timed(replay: Replay, leaves: Sequence[Any], replays: int) -> Sequence[float]:
-    """Microseconds of each line."""
+    """Return the microseconds of each line."""
     samples = []
     run = replay.run_with_clock(perf_counter_ns)
     for _ in range(replays):
@@ -100,7 +100,7 @@ def _timed(replay: Replay, leaves: Sequence[Any], replays: int) -> Sequence[floa
 
 @contextmanager
 def _kept_as_it_is(recording: Recording) -> Iterator[None]:
-    """Whatever a step does to its states, afterwards they are what they were."""
+    """Restore the states of a step at the end of the block."""
     places = [state.owner for state in recording.states if state.kind == "vector"]
     tensors = {
         id(state.owner): state.owner

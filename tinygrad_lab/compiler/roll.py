@@ -1,15 +1,15 @@
-"""Rolling: events that repeat, as the steps of a recurrent net do, become the body of a loop.
+"""Rolling: repeated events, such as the steps of a recurrent net, become the body of a loop.
 
-A stretch of a trace is rolled only where the loop does, by construction, what the stretch did: each
-argument of each call was compared over all rounds, and is
+A stretch of a trace is rolled only where the loop does, by construction, the same: each argument
+of each call was compared over all rounds, and is
 
 - the same in every round,
-- a whole number that goes up or down evenly (``Index``),
+- an integer that increases or decreases evenly (``Index``),
 - a result of the same round, or
-- a result of the round before (``Carried``; in the first round something from before the loop).
+- a result of the previous round (``Carried``; in the first round a value from before the loop).
 
-What later code reads of rounds other than the last is collected in a list. Everything else stays
-as it was.
+Results of earlier rounds that later code reads are collected in a list. Everything else stays as
+it was.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _LONGEST = 400
 """The most events that a round may have."""
 _FEWEST_ROUNDS = 4
 _WORTH = 6
-"""So many events must be saved."""
+"""The fewest events that a loop must save."""
 _CANDIDATES = 30
-"""So many repetitions are looked at, those that would save most."""
+"""How many repetitions are tried: those that would save most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A whole number of a loop: ``start + step * round``."""
+    """An integer that depends on the round of a loop: ``start + step * round``."""
 
     loop: Loop
     start: int
@@ -45,35 +45,35 @@ class Index:
 
 @dataclass(eq=False, slots=True)
 class Carried:
-    """What a round takes over from the round before."""
+    """A value that a round takes over from the previous round."""
 
     value: Value
-    """What it is called within the round."""
+    """The value within the round."""
     initial: Any
-    """What it is in the first round: a value, or a number."""
+    """The value or number that it is in the first round."""
     next: Value
-    """What it is in the round after."""
+    """The value that it is in the next round."""
 
 
 @dataclass(eq=False, slots=True)
 class Loop:
-    """Rounds of the same events. Each of them has this loop as its ``loop``."""
+    """Rounds of the same events, each of which has this loop as its ``loop``."""
 
     count: int
     carried: list[Carried] = field(default_factory=list)
     lists: dict[Value, Value] = field(default_factory=dict)
-    """For a result of a round, the list of that of all rounds."""
+    """For a result of a round, the list of it in all rounds."""
     backwards: bool = False
-    """Whether it is written with a number of the round that goes down."""
+    """Whether the loop variable counts down."""
 
     def replace(self, twin: Callable[[Any], Any]) -> None:
-        """Let the loop hand on what a value was replaced by."""
+        """Replace the values that the loop hands on by their twins."""
         for one in self.carried:
             one.initial, one.next = twin(one.initial), twin(one.next)
         self.lists = {twin(value): whole for value, whole in self.lists.items()}
 
-    def handed_on(self, used: Container[Value]) -> Iterator[Value]:
-        """What the loop itself reads for those who read ``used``: later rounds, later code."""
+    def read_by_loop(self, used: Container[Value]) -> Iterator[Value]:
+        """Yield what the loop itself reads, for later rounds and code, if ``used`` are read."""
         for one in self.carried:
             if one.value in used:
                 yield from (v for v in (one.initial, one.next) if isinstance(v, Value))
@@ -81,23 +81,23 @@ class Loop:
 
 
 def loops_of(events: Iterable[Event]) -> list[Loop]:
-    """The loops that events stand in, in order."""
+    """Return the loops of events, in order."""
     return list(dict.fromkeys(event.loop for event in events if event.loop is not None))
 
 
 @dataclass(slots=True)
 class Rolled:
-    """Events with loops, and what became of values of rounds that are written no more."""
+    """Events with loops, and what replaces values of rounds that are not written."""
 
     events: list[Event]
     kept: dict[Value, Value] = field(default_factory=dict)
-    """Where to find what is read after all events."""
+    """Where to find the values that are read after all events."""
     templates: dict[Value, Value] = field(default_factory=dict)
-    """For a result of any round, that of the round that stands for all."""
+    """For a result of any round, that of the round that represents all."""
 
 
 def rolled(events: list[Event], kept: Iterable[Value], new_value: Callable[..., Value]) -> Rolled:
-    """The events with every long repetition as a loop.
+    """Turn every long repetition of events into a loop.
 
     ``kept`` are the values that are read after all events; ``new_value`` makes a value.
     """
@@ -111,7 +111,7 @@ def rolled(events: list[Event], kept: Iterable[Value], new_value: Callable[..., 
 
 
 class _Numbered:
-    """Events, what could differ in them from round to round, and who made which value."""
+    """Events, their parts that may differ from round to round, and the makers of values."""
 
     def __init__(self, events: list[Event]) -> None:
         self.events = events
@@ -124,7 +124,7 @@ class _Numbered:
 
 
 def _best(numbered: _Numbered) -> _Stretch | None:
-    """The repetition that saves most."""
+    """Return the repetition that saves most; None if there is none."""
     candidates = sorted(_candidates(_kinds(numbered.events)), reverse=True)
     for _, minus_period, start, stop in candidates[:_CANDIDATES]:
         period = -minus_period
@@ -146,13 +146,13 @@ def _best(numbered: _Numbered) -> _Stretch | None:
 
 
 def _is_element(event: Event) -> bool:
-    """Whether an event only takes something out of a list that a loop has made."""
+    """Return whether an event only takes an element from a list that a loop made."""
     source = event.args[0] if event.call.kind == "getitem" else None
     return isinstance(source, Value) and source.array is None
 
 
 def _kinds(events: list[Event]) -> Any:
-    """A number for each event; events that could stand for each other have the same."""
+    """Number the events; those that could represent each other have the same number."""
     numbers: dict[Any, int] = {}
     kinds = np.empty(len(events), dtype=np.int64)
     for position, event in enumerate(events):
@@ -177,7 +177,7 @@ def _form(value: Value) -> Any:
 
 
 def _candidates(kinds: Any) -> Iterator[tuple[int, int, int, int]]:
-    """Stretches that repeat themselves: events saved, minus the period, start, stop."""
+    """Yield stretches that repeat: events saved, minus the period, start, stop."""
     for period in range(1, min(_LONGEST, len(kinds) // _FEWEST_ROUNDS) + 1):
         same = np.concatenate([[False], kinds[period:] == kinds[:-period], [False]])
         edges = np.flatnonzero(same[1:] != same[:-1])
@@ -192,7 +192,7 @@ def _candidates(kinds: Any) -> Iterator[tuple[int, int, int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in a stretch a value is made."""
+    """Where a value is made in a stretch."""
 
     round: int
     event: int
@@ -201,7 +201,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Rounds of events, one after the other."""
+    """Consecutive rounds of events."""
 
     numbered: _Numbered
     start: int
@@ -209,17 +209,17 @@ class _Stretch:
     count: int
 
     def event(self, number: int, position: int) -> Event:
-        """An event of a round."""
+        """Return an event of a round."""
         return self.numbered.events[self.start + number * self.period + position]
 
     def columns(self, position: int, count: int) -> Iterator[tuple[Any, ...]]:
-        """For each leaf of an event what it is in the first rounds."""
+        """Yield, for each leaf of an event, what it is in the first rounds."""
         first = self.start + position
         leaves = self.numbered.leaves[first : first + count * self.period : self.period]
         return zip(*leaves, strict=True)
 
     def place_of(self, one: Any) -> _Place | None:
-        """Where it is made, if it is made in one of the rounds."""
+        """Return where a value is made in the rounds; None if elsewhere."""
         if not isinstance(one, Value):
             return None
         position, result = self.numbered.made.get(one, (-1, 0))
@@ -228,7 +228,7 @@ class _Stretch:
         return _Place(*divmod(position - self.start, self.period), result)
 
     def rounds(self) -> int:
-        """How many rounds, from the first, a loop could do; 0 if too few."""
+        """Count the rounds, from the first, that a loop could do; 0 if too few."""
         count = self.count
         for position in range(self.period):
             count = min(count, self._same_calls(position, count))
@@ -241,7 +241,7 @@ class _Stretch:
         return 0 if self._writes_into_what_is_carried(count) else count
 
     def _same_calls(self, position: int, count: int) -> int:
-        """For how many rounds the same is called, with as many arguments."""
+        """Count the rounds that call the same function, with as many arguments."""
         function = self.event(0, position).call.function
         leaves = self.numbered.leaves
         first = self.start + position
@@ -252,12 +252,12 @@ class _Stretch:
         return count
 
     def _extent(self, column: tuple[Any, ...]) -> int:
-        """For how many rounds an argument is what a loop can have."""
+        """Count the rounds in which an argument is what a loop can have."""
         rule = self._rule(*column[:2])
         return next((k for k, one in enumerate(column) if not rule(k, one)), len(column))
 
     def _rule(self, first: Any, second: Any) -> Callable[[int, Any], bool]:
-        """What an argument must be in each round, as the first two rounds have it."""
+        """Derive from the first two rounds what an argument must be in each."""
         if type(first) is int and type(second) is int:
             return lambda k, one: type(one) is int and one == first + k * (second - first)
         place = self.place_of(second)
@@ -276,7 +276,10 @@ class _Stretch:
         return isinstance(one, float | int | Value) and self.place_of(one) is None
 
     def _writes_into_what_is_carried(self, count: int) -> bool:
-        """A name that changes from round to round must not stand for memory that is written."""
+        """Return whether a carried value shares memory that is written.
+
+        A name that changes from round to round must not stand for such memory.
+        """
         carried, written = set(), set()
         for position in range(self.period):
             for column in self.columns(position, count):
@@ -288,7 +291,7 @@ class _Stretch:
         return not carried.isdisjoint(written)
 
     def is_carried(self, second: Any) -> bool:
-        """Whether what an event has in the second round was made in the first."""
+        """Return whether an argument of the second round was made in the first."""
         place = self.place_of(second)
         return place is not None and place.round == 0
 
@@ -297,16 +300,16 @@ class _Stretch:
 
 
 class _Rolling:
-    """Puts a loop in the place of a stretch."""
+    """Replaces a stretch by a loop."""
 
     def __init__(self, stretch: _Stretch, whole: Rolled, new_value: Callable[..., Value]) -> None:
         self.stretch, self.whole, self.new_value = stretch, whole, new_value
         self.loop = Loop(stretch.count)
         self._before: list[Event] = []
-        """What gets values out of lists, before the event that reads them."""
+        """Events that take values out of lists, before the event that reads them."""
 
     def roll(self) -> None:
-        """Change ``whole``: events, and where values are found."""
+        """Update the events of ``whole``, and where its values are found."""
         stretch, whole = self.stretch, self.whole
         events = whole.events
         stop = stretch.start + stretch.period * stretch.count
@@ -318,7 +321,7 @@ class _Rolling:
         body = [self._in_loop(position) for position in range(stretch.period)]
         after: list[Event] = []
         for event in events[stop:]:
-            self._let_find(event)
+            self._redirect(event)
             after += [*self._before, event]
             self._before.clear()
         whole.kept = {value: self._found(now) for value, now in whole.kept.items()}
@@ -341,7 +344,7 @@ class _Rolling:
         return event
 
     def _symbol(self, first: Any, second: Any) -> Any:
-        """What stands for an argument in all rounds."""
+        """Return what represents an argument in all rounds."""
         if type(first) is int and type(second) is int and first != second:
             return Index(self.loop, first, second - first)
         if not self.stretch.is_carried(second):
@@ -356,8 +359,8 @@ class _Rolling:
 
     # --- after the loop ---------------------------------------------------------------------------
 
-    def _let_find(self, event: Event) -> None:
-        """Let an event read what the last round made, or lists of what all rounds made."""
+    def _redirect(self, event: Event) -> None:
+        """Redirect an event to results of the last round, or to lists of those of all rounds."""
         if all(self.stretch.place_of(one) is None for one in (*event.inputs, event.writes)):
             return
         args = tuple([self._list_for(one) for one in event.args])
@@ -368,7 +371,7 @@ class _Rolling:
             one.phase, one.scope = event.phase, event.scope
 
     def _list_for(self, argument: Any) -> Any:
-        """The list of all rounds for a sequence that has a result of each, in order."""
+        """Return the list of all rounds for a sequence of a result of each, in order."""
         if not isinstance(argument, list | tuple) or len(argument) != self.stretch.count:
             return argument
         places = [self.stretch.place_of(one) for one in argument]
@@ -387,9 +390,9 @@ class _Rolling:
         return self.loop.lists[template]
 
     def _found(self, one: Any) -> Any:
-        """What a round made, out of the list of all rounds.
+        """Take the result of a round out of the list of all rounds.
 
-        Each event gets its own: what comes after the loop repeats as it did, and may be rolled.
+        Each event gets its own: so events after the loop still repeat, and may be rolled.
         """
         place = self.stretch.place_of(one)
         if place is None:
@@ -404,7 +407,7 @@ class _Rolling:
 
 
 def last_rounds(events: list[Event]) -> dict[Value, Value]:
-    """For what was taken out of a list's end, what the last round of the loop has made."""
+    """Map what is taken from the end of a list to the result of the last round of the loop."""
     lists = {
         whole: (value, loop) for loop in loops_of(events) for value, whole in loop.lists.items()
     }
@@ -421,7 +424,7 @@ def last_rounds(events: list[Event]) -> dict[Value, Value]:
 
 
 def _leaves(event: Event) -> list[Any]:
-    """What could differ from round to round in an event, in order."""
+    """Return the parts of an event that may differ from round to round, in order."""
     found: list[Any] = []
     mapped((event.args, event.kwargs), found.append)
     found.append(event.writes)
@@ -441,7 +444,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _is_same_number(one: Any, other: Any) -> bool:
-    """Whether two constants are numbers, and the same."""
+    """Return whether two constants are equal numbers."""
     if not (isinstance(one, Value) and isinstance(other, Value)):
         return False
     constant = one.is_constant and other.is_constant

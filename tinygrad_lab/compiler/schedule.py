@@ -1,10 +1,10 @@
-"""The order of a replay: what needs less memory, while every number stays the same.
+"""The order of a replay: one that needs less memory, while every number stays the same.
 
-Going back through ReLU, an engine has three arrays at once: what ReLU gave, which says where it was
-positive, the gradient that comes back, and the product that this gradient is. A truth value for
-each element says the same as the first in a quarter of the memory, and where that one is read for
-the last time, the gradient can be computed in its place. For that the mask must be made before the
-gradient, and the gradient after all that reads what ReLU gave.
+In the backward pass of ReLU, three arrays are alive: ReLU's output, which says where it was
+positive; the incoming gradient, often a matrix product; and the masked gradient. A boolean mask
+says the same as the output in a quarter of the memory, and if the output is read there for the last
+time, the gradient can be computed in its place. For that the mask must be made before the gradient,
+and the gradient after everything that reads ReLU's output.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["scheduled"]
 
 
 def scheduled(recording: Recording, events: list[Event]) -> list[Event]:
-    """The events in an order that needs less memory."""
-    order = masks_apart(recording, events)
+    """Return the events in an order that needs less memory."""
+    order = split_masks(recording, events)
     for masked in [event for event in order if event.call is _WHERE_MASK]:
         product = masked.args[0].root.event
         if product is not None and product.call.name in ("matmul", "dot") and product.results:
@@ -36,12 +36,12 @@ _GREATER = Call("ufunc", "greater", np.greater)
 _WHERE_MASK = Call("function", "where_mask", where_mask)
 
 
-def masks_apart(recording: Recording, events: list[Event]) -> list[Event]:
-    """``where_positive`` in two: where the condition is positive, and what that leaves of x."""
-    apart: list[Event] = []
+def split_masks(recording: Recording, events: list[Event]) -> list[Event]:
+    """Split ``where_positive`` in two: the mask of positive conditions, and x where it is true."""
+    split: list[Event] = []
     for event in events:
         if event.call.name != "where_positive" or event.call.kind != "function":
-            apart.append(event)
+            split.append(event)
             continue
         condition, x = event.args
         positive = replace(event, call=_GREATER, args=(condition, 0), results=())
@@ -49,8 +49,8 @@ def masks_apart(recording: Recording, events: list[Event]) -> list[Event]:
         mask.name = "positive"
         masked = replace(event, call=_WHERE_MASK, args=(x, mask))
         event.result.event = masked
-        apart += [positive, masked]
-    return apart
+        split += [positive, masked]
+    return split
 
 
 def _delay(order: list[Event], product: Event, user: Event) -> None:
@@ -70,7 +70,7 @@ def _delay(order: list[Event], product: Event, user: Event) -> None:
 
 
 def _advance(order: list[Event], made: Event) -> None:
-    """Make a mask as soon as nothing else will read or change what it is made of."""
+    """Make a mask as soon as nothing else will read or change its source."""
     end, condition = order.index(made), made.args[0].root
     if not any(_uses(one, condition) for one in order[end + 1 :]):
         before = (n for n in reversed(range(end)) if _concerns(order[n], condition))
@@ -78,17 +78,17 @@ def _advance(order: list[Event], made: Event) -> None:
 
 
 def _concerns(event: Event, root: Value) -> bool:
-    """Whether an event makes a value, a view of it included, reads or changes it."""
+    """Return whether an event makes a value or a view of it, reads it or changes it."""
     return any(value.root is root for value in event.results) or _uses(event, root)
 
 
 def _uses(event: Event, root: Value) -> bool:
-    """Whether an event reads memory or writes into it; to look at a part of it is neither."""
+    """Return whether an event reads memory or writes into it; making a view is neither."""
     if is_view(event):
         return False
     return _changes(event, (root,)) or any(value.root is root for value in event.inputs)
 
 
 def _changes(event: Event, values: tuple[Value, ...]) -> bool:
-    """Whether an event writes into the memory of values."""
+    """Return whether an event writes into the memory of values."""
     return event.writes is not None and any(event.writes.root is one.root for one in values)

@@ -1,4 +1,4 @@
-"""``tg.compile``: a step that is recorded, and replayed ever after."""
+"""``tg.compile``: a step that is recorded twice, and replayed from then on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.compiler.compare import do_the_same, make_constants_anew, read_arrays_anew
+from tinygrad_lab.compiler.compare import do_the_same, renew_constants, reread_arrays
 from tinygrad_lab.compiler.outlines import forget_numbers
 from tinygrad_lab.compiler.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compiler.replay import MISS, Replay
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["CompiledStep"]
 
 MANY_RECORDINGS = 8
-"""So many kinds of calls are as many as somebody means to make; more are worth a warning."""
+"""More different recordings than a user is likely to intend cause a warning."""
 
 MOST_FIRST = 8
-"""So many recordings that are all different are kept; if there were no others, a step is not to be
-had."""
+"""How many recordings are kept that no other call matched; if none was ever matched, the step
+runs uncompiled."""
 
 
 class CompiledStep:
@@ -56,9 +56,9 @@ class CompiledStep:
         self.target = target
         self._replays: list[Replay] = []
         self._direct: list[Replay] = []
-        """Those of calls whose arguments are leaves, each given by its place."""
+        """The replays for calls whose arguments are leaves, passed by position."""
         self._first: list[Replay] = []
-        """What was recorded once so far, to be compared with what the next call records."""
+        """Recorded once so far, to be compared with the recording of the next call."""
         self._attempts = 0
         self._runs_eagerly = False
         self._attribute: str | None = None
@@ -77,7 +77,7 @@ class CompiledStep:
         return self._another(args, kwargs)
 
     def _another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call that no replay was ready for."""
+        """Make a call for which no replay is ready."""
         context = current()
         if self._runs_eagerly or not context.ordinary or context.device != "cpu":
             return self.function(*args, **kwargs)
@@ -95,7 +95,7 @@ class CompiledStep:
             return self._record(args, kwargs, leaves, rebuild)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """The step of one object, where a method was compiled."""
+        """Return the step of one object, where a method was compiled."""
         if instance is None:
             return self
         own = CompiledStep(MethodType(self.function, instance), self.target)
@@ -107,11 +107,11 @@ class CompiledStep:
         self._attribute = name
 
     def __reduce__(self) -> Any:
-        # What was recorded is about these very tensors; a copy begins anew.
+        # The recordings refer to these very tensors; a copy starts without any.
         return type(self), (self.function, self.target)
 
     def _record(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Any:
-        """Run it for real, and write down what it does."""
+        """Run the step, and record it."""
 
         def call(new: list[Any]) -> Any:
             new_args, new_kwargs = rebuild(new)
@@ -125,8 +125,8 @@ class CompiledStep:
 
         def accept(recording: Recording) -> None:
             if earlier is not None and do_the_same(earlier.recording, recording):
-                read_arrays_anew(earlier.recording, recording)
-                make_constants_anew(earlier.recording, recording)
+                reread_arrays(earlier.recording, recording)
+                renew_constants(earlier.recording, recording)
                 found.append(Replay(recording, leaves, structure, self.target))
 
         names = self._names(args, kwargs, len(leaves))
@@ -150,7 +150,7 @@ class CompiledStep:
         return result
 
     def _remember_first(self, replay: Replay) -> None:
-        """Keep what was recorded once for the next call, unless no two calls are alike."""
+        """Keep a first recording for the next call, unless no two calls ever match."""
         forget_numbers(replay.recording.trace, ())
         self._first = [*self._first, replay][-MOST_FIRST:]
         self._attempts += 1
@@ -170,17 +170,17 @@ class CompiledStep:
                 else ("shapes, modes, settings or operations differ")
             )
             self._give_up(
-                f"{MOST_FIRST} calls were recorded, and {reason} from each to the next. Numbers "
-                "that change are best given as arguments."
+                f"{MOST_FIRST} calls were recorded, but {reason} from call to call. Numbers "
+                "that change are best passed as arguments."
             )
             self._first.clear()
 
     def _names(self, args: Any, kwargs: Any, count: int) -> list[str]:
-        """What the leaves of the arguments are called: by the parameter they are part of."""
+        """Name the leaves of the arguments after the parameters that they are part of."""
         names: list[str] = []
         try:
-            # In the order of the call, which keyword arguments need not have in common with the
-            # signature.
+            # In the order of the call, in which keyword arguments may be in another order than in
+            # the signature.
             bound = {**inspect.signature(self.function).bind_partial(*args).arguments, **kwargs}
         except (TypeError, ValueError):
             bound = {}
@@ -207,25 +207,32 @@ class CompiledStep:
 
     @property
     def source(self) -> str:
-        """What is computed, as a person would have written it with NumPy.
+        """The computation, as a person would have written it with NumPy.
 
-        Forward, backward and update, with the names of your modules and variables; steps that
-        repeat are a loop. Run, it gives the same bits as the step, as long as no Python number
-        leaves what Python can compute (``1.0 / 0.0`` raises, where the step has inf).
+        Forward, backward and update, with the names of your modules and variables; repeated steps
+        are a loop. Running it gives the same bits as the step, as long as all arithmetic on Python
+        numbers is defined (``1.0 / 0.0`` raises, where the step has inf).
+
+        Raises:
+            CompileError: before the step was called twice.
         """
         latest = self._latest
         return Writer(latest.recording, self.function).source()
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the source as a module, and beside it (``.npz``) the state as it is now.
+        """Write the source as a module, and the current state beside it (``.npz``).
 
-        The module needs NumPy alone: ``state = load_state()``, then ``step(..., state)`` as often
-        as wanted, which changes the state and returns what the step returns. A function that has
-        no state is just called: ``step(...)``.
+        The module needs only NumPy: ``state = load_state()``, then ``step(..., state)`` any number
+        of times, which changes the state and returns what the step returns. A function without
+        state is simply called: ``step(...)``.
+
+        Raises:
+            ArgumentError: if the path does not end in ``.py``.
+            CompileError: before the step was called twice.
         """
         path = Path(path)
         if path.suffix != ".py":
-            raise ArgumentError(f"step.save: expected a path that ends with .py, got {path}.")
+            raise ArgumentError(f"step.save: expected a path that ends in .py, got {path}.")
         latest = self._latest
         writer = Writer(latest.recording, self.function)
         if writer.has_state():
@@ -233,9 +240,9 @@ class CompiledStep:
         path.write_text(writer.source(loading=True), encoding="utf-8")
 
     def draw(self, *, direction: Direction = "LR") -> Drawing:
-        """A picture of what is computed: a box for each line of ``source``, with its shape.
+        """Draw the computation: a box for each line of ``source``, with its shape.
 
-        Forward, backward and update stand in frames, loops in frames within them.
+        Forward, backward and update have frames, with the frames of loops inside.
 
         Args:
             direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
@@ -256,9 +263,15 @@ class CompiledStep:
         return drawing_of(Writer(self._latest.recording, self.function), direction)
 
     def report(self, *args: Any, replays: int = 50, **kwargs: Any) -> Report:
-        """Time per line and memory, measured on arguments like those of a call.
+        """Measure the time per line, and the memory, on arguments like those of a call.
 
-        What the step changes (parameters, moments, gradients, generators) is put back.
+        What the step changes (parameters, moments, gradients, generators) is restored.
+
+        Args:
+            replays: how often the step is replayed; times are medians.
+
+        Raises:
+            CompileError: before the step was called twice with such arguments.
         """
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
         structure = _structure(leaves, rebuild)
@@ -267,7 +280,7 @@ class CompiledStep:
         )
         if replay is None:
             raise CompileError(
-                f"tg.compile: {self._name} was not recorded for such arguments yet: call it twice."
+                f"tg.compile: {self._name} has not been recorded for such arguments: call it twice."
             )
 
         def call(new: list[Any]) -> Any:
@@ -278,7 +291,7 @@ class CompiledStep:
 
     @property
     def optimized_source(self) -> str:
-        """The lines that are run, with buffers."""
+        """The lines that run, with their buffers."""
         latest = self._latest
         return "\n\n".join(filter(None, (latest.program.preamble, latest.source)))
 
@@ -286,17 +299,17 @@ class CompiledStep:
     def _latest(self) -> Replay:
         if not self._replays:
             raise CompileError(
-                f"tg.compile: {self._name} was not recorded yet: call it twice (the first two "
-                "calls are recorded, to see that they do the same)."
+                f"tg.compile: {self._name} has not been recorded: call it twice (the first two "
+                "calls are recorded, to check that they do the same)."
             )
         return self._replays[-1]
 
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """A block in which the garbage collector waits.
+    """Suspend the garbage collector in the block.
 
-    A recording makes many objects and throws few away: the collector would go through all of them
+    A recording makes many objects and discards few: the collector would go through all of them
     again and again, for half of the time, and find nothing.
     """
     collected = gc.isenabled()
@@ -309,5 +322,5 @@ def _without_collector() -> Iterator[None]:
 
 
 def _structure(leaves: list[Any], rebuild: Callable[[list[Any]], Any]) -> Any:
-    """How arguments hang together: the containers, with numbers in the places of the leaves."""
+    """Return the containers of arguments, with numbers in the places of the leaves."""
     return rebuild(list(range(len(leaves))))

@@ -1,9 +1,9 @@
-"""What a step refers to by name: models, optimisers, numbers that stand around it.
+"""The objects that a step refers to by name: models, optimisers, numbers around it.
 
-A replay is about the objects that the names stood for when the step was recorded. Where one of
-these names has come to stand for something else (``model = ...`` in another cell of a notebook,
+A replay refers to the objects that the names stood for when the step was recorded. If one of
+these names is bound to something else (``model = ...`` in another cell of a notebook,
 ``self.temperature = 0.5``), it is another step. Names are found in the code of the step, and in
-that of the functions and methods beside it that it calls.
+that of the functions and methods of the same file that it calls.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from tinygrad_lab.engine.user_code import is_library
 __all__ = ["Named", "contents", "has", "surroundings_of"]
 
 _PLAIN = (bool, int, float, str)
-"""Numbers and strings, which are what they say."""
+"""Numbers and strings, which are compared by value."""
 _MOST_ITEMS = 64
-"""A list or dict of more is looked at as an object: to go through it takes too long."""
+"""Larger lists and dicts are compared as objects: checking their items takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A name outside of a function, and what it stands for."""
+    """A name outside a function, and what it refers to."""
 
     place: Any
-    """The dictionary, of a module or an object, or the cell of a closure."""
+    """The dictionary of a module or an object, or the cell of a closure."""
     name: str
     thing: Any
     items: tuple[Any, ...] | None = None
-    """What is in it, if it is a list or a dict."""
+    """Its items, if it is a list or a dict."""
 
     @property
     def is_cell(self) -> bool:
@@ -45,23 +45,23 @@ class Named:
 
     @property
     def check(self) -> str:
-        """Code that asks whether it does, given ``place``, ``thing`` and ``items``."""
+        """Code that checks that it is unchanged, given ``place``, ``thing`` and ``items``."""
         now = "{place}.cell_contents" if self.is_cell else f"{{place}}.get({self.name!r})"
         return f"{now} is {{thing}}" + " and has({thing}, {items})" * (self.items is not None)
 
     @property
     def now(self) -> Any:
-        """What the name stands for now."""
+        """What the name refers to now."""
         return _content(self.place) if self.is_cell else self.place.get(self.name)
 
     @property
     def is_the_same(self) -> bool:
-        """Whether the name stands for what it stood for."""
+        """Whether the name refers to what it referred to."""
         now = self.now
         return self.is_like(Named(self.place, self.name, now, contents(now)))
 
     def is_like(self, other: Named) -> bool:
-        """Whether two names stand for the same, with the same in it."""
+        """Return whether two names refer to the same, with the same items."""
         if not _same_thing(self.thing, other.thing):
             return False
         mine, theirs = self.items, other.items
@@ -71,20 +71,20 @@ class Named:
 
 
 def contents(thing: Any) -> tuple[Any, ...] | None:
-    """What is in a list or a dict."""
+    """Return the items of a list or a dict; None if it has too many, or is neither."""
     if type(thing) not in (list, dict) or len(thing) > _MOST_ITEMS:
         return None
     return (*thing, *thing.values()) if type(thing) is dict else tuple(thing)
 
 
 def has(thing: Any, items: tuple[Any, ...]) -> bool:
-    """Whether these very objects are in a list or a dict."""
+    """Return whether a list or dict has these very objects as items."""
     now = contents(thing)
     return now is not None and len(now) == len(items) and all(map(is_, now, items))
 
 
 def _same_thing(one: Any, other: Any) -> bool:
-    """Whether two are one object, or numbers or strings that are equal, or tuples of such."""
+    """Return whether two are one object, or equal numbers, strings or tuples of such."""
     if one is other:
         return True
     if type(one) is not type(other):
@@ -95,7 +95,7 @@ def _same_thing(one: Any, other: Any) -> bool:
 
 
 def surroundings_of(function: Any) -> list[Named]:
-    """The names that a function refers to, with what they stand for now."""
+    """Return the names that a function refers to, with what they refer to now."""
     found: dict[tuple[int, str], Named] = {}
     for place, name in _names(function, set()):
         try:
@@ -104,13 +104,13 @@ def surroundings_of(function: Any) -> list[Named]:
             continue  # a built-in, or a variable that has no value yet
         if not isinstance(thing, ModuleType):
             found[id(place), name] = Named(place, name, thing, contents(thing))
-    # Every step refers to it, in tg.zeros(3) for one.
+    # Every step refers to it, for example in tg.zeros(3).
     default = Named(vars(dtypes), "_default_dtype", dtypes.get_default_dtype())
     return [*found.values(), default]
 
 
 def _names(function: Any, seen: set[int]) -> Iterator[tuple[Any, str]]:
-    """Places and names that a function, and those that it calls, refer to."""
+    """Yield the places and names that a function, and those that it calls, refer to."""
     if isinstance(function, partial):
         function = function.func
     owner = function.__self__ if isinstance(function, MethodType) else None
@@ -138,7 +138,7 @@ def _names(function: Any, seen: set[int]) -> Iterator[tuple[Any, str]]:
 
 
 def _is_beside(function: FunctionType, other: Any) -> bool:
-    """Whether another function is written in the same file."""
+    """Return whether another function is written in the same file."""
     return isinstance(other, FunctionType) and other.__module__ == function.__module__
 
 
@@ -150,7 +150,7 @@ def _content(cell: Any) -> Any:
 
 
 def _read_by(code: CodeType) -> tuple[set[str], set[str]]:
-    """The global variables, and the attributes of whatever, that code reads."""
+    """Return the global variables, and the attributes of any objects, that code reads."""
     variables, attributes = set(), set()
     for instruction in dis.get_instructions(code):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):

@@ -1,4 +1,4 @@
-"""What a recording can be made into. To add a target, write a program and name it here."""
+"""The forms that a recording can take. To add a target, write a program and name it here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _NumbersProgram(NumPyProgram):
 
 
 def check_installed(target: str) -> None:
-    """Raise where what a target needs is not installed."""
+    """Raise MissingDependencyError if a package that a target needs is not installed."""
     if target == "numba" and find_spec("llvmlite") is None:
         raise MissingDependencyError(
             "tg.compile: the target 'numba' needs llvmlite, numba's compiler, which is not "
@@ -38,7 +38,7 @@ def check_installed(target: str) -> None:
 
 
 def program_for(target: str, recording: Recording) -> NumPyProgram:
-    """A recording as code for a target."""
+    """Turn a recording into code for a target."""
     if target == "numba":
         from tinygrad_lab.compiler.numba_target import NumbaProgram
 
@@ -49,7 +49,7 @@ def program_for(target: str, recording: Recording) -> NumPyProgram:
     for event in program.events if target == "python" else ():
         if not event.is_on_numbers:
             raise CompileError(
-                "tg.compile: the target 'python' is for scalar graphs (tg.scalar), this step "
-                f"works on arrays ({event.call.name}): target='numpy'."
+                "tg.compile: the target 'python' is for scalar graphs (tg.scalar), but this step "
+                f"works on arrays ({event.call.name}): use target='numpy'."
             )
     return program

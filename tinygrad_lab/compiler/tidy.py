@@ -1,8 +1,8 @@
 """Simplifying a recording, without changing a bit of what it computes.
 
-Three passes, each a function from a list of events to a shorter one: what gives back the very array
-that it was given is left out, what was computed before is used again, and what nobody reads is not
-computed. To add a pass, write a function and list it in ``PASSES``.
+Three passes, each a function from a list of events to a shorter one: views that equal an existing
+array are dropped, repeated computations are done once, and what is never read is not computed. To
+add a pass, write a function and list it in ``PASSES``.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = [
 Replacements = dict[Value, Value]
 
 _SHAPE_ONLY = frozenset({"zeros_like", "ones_like", "empty_like", "full_like"})
-"""Functions that ask an array for its shape alone."""
+"""Functions that read only the shape of an array."""
 _ONCE = frozenset({"draw", "check", "setitem"})
-"""Kinds of calls that are never done on each other's behalf."""
+"""Kinds of calls that are never merged."""
 
 
 def tidied(recording: Recording) -> list[Event]:
-    """The events that a replay needs; the recording's values are replaced where they are twins.
+    """Return the events that a replay needs; the recording's values are replaced by their twins.
 
     The events of the trace stay as they were recorded: ``source`` starts from them again.
     """
@@ -47,7 +47,7 @@ def tidied(recording: Recording) -> list[Event]:
 
 
 def replaced(recording: Recording, events: list[Event], twins: Replacements) -> list[Event]:
-    """The events when everybody who reads a value reads its twin."""
+    """Return the events with values replaced by their twins in everything that reads them."""
 
     def twin(one: Any) -> Any:
         while isinstance(one, Value) and one in twins:
@@ -80,7 +80,7 @@ def _rewritten(event: Event, twins: Replacements, twin: Callable[[Any], Any]) ->
 
 
 def without_identities(recording: Recording, events: list[Event]) -> list[Event]:
-    """Leave out views that are an array which is there: ``x.reshape(x.shape)``, ``x.T.T``."""
+    """Drop views that equal an existing array: ``x.reshape(x.shape)``, ``x.T.T``."""
     twins: Replacements = {}
     known: dict[Any, Value] = {}
     seen: set[Value] = set()
@@ -91,7 +91,7 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
             continue
         sources = [one for one in event.inputs if one.is_array]
         for value in sources:
-            if value not in seen:  # asking where an array lies takes microseconds
+            if value not in seen:  # finding an array's address takes microseconds
                 seen.add(value)
                 known.setdefault(place(value), value)
         pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
@@ -106,7 +106,7 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
 
 
 def place(value: Value) -> Any:
-    """Which memory a value is, and how it is read."""
+    """Identify a value by its memory, and how it is read."""
     array = value.array
     if not isinstance(array, np.ndarray):
         return value
@@ -119,7 +119,7 @@ def keep_name(kept: Value, dropped: Value) -> None:
 
 
 def without_repetitions(recording: Recording, events: list[Event]) -> list[Event]:
-    """Use again what was computed before from the same values, if nothing was written since."""
+    """Reuse what was computed from the same values before, if nothing was written since."""
     written = {event.writes.root for event in events if event.writes is not None}
     known: dict[Any, Event] = {}
     twins: Replacements = {}
@@ -159,7 +159,7 @@ def _is_value(one: Any) -> bool:
 
 
 def _key(event: Event) -> Any:
-    """What two calls that give the same have in common."""
+    """Return a key that is equal for two calls with the same result."""
     return (
         event.call.kind,
         event.call.name,
@@ -170,7 +170,7 @@ def _key(event: Event) -> Any:
 
 
 def _hashable(tree: Any) -> Any:
-    """An argument as something that is equal where the argument is the same."""
+    """Return something hashable that is equal for equal arguments."""
     if tree.__class__ is Value:
         return tree
     if isinstance(tree, tuple | list):
@@ -185,9 +185,9 @@ def _hashable(tree: Any) -> Any:
 def without_dead_code(
     recording: Recording, events: list[Event], also: Iterable[Value] = ()
 ) -> list[Event]:
-    """Leave out what nobody reads: neither the caller, nor the next step, nor another event.
+    """Drop what is never read: by the caller, the next step, or another event.
 
-    ``also`` are more values that are read by others.
+    ``also`` are other values that are read.
     """
     read = {value for value in recording.outputs if _is_value(value)}
     read |= {*recording.writes.values(), *also}
@@ -218,7 +218,7 @@ PASSES: tuple[Callable[[Recording, list[Event]], list[Event]], ...] = (
 
 
 def constants(events: list[Event]) -> set[Value]:
-    """The values that are the same at every call: made of constants, and never written into."""
+    """Return the values that are the same at every call: made of constants, never written."""
     written = {event.writes.root for event in events if event.writes is not None}
     known: set[Value] = set()
     for event in events:

@@ -1,8 +1,8 @@
 """A trace: every array operation of a run, in the order in which they happened.
 
-An event says which function was called with what; a value is what an event made, or what was
-there before. Both carry what a reader wants to know: the phase (forward, backward, update), the
-module, the user's line, and what the code that asked for it calls the result.
+An event says which function was called with which arguments; a value is what an event made, or
+what existed before. Both carry what a reader wants to know: the phase (forward, backward, update),
+the module, the user's line, and the name that the calling code gives the result.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Origin:
     """``"argument"``, ``"state"`` (read and written by the step), ``"setting"`` (read at each call)
     or ``"constant"``."""
     name: str
-    """What the source calls it."""
+    """Its name in the source."""
     key: Any = None
-    """Which argument, which state, which setting."""
+    """The argument, state or setting it stands for."""
 
 
 _ARRAYS = (np.ndarray, np.generic)
@@ -59,17 +59,17 @@ class Value:
 
     index: int
     array: Any
-    """What it was when it was recorded."""
+    """Its data at the time of recording."""
     origin: Origin | None = None
     event: Event | None = None
     base: Value | None = None
     """The value whose memory it is a view of."""
     name: str | None = None
-    """What the code calls it."""
+    """Its name in the user's code."""
     gradient_of: Value | None = None
     """The value of the forward pass whose gradient it is."""
     viewed: bool = False
-    """There are views of its memory."""
+    """Other values are views of its memory."""
     wants_gradient: bool = False
     """It is the data of a tensor that requires a gradient."""
 
@@ -95,7 +95,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What an event calls."""
+    """The function that an event calls."""
 
     kind: str
     """``"ufunc"``, ``"function"``, ``"method"``, ``"getitem"``, ``"setitem"``, ``"check"`` or
@@ -123,7 +123,7 @@ class Event:
     code: CodeType | None = None
     offset: int = 0
     loop: Any = None
-    """The loop that it stands in, where a text has loops (``roll.py``)."""
+    """The loop that it is part of, where a text has loops (``roll.py``)."""
     inputs: tuple[Value, ...] = field(init=False)
     """The values it reads, in order; a value that is used twice comes twice."""
 
@@ -131,10 +131,10 @@ class Event:
         self.read_anew()
 
     def read_anew(self) -> None:
-        """Find the inputs among the arguments, after these were changed."""
+        """Find the inputs among the arguments again, after these were changed."""
         if self.is_on_numbers or (not self.kwargs and _FLAT.issuperset(map(type, self.args))):
             inputs = tuple([one for one in self.args if one.__class__ is Value])
-            # Mostly they are the arguments: one tuple takes less memory than two.
+            # Usually they are the arguments: one tuple takes less memory than two.
             self.inputs = self.args if len(inputs) == len(self.args) else inputs
         else:
             self.inputs = (*values_in(self.args), *(values_in(self.kwargs) if self.kwargs else ()))
@@ -144,20 +144,20 @@ class Event:
         return self.results[0]
 
     def argument(self, name: str, position: int, default: Any = None) -> Any:
-        """What was given for a parameter of the call, by its name or at its position."""
+        """Return the argument for a parameter of the call, by its name or at its position."""
         given = self.args[position] if len(self.args) > position else default
         return self.kwargs.get(name, given)
 
     def filled_with(self) -> Any:
-        """The number that ``zeros``, ``ones`` or ``full`` fills an array with; None for others."""
+        """Return the number that ``zeros``, ``ones`` or ``full`` fills with; None for others."""
         kind = self.call.name.removesuffix("_like")
         return self.argument("fill_value", 1) if kind == "full" else _FILLED_WITH.get(kind)
 
     def computed_in(self) -> tuple[np.dtype[Any], ...] | None:
-        """The dtypes in which a ufunc computes: of the operands, then of the results.
+        """Return the dtypes in which a ufunc computes: of the operands, then of the results.
 
         A Python number takes on that of the arrays beside it. None where NumPy has no such loop:
-        it also compares an array with a number that is beyond its dtype.
+        it can also compare an array with a number outside the range of its dtype.
         """
         function: Any = self.call.function
         operands = []
@@ -174,18 +174,18 @@ class Event:
 
     @property
     def is_on_numbers(self) -> bool:
-        """Whether it is an operation on Python numbers, whose arguments have nothing inside."""
+        """Whether it is an operation on Python numbers, whose arguments contain no others."""
         return self.call.kind in ("number", "python")
 
     @property
     def generator(self) -> Any:
-        """What a ``"draw"`` draws from."""
+        """The generator of a ``"draw"``."""
         method: Any = self.call.function
         return method.__self__
 
 
 def _is_beyond(one: Any, dtype: np.dtype[Any]) -> bool:
-    """Whether a dtype of integers does not reach as far as a Python number."""
+    """Return whether a Python number is outside the range of an integer dtype."""
     number = one.array if isinstance(one, Value) else one
     if dtype.kind not in "iu" or type(number) is not int:
         return False
@@ -193,15 +193,15 @@ def _is_beyond(one: Any, dtype: np.dtype[Any]) -> bool:
 
 
 _FLAT = frozenset({Value, float, int, bool, str, type(None)})
-"""Kinds of arguments with nothing inside."""
+"""Types of arguments that contain no others."""
 
 
 _NO_KWARGS: dict[str, Any] = {}
-"""One for all operations on numbers: arguments are replaced as a whole, never changed in place."""
+"""One for all operations on numbers: arguments are replaced as a whole, never in place."""
 
 
 def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
-    """An argument with its leaves replaced, within tuples, lists, dicts and slices."""
+    """Replace the leaves of an argument, within tuples, lists, dicts and slices."""
     if not isinstance(tree, _CONTAINERS):
         return replace(tree)
     if isinstance(tree, tuple):
@@ -220,7 +220,7 @@ _CONTAINERS = (*_ROWS, dict, slice)
 
 
 def values_in(tree: Any) -> Iterator[Value]:
-    """The values within an argument."""
+    """Yield the values within an argument."""
     if isinstance(tree, Value):
         yield tree
     elif isinstance(tree, _ROWS):
@@ -237,19 +237,19 @@ def values_in(tree: Any) -> Iterator[Value]:
 
 @dataclass(slots=True)
 class Trace:
-    """The events of a run, and the values they are about."""
+    """The events of a run, and their values."""
 
     events: list[Event] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
     handles: list[weakref.ref[Any]] = field(default_factory=list)
     """The traced arrays and numbers that stood for the values."""
     node: Any = None
-    """The node whose gradient is pulled back: the way back is about its module and its line."""
+    """The node whose gradient is pulled back; the backward pass has its module and line."""
     _owners: dict[int, Value] = field(default_factory=dict)
     _constants: dict[int, Value] = field(default_factory=dict)
 
     def value(self, array: Any, **facts: Any) -> Value:
-        """A value for something that is there."""
+        """Add a value for existing data."""
         owner = memory_owner(array)
         base = None if owner is None else self._owners.get(id(owner))
         value = Value(len(self.values), array, base=base, **facts)
@@ -261,11 +261,11 @@ class Trace:
         return value
 
     def given(self, array: Any, origin: Origin) -> Value:
-        """A value that no event makes."""
+        """Add a value that no event makes."""
         return self.value(array, origin=origin, name=origin.name)
 
     def constant(self, array: Any) -> Value:
-        """An array that is none of the step's inputs: it stays what it was."""
+        """Return the value of an array that is not an input of the step: it stays as it was."""
         known = self._constants.get(id(array))
         if known is None:
             name = f"constant_{len(self._constants)}"
@@ -273,19 +273,19 @@ class Trace:
         return known
 
     def add(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], **facts: Any) -> Event:
-        """An event, with all that its surroundings tell."""
+        """Add an event, in the current scope."""
         event = Event(call, args, kwargs, scope=current().scope, **facts)
         self.events.append(event)
         return event
 
     def result_of(self, event: Event, out: Any) -> Value:
-        """The value that an event made."""
+        """Add the value that an event made."""
         value = self.value(out, event=event)
         event.results = (*event.results, value)
         return value
 
     def number(self, call: Call, args: tuple[Any, ...], out: Any, frame: FrameType | None) -> Value:
-        """What an operation on Python numbers gave, which has no memory; enters the event."""
+        """Enter an operation on Python numbers; return its result's value, which has no memory."""
         event = Event(call, args, _NO_KWARGS, scope=current().scope)
         value = Value(len(self.values), out, event=event)
         event.results = (value,)
@@ -295,21 +295,21 @@ class Trace:
         return value
 
     def let_go(self) -> None:
-        """Free the memory at once: events and values refer to each other."""
+        """Free the memory immediately: events and values refer to each other."""
         for value in self.values:
             value.event = None
         self.events.clear()
 
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
-        """Note phase and line of the code that asked for an event; what it calls the result."""
+        """Note the phase and line of the code that caused an event; return its name for it."""
         name: Target | None = RETURNED
         while frame is not None:
             known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
             role = known.role
             if role is not _RECORDING:
                 if name is RETURNED:
-                    # What is returned at once has the name that the caller gives it; but what
-                    # applies an op returns the results of all.
+                    # A result that is returned immediately has the name that the caller gives
+                    # it; but the code that applies an op returns the results of all.
                     name = None if role is _APPLYING else known.variables.of(frame.f_lasti)
                 if role is _USING:
                     event.code, event.offset = known.code, frame.f_lasti
@@ -327,12 +327,12 @@ class Trace:
 
 _HERE = __file__[: -len("trace.py")]
 _NUMPY = np.__file__[: -len("__init__.py")]
-_APPLY = "apply.py"
-"""Where every op is applied."""
+_ENGINE = ("engine/apply.py", "engine/node.py", "engine/backward.py")
+"""Where every op is applied and pulled back: what variables are called there says nothing."""
 
 
 def memory_owner(array: Any) -> Any:
-    """The array whose memory an array is a view of; None for what has no memory to share."""
+    """Return the array whose memory an array views; None for what has no memory to share."""
     if not isinstance(array, np.ndarray):
         return None
     while array.base is not None:
@@ -349,11 +349,11 @@ def memory_owner(array: Any) -> Any:
 _RECORDING, _APPLYING, _WORKING, _USING = "recording", "applying", "working", "using"
 
 phases: dict[int, str] = {}
-"""By the id of their code, which functions of the package begin a phase."""
+"""The functions of the package that begin a phase, by the id of their code."""
 
 
 class _Code:
-    """What is known of code on the way to an event."""
+    """What is known of the code in a frame above an event."""
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
@@ -364,26 +364,26 @@ class _Code:
         elif not is_library[filename]:
             self.role = _USING
         else:
-            self.role = _APPLYING if filename.endswith(_APPLY) else _WORKING
+            self.role = _APPLYING if filename.endswith(_ENGINE) else _WORKING
 
     @cached_property
     def variables(self) -> Variables:
-        """What it calls the results of its instructions."""
+        """The variables in which it stores the results of its instructions."""
         return Variables(self.code)
 
 
 _known_codes: dict[int, _Code] = {}
-"""By the id of the code, which is kept so that no other has it (hashing takes microseconds)."""
+"""By the id of the code, which is kept so that no other gets it (hashing takes microseconds)."""
 
 
 def _look_at(code: CodeType) -> _Code:
-    """What is to be known of code that was not met before."""
+    """Enter code that was not seen before."""
     known = _known_codes[id(code)] = _Code(code)
     return known
 
 
 def _one_of(target: Target | None, event: Event) -> str | None:
-    """The variable of a result; where a sequence is unpacked, that of the element."""
+    """Return the variable of a result; where a sequence is unpacked, that of the element."""
     if not isinstance(target, tuple):
         return None if target == RETURNED else target
     key = event.args[1] if event.call.kind == "getitem" else None
@@ -391,11 +391,11 @@ def _one_of(target: Target | None, event: Event) -> str | None:
 
 
 def target_of(code: CodeType, offset: int) -> str | None:
-    """The variable that the result of an instruction is stored in at once."""
+    """Return the variable in which the result of an instruction is stored immediately."""
     name = (_known_codes.get(id(code)) or _look_at(code)).variables.of(offset)
     return None if name == RETURNED or isinstance(name, tuple) else name
 
 
 def caller(depth: int = 1) -> FrameType:
-    """The frame of whoever called the function that asks."""
+    """Return the frame of the code that called the calling function."""
     return sys._getframe(depth + 1)

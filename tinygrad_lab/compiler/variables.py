@@ -1,7 +1,7 @@
-"""What code calls the result of an instruction: the variable that it is stored in at once.
+"""The names of results in code: the variable in which an instruction's result is stored.
 
-Bytecode is read around single instructions. The module ``dis`` describes all of a function, with
-lines and texts for people, which for the functions on the way of a small net takes 20 ms.
+Bytecode is read around single instructions. The module ``dis`` describes whole functions, with
+lines and texts for people, which takes 20 ms for the functions that a small net runs through.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Target = str | tuple[str, ...]
 """A variable, or those that a sequence is unpacked into."""
 
 RETURNED = "return"
-"""Stands for the variable of what is returned at once."""
+"""Stands for the variable of a result that is returned immediately."""
 
 _NAMED = frozenset({"STORE_NAME", "STORE_GLOBAL", "STORE_ATTR"})
 _LOCAL = frozenset({"STORE_FAST", "STORE_DEREF"})
-_ON_THE_WAY = frozenset({"CACHE", "SWAP"})
+_SKIPPED = frozenset({"CACHE", "SWAP"})
 
 
 class Variables:
@@ -34,13 +34,13 @@ class Variables:
         self._found: dict[int, Target | None] = {}
 
     def of(self, offset: int) -> Target | None:
-        """What the result of the instruction at an offset is stored in; None if in nothing."""
+        """Return the variable of the result of the instruction at an offset, or None."""
         if offset not in self._found:
             self._found[offset] = self._target(offset)
         return self._found[offset]
 
     def _target(self, offset: int) -> Target | None:
-        # A frame may stand at an instruction, or at the space for its cache behind it.
+        # A frame may be at an instruction, or at its cache entry behind it.
         while opname[self._instructions[offset]] == "CACHE":
             offset -= 2
         if opname[self._instructions[offset]] == "UNPACK_SEQUENCE":
@@ -51,7 +51,7 @@ class Variables:
         return next(iter(self._stored(name, argument)), None)
 
     def _unpacked(self, offset: int) -> tuple[str, ...]:
-        """The variables that the elements of a sequence are stored in, if it is local ones."""
+        """Return the variables that a sequence is unpacked into, if they are local."""
         count = self._instructions[offset + 1]
         variables: list[str] = []
         for name, argument in self._after(offset):
@@ -61,18 +61,18 @@ class Variables:
         return tuple(variables) if len(variables) == count else ()
 
     def _after(self, offset: int) -> Iterator[tuple[str, int]]:
-        """The instructions behind one, with their arguments."""
+        """Yield the instructions behind one, with their arguments."""
         high = 0
         for place in range(offset + 2, len(self._instructions), 2):
             name, argument = opname[self._instructions[place]], self._instructions[place + 1]
             if name == "EXTENDED_ARG":
                 high = (high | argument) << 8
-            elif name not in _ON_THE_WAY:
+            elif name not in _SKIPPED:
                 yield name, high | argument
                 high = 0
 
     def _stored(self, name: str, argument: int) -> list[str]:
-        """The variables that an instruction stores in."""
+        """Return the variables that an instruction stores in."""
         if name in _NAMED:
             return [self._names[argument]]
         if name in _LOCAL:

@@ -1,8 +1,8 @@
 """The source of a recording as a person would have written it: forward, backward, update.
 
-Expressions that are used once and that the code gave no name are written where they are used; names
+Expressions that are used once and have no name in the code are written where they are used; names
 come from the user's variables, from modules, and from the code of the kernels and optimisers.
-``draft.py`` says what is written, ``phrase.py`` how an expression is, ``page.py`` where it stands.
+``draft.py`` decides what is written, ``phrase.py`` writes expressions, ``page.py`` does the layout.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _RESERVED = (
     *("range", "reversed", "float", "load_state", "Path"),
 )
 _LONG = 60
-"""Expressions up to this length stand within others."""
+"""Expressions up to this length are written within others."""
 _SHORT = 24
-"""Views up to this length are written again rather than given a name: ``x.T``."""
+"""Views up to this length are repeated rather than given a name: ``x.T``."""
 _STEMS = {"as_strided": "windows", "getitem": "part"}
-"""What the results of functions are called, where not after the function."""
+"""Names for the results of functions, if not those of the functions."""
 _NAMELESS = ("scratch",)
-"""Names that say nothing."""
+"""Names that tell a reader nothing."""
 _LONGEST_COMMENT = 92
 _LARGEST_LITERAL = 16
 """Constant arrays of more numbers are part of the state."""
@@ -48,7 +48,7 @@ _LARGEST_LITERAL = 16
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A line of the source, for those who draw it."""
+    """A line of the source, for drawing it."""
 
     target: str
     text: str
@@ -66,7 +66,7 @@ class Writer:
         self.loops = loops_of(draft.events)
         self.function = getattr(function, "__name__", "the step")
         self.assignments: list[Assignment] = []
-        """What has been written."""
+        """The lines written so far."""
         self._names: dict[Value, str] = {}
         self._counts: Counter[str] = Counter()
         """How often a stem was numbered."""
@@ -80,21 +80,21 @@ class Writer:
         self._name_rounds()
 
     def _find_uses(self) -> None:
-        """Find out who uses which value how often, and where last."""
+        """Find the users of each value, and the last of them."""
         self._uses: Counter[Value] = Counter(self._all_uses())
         self._last = {v: n for n, event in enumerate(self.events) for v in _touched(event)}
         self._users: dict[Value, list[Event]] = {}
         for event in self.events:
             for value in dict.fromkeys(_touched(event)):
                 self._users.setdefault(value, []).append(event)
-        self._worked_on = {event.args[0] for event in self.events if event.augmented}
+        self._changed_in_place = {event.args[0] for event in self.events if event.augmented}
         self._writes: dict[Value, list[int]] = {}
         self._mentions: dict[Value, set[Value]] = {}
         self._viewed = {v.base for e in self.events for v in e.results if v.base is not None}
         self._carried = {one.value: one for loop in self.loops for one in loop.carried}
         self._continued = {one.next: one for one in self._carried.values()}
-        self._handed_on = set(self._continued)
-        self._handed_on |= {value for loop in self.loops for value in loop.lists}
+        self._read_by_loops = set(self._continued)
+        self._read_by_loops |= {value for loop in self.loops for value in loop.lists}
         for position, event in enumerate(self.events):
             if event.writes is not None:
                 self._writes.setdefault(event.writes.root, []).append(position)
@@ -112,7 +112,7 @@ class Writer:
         yield from (value for _, value in self._writes_to_state())
 
     def _writes_to_state(self) -> Iterator[tuple[State, Value]]:
-        """What is there for the next call; not the gradients that the update has used."""
+        """Yield the state for the next call, without gradients that the update has used."""
         recording = self.recording
         for state, value in recording.writes.items():
             before = recording.states.get(state)
@@ -125,7 +125,7 @@ class Writer:
     def _name_states(self, variables: dict[int, str]) -> None:
         """Give every state a name of its own, which is also its key.
 
-        Tensors without a name are called after the variables that the step knows them by.
+        Tensors without a name are named after the variables by which the step knows them.
         """
         for state, value in (*self.recording.states.items(), *self.recording.writes.items()):
             array = getattr(state.owner, "_data", None)
@@ -143,14 +143,14 @@ class Writer:
                 value.name = f"{stem}_{taken[stem]}"
 
     def _name_rounds(self) -> None:
-        """Call the number of a round ``t``, or what nobody else is called."""
+        """Name the loop variable ``t``, or another name that is free."""
         stems = {value.name for value in self.recording.trace.values}
         free = next(name for name in ("t", "i", "k", "round_number") if name not in stems)
         self._taken.add(free)
         self.phrases.index_names = dict.fromkeys(self.loops, free)
 
     def name(self, value: Value) -> str:
-        """The variable of a value; two values never have the same unless one replaces the other."""
+        """Return the variable of a value, unique unless one value replaces another."""
         if value not in self._names:
             self._names[value] = self._free_name(self._stem(value))
         return self._names[value]
@@ -164,7 +164,7 @@ class Writer:
             return "constant"
         stem = value.name or (_STEMS.get(made.call.name, made.call.name) if made else "value")
         if made is not None and made.augmented and made.call.name not in INFIX:
-            # Worked on in place, while the old value goes on to be used.
+            # Changed in place, while the old value is still used.
             stem = made.call.name
         return stem.replace(".", "_").lstrip("_")
 
@@ -180,9 +180,9 @@ class Writer:
     # --- the whole --------------------------------------------------------------------------------
 
     def source(self, *, loading: bool = False) -> str:
-        """A module with one function, which needs NumPy and nothing else.
+        """Write a module with one function, which needs only NumPy.
 
-        With ``loading`` it has another one, which reads the state beside the module's file.
+        With ``loading`` it has another function, which reads the state beside the module's file.
         """
         body = "\n".join(self._body())
         loading = loading and self.has_state()
@@ -207,8 +207,8 @@ class Writer:
             return title + needs
         return (
             f"{title}{needs}\n\n    state = load_state()\n    {self._call_example()}\n\n"
-            "Each call changes the state as one call of the step does: what is learned is there.\n"
-            "Settings are given by keyword, where they differ from those at the time of writing.\n"
+            "Each call updates the state as one call of the step does. Pass settings by keyword\n"
+            "if they differ from those at the time of writing.\n"
         )
 
     def _call_example(self) -> str:
@@ -229,12 +229,12 @@ class Writer:
     # --- the state --------------------------------------------------------------------------------
 
     def has_state(self) -> bool:
-        """Whether the function needs anything besides its arguments."""
+        """Return whether the function needs anything besides its arguments."""
         states = (*self._states_read(), *self._writes_to_state(), *self._large_constants())
         return bool(states or self._generators())
 
     def state(self) -> dict[str, Any]:
-        """What the function reads from ``state``, as it is now."""
+        """Return what the function reads from ``state``, as it is now."""
         now = {value.name or "value": _now(state) for state, value in self._states_read()}
         return {**now, **{self.name(value): value.array for value in self._large_constants()}}
 
@@ -255,7 +255,7 @@ class Writer:
                 yield value
 
     def _generators(self) -> dict[Any, str]:
-        """The generators that are drawn from, by the names that the code gives them."""
+        """Return the generators that are drawn from, and their names in the code."""
         drawing = [event.generator for event in self.events if event.call.kind == "draw"]
         return {
             one: f"generator_{n}" if n else "generator"
@@ -265,7 +265,7 @@ class Writer:
     def _loader(self) -> str:
         lines = [
             "def load_state():",
-            '    """The state as it was when this was saved."""',
+            '    """Return the state as it was when this was saved."""',
             '    with np.load(Path(__file__).with_suffix(".npz")) as saved:',
             "        state = dict(saved)",
         ]
@@ -297,7 +297,7 @@ class Writer:
             yield self._line(f"{name} = {text}", value)
 
     def _name_after(self, counter: Value) -> None:
-        """Let the new step count have the name of the old one."""
+        """Give the new step count the name of the old one."""
         for event in self.events:
             if counter in event.inputs and event.results:
                 self._names[event.result] = self._free_name(counter.name or "steps")
@@ -326,7 +326,7 @@ class Writer:
             yield from self._end_of_round(loop)
 
     def _remember(self, event: Event, lines: list[Line]) -> None:
-        """Keep what an event was written as, if it makes or changes a value."""
+        """Keep the line of an event, if it makes or changes a value."""
         target, equals, text = lines[0].text.partition("= ") if lines else ("", "", "")
         if equals and (event.results or event.writes is not None):
             reads = tuple(sorted(self._mentioned(event), key=lambda one: one.index))
@@ -334,11 +334,11 @@ class Writer:
             self.assignments.append(Assignment(name, text, reads, event))
 
     def where(self, event: Event) -> str:
-        """The module and the user's line that an event comes from, in words."""
+        """Return the module and the user's line that an event comes from, as text."""
         return ": ".join(part for part in self._where(event) if part)
 
     def _where(self, event: Event) -> tuple[str, str]:
-        """The module and the user's line that an event comes from."""
+        """Return the module and the user's line that an event comes from."""
         line = line_of(event.code, event.offset)
         module = event.scope.path if event.scope is not None else ""
         if event.scope is not None and module.rpartition(".")[2].isdigit():
@@ -346,7 +346,7 @@ class Writer:
         return module, line.text if line else ""
 
     def _comment(self, before: tuple[str, str], now: tuple[str, str], depth: int) -> Iterator[Line]:
-        """What the next lines are about, as far as it is news."""
+        """Yield a comment with the module and line of the next lines, where they change."""
         module = now[0] if now[0] != before[0] else ""
         text = now[1] if now[1] != before[1] else ""
         comment = ": ".join(part for part in (module, text) if part)
@@ -375,7 +375,7 @@ class Writer:
             return
         for one in loop.carried:
             initial = one.initial
-            if isinstance(initial, Value) and self._can_hand_over(initial):
+            if isinstance(initial, Value) and self._can_reuse_name(initial):
                 self._names[one.value] = self.name(initial)
             else:
                 yield self._line(
@@ -386,16 +386,16 @@ class Writer:
         yield Line(f"{self.rounds(loop)}:")
 
     def rounds(self, loop: Loop) -> str:
-        """``for t in range(40)``."""
+        """Write ``for t in range(40)``."""
         rounds = f"reversed(range({loop.count}))" if loop.backwards else f"range({loop.count})"
         return f"for {self.phrases.index_names[loop]} in {rounds}"
 
-    def _can_hand_over(self, initial: Value) -> bool:
-        """Whether what the first round starts from is of no more use afterwards."""
-        return self._is_used_up(initial) and initial not in self.phrases.inline
+    def _can_reuse_name(self, initial: Value) -> bool:
+        """Return whether the initial value of a loop is not needed afterwards."""
+        return self._is_only_for_loop(initial) and initial not in self.phrases.inline
 
-    def _is_used_up(self, initial: Value) -> bool:
-        """Whether an array is made for a loop alone."""
+    def _is_only_for_loop(self, initial: Value) -> bool:
+        """Return whether an array is made only for a loop."""
         made = initial.event is not None and initial.base is None
         return made and self._uses[initial] == 1 and initial not in self._viewed
 
@@ -431,7 +431,7 @@ class Writer:
                 yield Line(f"{self.name(event.loop.lists[value])}.append({self.name(value)})")
 
     def _put(self, place: str, source: Any) -> str:
-        """``x[k] = y``, or ``x[k] += y`` if that is what it comes to."""
+        """Write ``x[k] = y``, or ``x[k] += y`` if that is equivalent."""
         made = source.event if isinstance(source, Value) else None
         if (
             made is not None
@@ -450,18 +450,18 @@ class Writer:
         if labels is not None:
             name, count = self.phrases.text(labels[0]), self.phrases.text(labels[1])
             yield Line(f"if {name}.min() < 0 or {name}.max() >= {count}:")
-            yield Line(f'    raise IndexError("{name}: expected numbers from 0 to below {count}")')
+            yield Line(f'    raise IndexError("{name}: expected integers from 0 to below {count}")')
             return
         if np.ndim(condition.array):
             text = f"{self.phrases.at_least(condition, TIGHT)}.any()"
         else:
             text = self.phrases.at_least(condition, 1)
         yield Line(f"if {'not ' * recorded}{text}:")
-        yield Line('    raise ValueError("the numbers are not of the kind that this was made for")')
+        yield Line('    raise ValueError("a check differs from its result when recorded")')
 
     def _is_a_number(self, value: Value) -> bool:
-        """Whether a value is a number that is the same at every call, and is written where used."""
-        if value not in self.constants or value in self._kept or value in self._handed_on:
+        """Return whether a value is a constant number, which is written where it is used."""
+        if value not in self.constants or value in self._kept or value in self._read_by_loops:
             return False
         if np.ndim(value.array) == 0 and isinstance(value.array, np.ndarray | np.generic):
             self.phrases.numbers.add(value)
@@ -472,7 +472,7 @@ class Writer:
         return self._stands_for_a_number(value)
 
     def _stands_for_a_number(self, value: Value) -> bool:
-        """Whether an array of equal numbers may be written as the number."""
+        """Return whether an array of equal numbers may be written as the number."""
         array = value.array
         users = self._users.get(value, [])
         if not array.size or not (array == array.flat[0]).all() or np.signbit(array.flat[0]):
@@ -498,9 +498,9 @@ class Writer:
         yield self._line(f"{self.name(value)} = {phrase[0]}", value)
 
     def _take_over_name(self, value: Value, position: int) -> None:
-        """Let what the next round starts from have the name of what this round started from."""
+        """Give the initial value of the next round the name of that of this round."""
         last = value
-        while last not in self._handed_on and self._uses[last] == 1:
+        while last not in self._read_by_loops and self._uses[last] == 1:
             user = next(iter(self._users.get(last, ())), None)
             if user is None or not user.augmented or user.args[0] is not last:
                 break
@@ -521,14 +521,14 @@ class Writer:
             self._last[one] = max(self._last.get(one, 0), last)
 
     def _mentioned(self, event: Event) -> set[Value]:
-        """The values whose names stand in an expression."""
+        """Return the values whose names are in an expression."""
         mentioned = set(event.inputs)
         for one in event.inputs:
             mentioned |= self._mentions.get(one, set())
         return mentioned
 
     def _augmented(self, event: Event, position: int) -> str | None:
-        """``x += y`` where that is what was done, and the old x is no longer needed."""
+        """Write ``x += y`` if that was done, and the old x is no longer needed."""
         if not event.augmented or not isinstance(event.args[0], Value):
             return None
         old, value = event.args[0], event.result
@@ -539,15 +539,15 @@ class Writer:
         return f"{name} {infix[0]}= {self.phrases.operand(event, event.args[1], 0)}"
 
     def _may_change(self, old: Value, position: int) -> bool:
-        """Whether the memory of a value is nobody else's, now."""
+        """Return whether the memory of a value is no longer used by anything else."""
         if old in self.phrases.inline or old in self._kept or old in self._viewed:
             return False
         if old.base is not None or self._last.get(old) != position:
             return False
         if old in self._carried:
             initial = self._carried[old].initial
-            return not isinstance(initial, Value) or self._is_used_up(initial)
-        return old.event is not None and old not in self._handed_on
+            return not isinstance(initial, Value) or self._is_only_for_loop(initial)
+        return old.event is not None and old not in self._read_by_loops
 
     def _write(self, event: Event) -> Line:
         phrases, target = self.phrases, event.writes
@@ -558,7 +558,7 @@ class Writer:
         into_argument = name in ("copyto", "put") or name.endswith(".at")
         if into_argument:
             return Line(phrases.called(event))
-        if not phrases.gives_what_is_written(event):
+        if not phrases.can_be_assigned(event):
             return Line(phrases.called(event, f"out={phrases.text(target)}"))
         if name in INFIX and len(args) == 2 and args[0] is target:
             place = phrases.place(target).removesuffix("[...]")
@@ -566,10 +566,10 @@ class Writer:
         return Line(f"{phrases.place(target)} = {phrases.call(event)[0]}")
 
     def _can_be_inlined(self, event: Event, position: int, text: str) -> bool:
-        """Whether an expression is written where its value is used."""
+        """Return whether an expression is written where its value is used."""
         value = event.result
         uses = self._uses[value]
-        if value in self._handed_on or event.call.kind == "draw" or not uses:
+        if value in self._read_by_loops or event.call.kind == "draw" or not uses:
             return False
         view = is_view(event)
         users = self._users.get(value, [])
@@ -579,7 +579,7 @@ class Writer:
             return False
         at_the_end = user is None and uses == 1 and value not in self._outputs()
         named = value.name not in (None, event.call.name, *_NAMELESS)
-        if named and not (uses == 1 and self._goes_on(value, user)) and not at_the_end:
+        if named and not (uses == 1 and self._only_augmented(value, user)) and not at_the_end:
             return False
         again = text.isidentifier() or (view and len(text) <= _SHORT)
         if uses > 1 and not again:
@@ -599,8 +599,8 @@ class Writer:
     def _outputs(self) -> list[Any]:
         return [one for one in self.recording.outputs if isinstance(one, Value)]
 
-    def _goes_on(self, value: Value, user: Event | None) -> bool:
-        """Whether the only use of a value is to be worked on, under the same name."""
+    def _only_augmented(self, value: Value, user: Event | None) -> bool:
+        """Return whether a value is only used to be changed in place, under the same name."""
         if user is None or not user.augmented or user.args[0] is not value:
             return False
         if not value.is_array:
@@ -609,8 +609,8 @@ class Writer:
         return fresh is not None and same_layout(fresh, user.result.array)
 
     def _is_unchanged(self, value: Value) -> bool:
-        """Whether nobody writes into a value, or works on it in place."""
-        return value.root not in self._writes and value not in self._worked_on
+        """Return whether a value is never written into, or changed in place."""
+        return value.root not in self._writes and value not in self._changed_in_place
 
     def _line(self, text: str, value: Value) -> Line:
         if not value.is_array or np.ndim(value.array) == 0:
@@ -619,7 +619,7 @@ class Writer:
 
 
 def _variables(function: Callable[..., Any]) -> dict[int, str]:
-    """What tensors and arrays are called in a function, by their id."""
+    """Map the ids of tensors and arrays to their names in a function."""
     try:
         known = inspect.getclosurevars(function)
     except TypeError:
@@ -643,7 +643,7 @@ def _touched(event: Event) -> tuple[Value, ...]:
 
 
 def _labels(condition: Any) -> tuple[Value, Any] | None:
-    """What is looked up and how many there are, if a condition is that of ``Namespace.outside``."""
+    """Return what is looked up, and in how many, if a condition is from ``Namespace.outside``."""
     made = getattr(condition, "event", None)
     if made is None or made.call.name != "greater_equal":
         return None
@@ -651,12 +651,12 @@ def _labels(condition: Any) -> tuple[Value, Any] | None:
     view = getattr(integers, "event", None)
     if view is not None and view.call.name == "view":
         return view.args[0], count
-    # Of what has no sign anyway, no view was needed.
+    # Unsigned integers need no view.
     return (integers, count) if np.ndim(made.result.array) else None
 
 
 def _takes_a_number(event: Event, value: Value) -> bool:
-    """Whether an event gives the same for a number as for an array that is full of it."""
+    """Return whether an event gives the same for a number as for an array full of it."""
     function = event.call.function
     elementwise = isinstance(function, np.ufunc) and function.signature is None
     others = [v for v in event.inputs if v is not value and v.is_array]
@@ -669,7 +669,7 @@ def _takes_a_number(event: Event, value: Value) -> bool:
 
 
 def _now(state: State) -> Any:
-    """What a state is at this moment."""
+    """Return the current value of a state."""
     if state.kind == "data":
         return state.owner._data
     if state.kind == "grad":

@@ -3,56 +3,42 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tinygrad_lab.backends import NUMBERS, SEVERAL_FORMS, Form, form_of, namespace_of
-from tinygrad_lab.context import current
-from tinygrad_lab.engine.declaration import Op, Plan, table
-from tinygrad_lab.engine.explain import explained, in_full
-from tinygrad_lab.engine.fast.node_classes import node_class
-from tinygrad_lab.engine.node import Leaf, next_order
+from tinygrad_lab.backends import SEVERAL_FORMS, Form, form_of, namespace_of, namespaces
+from tinygrad_lab.context import Context, current
+from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient, explained
+from tinygrad_lab.engine.node import Application, Leaf, Node
+from tinygrad_lab.engine.op import Op, Plan
+from tinygrad_lab.engine.outputs import output
+from tinygrad_lab.engine.signatures import arguments_of
+from tinygrad_lab.engine.tensor import Tensor, computed, detached
 from tinygrad_lab.engine.user_code import user_site
-from tinygrad_lab.errors import DTypeError, TinygradLabError
 
-__all__ = [
-    "FAILURES",
-    "apply",
-    "at_node",
-    "bind",
-    "entry_points",
-    "linkable",
-    "plain",
-    "refuse_complex",
-    "written_class",
-]
-
-Tensor: Any = None
-entry_points: list[Any] = []
-"""The functions that apply the ops, generated with globals of their own."""
+__all__ = ["apply", "fact", "function_of", "source_of"]
 
 
-FAILURES = (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError)
-"""What a forward may fail with; ``explained`` words it in the user's terms."""
+def function_of(op: Op) -> Callable[..., Any]:
+    """Return the function that users call to apply an op: ``multiply(x, y)``, ``x * y``."""
 
+    def applied(*args: Any, **kwargs: Any) -> Any:
+        inputs, attributes = arguments_of(op, args, kwargs)
+        return apply(op, inputs, attributes)
 
-def bind(tensor_class: type) -> None:
-    """Tell the ops which class their results are of.
-
-    Tensors have ops as their operators, ops make Tensors: this closes the circle, so that the
-    imports need not.
-    """
-    global Tensor
-    Tensor = tensor_class
-    for function in entry_points:
-        function.__globals__["Tensor"] = tensor_class
+    return applied
 
 
 def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
-    """Apply an op to Tensors, arrays and numbers.
+    """Compute the output of an op, and make its node where a gradient flows.
 
-    This is what applying an op means. What ``generate.py`` writes for the package's own ops does
-    the same, faster, where nothing is recorded or checked.
+    Args:
+        op: what to apply.
+        inputs: Tensors, arrays and numbers; None for one that was left out.
+        attributes: what the op takes besides: ``axis``, ``stride`` ...
+
+    Returns:
+        A Tensor; a tuple of Tensors for an op with several outputs.
     """
     context = current()
     if context.composing and op.composite is not None:
@@ -61,116 +47,109 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
     else:
         arrays = context.recorder.arrays_of(inputs)
-    try:
-        xp = namespace_of(arrays)
-        out = op.forward(xp, *arrays, **attributes)
-    except FAILURES as error:
-        if context.recorder is not None:
-            arrays = context.recorder.real(arrays)
-        raise explained(op, inputs, arrays, attributes, error) from None
-    out, residual = out if op.residual else (out, None)
+    out, residual = _run_forward(op, inputs, arrays, attributes, context)
     form = SEVERAL_FORMS if op.several_outputs else form_of(out)
-    needs = (False,) * len(inputs)
-    if context.grad_enabled and op.rules:
-        wanted = tuple([isinstance(x, Tensor) and x._node is not None for x in inputs])
-        if form.floating:
-            needs = wanted
-        elif any(wanted):
-            # Integers and booleans do not vary smoothly with anything.
-            refuse_complex(op, inputs, form, attributes)
-    plan = op.plans.get(needs) or op.plan(needs)
+    plan = op.plan(_needs(op, inputs, form, attributes, context))
     if not (plan.rules or context.recording or context.debugger):
-        return tuple(map(plain, out)) if op.several_outputs else plain(out)
-    node = (plan.node_class or written_class(plan))()
-    links = [linkable(x) for x in inputs]
-    node.remember(plan, links, arrays, out, residual, attributes)
-    node.form = form
-    node.order = next_order()
+        return tuple(map(detached, out)) if op.several_outputs else detached(out)
+    sources = tuple(map(source_of, inputs))
+    kept = _kept(plan, arrays, out, residual, attributes)
+    node = Application(plan, sources, kept, attributes, form)
     node.scope = context.scope
     node.code, node.offset = user_site(sys._getframe(1))
     if context.recording:
-        _keep_leaves(links, arrays)
-    result = (_outputs if op.several_outputs else _output)(node, out, context.recording)
+        _keep_leaves(sources, arrays)
     if context.debugger is not None:
         context.debugger.check_forward(node, arrays, out)
-    return result
+    if op.several_outputs:
+        return tuple(_part(node, position, out, context) for position in range(len(out)))
+    return _tensor_at(node, out, context)
 
 
-def refuse_complex(
-    op: Op, inputs: Sequence[Any], form: Form, attributes: Mapping[str, Any]
-) -> None:
-    """Raise if a gradient would have to flow through complex numbers."""
-    if getattr(form.dtype, "kind", "") == "c":
-        reason = (
-            "no gradient flows through complex numbers, and an input requires one: compute with "
-            "the real and the imaginary part as two real tensors, or with x.detach()."
-        )
-        raise DTypeError(in_full(op.name, reason, op.named_arrays(inputs), attributes))
+def _run_forward(
+    op: Op,
+    inputs: Sequence[Any],
+    arrays: Sequence[Any],
+    attributes: Mapping[str, Any],
+    context: Context,
+) -> tuple[Any, Any]:
+    """Return what an op computes, and its residual if it has one."""
+    try:
+        xp = namespace_of(arrays)
+        out = op.forward(xp, *arrays, **attributes)
+    except FAILURES_OF_FORWARDS as error:
+        if context.recorder is not None:
+            arrays = context.recorder.real(arrays)
+        raise explained(op, inputs, arrays, attributes, error) from None
+    return out if op.residual else (out, None)
 
 
-def written_class(plan: Plan) -> Any:
-    """The class of a plan's nodes, written when the first of them is made."""
-    op = plan.op
-    # The nodes of a concat of three and of four tensors keep the same things.
-    key = plan.keeps if op.variadic else plan.needs
-    if key not in op.node_classes:
-        op.node_classes[key] = node_class(plan)
-    plan.node_class = op.node_classes[key]
-    return plan.node_class
+def _needs(
+    op: Op, inputs: Sequence[Any], form: Form, attributes: Mapping[str, Any], context: Context
+) -> tuple[bool, ...]:
+    """Return for each input whether the output's gradient flows back to it."""
+    wanted = tuple([isinstance(x, Tensor) and x._node is not None for x in inputs])
+    if context.grad_enabled and op.rules and any(wanted):
+        if form.floating:
+            return wanted
+        # Integers and booleans do not vary smoothly with anything. Complex numbers are an error.
+        if getattr(form.dtype, "kind", "") == "c":
+            raise complex_gradient(op, inputs, attributes)
+    return (False,) * len(inputs)
 
 
-def linkable(x: Any) -> Any:
-    """What a node holds of an input: its node; None if it was left out; a number as it is."""
+def source_of(x: Any) -> Node | None:
+    """Return the node of an input; None for one that was left out."""
     if isinstance(x, Tensor):
         return x._node or x.node
-    return x if x is None or x.__class__ in NUMBERS else Leaf(x)
+    return None if x is None else Leaf(x)
 
 
-def _keep_leaves(links: Sequence[Any], arrays: Sequence[Any]) -> None:
-    """Recording keeps large inputs, too."""
-    for source, array in zip(links, arrays, strict=True):
-        if source.__class__ is Leaf:
+def _kept(
+    plan: Plan, arrays: Sequence[Any], out: Any, residual: Any, attributes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the rules of a plan ask for, by name."""
+    named = plan.op.named_arrays(arrays)
+    known = {**attributes, **named, "out": out, "residual": residual, "needs": plan.needs}
+    kept = {}
+    for name in plan.keeps:
+        if name in known:
+            kept[name] = known[name]
+        else:  # x_shape, x_dtype or x_device of an input x
+            of_input, _, what = name.rpartition("_")
+            kept[name] = fact(named[of_input], what)
+    return kept
+
+
+def fact(array: Any, what: str) -> Any:
+    """Return ``"shape"``, ``"dtype"`` or ``"device"`` of an array, or of each in a tuple."""
+    if isinstance(array, tuple):
+        return tuple(fact(one, what) for one in array)
+    if what == "device":
+        return namespaces[array.__class__].device_of(array)
+    return getattr(array, what, () if what == "shape" else type(array))
+
+
+def _keep_leaves(sources: Sequence[Node | None], arrays: Sequence[Any]) -> None:
+    """Keep large inputs, too: recording asks for every value."""
+    for source, array in zip(sources, arrays, strict=True):
+        if isinstance(source, Leaf):
             source._result = array
 
 
-def plain(data: Any) -> Any:
-    """A Tensor without a history, on the very same data."""
-    tensor = Tensor()
-    tensor._data = data
-    tensor._node = None
-    return tensor
-
-
-def at_node(data: Any, node: Any) -> Any:
-    """A Tensor whose history is a node."""
-    tensor = plain(data)
-    if node.requires_grad:
-        tensor._node = node
-    else:
-        # No gradient flows through it: how it came to be is kept out of the gradients' way.
-        tensor._origin = node
-    return tensor
-
-
-def _output(node: Any, out: Any, recording: bool) -> Any:
-    """The Tensor that a node belongs to."""
-    if node.form.small or recording:
+def _tensor_at(node: Node, out: Any, context: Context) -> Tensor:
+    """Return the Tensor that a node belongs to."""
+    if node.form.small or context.recording:
         node._result = out
-    return at_node(out, node)
+    return computed(out, node)
 
 
-def _outputs(node: Any, outs: Sequence[Any], recording: bool) -> tuple[Any, ...]:
-    """One Tensor for each output of an op that has several."""
-    tensors = []
-    for position, out in enumerate(outs):
-        form = form_of(out)
-        # Integers and booleans among the outputs, such as positions, are constants.
-        plan = table["output"].plan((node.requires_grad and form.floating,))
-        part = (plan.node_class or written_class(plan))()
-        attributes = {"position": position, "count": len(outs)}
-        part.remember(plan, (node,), (None,), out, None, attributes)
-        part.form = form
-        part.order = next_order()
-        part.scope, part.code, part.offset = node.scope, node.code, node.offset
-        tensors.append(_output(part, out, recording))
-    return tuple(tensors)
+def _part(node: Node, position: int, outs: Sequence[Any], context: Context) -> Tensor:
+    """Return one of the Tensors of an op that has several outputs."""
+    form = form_of(outs[position])
+    # Integers and booleans among the outputs, such as positions, are constants.
+    plan = output.plan((node.requires_grad and form.floating,))
+    attributes = {"position": position, "count": len(outs)}
+    part = Application(plan, (node,), dict(attributes) if plan.rules else {}, attributes, form)
+    part.scope, part.code, part.offset = node.scope, node.code, node.offset
+    return _tensor_at(part, outs[position], context)

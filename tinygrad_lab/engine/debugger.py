@@ -16,7 +16,8 @@ import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import changed
-from tinygrad_lab.engine.node import Node, contributions, namespace_of_gradient, unbroadcast
+from tinygrad_lab.engine.node import Node, contributions, unbroadcast
+from tinygrad_lab.engine.pending import namespace_of_gradient
 from tinygrad_lab.engine.user_code import Line, line_of, user_site
 from tinygrad_lab.errors import DTypeError, MutationError, NonFiniteError, ShapeError
 

@@ -1,15 +1,16 @@
-"""Failures of a forward, worded for the user: what was expected, what came, where, what to do."""
+"""Failures of ops, worded for the user: what was expected, what came, where, what to do."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of, namespaces
+from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import (
     ArgumentError,
@@ -17,25 +18,33 @@ from tinygrad_lab.errors import (
     AxisError,
     CompileError,
     DTypeError,
+    GraphFreedError,
     IndexingError,
     LinAlgError,
     ShapeError,
     TinygradLabError,
 )
 
-if TYPE_CHECKING:
-    from tinygrad_lab.engine.declaration import Op
-
 __all__ = [
+    "FAILURES_OF_FORWARDS",
+    "FAILURES_OF_RULES",
     "broadcast",
+    "complex_gradient",
     "describe",
     "explained",
+    "explained_backward",
     "in_full",
     "is_integer",
     "missing_axis",
     "shape_of",
     "shapes_of",
 ]
+
+
+FAILURES_OF_FORWARDS = (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError)
+"""What a forward may fail with; ``explained`` words it in the user's terms."""
+FAILURES_OF_RULES = (AttributeError, KeyError, ShapeError)
+"""What a vjp rule may fail with; ``explained_backward`` words it in the user's terms."""
 
 
 def describe(x: Any) -> str:
@@ -66,6 +75,31 @@ def explained(
     rest = [f"{op.inputs[-1]}[{position}]" for position in range(len(inputs) - len(names))]
     labelled = dict(zip([*names, *rest], inputs, strict=False))
     return kind(in_full(op.name, reason, labelled, attributes))
+
+
+def complex_gradient(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> DTypeError:
+    """Return the error for a gradient that would have to flow through complex numbers."""
+    reason = (
+        "no gradient flows through complex numbers, and an input requires one: compute with "
+        "the real and the imaginary part as two real tensors, or with x.detach()."
+    )
+    return DTypeError(in_full(op.name, reason, op.named_arrays(inputs), attributes))
+
+
+def explained_backward(node: Any, error: Exception) -> Exception:
+    """Return the error to raise where pulling a gradient back through a node failed."""
+    plan = getattr(node, "plan", None)
+    if plan is None:
+        return error
+    if isinstance(error, ShapeError):
+        error.add_note(f"on the way back through {plan.op.name}\n  at {node.line}")
+        return error
+    if node.kept or not plan.keeps:
+        return error
+    return GraphFreedError(
+        f"the arrays that {plan.op.name} kept for the way back are gone: backward(free=True) "
+        f"dropped them. Call backward() without free=True to go back twice.\n  at {node.line}"
+    )
 
 
 def in_full(

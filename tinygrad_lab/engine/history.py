@@ -10,9 +10,8 @@ from typing import Any
 
 from tinygrad_lab.backends import form_of, namespaces
 from tinygrad_lab.context import changed, within
-from tinygrad_lab.engine.apply import at_node, plain
 from tinygrad_lab.engine.node import Node
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import Tensor, computed, detached
 from tinygrad_lab.errors import GradientError
 
 __all__ = ["inputs_with_history", "run_composite", "with_history"]
@@ -41,7 +40,7 @@ def _holds_floats(value: Any) -> bool:
 def _rejoined(value: Any, source: Node | None) -> Any:
     if value.__class__ not in namespaces or isinstance(value, bool | int):
         return value
-    return plain(value) if source is None else at_node(value, source)
+    return detached(value) if source is None else computed(value, source)
 
 
 def inputs_with_history(node: Any) -> list[Any]:

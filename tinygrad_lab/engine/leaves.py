@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tinygrad_lab.engine.apply import plain
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
-
-if TYPE_CHECKING:
-    from tinygrad_lab.engine.tensor import Tensor
 
 __all__ = ["Shape", "leaf", "sizes_of"]
 
@@ -24,7 +21,7 @@ def leaf(data: Any, *, requires_grad: bool = False, name: str | None = None) -> 
     Raises:
         DTypeError: if a gradient is wanted of integers, booleans or complex numbers.
     """
-    tensor: Tensor = plain(data)
+    tensor = detached(data)
     if name is not None:
         tensor.name = name
     return tensor.requires_grad_() if requires_grad else tensor

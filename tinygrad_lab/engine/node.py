@@ -1,70 +1,66 @@
 """What a computation remembers: one node for each value, and how it came to be.
 
-Nodes hold nodes and raw arrays, never Tensors: an output keeps the nodes it was computed from
-alive, nothing keeps the output alive, so a graph goes with its last output at once.
+A node holds nodes and raw arrays, never Tensors. An output keeps the nodes it was computed from
+alive and nothing keeps the output alive, so a graph is freed with its last output.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import ref
 
-from tinygrad_lab.backends import Array, Form, form_of, namespaces
+from tinygrad_lab.backends import Array, Form, form_of
+from tinygrad_lab.context import Scope
+from tinygrad_lab.engine.op import Op, Plan
+from tinygrad_lab.engine.pending import namespace_of_gradient
 from tinygrad_lab.engine.user_code import Line, line_of
 from tinygrad_lab.errors import ShapeError
-
-if TYPE_CHECKING:
-    from tinygrad_lab.context import Scope
-    from tinygrad_lab.engine.declaration import Op, Plan
 
 __all__ = [
     "Application",
     "Leaf",
     "Node",
     "contributions",
-    "namespace_of_gradient",
-    "next_order",
+    "next_priority",
+    "stretched_axes",
     "unbroadcast",
 ]
 
-next_order = itertools.count(0, -1).__next__
+next_priority = count(0, -1).__next__
 
 
 class Node:
-    """One value of a computation. ``Leaf`` and ``Application`` say how it came to be."""
+    """One value of a computation: a ``Leaf``, or the ``Application`` of an op to other nodes."""
 
     __slots__ = (
-        "__weakref__",
-        "_gradient",
-        "_hooks",
-        "_name",
-        "_result",
-        "code",
-        "form",
-        "offset",
-        "order",
-        "scope",
+        *("__weakref__", "_gradient", "_hooks", "_name", "_result", "code", "form", "offset"),
+        *("priority", "scope"),
     )
     _result: Any
     _gradient: Any
     _hooks: dict[int, Any]
-    """Functions that see, and may replace, the gradient: what ``register_hook`` was given."""
+    """What ``register_hook`` was given."""
     _name: str | None
     form: Form
     """Shape, dtype and device of the value."""
-    order: float
-    """Counts down from node to node: a node always sorts before the nodes it was made from."""
+    priority: float
+    """Its place in the sweep's queue. It counts down: the youngest node comes first."""
     scope: Scope | None
-    """The module whose forward was running."""
+    """The module whose ``forward`` was running."""
     code: CodeType | None
+    """With ``offset``: the place in the user's code that asked for this value."""
     offset: int
 
     op: Op | None = None
+    plan: Plan
     requires_grad = True
     inputs: tuple[Node | None, ...] = ()
+    attributes: Mapping[str, Any] = {}
+    kept: Mapping[str, Any] = {}
+    """What the vjp rules asked for, by the names they use."""
 
     @property
     def value(self) -> Array | None:
@@ -90,7 +86,7 @@ class Node:
 
     @property
     def gradient_was_computed(self) -> bool:
-        """Whether a sweep came by, be the gradient kept or not."""
+        """Whether a sweep has visited this node, with the gradient kept or not."""
         return hasattr(self, "_gradient")
 
     @property
@@ -106,21 +102,60 @@ class Node:
         """The line of the user's code that made this value."""
         return line_of(self.code, self.offset)
 
-    @property
-    def kept(self) -> Mapping[str, Any]:
-        """What the rules asked to be kept for the way back, by the name they gave it."""
-        return {}
-
     def pull_back(self, g: Array) -> Iterable[tuple[Node, Any]]:
-        """One link of the chain rule: from the gradient of this value to those of its inputs.
+        """Apply the chain rule to one op: from the gradient of its output to those of its inputs.
 
-        Written for each op from its rules (``ops/nodes.py``), and shown by
-        ``inspect.getsource(type(node).pull_back)``.
+        Args:
+            g: the gradient of the final output with respect to this node's value.
+
+        Yields:
+            Each input that needs a gradient, with what this use of it contributes.
         """
-        raise NotImplementedError
+        xp = namespace_of_gradient(g)
+        for _, source, gradient in contributions(self, xp, g, self.kept):
+            yield source, unbroadcast(xp, gradient, source)
 
     def release(self) -> None:
         """Drop what is kept for the way back."""
+
+
+class Application(Node):
+    """The output of an op, linked to the nodes of the op's inputs."""
+
+    __slots__ = ("attributes", "inputs", "kept", "plan")
+    plan: Plan
+    """The op, and the vjp rules to run for the inputs that need a gradient."""
+    inputs: tuple[Node | None, ...]
+    """One node for each input; None for an input that was left out."""
+    kept: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+    """What the op was given besides arrays: ``axis``, ``stride`` ..."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: tuple[Node | None, ...],
+        kept: Mapping[str, Any],
+        attributes: Mapping[str, Any],
+        form: Form,
+    ) -> None:
+        self.plan = plan
+        self.inputs = inputs
+        self.kept = kept
+        self.attributes = attributes
+        self.form = form
+        self.priority = next_priority()
+
+    @property
+    def op(self) -> Op:  # type: ignore[override]
+        return self.plan.op
+
+    @property
+    def requires_grad(self) -> bool:  # type: ignore[override]
+        return bool(self.plan.rules)
+
+    def release(self) -> None:
+        self.kept = {}
 
 
 class Leaf(Node):
@@ -129,7 +164,7 @@ class Leaf(Node):
     __slots__ = ("generation", "requires_grad", "tensor")
     tensor: ref[Any] | None
     generation: int
-    """How often the tensor's data had been set anew."""
+    """How often the tensor's data had been set when this leaf was made."""
     line = None
 
     def __init__(
@@ -141,7 +176,7 @@ class Leaf(Node):
         tensor: Any = None,
     ) -> None:
         self.requires_grad = requires_grad
-        self.order = next_order()
+        self.priority = next_priority()
         self._name = name
         self._hooks = {}
         self.tensor = None if tensor is None else ref(tensor)
@@ -154,14 +189,11 @@ class Leaf(Node):
         self._result = data if self.form.small else None
 
     def renewed(self, data: Array) -> Leaf:
-        """A leaf for the same tensor with new data of the same form.
-
-        Graphs of the old data keep the old leaf.
-        """
-        # An optimiser's step does it for every parameter: hence not through __init__.
+        """Return a leaf for the same tensor with new data; older graphs keep the old leaf."""
+        # Not through __init__: an optimiser's step does this for every parameter.
         leaf = Leaf.__new__(Leaf)
         leaf.requires_grad = self.requires_grad
-        leaf.order = next_order()
+        leaf.priority = next_priority()
         leaf.tensor = self.tensor
         leaf.generation = self.generation + 1
         leaf._name = self._name
@@ -174,115 +206,37 @@ class Leaf(Node):
         """The user's tensor, as long as it lives."""
         return None if self.tensor is None else self.tensor()
 
-    def _current(self) -> Any:
-        """The user's tensor, as long as it lives and has the data that this leaf stands for."""
-        tensor = self.owner()
-        return tensor if tensor is not None and tensor.node is self else None
-
-    @property
-    def value(self) -> Array | None:
-        tensor = self._current()
-        return super().value if tensor is None else tensor.data
-
-    @property
-    def gradient(self) -> Array | None:
-        # The user's tensor says what was collected, and whether it was zeroed.
-        tensor = self._current()
-        if tensor is None:
-            return super().gradient
-        return None if tensor.grad is None else tensor.grad.data
-
-    @property
-    def gradient_was_computed(self) -> bool:
-        tensor = self._current()
-        return super().gradient_was_computed if tensor is None else tensor.grad is not None
-
-
-class Application(Node):
-    """A value that an op computed from its inputs.
-
-    Its links are attributes called after the inputs, ``from_x``; so are the things it keeps,
-    ``kept_y``. Every op has classes of its own with slots for them, in which these loops are
-    written out (``ops/nodes.py``).
-    """
-
-    __slots__ = ()
-    plan: Plan
-    """The op, specialised to the inputs that need a gradient."""
-    op: Op
-    attributes: Mapping[str, Any]
-
-    @property
-    def requires_grad(self) -> bool:  # type: ignore[override]
-        return bool(self.plan.rules)
-
-    @property
-    def inputs(self) -> tuple[Node | None, ...]:  # type: ignore[override]
-        found: list[Node | None] = []
-        for name in self.op.inputs:
-            source = getattr(self, f"from_{name}")
-            if source.__class__ is tuple:
-                found += source
-            else:
-                found.append(source if source is None else self._linked(name, source))
-        return tuple(found)
-
-    def _linked(self, name: str, source: Any) -> Node:
-        """The node of an input; a number gets one when somebody reads the graph."""
-        if not isinstance(source, Node):
-            source = Leaf(source)
-            # As old as it would be had it been made when it was used.
-            source.order = self.order + 0.5
-            setattr(self, f"from_{name}", source)
-        return source
-
-    @property
-    def kept(self) -> Mapping[str, Any]:
-        slots = {name: f"kept_{name}" for name in self.plan.keeps}
-        return {name: getattr(self, slot) for name, slot in slots.items() if hasattr(self, slot)}
-
-    def pull_back(self, g: Array) -> Iterable[tuple[Node, Any]]:
-        xp = namespace_of_gradient(g)
-        for _, node, gradient in contributions(self, xp, g, self.kept):
-            yield node, unbroadcast(xp, gradient, node)
-
-    def release(self) -> None:
-        for name in self.kept:
-            delattr(self, f"kept_{name}")
-
 
 def contributions(
-    node: Any, xp: Any, g: Any, kept: Mapping[str, Any]
+    node: Node, xp: Any, g: Any, kept: Mapping[str, Any]
 ) -> Iterator[tuple[int, Node, Any]]:
-    """What the rules make of a value's gradient: for each input that wants one, by position.
+    """Run the vjp rules of a node's op on the gradient of its output.
 
     Args:
-        node: the value's node, an ``Application``.
-        xp: the namespace of ``g``: of arrays, or of Tensors where the work is to be recorded.
-        g: the gradient; a tuple of them where the op has several outputs.
+        node: the node, an ``Application``.
+        xp: the namespace of ``g``: that of its arrays, or of Tensors to record the rules' work.
+        g: the gradient; a tuple of gradients where the op has several outputs.
         kept: what the rules ask for, by name.
 
-    Yields position, node and gradient, the gradient still in the shape that the rule gave it.
+    Yields:
+        Position, node and gradient of each input that needs one. The gradient still has the shape
+        to which the input was broadcast.
     """
-    inputs = node.inputs
+    inputs, needs = node.inputs, node.plan.needs
     for rule, positions in node.plan.rules:
-        found = rule.function(xp, g, *[kept[name] for name in rule.asks])
-        for position, gradient in zip(positions, found if rule.joint else (found,), strict=True):
-            if gradient is not None and node.plan.needs[position]:
-                yield position, inputs[position], gradient
-
-
-def namespace_of_gradient(g: Any) -> Any:
-    """The namespace of a gradient, or of those of several outputs that were reached."""
-    parts = g if isinstance(g, tuple) else (g,)
-    return next(namespaces[part.__class__] for part in parts if part is not None)
+        result = rule.function(xp, g, *[kept[name] for name in rule.asks])
+        gradients = result if rule.joint else (result,)
+        for position, gradient in zip(positions, gradients, strict=True):
+            source = inputs[position]
+            if gradient is not None and needs[position] and source is not None:
+                yield position, source, gradient
 
 
 def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
-    """A gradient (or None) in the shape, dtype and kind of the value it belongs to.
+    """Sum and cast a gradient to the shape, dtype and kind of the value that it belongs to.
 
-    A broadcast value was used several times over, and the gradients of several uses add up:
-    so the gradient of broadcasting is a sum over the axes that it stretched or put in front.
+    A broadcast value was used several times, and the gradients of several uses add up. So the
+    vjp of broadcasting is a sum over the axes that were stretched or put in front.
     """
     data = getattr(gradient, "_data", gradient)
     if data.__class__ is float or data is None:
@@ -290,18 +244,21 @@ def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
     target = node.form
     if target.dtype is float:
         return xp.transfer(xp.sum(gradient), device="python")
-    if data.shape != (shape := target.shape):
-        in_front = data.ndim - len(shape)
-        stretched = tuple(
-            axis
-            for axis, size in enumerate(data.shape)
-            if axis < in_front or shape[axis - in_front] != size
-        )
+    if data.shape != target.shape:
+        axes = stretched_axes(target.shape, data.shape)
         try:
-            gradient = xp.reshape(xp.sum(gradient, axis=stretched), shape)
+            gradient = xp.reshape(xp.sum(gradient, axis=axes), target.shape)
         except ValueError:
             raise ShapeError(
                 f"a rule gave a gradient of shape {tuple(data.shape)} to an input of shape "
-                f"{shape}; expected that shape, or one that it was broadcast to."
+                f"{target.shape}; expected that shape, or one that it was broadcast to."
             ) from None
     return gradient if data.dtype == target.dtype else xp.astype(gradient, target.dtype)
+
+
+def stretched_axes(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the axes of ``to`` that broadcasting stretched or put in front of ``shape``."""
+    in_front = len(to) - len(shape)
+    return tuple(
+        axis for axis, size in enumerate(to) if axis < in_front or shape[axis - in_front] != size
+    )

@@ -1,82 +1,122 @@
-"""``op()``: one declaration makes a function that computes and can be differentiated."""
+"""What an op is: a forward, and for each input the rule that pulls a gradient back to it.
+
+    multiply = op(
+        "multiply", "×",
+        forward=lambda xp, x, y: x * y,
+        vjp={"x": lambda xp, g, y: g * y, "y": lambda xp, g, x: g * x},
+    )
+
+``op()`` in ``declare.py`` makes an ``Op`` of that. ``forward(xp, *inputs, *, attributes...)`` and
+the rules are written against any namespace ``xp``: NumPy, CuPy, Python floats, or Tensors. A rule
+``rule(xp, g, what it asks for...)`` is a vector-Jacobian product (vjp): from ``g``, the gradient of
+the output, it computes that of an input. It asks for what it needs by naming it: an input, ``out``,
+an attribute, ``x_shape`` or ``x_dtype`` of an input ``x``, ``needs`` (which inputs need a gradient)
+or the ``residual`` of a fused kernel. A node keeps what its rules ask for and nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import Signature
+from typing import Any
 
-from tinygrad_lab.backends import namespaces
-from tinygrad_lab.engine import apply
-from tinygrad_lab.engine.declaration import declare
-from tinygrad_lab.engine.fast.entry_points import entry_point
+__all__ = ["Op", "Plan", "Rule", "table"]
 
-if TYPE_CHECKING:
-    from tinygrad_lab.engine.tensor import Tensor
-
-__all__ = ["op"]
+table: dict[str, Op] = {}
+"""Every op that was declared, by name."""
 
 
-def op(
-    name: str,
-    symbol: str | None = None,
-    *,
-    forward: Callable[..., Any],
-    vjp: Mapping[Any, Callable[..., Any]] | Callable[..., Any] | None = None,
-    latex: str | None = None,
-    elementwise: bool = False,
-    composite: Callable[..., Any] | None = None,
-    residual: bool = False,
-    several_outputs: bool = False,
-    check: Callable[..., str | None] | None = None,
-    doc: str = "",
-) -> Callable[..., Tensor]:
-    """Declare an op and get the function that applies it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """A vector-Jacobian product: from the gradient of the output to that of some inputs."""
 
-    Args:
-        name: its name, in the table of ops and in pictures.
-        symbol: what pictures write in its node; the name if not given.
-        forward: ``forward(xp, *inputs, *, attributes...)`` on raw arrays of any backend.
-        vjp: for each input the rule ``rule(xp, g, what it asks for...)`` that gives its gradient
-            from ``g``, the gradient of the output; a tuple of inputs as key, or one function in
-            place of the mapping, for a joint rule that returns one gradient for each. An input
-            without a rule gets no gradient.
-        latex: how a derivation writes it, with the inputs in braces: ``r"{x} \\cdot {y}"``.
-        elementwise: inputs are broadcast against each other.
-        composite: the same value by small ops; then ``forward`` is a fused kernel of it.
-        residual: ``forward`` returns ``(out, residual)``, and the rule asks for ``residual``.
-        several_outputs: ``forward`` returns a tuple of outputs; ``g`` is then a tuple, too, with
-            None for an output that no gradient reached.
-        check: ``check(*arrays, **attributes)`` says in a sentence why ``forward`` failed.
-        doc: the docstring of the function.
+    inputs: tuple[str, ...]
+    function: Callable[..., Any]
+    asks: tuple[str, ...]
+    joint: bool
+    """The function returns one gradient for each of several inputs (or None), as a sequence."""
 
-    Raises:
-        DeclarationError: if a rule asks for something that does not exist.
 
-    Example:
-        >>> import tinygrad_lab as tg
-        >>> cube = tg.op("cube", "x³", forward=lambda xp, x: x * x * x,
-        ...              vjp={"x": lambda xp, g, x: g * (x * x + x * x + x * x)})
-        >>> x = tg.scalar(2.0)
-        >>> cube(x).backward()
-        >>> x.grad.item()
-        12.0
-    """
-    declared, defaults = declare(
-        name,
-        forward,
-        vjp,
-        symbol,
-        latex=latex,
-        elementwise=elementwise,
-        composite=composite,
-        residual=residual,
-        several_outputs=several_outputs,
-        check=check,
-        doc=doc,
-    )
-    function = entry_point(declared, defaults)
-    # Rules may call it, on Tensors, too.
-    namespace = namespaces.get(apply.Tensor)
-    if namespace is not None:
-        setattr(namespace, name, function)
-    return function
+@dataclass(slots=True, eq=False)
+class Plan:
+    """What the way back through an op takes, for the inputs that need a gradient."""
+
+    op: Op
+    needs: tuple[bool, ...]
+    """For each input, whether it needs a gradient."""
+    rules: tuple[tuple[Rule, tuple[int, ...]], ...]
+    """The rules to run, each with the positions of the inputs it serves."""
+    keeps: tuple[str, ...]
+    """What those rules ask for: inputs, the output, attributes, shapes."""
+
+
+@dataclass(eq=False, slots=True)
+class Op:
+    """The declaration of an op."""
+
+    name: str
+    symbol: str
+    """What pictures write in its node."""
+    forward: Callable[..., Any]
+    rules: tuple[Rule, ...]
+    inputs: tuple[str, ...]
+    variadic: bool
+    """The last of ``inputs`` stands for any number of tensors."""
+    attributes: tuple[str, ...]
+    signature: Signature
+    """How the op is called: the inputs, then the attributes."""
+    latex: str | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+    """For pictures: what the rule of an input does, where its formula does not say it."""
+    elementwise: bool = False
+    composite: Callable[..., Any] | None = None
+    """The same value by small ops: what pictures open and higher derivatives go through."""
+    residual: bool = False
+    """The forward returns its value and a residual: by-products that its own rule asks for."""
+    several_outputs: bool = False
+    """The forward returns a tuple. So is ``g``, with None for an output no gradient reached."""
+    check: Callable[..., str | None] | None = None
+    """Says what is wrong with arrays that the forward failed on."""
+    doc: str = ""
+    _plans: dict[tuple[bool, ...], Plan] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def plan(self, needs: tuple[bool, ...]) -> Plan:
+        """Return the plan for the way back to the inputs marked in ``needs``."""
+        plan = self._plans.get(needs)
+        if plan is None:
+            plan = self._plans[needs] = self._make_plan(needs)
+        return plan
+
+    def _make_plan(self, needs: tuple[bool, ...]) -> Plan:
+        rules = []
+        for rule in self.rules:
+            positions = self._positions(rule, len(needs))
+            if any(needs[position] for position in positions):
+                rules.append((rule, positions))
+        keeps = dict.fromkeys(name for rule, _ in rules for name in rule.asks)
+        if self.composite is not None and rules:
+            # A derivative of the derivative goes through the composite, which takes every input.
+            keeps.update(dict.fromkeys(self.inputs))
+        return Plan(self, needs, tuple(rules), tuple(keeps))
+
+    def _positions(self, rule: Rule, count: int) -> tuple[int, ...]:
+        """Return where the inputs that a rule serves stand among ``count`` actual inputs."""
+        positions: list[int] = []
+        for name in rule.inputs:
+            first = self.inputs.index(name)
+            last = self.variadic and first == len(self.inputs) - 1
+            positions.extend(range(first, count if last else first + 1))
+        return tuple(positions)
+
+    def named_arrays(self, arrays: Sequence[Any]) -> dict[str, Any]:
+        """Return the actual inputs under their declared names, a variadic one as a tuple."""
+        if not self.variadic:
+            return dict(zip(self.inputs, arrays, strict=True))
+        fixed = len(self.inputs) - 1
+        named = dict(zip(self.inputs, arrays[:fixed], strict=False))
+        named[self.inputs[-1]] = tuple(arrays[fixed:])
+        return named

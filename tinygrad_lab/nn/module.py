@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lab.array_api.creation import tensor
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.context import Context, Scope, current, enter, leave
+from tinygrad_lab.context import Context, Scope, current, enter, leave, touch
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
@@ -98,8 +98,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outer = current()
-        if outer.recorder is not None:
-            outer.recorder.visit(self)
+        touch(self, "run")
         called = self.__dict__.get("_called")
         if called is None or called[0] is not outer or called[1] is not _structure:
             called = self.__dict__["_called"] = (outer, _structure, self._context(outer))
@@ -221,10 +220,8 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training (dropout drops), or with False to evaluation."""
-        recorder = current().recorder
         for module in self.modules():
-            if recorder is not None:
-                recorder.visit(module)
+            touch(module, "run")
             module.training = mode
         return self
 

@@ -1,344 +1,101 @@
-"""The table of ops: one file a family; each op is one declaration."""
+"""The table of ops: one file a family; each op is one declaration.
 
-from types import SimpleNamespace
-from typing import Any
+The functions of a family that need no underscore are public: ``tg.relu`` is the ``relu`` of
+``activation.py``. A new op is listed nowhere else.
+"""
 
-from tinygrad_lab.engine.op import op
+from types import FunctionType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import GradientError
-from tinygrad_lab.ops.activation import (
-    elu,
-    gelu,
-    leaky_relu,
-    log_sigmoid,
-    relu,
-    sigmoid,
-    silu,
-    softplus,
-)
-from tinygrad_lab.ops.arithmetic import (
-    add,
-    divide,
-    floor_divide,
-    hypot,
-    multiply,
-    negative,
-    positive,
-    pow,
-    reciprocal,
-    remainder,
-    sqrt,
-    square,
-    subtract,
-)
-from tinygrad_lab.ops.at import _set_remains, index_add, index_set
-from tinygrad_lab.ops.contraction import einsum, tensordot
-from tinygrad_lab.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
-from tinygrad_lab.ops.conversion import (
-    alias,
-    astype,
-    conj,
-    imag,
-    ones_like,
-    real,
-    transfer,
-    zeros_like,
-)
-from tinygrad_lab.ops.cumulative import cumulative_prod, cumulative_sum, diff
-from tinygrad_lab.ops.decompositions import cholesky, eigh, eigvalsh, lower_half, qr, svd, svdvals
-from tinygrad_lab.ops.exponential import erf, erfc, exp, expm1, log, log1p, log2, log10, logaddexp
-from tinygrad_lab.ops.index import _index, getitem, one_hot, put, take, take_along_axis
-from tinygrad_lab.ops.inverse import det, inv, matrix_power, matrix_rank, pinv, slogdet, solve
-from tinygrad_lab.ops.linalg import cross, diag, diagonal, kron, matmul, outer, trace, vecdot
-from tinygrad_lab.ops.logic import (
-    bitwise_and,
-    bitwise_invert,
-    bitwise_left_shift,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    equal,
-    greater,
-    greater_equal,
-    isfinite,
-    isinf,
-    isnan,
-    less,
-    less_equal,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    not_equal,
-    signbit,
-)
-from tinygrad_lab.ops.nn import cross_entropy, dropout, gru, linear, log_softmax, logsumexp, softmax
-from tinygrad_lab.ops.norms import matrix_norm, norm, vector_norm
-from tinygrad_lab.ops.piecewise import (
-    abs,
-    ceil,
-    clip,
-    copysign,
-    floor,
-    maximum,
-    minimum,
-    nextafter,
-    round,
-    sign,
-    trunc,
-    where,
-)
-from tinygrad_lab.ops.pool import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    avg_pool1d,
-    avg_pool2d,
-    max_pool1d,
-    max_pool2d,
-)
-from tinygrad_lab.ops.rearrange import pad, repeat, roll, split, tile, tril, triu
-from tinygrad_lab.ops.reduce import (
-    all,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    max,
-    mean,
-    min,
-    prod,
-    std,
-    sum,
-    var,
-)
-from tinygrad_lab.ops.shape import (
-    broadcast_arrays,
-    broadcast_to,
-    concat,
-    expand_dims,
-    flatten,
-    flip,
-    matrix_transpose,
-    meshgrid,
-    moveaxis,
-    permute_dims,
-    reshape,
-    squeeze,
-    stack,
-    swapaxes,
-    unstack,
-)
-from tinygrad_lab.ops.sorting import (
-    argsort,
-    isin,
-    nonzero,
-    searchsorted,
-    sort,
-    unique,
-    unique_all,
-    unique_counts,
-    unique_inverse,
-    unique_values,
-)
-from tinygrad_lab.ops.trigonometric import (
-    acos,
-    acosh,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    cos,
-    cosh,
-    sin,
-    sinh,
-    tan,
-    tanh,
+from tinygrad_lab.ops import (
+    activation,
+    arithmetic,
+    at,
+    contraction,
+    conv,
+    conversion,
+    cumulative,
+    decompositions,
+    exponential,
+    index,
+    inverse,
+    linalg,
+    logic,
+    nn,
+    norms,
+    piecewise,
+    pool,
+    rearrange,
+    reduce,
+    shape,
+    sorting,
+    trigonometric,
 )
 
-__all__ = [
-    "abs",
-    "acos",
-    "acosh",
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "add",
-    "alias",
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argsort",
-    "asin",
-    "asinh",
-    "astype",
-    "atan",
-    "atan2",
-    "atanh",
-    "avg_pool1d",
-    "avg_pool2d",
-    "bitwise_and",
-    "bitwise_invert",
-    "bitwise_left_shift",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
-    "broadcast_arrays",
-    "broadcast_to",
-    "ceil",
-    "cholesky",
-    "clip",
-    "concat",
-    "conj",
-    "conv1d",
-    "conv2d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "copysign",
-    "cos",
-    "cosh",
-    "count_nonzero",
-    "cross",
-    "cross_entropy",
-    "cumulative_prod",
-    "cumulative_sum",
-    "det",
-    "diag",
-    "diagonal",
-    "diff",
-    "divide",
-    "dropout",
-    "eigh",
-    "eigvalsh",
-    "einsum",
-    "elu",
-    "equal",
-    "erf",
-    "erfc",
-    "exp",
-    "expand_dims",
-    "expm1",
-    "flatten",
-    "flip",
-    "floor",
-    "floor_divide",
-    "gelu",
-    "getitem",
-    "greater",
-    "greater_equal",
-    "gru",
-    "hypot",
-    "imag",
-    "inv",
-    "isfinite",
-    "isin",
-    "isinf",
-    "isnan",
-    "kron",
-    "leaky_relu",
-    "less",
-    "less_equal",
-    "linear",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "log_sigmoid",
-    "log_softmax",
-    "logaddexp",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "logsumexp",
-    "lower_half",
-    "matmul",
-    "matrix_norm",
-    "matrix_power",
-    "matrix_rank",
-    "matrix_transpose",
-    "max",
-    "max_pool1d",
-    "max_pool2d",
-    "maximum",
-    "mean",
-    "meshgrid",
-    "min",
-    "minimum",
-    "moveaxis",
-    "multiply",
-    "negative",
-    "nextafter",
-    "nonzero",
-    "norm",
-    "not_equal",
-    "one_hot",
-    "ones_like",
-    "op",
-    "outer",
-    "pad",
-    "permute_dims",
-    "pinv",
-    "positive",
-    "pow",
-    "prod",
-    "qr",
-    "real",
-    "reciprocal",
-    "relu",
-    "remainder",
-    "repeat",
-    "reshape",
-    "roll",
-    "round",
-    "searchsorted",
-    "sigmoid",
-    "sign",
-    "signbit",
-    "silu",
-    "sin",
-    "sinh",
-    "slogdet",
-    "softmax",
-    "softplus",
-    "solve",
-    "sort",
-    "split",
-    "sqrt",
-    "square",
-    "squeeze",
-    "stack",
-    "std",
-    "subtract",
-    "sum",
-    "svd",
-    "svdvals",
-    "swapaxes",
-    "take",
-    "take_along_axis",
-    "tan",
-    "tanh",
-    "tensordot",
-    "tile",
-    "trace",
-    "transfer",
-    "tril",
-    "triu",
-    "trunc",
-    "unique",
-    "unique_all",
-    "unique_counts",
-    "unique_inverse",
-    "unique_values",
-    "unstack",
-    "var",
-    "vecdot",
-    "vector_norm",
-    "where",
-    "zeros_like",
-]
+if TYPE_CHECKING:
+    from tinygrad_lab.ops.activation import *
+    from tinygrad_lab.ops.arithmetic import *
+    from tinygrad_lab.ops.at import *
+    from tinygrad_lab.ops.contraction import *
+    from tinygrad_lab.ops.conv import *
+    from tinygrad_lab.ops.conversion import *
+    from tinygrad_lab.ops.cumulative import *
+    from tinygrad_lab.ops.decompositions import *
+    from tinygrad_lab.ops.exponential import *
+    from tinygrad_lab.ops.index import *
+    from tinygrad_lab.ops.inverse import *
+    from tinygrad_lab.ops.linalg import *
+    from tinygrad_lab.ops.logic import *
+    from tinygrad_lab.ops.nn import *
+    from tinygrad_lab.ops.norms import *
+    from tinygrad_lab.ops.piecewise import *
+    from tinygrad_lab.ops.pool import *
+    from tinygrad_lab.ops.rearrange import *
+    from tinygrad_lab.ops.reduce import *
+    from tinygrad_lab.ops.shape import *
+    from tinygrad_lab.ops.sorting import *
+    from tinygrad_lab.ops.trigonometric import *
+
+_FAMILIES = (
+    *(activation, arithmetic, at, contraction, conv, conversion, cumulative, decompositions),
+    *(exponential, index, inverse, linalg, logic, nn, norms, piecewise, pool, rearrange, reduce),
+    *(shape, sorting, trigonometric),
+)
+
+
+def _functions_of(family: Any) -> dict[str, Any]:
+    """Return the functions that a family declares, or composes of ops, without an underscore."""
+    return {
+        name: value
+        for name, value in vars(family).items()
+        if isinstance(value, FunctionType)
+        and not name.startswith("_")
+        and (value.__module__ == family.__name__ or _is_op(value, name))
+    }
+
+
+def _is_op(function: Any, name: str) -> bool:
+    return hasattr(function, "op") and function.op.name == name
+
+
+_functions = {name: f for family in _FAMILIES for name, f in _functions_of(family).items()}
+globals().update(_functions)
+
+if not TYPE_CHECKING:
+    _INTERNAL = {
+        *("set_item", "index_set", "index_add", "put", "misfit", "is_mask", "parsed", "beside"),
+        *("stop_gradient", "no_such_axis", "with_axes", "alias", "lower_half", "transfer"),
+        "getitem",
+    }
+    __all__ = sorted(_functions.keys() - _INTERNAL)
 
 
 class _TensorNamespace(SimpleNamespace):
+    """What rules get as ``xp`` when they work on Tensors: the ops themselves."""
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -348,13 +105,14 @@ class _TensorNamespace(SimpleNamespace):
         )
 
 
-tensor_namespace = _TensorNamespace(
-    name="tensor",
-    index=_index,
-    index_add=index_add,
-    index_set=index_set,
-    set_remains=_set_remains,
-    where_positive=lambda condition, x: where(condition > 0, x, zeros_like(x)),
-    put_at=lambda values, arrays, *, key, shape: put(values, *arrays, key=key, shape=shape),
-    **{name: globals()[name] for name in __all__},
-)
+_for_rules = {
+    "index": index._index,
+    "set_remains": at._set_remains,
+    "where_positive": lambda condition, x: piecewise.where(
+        condition > 0, x, conversion.zeros_like(x)
+    ),
+    "put_at": lambda values, arrays, *, key, shape: index.put(
+        values, *arrays, key=key, shape=shape
+    ),
+}
+namespaces[Tensor] = _TensorNamespace(name="tensor", **(_functions | _for_rules))

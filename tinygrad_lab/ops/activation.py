@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.ops.arithmetic import multiply, negative, square
 from tinygrad_lab.ops.exponential import erfc, expm1

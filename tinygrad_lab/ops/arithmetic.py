@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.engine.op import op
+from tinygrad_lab.engine.declare import op
 
 add = op(
     "add",

@@ -16,9 +16,9 @@ from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.backends.ownership import owned
 from tinygrad_lab.backends.scatter import add_into, filled
 from tinygrad_lab.context import current
-from tinygrad_lab.engine.declaration import table
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import explained, in_full, shape_of
-from tinygrad_lab.engine.op import op
+from tinygrad_lab.engine.op import table
 from tinygrad_lab.errors import (
     ArgumentTypeError,
     DTypeError,

@@ -13,14 +13,13 @@ from functools import lru_cache
 from typing import Any
 
 from tinygrad_lab.backends.scatter import ARRAY
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import shape_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arguments.windows import gathered, hashable, per_axis, places, windows_of
 from tinygrad_lab.ops.arithmetic import add
 from tinygrad_lab.ops.index import getitem, put
-from tinygrad_lab.ops.kernels import conv as kernel
-from tinygrad_lab.ops.kernels import of_one_dtype
+from tinygrad_lab.ops.kernels import conv as kernel, of_one_dtype
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.shape import matrix_transpose, permute_dims, reshape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_lab.backends import backend_for_device
-from tinygrad_lab.engine.op import op
+from tinygrad_lab.engine.declare import op
 
 astype = op(
     "astype",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.ops.arguments.axes import along, known_axis
 from tinygrad_lab.ops.arithmetic import subtract

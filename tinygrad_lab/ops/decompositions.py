@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tinygrad_lab.backends import namespace_of
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, shape_of, shapes_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
 from tinygrad_lab.ops.arguments.matrices import (
     holds,

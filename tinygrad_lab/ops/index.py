@@ -14,8 +14,8 @@ import numpy as np
 from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.backends.dtypes import get_default_dtype
 from tinygrad_lab.backends.scatter import ARRAY, filled
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, is_integer, shape_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops.arguments.axes import along, known_axis, known_shape
 

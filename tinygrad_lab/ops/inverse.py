@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import broadcast, in_full, shape_of, shapes_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.arguments.matrices import (
     holds,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import broadcast, in_full, missing_axis, shape_of, shapes_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.arithmetic import multiply, subtract
 from tinygrad_lab.ops.conversion import astype

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_lab.engine.op import op
+from tinygrad_lab.engine.declare import op
 
 # --- comparisons -----------------------------------------------------------------------------
 

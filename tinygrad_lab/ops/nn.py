@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.engine.op import op
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.errors import (
     ArgumentError,
     DTypeError,
@@ -22,10 +22,12 @@ from tinygrad_lab.ops.arithmetic import add, negative, subtract
 from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.exponential import exp, log
 from tinygrad_lab.ops.index import getitem
-from tinygrad_lab.ops.kernels import cross_entropy as cross_entropy_kernel
-from tinygrad_lab.ops.kernels import gru as gru_kernel
-from tinygrad_lab.ops.kernels import linear as linear_kernel
-from tinygrad_lab.ops.kernels import of_one_dtype
+from tinygrad_lab.ops.kernels import (
+    cross_entropy as cross_entropy_kernel,
+    gru as gru_kernel,
+    linear as linear_kernel,
+    of_one_dtype,
+)
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.logic import isfinite
 from tinygrad_lab.ops.piecewise import where

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.engine.op import op
+from tinygrad_lab.engine.declare import op
 
 # --- steps -----------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, shape_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.windows import gathered, padded, per_axis, windows_of
 from tinygrad_lab.ops.index import beside, getitem

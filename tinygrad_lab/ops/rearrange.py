@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.axes import along, known_axis, known_shape
 from tinygrad_lab.ops.at import index_set

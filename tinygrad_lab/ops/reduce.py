@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import missing_axis, shape_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.ops.arguments.axes import Axis, along, from_the_front, known_axes
 from tinygrad_lab.ops.arithmetic import sqrt, subtract
 from tinygrad_lab.ops.conversion import astype

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.engine.backward import Cotangents
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arguments.axes import known_axes, known_axis, known_shape
 
@@ -187,14 +186,6 @@ def concat(tensors: Sequence[Any], axis: int | None = 0) -> Any:
 def stack(tensors: Sequence[Any], axis: int = 0) -> Any:
     """Tensors of one shape, joined along a new axis."""
     return concat([expand_dims(x, axis=axis) for x in tensors], axis=axis)
-
-
-_output = op(
-    "output",
-    # Never run: an op with several outputs makes a node of this kind for each of them.
-    forward=lambda xp, x, *, position, count: x[position],
-    vjp={"x": lambda xp, g, position, count: Cotangents(count, {position: g})},
-)
 
 
 def _restack(xp: Any, g: Any, x_shape: tuple[int, ...], axis: int) -> Any:

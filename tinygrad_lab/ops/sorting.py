@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import shape_of
-from tinygrad_lab.engine.op import op
 from tinygrad_lab.ops.arguments.axes import known_axis
 from tinygrad_lab.ops.index import take
 from tinygrad_lab.ops.shape import flatten, flip

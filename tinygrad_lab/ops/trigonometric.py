@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_lab.engine.op import op
+from tinygrad_lab.engine.declare import op
 
 sin = op(
     "sin",

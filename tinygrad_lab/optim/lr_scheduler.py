@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tinygrad_lab.context import current
+from tinygrad_lab.context import touch
 from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingLR", "LambdaLR", "StepLR"]
@@ -31,8 +31,7 @@ class LambdaLR:
 
     def step(self) -> None:
         """Go on to the next learning rate."""
-        if (recorder := current().recorder) is not None:
-            recorder.refuse_schedule()
+        touch(self, "schedule")
         self.last_epoch += 1
         self._apply()
 

@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
-from tinygrad_lab.context import current
+from tinygrad_lab.context import touch
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError
 
@@ -96,17 +96,14 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients that the parameters have collected."""
-        recorder = current().recorder
         for group in self.param_groups:
             for parameter in group["params"]:
-                if recorder is not None:
-                    recorder.lift_owner(parameter)
+                touch(parameter, "set grad")
                 parameter._grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        if (recorder := current().recorder) is not None:
-            recorder.lift_optimizer(self)
+        touch(self, "step")
         for number, group in enumerate(self.param_groups):
             # Not through p.grad: every parameter is asked at every step.
             active = [p for p in group["params"] if getattr(p, "_grad", None) is not None]

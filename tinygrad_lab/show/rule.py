@@ -16,7 +16,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from tinygrad_lab.engine.declaration import Rule
+from tinygrad_lab.engine.op import Rule
 from tinygrad_lab.graphs import Edge, GraphNode
 from tinygrad_lab.show.equation import Namer, attribute_text, key_text
 from tinygrad_lab.show.measure import MINUS

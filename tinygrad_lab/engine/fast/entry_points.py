@@ -1,120 +1,118 @@
 """From a declaration to the function that applies it, by writing that function's source.
 
-Every op gets a function with its name, its parameters and its docstring, which calls ``apply``.
-Where nothing is recorded or checked, the package's own ops first try a direct way: ``apply`` with
-the loops over inputs written out, which is done at the first call. Elementwise ops of one or two
-inputs, whose work may be less than that of calling them, have a short path before it for the most
-usual cases: the inputs are Tensors of one form that want a gradient, or one such Tensor and a
-Python number. There the formula of the lambda stands in its place. ``test_declaration.py`` holds
-both against ``apply``.
+Every op gets a function with its name and its parameters, which calls ``apply``. Before that it
+tries a direct way, where nothing is recorded or checked: ``apply`` and ``Application`` with their
+loops over inputs written out. Elementwise ops of the package of one or two inputs have a short path
+in front of it for the most usual cases: the inputs are Tensors of one form that need a gradient, or
+one such Tensor and a Python number. There the formula of the lambda stands in place of its call.
+
+The source is written when an op is first called, before that call goes on: writing it takes a
+millisecond, and most ops of the package are never called.
 """
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
-from functools import partial
+from inspect import Parameter
 from typing import Any
 
 from tinygrad_lab.backends import form_of, namespace_of, namespaces
 from tinygrad_lab.context import current
-from tinygrad_lab.engine import apply as apply_module
-from tinygrad_lab.engine.apply import (
-    FAILURES,
-    apply,
-    entry_points,
-    linkable,
-    plain,
-    refuse_complex,
-    written_class,
-)
-from tinygrad_lab.engine.declaration import Op, Plan, Rule
-from tinygrad_lab.engine.fast.node_classes import node_class
+from tinygrad_lab.engine.apply import apply
+from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient
+from tinygrad_lab.engine.fast.node_classes import node_class, source_or_number
 from tinygrad_lab.engine.fast.source import run, written_out
-from tinygrad_lab.engine.node import next_order
+from tinygrad_lab.engine.node import next_priority
+from tinygrad_lab.engine.op import Op, Rule
+from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import is_library, user_site
 
-__all__ = ["entry_point"]
+__all__ = ["written_function_of"]
 
 
-def entry_point(op: Op, defaults: dict[str, Any]) -> Callable[..., Any]:
-    """The function ``op.name(*inputs, *attributes)``."""
-    environment: dict[str, Any] = {
-        "_op": op,
-        "_apply": apply,
-        "Tensor": apply_module.Tensor,
-        "current": current,
-        "next_order": next_order,
-        "getframe": sys._getframe,
-        "is_library": is_library,
-        "user_site": user_site,
-    }
-    parameters, values = _parameters(op, defaults, environment)
+def written_function_of(op: Op) -> Callable[..., Any]:
+    """Return the function that applies an op, which does what ``function_of(op)`` does."""
+    environment: dict[str, Any] = {"_apply": apply, "_op": op}
+    parameters, arguments, values = _parameters(op, environment)
     header, general_way = f"def {op.name}({parameters}):", f"    return _apply(_op, {values})"
-    body = [general_way]
-    if _has_direct_way(op):
-        # Most ops of the package are never called: writing it takes a millisecond.
-        environment["_written_out"] = partial(_write_out, op, header, values, environment)
-        body = ["    if current().ordinary:", "        _written_out()", general_way]
-    run([header, *body], f"<tinygrad_lab op {op.name}>", environment)
-    function: Callable[..., Any] = environment[op.name]
-    function.__doc__ = op.doc or None
-    function.__module__ = "tinygrad_lab"
-    function.op = op  # type: ignore[attr-defined]
-    entry_points.append(function)
+    filename = f"<tinygrad_lab op {op.name}>"
+    if not _has_direct_way(op, environment):
+        run([header, general_way], filename, environment)
+        return environment[op.name]
+
+    def written() -> Callable[..., Any]:
+        """Write the whole function in place of the one that was called first."""
+        body = ["    context = current()", "    if context.ordinary:"]
+        body += [f"        {line}" for line in _direct_way(op, values, environment)]
+        run([header, *body, general_way], filename, environment)
+        function.__code__ = environment[op.name].__code__
+        environment[op.name] = function
+        return function
+
+    run([header, f"    return _written()({arguments})"], filename, environment)
+    function: Any = environment[op.name]
+    environment["_written"] = written
     return function
 
 
-def _write_out(op: Op, header: str, values: str, environment: dict[str, Any]) -> None:
-    """Give an op's function its direct way, from its next call on."""
-    function = environment[op.name]
-    body = ["    context = current()", "    if context.ordinary:"]
-    body += [f"        {line}" for line in _direct_way(op, values, environment)]
-    written = [header, *body, f"    return _apply(_op, {values})"]
-    run(written, f"<tinygrad_lab op {op.name}>", environment)
-    function.__code__ = environment[op.name].__code__
-    environment[op.name] = function
-
-
-def _parameters(op: Op, defaults: dict[str, Any], environment: dict[str, Any]) -> tuple[str, str]:
-    """The parameter list of the function, and the last two arguments that it calls apply with."""
-    declared = inspect.signature(op.forward).parameters
-    parameters = []
-    for name in op.inputs:
-        default = declared[name].default
-        if op.variadic and name == op.inputs[-1]:
-            parameters.append(f"*{name}")
-        elif default is inspect.Parameter.empty:
-            parameters.append(name)
-        else:
-            parameters.append(f"{name}=None")
-    for name, default in defaults.items():
-        environment[f"_default_{name}"] = default
-        required = default is inspect.Parameter.empty
-        parameters.append(name if required else f"{name}=_default_{name}")
-    inputs = "".join(
-        f"*{name}, " if op.variadic and name == op.inputs[-1] else f"{name}, " for name in op.inputs
-    )
-    attributes = ", ".join(f"{name!r}: {name}" for name in defaults)
-    return ", ".join(parameters), f"({inputs}), {{{attributes}}}"
+def _parameters(op: Op, environment: dict[str, Any]) -> tuple[str, str, str]:
+    """Return the function's parameters, and the arguments for itself and for ``apply``."""
+    parameters, arguments = [], []
+    for name, parameter in op.signature.parameters.items():
+        by_name = parameter.kind is Parameter.KEYWORD_ONLY
+        text = f"*{name}" if parameter.kind is Parameter.VAR_POSITIONAL else name
+        arguments.append(f"{name}={name}" if by_name else text)
+        if by_name and not op.variadic and "*" not in parameters:
+            parameters.append("*")
+        if parameter.default is not Parameter.empty:
+            environment[f"_default_{name}"] = parameter.default
+            text = f"{name}=_default_{name}"
+        parameters.append(text)
+    last = op.inputs[-1] if op.variadic else None
+    inputs = "".join(f"*{name}, " if name == last else f"{name}, " for name in op.inputs)
+    attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
+    return ", ".join(parameters), ", ".join(arguments), f"({inputs}), {{{attributes}}}"
 
 
 # --- the direct way ------------------------------------------------------------------------------
 
 
-def _has_direct_way(op: Op) -> bool:
-    """Whether the op is one of the package: the names in a user's could be those used here."""
-    special = not op.rules or op.variadic or op.several_outputs
-    return not special and is_library[op.forward.__code__.co_filename]
+_LOCALS = {"context", "form", "kind", "node", "tensor", "frame", "code", "out", "residual"}
+"""The variables of written functions."""
+
+
+def _has_direct_way(op: Op, environment: dict[str, Any]) -> bool:
+    """Return whether ``apply`` can be written out: not where names of a user's op are used here."""
+    if not op.rules or op.variadic or op.several_outputs:
+        return False
+    environment |= {
+        "Tensor": Tensor,
+        "complex_gradient": complex_gradient,
+        "current": current,
+        "detached": detached,
+        "failures": FAILURES_OF_FORWARDS,
+        "form_of": form_of,
+        "forward": op.forward,
+        "getframe": sys._getframe,
+        "is_library": is_library,
+        "namespace_of": namespace_of,
+        "namespaces": namespaces,
+        "next_priority": next_priority,
+        "source_or_number": source_or_number,
+        "user_site": user_site,
+    }
+    used = _LOCALS | {"xp"} | set(environment) | {f"{x}_data" for x in op.inputs}
+    used |= {f"{x}_node" for x in op.inputs}
+    return used.isdisjoint({op.name, *op.inputs, *op.attributes})
 
 
 def _direct_way(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
-    """What the function does where nothing is asked but gradients."""
+    """Write what the function does where nothing is asked but gradients."""
     lines = []
     for x in op.inputs:
         lines += [
-            # The first test alone is enough but for a Parameter, and takes half the time.
+            # The first test is enough but for a Parameter, and takes half the time.
             f"if {x}.__class__ is Tensor or isinstance({x}, Tensor):",
             f"    {x}_data = {x}._data",
             f"    {x}_node = {x}._node",
@@ -123,7 +121,7 @@ def _direct_way(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
             f"    {x}_node = None",
         ]
     long_path = _long_path(op, values, environment)
-    short_paths = [_short_path(op, wanting, environment) for wanting in _patterns(op)]
+    short_paths = [_short_path(op, needing, environment) for needing in _short_cases(op)]
     if not short_paths:
         return lines + long_path + _RECORD
     for position, (condition, *work) in enumerate(short_paths):
@@ -132,75 +130,93 @@ def _direct_way(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
 
 
 def _long_path(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
-    """``apply`` for a number of inputs that is known, where nothing is recorded or checked."""
-    environment |= {
-        "failures": FAILURES,
-        "form_of": form_of,
-        "forward": op.forward,
-        "linkable": linkable,
-        "namespace_of": namespace_of,
-        "namespaces": namespaces,
-        "plain": plain,
-        "plans": op.plans,
-        "refuse_complex": refuse_complex,
-        "written_class": written_class,
-    }
+    """Write ``apply`` for a known number of inputs, where nothing is recorded or checked."""
     arrays = "".join(f"{x}_data, " for x in op.inputs)
     given = arrays + "".join(f"{name}={name}, " for name in op.attributes)
     attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
     needs = "".join(f"{x}_node is not None, " for x in op.inputs)
-    # Data that go through many steps have a node that was made at the first.
-    known = "{x}_node or getattr({x}, '_origin', None) or linkable({x}), "
-    links = "".join(known.format(x=x) for x in op.inputs)
+    # Data that go through many steps have a node that was made in the first.
+    link = "{x}_node or getattr({x}, '_origin', None) or _source_of({x}), "
+    links = "".join(link.format(x=x) for x in op.inputs)
+    environment["_source_of"] = _source_of
+    environment["_node_classes"] = _NodeClasses(op)
     first, *others = (f"{x}_data.__class__" for x in op.inputs)
-    alike = " and ".join(f"{other} is {first}" for other in others) or "True"
+    same_kind = " and ".join(f"{other} is {first}" for other in others) or "True"
     return [
         "try:",
         # One look-up where all are of one kind, as they mostly are.
-        f"    xp = namespaces.get({first}) if {alike} else None",
+        f"    xp = namespaces.get({first}) if {same_kind} else None",
         f"    if xp is None: xp = namespace_of(({arrays}))",
         f"    {'out, residual' if op.residual else 'out'} = forward(xp, {given})",
         "except failures:",
         "    # It fails there again, and is explained.",
         f"    return _apply(_op, {values})",
         "form = form_of(out)",
-        f"needs = ({needs})",
-        "plan = plans.get(needs) or _op.plan(needs)",
-        "if not (plan.rules and form.floating):",
-        "    if plan.rules:",
-        f"        refuse_complex(_op, ({', '.join(op.inputs)},), form, {{{attributes}}})",
-        "    return plain(out)",
-        "node = (plan.node_class or written_class(plan))()",
-        f"node.remember(plan, ({links}), ({arrays}), out, "
+        f"kind = _node_classes[{needs}]",
+        "if kind is None or not form.floating:",
+        "    if kind is not None and getattr(form.dtype, 'kind', '') == 'c':",
+        f"        raise complex_gradient(_op, ({', '.join(op.inputs)},), {{{attributes}}})",
+        "    return detached(out)",
+        "node = kind()",
+        f"node.remember(({links}), ({arrays}), out, "
         f"{'residual' if op.residual else None}, {{{attributes}}})",
     ]
+
+
+def _source_of(x: Any) -> Any:
+    return x.node if isinstance(x, Tensor) else source_or_number(x)
+
+
+class _NodeClasses(dict[tuple[bool, ...], Any]):
+    """The classes of an op's nodes by the inputs that need a gradient, written when asked for.
+
+    None where no rule serves any of those inputs.
+    """
+
+    def __init__(self, op: Op) -> None:
+        self._op = op
+
+    def __missing__(self, needs: tuple[bool, ...]) -> Any:
+        plan = self._op.plan(needs)
+        written = self[needs] = node_class(plan) if plan.rules else None
+        return written
 
 
 # --- the short path ------------------------------------------------------------------------------
 
 
-def _patterns(op: Op) -> list[tuple[str, ...]]:
-    """The inputs that want a gradient in each case that has a short path; the rest are numbers."""
-    if not op.elementwise or op.attributes or len(op.inputs) > 2:
+def _short_cases(op: Op) -> list[tuple[str, ...]]:
+    """Return the inputs that need a gradient in each case with a short path; others are numbers.
+
+    An elementwise op of the package gives the form of its inputs. One of a user's might not.
+    """
+    known = op.elementwise and is_library[op.forward.__code__.co_filename] and not op.residual
+    if not known or op.attributes or len(op.inputs) > 2:
         return []
     return [op.inputs] if len(op.inputs) == 1 else [op.inputs, op.inputs[:1], op.inputs[1:]]
 
 
-def _short_path(op: Op, wanting: tuple[str, ...], environment: dict[str, Any]) -> list[str]:
-    """What the function does where the inputs in ``wanting`` want a gradient."""
-    name = f"node_for_{'_and_'.join(wanting)}"
-    plan = op.plan(tuple(x in wanting for x in op.inputs))
-    environment[name] = _class_to_come(name, plan, environment)
-    numbers = [x for x in op.inputs if x not in wanting]
+def _short_path(op: Op, needing: tuple[str, ...], environment: dict[str, Any]) -> list[str]:
+    """Write what the function does where the inputs in ``needing`` need a gradient."""
+    name = f"node_for_{'_and_'.join(needing)}"
+    plan = op.plan(tuple(x in needing for x in op.inputs))
+
+    def first() -> Any:
+        """Write the class of nodes when one is wanted: most are not, and each takes 0.4 ms."""
+        environment[name] = node_class(plan, one_form=True)
+        return environment[name]()
+
+    environment[name] = first
+    numbers = [x for x in op.inputs if x not in needing]
     places = {x: x if x in numbers else f"{x}_data" for x in op.inputs}
     formula = written_out(Rule((), op.forward, op.inputs, joint=False), places, environment)
-    first, *others = [f"{x}_node" for x in wanting]
-    conditions = [f"{node} is not None" for node in (first, *others)]
-    conditions += [f"{first}.form is {node}.form" for node in others]
+    one, *others = [f"{x}_node" for x in needing]
+    conditions = [f"{node} is not None" for node in (one, *others)]
+    conditions += [f"{one}.form is {node}.form" for node in others]
     conditions += [f"({x}.__class__ is float or {x}.__class__ is int)" for x in numbers]
     return [
         f"if {' and '.join(conditions)}:",
-        f"    form = {first}.form",
+        f"    form = {one}.form",
         *(["    xp = form.namespace"] if "xp" in formula else []),
         f"    out = {formula}",
         f"    node = {name}()",
@@ -209,21 +225,11 @@ def _short_path(op: Op, wanting: tuple[str, ...], environment: dict[str, Any]) -
     ]
 
 
-def _class_to_come(name: str, plan: Plan, environment: dict[str, Any]) -> Callable[[], Any]:
-    """Stands for a class of nodes until one is wanted: most are not, and each takes 0.4 ms."""
-
-    def first() -> Any:
-        environment[name] = node_class(plan, alike=True)
-        return environment[name]()
-
-    return first
-
-
 _RECORD = """
 node.form = form
 if form.small:
     node._result = out
-node.order = next_order()
+node.priority = next_priority()
 node.scope = context.scope
 frame = getframe(1)
 code = frame.f_code

@@ -1,0 +1,136 @@
+"""What may be assigned to ``.data`` and ``.grad``, and what a sweep may start from."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.backends import NUMPY, PYTHON, Array, form_of, namespaces
+from tinygrad_lab.backends.dtypes import array_of
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
+
+__all__ = ["as_data", "as_seed", "check_floating", "check_grad", "is_grad_of_another"]
+
+
+def as_data(value: Any, old: Array, label: str) -> Array:
+    """Return a new value in the dtype and kind of the old one that it replaces.
+
+    Raises:
+        ShapeError: for a value of another shape.
+        ArgumentTypeError: for something that holds no numbers.
+    """
+    new: Any = array_of(value)[0] if isinstance(value, list | tuple) else value
+    backend = namespaces[type(old)]
+    if type(new) not in namespaces:
+        raise ArgumentTypeError(
+            f".data of {label} takes an array, a number or a Tensor, got "
+            f"{type(new).__name__}: {new!r:.60}."
+        )
+    if backend.name == "python":
+        if getattr(new, "size", 1) != 1:
+            raise ShapeError(
+                f"{label} is a single number; .data cannot be set to a value of shape "
+                f"{tuple(new.shape)}."
+            )
+        if type(new) is type(old):
+            return new
+        return backend.asarray(type(old)(namespaces[type(new)].to_numpy(new).item()))
+    new = backend.asarray(new) if type(new) in (float, int, bool) else new
+    if new.shape != old.shape:
+        raise ShapeError(
+            f"{label} has shape {tuple(old.shape)}; .data cannot be set to a value of shape "
+            f"{tuple(new.shape)}."
+        )
+    if new.dtype == old.dtype and type(new) is type(old):
+        return new
+    return backend.asarray(new, dtype=old.dtype, device=backend.device_of(old))
+
+
+def check_grad(value: Any, owner: Any) -> None:
+    """Raise unless a Tensor has the shape, dtype and device that the ``.grad`` of another has."""
+    label = owner._label()
+    if value.shape != owner.shape:
+        raise ShapeError(f"{label} has shape {owner.shape}, its .grad cannot have {value.shape}.")
+    if (value.dtype, value.device) != (owner.dtype, owner.device):
+        raise DTypeError(
+            f"{label} is {owner.dtype} on {owner.device}, its .grad cannot be "
+            f"{value.dtype} on {value.device}: value.astype(x.dtype), value.to(x.device)."
+        )
+
+
+def is_grad_of_another(gradient: Any, owner: Any) -> bool:
+    """Return whether a Tensor is the ``.grad`` of another one than ``owner``, or of several."""
+    reference = getattr(gradient, "_gradient_of", _of_nobody)
+    if reference is None:
+        return True
+    other = reference()
+    return other is not None and other is not owner and other.grad is gradient
+
+
+def _of_nobody() -> None:
+    """Stand for the reference of a Tensor that was nobody's ``.grad``."""
+
+
+def check_floating(data: Array, label: str) -> None:
+    """Raise a ``DTypeError`` for data of a dtype that has no gradients."""
+    dtype = getattr(data, "dtype", None) or np.dtype(type(data))
+    if isinstance(data, float) or dtype.kind == "f":
+        return
+    hint = "tg.real(x)" if dtype.kind == "c" else "numbers like 1.0, or x.astype(...)"
+    raise DTypeError(f"only floating-point tensors have gradients, {label} is {dtype}: {hint}.")
+
+
+def as_seed(gradient: Any, data: Array, label: str) -> Array:
+    """Return the gradient that a sweep starts from, as an array like the output's data.
+
+    Args:
+        gradient: numbers in the output's shape; None stands for 1.
+        data: the output's data.
+        label: how error messages refer to the output.
+    """
+    xp = namespaces[type(data)]
+    form = form_of(data)
+    if gradient is None:
+        if form.size != 1:
+            raise GradientError(
+                f"backward() needs a scalar, {label} has shape {form.shape}. Reduce it first "
+                "(loss.sum(), loss.mean()), or say which combination of its elements is meant: "
+                "backward(gradient=...)."
+            )
+        return _one(xp, form)
+    try:
+        if xp is PYTHON:
+            return float(gradient)
+        seed = xp.asarray(gradient, dtype=form.dtype, device=form.device)
+    except (ValueError, TypeError):
+        raise ArgumentError(
+            f"gradient must be numbers in the shape of {label}, {form.shape}; got {gradient!r:.60}."
+        ) from None
+    if seed.shape != form.shape:
+        raise ShapeError(
+            f"gradient must have the shape of {label}, {form.shape}; got {seed.shape}."
+        )
+    return seed
+
+
+def _one(xp: Any, form: Any) -> Array:
+    if xp is PYTHON:
+        return 1.0
+    if xp is NUMPY and not form.shape:
+        return _numpy_one(form.dtype)
+    one = xp.asarray(1, dtype=form.dtype, device=form.device)
+    return xp.reshape(one, form.shape) if form.shape else one
+
+
+@cache
+def _numpy_one(dtype: np.dtype[Any]) -> Array:
+    """Return 1 as a NumPy scalar, with which rules work faster than with a 0-d array."""
+    return dtype.type(1)

@@ -1,0 +1,265 @@
+"""What a Tensor does besides holding a value and its gradient, attached to the engine's Tensor.
+
+``x + y`` is ``add(x, y)``, ``x.sum()`` is ``sum(x)``: operators and methods are the ops themselves.
+They are attached here, above the ops, so that the engine need not know any op.
+``engine/methods.py`` declares them for type checkers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab import ops
+from tinygrad_lab.array_api.casting import castable_dtype
+from tinygrad_lab.array_api.interchange import PROTOCOLS, namespace_method
+from tinygrad_lab.backends import Array, form_of
+from tinygrad_lab.backends.devices import backend_at
+from tinygrad_lab.engine.hooks import note_hooks
+from tinygrad_lab.engine.tensor import Tensor, detached
+from tinygrad_lab.errors import (
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
+from tinygrad_lab.ops.at import At, set_item
+
+__all__ = ["attach"]
+
+OPERATORS = {
+    "add": ops.add,
+    "sub": ops.subtract,
+    "mul": ops.multiply,
+    "truediv": ops.divide,
+    "floordiv": ops.floor_divide,
+    "mod": ops.remainder,
+    "pow": ops.pow,
+    "matmul": ops.matmul,
+    "and": ops.bitwise_and,
+    "or": ops.bitwise_or,
+    "xor": ops.bitwise_xor,
+    "lshift": ops.bitwise_left_shift,
+    "rshift": ops.bitwise_right_shift,
+}
+"""Operators of two operands, which Python also looks for in the operand on the right."""
+
+OTHER_OPERATORS = {
+    "neg": ops.negative,
+    "abs": ops.abs,
+    "invert": ops.bitwise_invert,
+    "eq": ops.equal,
+    "ne": ops.not_equal,
+    "lt": ops.less,
+    "le": ops.less_equal,
+    "gt": ops.greater,
+    "ge": ops.greater_equal,
+    "getitem": ops.getitem,
+    "setitem": set_item,
+}
+
+METHODS = (
+    *(ops.exp, ops.log, ops.sqrt, ops.square, ops.sin, ops.cos, ops.tanh, ops.sigmoid, ops.relu),
+    *(ops.abs, ops.clip, ops.sum, ops.prod, ops.mean, ops.var, ops.std, ops.max, ops.min),
+    *(ops.argmax, ops.argmin, ops.any, ops.all, ops.matmul, ops.flatten),
+)
+"""Ops that are methods under their own names."""
+
+
+def reflected(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """Return an operator for the operand on the right: ``1 - x`` is ``subtract(1, x)``."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        return function(other, self)
+
+    return operator
+
+
+def _positive(self: Tensor) -> Tensor:
+    return self
+
+
+def _iterate(self: Tensor) -> Iterator[Tensor]:
+    return (self[position] for position in range(len(self)))
+
+
+def _contains(self: Tensor, value: Any) -> bool:
+    return bool(ops.any(ops.equal(self, value)))
+
+
+# --- shapes --------------------------------------------------------------------------------------
+
+
+def reshape(self: Tensor, *shape: Any) -> Tensor:
+    """Return this tensor with another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
+    if len(shape) == 1 and isinstance(shape[0], tuple | list):
+        shape = tuple(shape[0])
+    return ops.reshape(self, shape)
+
+
+def permute_dims(self: Tensor, *axes: Any) -> Tensor:
+    """Return this tensor with its axes in another order."""
+    if len(axes) == 1 and isinstance(axes[0], tuple | list):
+        axes = tuple(axes[0])
+    return ops.permute_dims(self, axes)
+
+
+def _transposed(self: Tensor) -> Tensor:
+    """A matrix, transposed."""
+    if self.ndim != 2:
+        raise ShapeError(
+            f".T is for matrices, {self._label()} has shape {self.shape}: use .mT for stacks "
+            "of matrices, tg.permute_dims(x, axes) for other orders of axes."
+        )
+    return ops.matrix_transpose(self)
+
+
+def _each_transposed(self: Tensor) -> Tensor:
+    """A stack of matrices, each transposed."""
+    return ops.matrix_transpose(self)
+
+
+def _at(self: Tensor) -> At:
+    """Changed copies: ``x.at[i].set(v)`` and ``x.at[i].add(v)``, with gradients to x and v."""
+    return At(self)
+
+
+# --- moving and converting -----------------------------------------------------------------------
+
+
+def to(self: Tensor, target: Any) -> Tensor:
+    """Return this tensor on a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``), or of a dtype."""
+    if not isinstance(target, str) or target in np.sctypeDict:
+        return self.astype(target)
+    if target != "python":
+        target = backend_at(target)[1]  # says what is missing if the device is not there
+        if target == self.device:
+            return self
+    return ops.transfer(self, device=target)
+
+
+def astype(self: Tensor, dtype: Any) -> Tensor:
+    """Return this tensor with elements of another type."""
+    if dtype is not None and dtype == self.dtype:
+        return self
+    wanted = castable_dtype(self, dtype)
+    return self if wanted == self.dtype else ops.astype(self, wanted)
+
+
+# --- hooks ---------------------------------------------------------------------------------------
+
+
+def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    """Let ``hook`` see this tensor's gradient in every sweep; a Tensor it returns replaces it.
+
+    Returns:
+        A function that removes the hook.
+
+    Raises:
+        GradientError: for a tensor that requires no gradient.
+        ArgumentTypeError: for something that cannot be called.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(3.0)
+        >>> remove = x.register_hook(lambda gradient: 10 * gradient)
+        >>> (x * x).backward()
+        >>> x.grad.item()
+        60.0
+    """
+    node = self._node
+    if node is None:
+        raise GradientError(f"{self._label()} gets no gradient that a hook could see.")
+    if not callable(hook):
+        raise ArgumentTypeError(
+            f"a hook of {self._label()} is a function of its gradient, got {type(hook).__name__}."
+        )
+    if not hasattr(node, "_hooks"):
+        node._hooks = {}
+    note_hooks(node)
+    # The leaves that a tensor had before its data were set share this dictionary.
+    registered = node._hooks
+    key = max(registered, default=0) + 1
+
+    def on_gradient(g: Any) -> Any:
+        # A gradient that is to be differentiated again comes as a Tensor, others as arrays.
+        replaced = hook(g if isinstance(g, Tensor) else detached(g))
+        if replaced is None:
+            return None
+        _check_replacement(replaced, g)
+        return replaced if isinstance(g, Tensor) else replaced._data
+
+    registered[key] = on_gradient
+
+    def remove() -> None:
+        registered.pop(key, None)
+
+    return remove
+
+
+def _check_replacement(replaced: Any, g: Any) -> None:
+    """Raise unless what a hook returned can take the place of a gradient."""
+    if not isinstance(replaced, Tensor):
+        raise ArgumentTypeError(
+            "a hook returns None, or a Tensor to go on with; this one returned "
+            f"{type(replaced).__name__}."
+        )
+    came, expected = form_of(replaced._data), form_of(getattr(g, "_data", g))
+    if came.shape != expected.shape:
+        raise ShapeError(
+            f"a hook must keep the gradient's shape, {expected.shape}; this one returned "
+            f"{came.shape}."
+        )
+    if came is not expected:
+        raise DTypeError(
+            f"a hook must keep the gradient's dtype, device and kind, {expected}; this one "
+            f"returned {came}."
+        )
+
+
+# --- copying -------------------------------------------------------------------------------------
+
+
+def _reduce(self: Tensor) -> tuple[Any, ...]:
+    """Return what ``deepcopy`` and ``pickle`` take: value, name and gradient, but no history."""
+    if not self.is_leaf:
+        raise GradientError(
+            f"{self._label()} was computed from other tensors: a copy or a pickle would lose "
+            "that history. Copy x.detach(), or its inputs."
+        )
+    return _rebuilt, (type(self), self._read(), self.requires_grad, self.name, self.grad)
+
+
+def _rebuilt(
+    kind: type[Tensor], data: Array, requires_grad: bool, name: str | None, grad: Tensor | None
+) -> Tensor:
+    tensor = object.__new__(kind)
+    tensor._data = data
+    tensor._node = None
+    if name:
+        tensor.name = name
+    tensor.requires_grad_(requires_grad)
+    tensor.grad = grad
+    return tensor
+
+
+def attach(namespace: Any) -> None:
+    """Give the engine's Tensor its operators and methods.
+
+    Args:
+        namespace: the package, which is the namespace that the Array API asks tensors for.
+    """
+    operators = OPERATORS | OTHER_OPERATORS
+    attached: dict[str, Any] = {f"__{name}__": function for name, function in operators.items()}
+    attached |= {f"__r{name}__": reflected(function) for name, function in OPERATORS.items()}
+    attached |= {function.__name__: function for function in METHODS}
+    attached |= {"reshape": reshape, "permute_dims": permute_dims, "at": property(_at)}
+    attached |= {"T": property(_transposed), "mT": property(_each_transposed)}
+    attached |= {"to": to, "astype": astype, "register_hook": register_hook}
+    attached |= {"__pos__": _positive, "__iter__": _iterate, "__contains__": _contains}
+    attached |= {"__hash__": object.__hash__, "__reduce__": _reduce}
+    attached |= {"__array_namespace__": namespace_method(namespace)}
+    for name, function in (attached | PROTOCOLS).items():
+        setattr(Tensor, name, function)
