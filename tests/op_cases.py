@@ -1,13 +1,18 @@
 """One call of every op that has a gradient, for properties that hold for all of them."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hypothesis import find, settings
 
 import tinygrad_lab as tg
 from tinygrad_lab import ops
+from tinygrad_lab.engine.op import table
+
+from .recipes import RECIPES
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., tg.Tensor]
@@ -179,9 +184,6 @@ MATRICES = [
     _from_recipe("lower_half", SQUARES, function=ops.lower_half),
     _from_recipe("vector_norm", CUBE, function=lambda x: tg.vector_norm(x, axis=(0, 2))),
 ]
-
-CASES = [*ELEMENTWISE, *MOVING, *REDUCING, *PRODUCTS, *MATRICES]
-"""One or more cases for every op of the table that has a vjp rule; see ``test_ops.py``."""
 
 
 def _indexed(name: str, index: Any, array: Array = CUBE) -> Case:
@@ -369,6 +371,25 @@ COMPOSED = [
     Case("0-d", lambda x: (x * x).sum() + x.mean() * x.max() + x.prod(), (ONE,)),
 ]
 """Functions composed of several ops, and further ways to call an op."""
+
+
+_LISTED = [*ELEMENTWISE, *MOVING, *REDUCING, *PRODUCTS, *MATRICES]
+
+
+def _drawn() -> Iterator[Case]:
+    """Yield a call, drawn by its recipe, of every op that is not listed above."""
+    listed = {re.split(r"\W", case.name)[0] for case in [*_LISTED, *COMPOSED]}
+    for recipe in RECIPES:
+        if recipe.name in table and table[recipe.name].rules and recipe.name not in listed:
+            call = find(
+                recipe.calls, lambda call: all(a.size > 1 for a in call.arrays), settings=DRAWING
+            )
+            yield Case(recipe.name, call.function, call.arrays)
+
+
+DRAWING = settings(derandomize=True, database=None)
+CASES = [*_LISTED, *_drawn()]
+"""One or more cases for every op of the table that has a vjp rule; see ``test_ops.py``."""
 
 
 def weights_of(shape: Sequence[int]) -> Array:

@@ -27,8 +27,7 @@ WITHOUT_GRADIENT: dict[str, str] = {
 """Composed functions that no gradient flows through, each with what it returns instead."""
 
 SEEN_THROUGH = {
-    "index": "getitem",
-    "put": "getitem",
+    "put": "index",
     "output": "unstack",
     "unique": "unique_values",
 }

@@ -405,7 +405,7 @@ RECIPES = [
     special("triu", _triangle, of="triu"),
     special("diagonal", _diagonal),
     special("diag", _diag),
-    special("getitem", _getitem, shared=False),
+    special("index", _getitem, shared=False),
     special("index_set", _changed, change="set", shared=False),
     special("index_add", _changed, change="add", shared=False),
     special("take", _take, shared=False),
