@@ -1,4 +1,4 @@
-"""An op of one's own, checked against differences of its values, and differentiated twice."""
+"""A user-defined op, checked against differences of its values, and differentiated twice."""
 
 import numpy as np
 

@@ -1,13 +1,13 @@
-"""Arrays of ``array_api_strict``: what runs on them runs on any library of the standard.
+"""Arrays of ``array_api_strict``: code that runs on them runs on any library of the standard.
 
-The library has the Array API and nothing beyond it: no function, argument or type promotion that
-is NumPy's alone. It also pretends to have several devices, ``"strict"``, ``"strict:1"`` and
-``"strict:2"``, and refuses to mix them. Computing on ``"strict:1"`` therefore finds what a GPU
-would: arrays that were made on the default device instead of that of the others.
+The library implements the Array API and nothing beyond it: no function, argument or type promotion
+that only NumPy has. It also simulates several devices, ``"strict"``, ``"strict:1"`` and
+``"strict:2"``, and refuses to mix them. Computing on ``"strict:1"`` therefore finds the same
+mistakes as a GPU: arrays created on the default device instead of that of the others.
 
-Arrays are wrapped, for two reasons. In this package dtypes are NumPy's on every backend (CuPy's
-are), the library has its own. And indexing with arrays goes beyond the standard, as do erf and
-scatter-add: here NumPy does them.
+Arrays are wrapped for two reasons. This package uses NumPy's dtypes on every backend (as CuPy
+does), but the library has its own. And indexing with arrays, erf and scatter-add go beyond the
+standard: here NumPy computes them.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class StrictArray:
         return self.shape[0]
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError("an array of the strict backend is not for NumPy: x.to('cpu') first.")
+        raise TypeError("NumPy cannot use an array of the strict backend: x.to('cpu') first.")
 
     def item(self) -> Any:
         return _load().to_numpy(self).item()
 
     def reshape(self, shape: Any) -> StrictArray:
-        """The one method beyond the standard that is relied on: optimisers count microseconds."""
+        """Reshape the array: the only method beyond the standard in use, for fast optimisers."""
         return _load().reshape(self, (shape,) if isinstance(shape, int) else shape)
 
     def __getitem__(self, index: Any) -> Any:
@@ -78,7 +78,7 @@ class StrictArray:
             try:
                 return StrictArray(self.array[_whole(index)])
             except IndexError:
-                # The standard leaves open what slices beyond the end mean; NumPy cuts them.
+                # The standard does not define slices beyond the end; NumPy clips them.
                 pass
         backend = _load()
         found = backend.to_numpy(self)[_on_numpy(backend, self, index)]
@@ -171,13 +171,13 @@ def _has_array(index: Any) -> bool:
 
 
 def _whole(index: Any) -> tuple[Any, ...]:
-    """An index that speaks of every axis: the standard leaves open what fewer would mean."""
+    """Complete an index to all axes: the standard does not define shorter ones."""
     parts = index if isinstance(index, tuple) else (index,)
     return parts if any(part is ... for part in parts) else (*parts, ...)
 
 
 def _on_numpy(backend: _Strict, array: StrictArray, index: Any) -> Any:
-    """An index with the arrays in it as NumPy's, which have to be on the device of the array."""
+    """Convert the arrays in an index to NumPy's; they must be on the device of the array."""
     parts = index if isinstance(index, tuple) else (index,)
     _check_devices(array, *parts)
     parts = tuple(backend.to_numpy(p) if isinstance(p, StrictArray) else p for p in parts)
@@ -185,7 +185,7 @@ def _on_numpy(backend: _Strict, array: StrictArray, index: Any) -> Any:
 
 
 def _check_devices(*values: Any) -> None:
-    """Refuse to mix devices, in this package's words."""
+    """Raise this package's error if devices are mixed."""
     found = [value for value in values if isinstance(value, StrictArray)]
     for other in found[1:]:
         if other.device != found[0].device:
@@ -194,7 +194,7 @@ def _check_devices(*values: Any) -> None:
 
 
 def _unwrapped(value: Any) -> Any:
-    """What the library is to be given for an array, a dtype, or a container of arrays."""
+    """Convert an array, a dtype, or a container of arrays to the library's types."""
     if isinstance(value, StrictArray):
         return value.array
     if isinstance(value, list | tuple):
@@ -205,7 +205,7 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _wrapped(value: Any) -> Any:
-    """What the library has returned, in this package's types."""
+    """Convert a result of the library to this package's types."""
     backend = _load()
     if isinstance(value, backend.kind):
         return StrictArray(value)
@@ -219,7 +219,7 @@ def _wrapped(value: Any) -> Any:
 
 
 class _Functions:
-    """The functions of the library, or of one of its extensions, on wrapped arrays."""
+    """The functions of the library, or of one of its extensions, for wrapped arrays."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -273,7 +273,7 @@ class _Strict(Namespace):
         )
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
-        # The library lets only the arrays of its first device go.
+        # The library exports only arrays of its first device.
         return np.asarray(array.array.to_device(self.devices["strict"]))
 
     def where(self, condition: Any, x: Array, y: Array) -> Array:
@@ -317,10 +317,10 @@ def _load() -> _Strict:
 
 
 def strict_backend(device: str) -> Namespace:
-    """The strict backend, if it has the device.
+    """Return the strict backend, if it has the device.
 
     Raises:
-        DeviceError: without array_api_strict, or for a name that is none of its devices.
+        DeviceError: without array_api_strict, or for an unknown device.
     """
     backend = _load()
     if device not in backend.devices:

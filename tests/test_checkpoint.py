@@ -247,7 +247,7 @@ class TestMistakes:
         layer = nn.Linear(2, 1)
         out = tg.checkpoint(layer, tg.tensor([[1.0, 2.0]]))
         layer.weight.data = layer.weight.data * 2
-        with pytest.raises(GradientError, match="must not be set anew in between"):
+        with pytest.raises(GradientError, match="must not be rebound in between"):
             out.sum().backward()
 
     def test_a_function_that_returns_something_else_the_second_time_is_told(self) -> None:

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinygrad_lab import cli
-from tinygrad_lab.cli import blas
+from tinygrad_lab.cli import blas, train as train_command
 from tinygrad_lab.train import MODELS, load_model
 
 RUN_FILES = [
@@ -116,7 +116,7 @@ class TestHelp:
             assert re.search(rf"^  {name} +--steps \d+ --lr", text, re.MULTILINE)
 
     def test_the_models_of_the_command_are_those_of_the_package(self) -> None:
-        assert list(cli.MODEL_NAMES) == list(MODELS)
+        assert list(train_command.MODEL_NAMES) == list(MODELS)
 
     def test_help_loads_nothing_heavy(self) -> None:
         code = (
@@ -127,6 +127,12 @@ class TestHelp:
             "print(sorted(heavy & set(sys.modules)))"
         )
         assert output_of([sys.executable, "-c", code]).splitlines()[-1] == "[]"
+
+    def test_each_command_has_a_module_that_no_function_hides(self) -> None:
+        for name in cli.main.commands:
+            module = sys.modules[f"tinygrad_lab.cli.{name}"]
+            assert getattr(cli, name) is module
+            assert module.command is cli.main.commands[name]
 
     def test_the_package_itself_imports_neither_the_command_nor_training(self) -> None:
         code = (
@@ -164,7 +170,7 @@ class TestErrors:
             ("draw 'x +' x=1", 1, "x +"),
             ("draw 'x + y' x=1", 1, "y"),
             ("draw x x=1 y=2", 1, "y"),
-            ("draw x^2 x=3", 1, "A power is written **"),
+            ("draw x^2 x=3", 1, "Write a power with **"),
             ("draw x x", 2, "'x' is not of the form name=number"),
             ("draw x x=two", 2, "'two' is not a number"),
             ("draw x x=1 x=2", 2, "'x' is given twice"),
@@ -237,10 +243,12 @@ class TestTrain:
         assert (metrics.pop("compiled"), others.pop("compiled")) == (True, False)
         assert metrics | {"seconds": 0} == others | {"seconds": 0}
         assert re.search("^steps: compiled, .*--no-compile", compiled.stderr, re.MULTILINE)
-        assert re.search(r"^steps: as they are \(--no-compile\)$", plain.stderr, re.MULTILINE)
+        assert re.search(r"^steps: not compiled \(--no-compile\)$", plain.stderr, re.MULTILINE)
 
     def test_on_a_gpu_steps_are_not_compiled_and_that_is_told(self) -> None:
-        assert "is NumPy code, and the device is cuda" in cli._about_compiling(True, "cuda")
+        assert "is NumPy code, and the device is cuda" in train_command._describe_steps(
+            True, "cuda"
+        )
 
     def test_options_change_the_model_s_settings(self) -> None:
         options = ["--steps", "4", "--lr", "0.005", "--batch-size", "32"]
@@ -312,7 +320,7 @@ class TestInterruption:
         assert metrics["status"] == "interrupted"
         assert load_model(Path("run", "checkpoint.safetensors"))[1].step == metrics["steps_done"]
         assert "| logistic |" in stdout
-        assert stderr.endswith("interrupted: what was trained so far is in run\n")
+        assert stderr.endswith("interrupted: the results so far are in run\n")
         assert "Traceback" not in stderr
 
     def test_a_second_ctrl_c_ends_without_a_traceback(
@@ -330,13 +338,13 @@ class TestInterruption:
     def test_a_second_ctrl_c_is_not_lost_in_a_finalizer(self) -> None:
         code = """
 import signal
-from tinygrad_lab.cli import _Interruption
+from tinygrad_lab.cli.interruption import Interruption
 
 class Finalized:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
 
-with _Interruption("run"):
+with Interruption("run"):
     signal.raise_signal(signal.SIGINT)
     Finalized()
     print("went on")
@@ -344,7 +352,7 @@ with _Interruption("run"):
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert ended.returncode == 130
         assert ended.stdout == ""
-        assert ended.stderr == "interrupted twice: what was saved before is in run\n"
+        assert ended.stderr == "interrupted twice: results saved before are in run\n"
 
     def test_a_kill_leaves_whole_files(self, endless_training: subprocess.Popen[str]) -> None:
         endless_training.kill()
@@ -495,7 +503,7 @@ class TestKernels:
         finally:
             process.kill()
         assert process.returncode == 130
-        assert stderr.endswith("interrupted: what was trained so far is in run\n")
+        assert stderr.endswith("interrupted: the results so far are in run\n")
 
     def test_within_another_program_nothing_restarts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(blas, "faster_kernels", lambda *_: "Nehalem")
@@ -515,6 +523,11 @@ class TestInfo:
         text = succeed("info").stdout
         for name in ("tinygrad_lab", "python", "numpy", "scipy", "devices", "renderer"):
             assert re.search(rf"^{name} +\S", text, re.MULTILINE)
+
+    def test_shows_the_folder_of_the_package(self) -> None:
+        assert (
+            succeed("info").stdout.splitlines()[0].endswith(f" in {Path(cli.__file__).parents[1]}")
+        )
 
     def test_the_installed_command_tells_its_version(self) -> None:
         command = Path(sys.executable).with_name("tinygrad-lab")

@@ -195,7 +195,7 @@ class TestReadIdx:
     @example(magic=b"\x1f\x8b")
     def test_refuses_other_magic_numbers(self, idx_file: Path, magic: bytes) -> None:
         idx_file.write_bytes(magic + idx_bytes(np.zeros(3, np.uint8))[2:])
-        with pytest.raises(DataError, match=r"expected an IDX file|expected a whole gzip file"):
+        with pytest.raises(DataError, match=r"expected an IDX file|expected a complete gzip file"):
             read_idx(idx_file)
 
     @unhurried
@@ -211,7 +211,7 @@ class TestReadIdx:
     ) -> None:
         header = struct.pack(f">HBB{len(shape)}I", 0, 0x08, len(shape), *shape)
         idx_file.write_bytes(header + bytes(1 if all(shape) else 0))
-        with pytest.raises(DataError, match="NumPy can hold"):
+        with pytest.raises(DataError, match="NumPy supports"):
             read_idx(idx_file)
 
     def test_names_the_file(self, idx_file: Path) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -26,6 +26,7 @@ from tinygrad_lab.engine.op import table
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
+    DeclarationError,
     DrawingError,
     MissingDependencyError,
 )
@@ -37,7 +38,7 @@ from tinygrad_lab.show.layout import renderer
 from tinygrad_lab.show.marks import Shape, Text
 from tinygrad_lab.show.measure import MINUS, Matrix, printable
 from tinygrad_lab.show.picture import Arrow, Box
-from tinygrad_lab.show.rule import _WORDS, rule_text
+from tinygrad_lab.show.rule import rule_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 unhurried = settings(deadline=None, max_examples=40)
@@ -377,21 +378,24 @@ RULES = {
     "transpose": lambda x, w, b: x.T,
     "flip": lambda x, w, b: tg.flip(x, axis=1),
     "linear": lambda x, w, b: tg.linear(x, w.T, b),
+    "linear of a stack": lambda x, w, b: tg.linear(shaped(4, 5, 6, name="S"), w.T, b),
+    "linear of stacks": lambda x, w, b: tg.linear(shaped(2, 4, 5, 6, name="S"), w.T, b),
+    "inv": lambda x, w, b: tg.inv(shaped(5, 5, name="Q")),
 }
 
 
 def evaluated(rule: str, names: dict[str, Any]) -> Any:
     """Evaluate a drawn rule with NumPy."""
     rule = rule.replace(MINUS, "-").replace("×", "*").replace("^", "**").replace("ᵀ", ".mT")
-    rule = rule.replace("Σ g over the rows", "Σ g over axis 0")
-    summed = re.fullmatch(r"Σ \(?(.*?)\)? over ax[ei]s (\d)", rule)
-    expression, axis = (summed[1], int(summed[2])) if summed else (rule, None)
+    summed = re.fullmatch(r"Σ \(?(.*?)\)? over ax[ei]s (\d(?:, \d)*)", rule)
+    expression = summed[1] if summed else rule
+    axes = tuple(map(int, summed[2].split(", "))) if summed else ()
     from scipy.special import erf, expit
 
     functions = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "π": np.pi, "erf": erf}
     functions |= {"sigmoid": expit, "flip": np.flip, "reshape": np.reshape}
     value = eval(expression, functions | names)  # the test's own strings
-    return value if axis is None else value.sum(axis=axis)
+    return value.sum(axis=axes) if axes else value
 
 
 @pytest.mark.parametrize("case", RULES)
@@ -434,10 +438,70 @@ def test_a_rule_that_cannot_be_read_is_named() -> None:
         del table["made_for_test"]
 
 
-def test_rules_in_words_are_of_ops_and_inputs_that_exist() -> None:
-    assert {(op, name) for op in _WORDS for name in _WORDS[op]} <= {
-        (op.name, name) for op in table.values() for name in op.inputs
-    }
+def test_the_rule_of_an_index_says_where_the_gradient_goes() -> None:
+    x = shaped(5, 6, name="x")
+    (edge,) = tg.graph(x[1:, 2]).edges
+    assert rule_text(edge, lambda node: node.label) == "g put back at [1:, 2]"
+
+
+@pytest.fixture
+def halve() -> Iterator[Callable[..., Any]]:
+    """Declare an op with an attribute, two inputs and a rule for one of them, in words."""
+
+    def declare(words: Mapping[str, str], **more: Any) -> Callable[..., tg.Tensor]:
+        return tg.op(
+            "halve_for_test",
+            forward=lambda xp, x, y, *, by=2.0: x / by + 0 * y,
+            vjp={"x": lambda xp, g, by: [g / by][0]},
+            words=words,
+            **more,
+        )
+
+    yield declare
+    table.pop("halve_for_test", None)
+
+
+def test_the_words_of_a_declaration_are_written_for_its_rule(halve: Callable[..., Any]) -> None:
+    x = tg.tensor(np.ones((5, 5)), requires_grad=True, name="x")
+    out = halve({"x": "g / {by}, as {x} - {out} of {x_shape}"})(x, np.ones((5, 5)), by=4.0)
+    out.name = "half"
+    assert [one.label for one in draw(out).picture.arrows if one.flows] == [
+        f"g ↦ g / 4, as x {MINUS} half of (5, 5)"
+    ]
+
+
+def test_core_axes_take_no_part_in_the_sum_over_broadcast_axes(halve: Callable[..., Any]) -> None:
+    x = tg.tensor(np.ones((1, 5)), requires_grad=True)
+    labels = []
+    for core_axes in (None, 0, 1, 2):
+        out = halve({"x": "g / {by}"}, core_axes=core_axes)(x, np.ones((7, 6, 5)))
+        labels += [one.label for one in draw(out).picture.arrows if one.flows]
+    assert labels == [
+        "g ↦ g / 2",
+        "g ↦ Σ (g / 2) over axes 0, 1",
+        "g ↦ Σ (g / 2) over axes 0, 1",
+        "g ↦ Σ (g / 2) over axis 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"z": "g"}, r"inputs that have a rule \(x\), got words for 'z'"),
+        ({"y": "g"}, r"inputs that have a rule \(x\), got words for 'y'"),
+        ({"x": "g / {to}"}, r"words for x may name by, out, x, .* in braces; got 'g / \{to\}'"),
+        ({"x": "g / {x.size}"}, "may name"),
+        ({"x": "g where {needs}"}, "may name"),
+        ({"x": "g / {}"}, "may name"),
+        ({"x": "g / {by"}, "the words for x, 'g / {by': expected '}' before end of string"),
+    ],
+)
+def test_words_that_say_nothing_of_a_rule_are_refused(
+    halve: Callable[..., Any], words: dict[str, str], message: str
+) -> None:
+    with pytest.raises(DeclarationError, match=message):
+        halve(words)
+    assert "halve_for_test" not in table
 
 
 def test_fused_ops_can_be_opened() -> None:

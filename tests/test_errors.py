@@ -74,7 +74,7 @@ MISTAKES: list[tuple[Callable[[], Any], Mistake]] = [
     (lambda: W.argmax(axis=2), Mistake(ShapeError, "argmax", "no axis 2")),
     (lambda: W.any(axis=2), Mistake(ShapeError, "any", "no axis 2")),
     (lambda: W.sum(axis="rows"), Mistake(ArgumentTypeError, "sum", "rows", "weights")),
-    (lambda: tg.tensor([]).max(), Mistake(ShapeError, "max", "one element or more", "(0,)")),
+    (lambda: tg.tensor([]).max(), Mistake(ShapeError, "max", "at least one element", "(0,)")),
     (lambda: tg.expand_dims(W, axis=5), Mistake(ShapeError, "expand_dims", "no axis 5")),
     (lambda: tg.squeeze(W, axis=0), Mistake(ShapeError, "squeeze", "size 1", "axis 0", "(2, 3)")),
     (lambda: tg.flip(W, axis=2), Mistake(ShapeError, "flip", "no axis 2")),

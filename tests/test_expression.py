@@ -324,14 +324,14 @@ def test_what_is_not_arithmetic_is_refused(formula: str) -> None:
     ("formula", "under", "says"),
     [
         ("(x + y).real", ".", "an attribute is not understood"),
-        ("x + y ^ 2", "^", "A power is written \\*\\*"),
+        ("x + y ^ 2", "^", "Write a power with \\*\\*"),
         ("x + 2 y", "y", "this is not understood"),
         ("1 + foo(x)", "foo", "foo is not a function"),
         ("x * 1e999", "1e999", "too large for a float"),
         ("1 + max(x)", "max", "max takes 2 arguments, got 1"),
         ("θθθ + x.real", ".", "an attribute"),
-        ("exp + 1", "exp", "It is written exp"),
-        ("f = f + 1", "f + 1", "f is what the result is called"),
+        ("exp + 1", "exp", "Write exp"),
+        ("f = f + 1", "f + 1", "f is the name of the result"),
         ("x[0]", "[", "is not understood"),
     ],
 )
@@ -351,7 +351,7 @@ def test_names_without_a_value() -> None:
 
 
 def test_values_without_a_name() -> None:
-    with pytest.raises(ExpressionError, match="w: a value is given, but not used"):
+    with pytest.raises(ExpressionError, match="w: a value is given but not used"):
         parse("x", {"x": 1, "w": 2})
     with pytest.raises(ExpressionError, match="f: a value is given"):
         parse("f = x", {"x": 1, "f": 2})

@@ -679,7 +679,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
     "conv1d: nothing": (
         lambda: tg.conv1d(ones(2, 3, 0), ones(4, 3, 1), padding=1),
         ShapeError,
-        ["a step or more", "(2, 3, 0)"],
+        ["at least one channel and one step", "(2, 3, 0)"],
     ),
     "conv1d: bias": (
         lambda: tg.conv1d(ones(2, 3, 9), ones(4, 3, 5), ones(1)),
@@ -809,7 +809,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
     "gru: no steps": (
         lambda: tg.gru(ones(2, 0, 1), *GRU[1:]),
         ShapeError,
-        ["one step or more", "(2, 0, 1)"],
+        ["at least one step", "(2, 0, 1)"],
     ),
     "gru: batch of h0": (
         lambda: tg.gru(GRU[0], ones(1, 5, 4, name="h0"), *GRU[2:]),
@@ -840,7 +840,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
     "cross_entropy: no rows": (
         lambda: tg.cross_entropy(ones(0, 3), tg.tensor(np.zeros(0, int))),
         ShapeError,
-        ["a row and a class or more", "(0, 3)"],
+        ["at least one row and one class", "(0, 3)"],
     ),
     "cross_entropy: floats as labels": (
         lambda: tg.cross_entropy(ones(2, 2), tg.tensor([0.0, 1.0])),

@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.backends import SMALL
-from tinygrad_lab.graphs import bytes_text, number_text
+from tinygrad_lab.formatting import array_text, bytes_text
 
 from .op_cases import CASES, ELEMENTWISE, Case, finite_differences, numbers, weights_of
 
@@ -133,7 +133,7 @@ class TestNodes:
         graph = tg.graph(f)
         assert graph["q"].index == 3
         assert graph[-1].name == "f"
-        with pytest.raises(KeyError, match=r"no node is called 'w'.*f, q, x, y, z") as caught:
+        with pytest.raises(KeyError, match=r"no node is named 'w'.*f, q, x, y, z") as caught:
             graph["w"]
         assert isinstance(caught.value, tg.errors.TinygradLabError)
         with pytest.raises(IndexError, match="one of 5 nodes, got 5") as missed:
@@ -175,7 +175,7 @@ class TestNodes:
 
     def test_come_from_tensors_alone(self) -> None:
         for wrong in (3.0, "x", [1.0], np.ones(2)):
-            with pytest.raises(tg.errors.ArgumentTypeError, match="taken from tensors"):
+            with pytest.raises(tg.errors.ArgumentTypeError, match="built from tensors"):
                 tg.graph(wrong)
         with pytest.raises(tg.errors.ArgumentTypeError, match="at least one"):
             tg.graph()
@@ -417,7 +417,7 @@ class TestText:
         ],
     )
     def test_of_numbers_is_short(self, value: Any, text: str) -> None:
-        assert number_text(value) == text
+        assert array_text(value) == text
 
     @pytest.mark.parametrize(
         ("count", "text"), [(8, "8 B"), (1500, "1.5 kB"), (4e6, "4 MB"), (2.5e9, "2.5 GB")]

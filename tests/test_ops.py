@@ -1,7 +1,9 @@
 """Every op of the table: its gradient matches its value, at any order, shape and dtype."""
 
+import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,13 @@ from .op_cases import (
     weighted,
     weights_of,
 )
+
+WITH_RULES = {
+    name
+    for name, op in table.items()
+    if op.rules and op.forward.__module__.startswith("tinygrad_lab.")
+}
+"""The differentiable ops of the package; tests declare others."""
 
 every_op = pytest.mark.parametrize("case", CASES, ids=str)
 every_case = pytest.mark.parametrize("case", [*CASES, *COMPOSED], ids=str)
@@ -46,10 +55,23 @@ def gradient_along(case: Case, arrays: Sequence[Array]) -> float:
 class TestEveryOp:
     @pytest.mark.numpy_only("fused ops run as their composites there")
     def test_that_has_a_rule_has_a_case_here(self) -> None:
-        with_rules = {name for name, op in table.items() if op.rules}
         cases = [*CASES, *COMPOSED]
         used = {node.op_name for case in cases for node in tg.graph(case.function(*case.tensors()))}
-        assert with_rules - used == set()
+        assert WITH_RULES - used == set()
+
+    @pytest.mark.parametrize("name", sorted(WITH_RULES))
+    def test_that_has_a_rule_has_latex_that_is_complete(self, name: str) -> None:
+        op = table[name]
+        assert op.latex is not None
+        known = {*op.inputs, *op.attributes}
+        fields = {field for _, field, _, _ in Formatter().parse(op.latex) if field is not None}
+        assert fields & set(op.inputs)
+        assert fields <= known
+        written = op.latex.format_map({field: r"\text{" + field + "}" for field in known})
+        depth = list(accumulate((c == "{") - (c == "}") for c in re.sub(r"\\[{}]", "", written)))
+        assert min(depth) >= 0
+        assert depth[-1] == 0
+        assert len(re.findall(r"\\left\b", written)) == len(re.findall(r"\\right\b", written))
 
     @every_case
     def test_has_the_gradient_that_finite_differences_find(self, case: Case) -> None:

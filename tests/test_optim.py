@@ -716,7 +716,7 @@ class TestMistakes:
             (
                 lambda p: optim.Adam([p], betas=(0.9, 1.0)),
                 ArgumentError,
-                r"betas are two numbers in \[0, 1\), got \(0.9, 1.0\)",
+                r"betas must be two numbers in \[0, 1\), got \(0.9, 1.0\)",
             ),
             (lambda p: optim.SGD([p, p]), ArgumentError, "given to the optimiser twice"),
             (

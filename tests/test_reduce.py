@@ -225,7 +225,7 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: tg.sum(X, axis=[0]), ArgumentTypeError, "sum: expected an axis as an integer.*[0]"),
     (lambda: tg.prod(X, axis=1.5), ArgumentTypeError, "prod: expected an axis.*1.5"),
     (lambda: tg.argmax(X, axis=(0, 1)), ArgumentTypeError, "argmax: expected one axis.*(0, 1)"),
-    (lambda: tg.argmin(X[:0], axis=0), ShapeError, "argmin: expected one element or more"),
+    (lambda: tg.argmin(X[:0], axis=0), ShapeError, "argmin: expected at least one element"),
     (lambda: tg.cumulative_sum(X), ShapeError, "cumulative_sum: expected an axis.*axis=0"),
     (lambda: tg.cumulative_sum(X, axis=2), ShapeError, "cumulative_sum.*no axis 2"),
     (lambda: tg.cumulative_prod(tg.scalar(1.0)), ShapeError, "cumulative_prod.*tg.tensor"),

@@ -239,7 +239,7 @@ class TestLoop:
             fit(model, digits, replace(SHORT, steps=4), **options)
             return bits(model)
 
-        with pytest.warns(UserWarning, match="goes on uncompiled") as caught:
+        with pytest.warns(UserWarning, match="continues uncompiled") as caught:
             compiled = trained()
         assert len(caught) == 1
         assert compiled == trained(compiled=False)

@@ -1,8 +1,8 @@
-"""Every error the project raises: one tree, each branch also a built-in that fits.
+"""All errors of the package: one hierarchy, whose classes also derive from built-in errors.
 
-Whoever catches ``ValueError`` catches a ``ShapeError``; whoever catches ``TinygradLabError``
-catches everything that this library raises on purpose. A message says what was expected, what
-came, for which op and which tensors, on which line of the user's code, and how to do it right.
+``except ValueError`` catches a ``ShapeError``; ``except TinygradLabError`` catches everything that
+this library raises on purpose. A message says what was expected, what was given, for which op and
+which tensors, on which line of the user's code, and how to fix it.
 """
 
 import numpy as np
@@ -34,23 +34,23 @@ __all__ = [
 
 
 class TinygradLabError(Exception):
-    """The root of the tree."""
+    """The base of all errors of the package."""
 
 
 class ShapeError(TinygradLabError, ValueError):
-    """Shapes that do not go together, or an axis that an array does not have."""
+    """Shapes that do not match, or an axis that an array does not have."""
 
 
 class AxisError(ShapeError, IndexError):
-    """An axis that an array does not have; both built-ins that NumPy's own error is."""
+    """An axis that an array does not have; derives from the same built-ins as NumPy's error."""
 
 
 class DTypeError(TinygradLabError, TypeError):
-    """A dtype that the operation does not take."""
+    """A dtype that the operation does not support."""
 
 
 class ArgumentError(TinygradLabError, ValueError):
-    """An argument of the right type with a value that makes no sense."""
+    """An argument of the right type with an invalid value."""
 
 
 class ArgumentTypeError(TinygradLabError, TypeError):
@@ -62,29 +62,29 @@ class IndexingError(TinygradLabError, IndexError):
 
 
 class LinAlgError(TinygradLabError, np.linalg.LinAlgError):
-    """A matrix that has no inverse, or not the decomposition that was asked for.
+    """A matrix without an inverse, or without the requested decomposition.
 
     Also a ``numpy.linalg.LinAlgError``, which is a ``ValueError``.
     """
 
 
 class UnknownNameError(TinygradLabError, KeyError):
-    """A name that nothing here has."""
+    """An unknown name."""
 
-    # KeyError shows its message as a quoted string.
+    # KeyError would show the message in quotes.
     __str__ = Exception.__str__
 
 
 class DeviceError(TinygradLabError, RuntimeError):
-    """Arrays on different devices in one operation, or a device that is not there."""
+    """Arrays on different devices in one operation, or a missing device."""
 
 
 class GradientError(TinygradLabError, RuntimeError):
-    """A gradient was asked for where none can be given."""
+    """A gradient was requested that cannot be computed."""
 
 
 class GraphFreedError(GradientError):
-    """A backward pass through a graph whose arrays ``backward(free=True)`` has dropped."""
+    """A backward pass through a graph whose arrays ``backward(free=True)`` has freed."""
 
 
 class GradcheckError(TinygradLabError, AssertionError):
@@ -103,16 +103,16 @@ class GradcheckError(TinygradLabError, AssertionError):
     ) -> None:
         super().__init__(message)
         self.input = input
-        """Which input the gradient is by."""
+        """The input that the gradient is with respect to."""
         self.element = element
-        """Which element of it."""
+        """The element of that input."""
         self.found = found
-        """The derivative that the engine gave."""
+        """The derivative from the engine."""
         self.expected = expected
-        """The derivative that differences of values give."""
+        """The derivative from differences of values."""
         self.seed = seed
         self.snippet = snippet
-        """The source of a script that shows it again."""
+        """The source of a script that reproduces it."""
 
 
 class MutationError(GradientError):
@@ -124,28 +124,28 @@ class NonFiniteError(TinygradLabError, ArithmeticError):
 
 
 class DeclarationError(TinygradLabError, TypeError):
-    """An op whose declaration does not fit together."""
+    """An op whose declaration is inconsistent."""
 
 
 class CompileError(TinygradLabError, RuntimeError):
-    """A step that cannot be replayed: it depends on numbers that may differ from call to call."""
+    """A step that cannot be replayed: it depends on numbers that may change between calls."""
 
 
 class StateDictError(TinygradLabError, ValueError):
-    """A state dict whose names or shapes are not those of the module or optimiser."""
+    """A state dict whose names or shapes do not match the module or optimiser."""
 
 
 class DataError(TinygradLabError, ValueError):
-    """A data file that is not what its format says."""
+    """A data file that does not follow its format."""
 
 
 class ExpressionError(TinygradLabError, ValueError):
-    """A formula (of the command line) that is not in the small language that is understood."""
+    """A formula (of the command line) with invalid syntax."""
 
 
 class DrawingError(TinygradLabError, RuntimeError):
-    """A picture that cannot be made here."""
+    """A picture that cannot be drawn."""
 
 
 class MissingDependencyError(TinygradLabError, ImportError):
-    """An optional package or program is needed; the message says what to install."""
+    """An optional package or program is missing; the message says what to install."""

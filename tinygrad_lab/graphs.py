@@ -1,8 +1,8 @@
-"""Graph: a computation as a value that can be read. Every reader starts here.
+"""Graph: a computation as an object to inspect. Pictures, tables and analyses start here.
 
-A graph is taken from its outputs. It lists the nodes they were computed from, each with its op,
-its inputs and their positions, its name, shape, dtype, value and gradient where they were kept,
-the module and the line of source it comes from, and what the way back needs of it.
+A graph is built from its outputs. It lists the nodes they were computed from, each with its op, its
+inputs and their positions, its name, shape, dtype, its value and gradient if they were kept, the
+module and the line of source it comes from, and the arrays it keeps for backward.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import Line, is_library
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
+from tinygrad_lab.formatting import array_text, bytes_text
 
 __all__ = ["Edge", "Graph", "GraphNode", "Kept", "graph"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Something that a node remembers for the way back."""
+    """An array that a node keeps for backward."""
 
     name: str
-    """What the rules call it: an input, ``out``, ``residual``."""
+    """Its name in the rules: an input, ``out``, ``residual``."""
     shape: tuple[int, ...]
     dtype: Any
     nbytes: int
@@ -43,28 +44,28 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A use of one node's value as an input of another. ``x * x`` has two."""
+    """The use of one node's value as an input of another. ``x * x`` has two."""
 
     source: GraphNode
     target: GraphNode
     position: int
-    """Which input of the target."""
+    """The position of the input among the target's inputs."""
     label: str
-    """What the op calls that input."""
+    """The name of that input in the op."""
     needs_gradient: bool
     """Whether a gradient flows back along it."""
 
     def local_derivative(self) -> Array | None:
-        """The derivative of the target's elements by those of the source that they came from.
+        """Return the derivative of each target element with respect to its source element.
 
-        It is what the rule makes of a gradient of 1: a number for scalars, an array for an
-        elementwise op. None where no gradient flows along the edge, where one element of the
-        target depends on several of the source (see ``jacobian``), or where what the rule needs
-        was dropped or is too large to have been kept.
+        It is the vjp of a cotangent of 1: a number for scalars, an array for an elementwise op. It
+        is None if no gradient flows along the edge, if an element of the target depends on several
+        elements of the source (see ``jacobian``), or if an array that the rule needs was dropped or
+        was too large to keep.
         """
         op, target = self.target.op, self.target
-        alike = op is not None and op.elementwise and self.source.shape == target.shape
-        if not alike and (self.source.shape, target.shape) != ((), ()):
+        by_element = op is not None and op.elementwise and self.source.shape == target.shape
+        if not by_element and (self.source.shape, target.shape) != ((), ()):
             return None
         value = target.value
         if value is None:
@@ -72,11 +73,11 @@ class Edge:
         return self._pulled_back(namespaces[type(value)].ones_like(value))
 
     def jacobian(self) -> Array | None:
-        """All derivatives of the target's elements by the source's, of this one op.
+        """Return the Jacobian of this one op: all target elements by all source elements.
 
-        Its shape is the target's followed by the source's. It costs one pull-back an element of
-        the target, so it is for small arrays. None under the conditions of
-        ``local_derivative``.
+        Its shape is the target's followed by the source's. It takes one vjp for each element of the
+        target, so use it for small arrays. It is None if no gradient flows along the edge, or if an
+        array that the rule needs is gone.
         """
         value = self.target.value
         if value is None:
@@ -100,7 +101,7 @@ class Edge:
         )
 
     def _pulled_back(self, g: Array) -> Array | None:
-        """A gradient of the target, pulled back along this edge alone."""
+        """Pull a gradient of the target back along this edge only."""
         node: Any = self.target.node
         if not self.needs_gradient or (node.plan.keeps and not node.kept):
             return None
@@ -114,10 +115,10 @@ class Edge:
 
 @dataclass(frozen=True, eq=False)
 class GraphNode:
-    """One value of a computation, as a reader sees it."""
+    """One value of a computation."""
 
     index: int
-    """Its place in the graph: inputs come before what is computed from them."""
+    """Its position in the graph: inputs come before the nodes computed from them."""
     node: Node = field(repr=False)
     name: str | None
     """Its own name, or that of the caller's variable."""
@@ -131,19 +132,19 @@ class GraphNode:
 
     @property
     def op_name(self) -> str:
-        """The op's name; ``"leaf"`` for a tensor that wants a gradient, else ``"constant"``."""
+        """The op's name; ``"leaf"`` for a leaf that requires a gradient, else ``"constant"``."""
         if self.op is not None:
             return self.op.name
         return "leaf" if self.node.requires_grad else "constant"
 
     @property
     def symbol(self) -> str:
-        """What a picture writes into the node."""
+        """The op's symbol in pictures; ``""`` for a leaf."""
         return self.op.symbol if self.op is not None else ""
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """What the op was given besides tensors: ``axis``, ``stride`` ..."""
+        """The op's arguments other than tensors: ``axis``, ``stride`` ..."""
         return getattr(self.node, "attributes", {})
 
     @property
@@ -169,13 +170,13 @@ class GraphNode:
 
     @property
     def value(self) -> Array | None:
-        """The value; None where it was too large to keep (``with tg.record():`` keeps all)."""
+        """The value; None if it was too large to keep (``with tg.record():`` keeps all)."""
         tensor = _current_tensor(self.node)
         return self.node.value if tensor is None else tensor.data
 
     @property
     def gradient(self) -> Array | None:
-        """The gradient that the last sweep computed; None where none was, or none was kept."""
+        """The gradient that the last sweep computed; None if there is none, or it was not kept."""
         tensor = _current_tensor(self.node)
         if tensor is None:
             return self.node.gradient
@@ -184,13 +185,13 @@ class GraphNode:
 
     @property
     def gradient_was_computed(self) -> bool:
-        """Whether a sweep came by, be the gradient kept or not."""
+        """Whether a sweep reached the node, even if its gradient was not kept."""
         tensor = _current_tensor(self.node)
         return self.node.gradient_was_computed if tensor is None else tensor.grad is not None
 
     @property
     def module(self) -> str:
-        """The path of the module whose forward made it: ``"encoder.linear1"``; ``""`` outside."""
+        """The path of the module whose forward made it: ``"encoder.linear1"``; ``""`` if none."""
         scope = getattr(self.node, "scope", None)
         return scope.path if scope else ""
 
@@ -207,12 +208,12 @@ class GraphNode:
 
     @cached_property
     def keeps(self) -> tuple[Kept, ...]:
-        """What the way back needs of it, and how big that is."""
+        """The arrays it keeps for backward, with their sizes."""
         return tuple(_kept_arrays(_kept_values(self.node)))
 
     @property
     def nbytes_kept(self) -> int:
-        """The bytes of all that (arrays that several nodes keep count for each)."""
+        """The total bytes of ``keeps``; an array that several nodes keep counts for each."""
         return sum(kept.nbytes for kept in self.keeps)
 
     @property
@@ -226,7 +227,7 @@ class GraphNode:
 
 
 def _kept_values(node: Node) -> dict[str, Any]:
-    """What a node keeps of what was computed: its attributes are there anyway."""
+    """Return the values a node keeps, without its attributes, which exist anyway."""
     attributes = getattr(node, "attributes", {})
     return {name: value for name, value in node.kept.items() if name not in attributes}
 
@@ -236,7 +237,7 @@ def _kept_arrays(kept: Mapping[str, Any]) -> Iterator[Kept]:
         if isinstance(value, tuple | list):
             yield from _kept_arrays({f"{name}[{i}]": part for i, part in enumerate(value)})
         elif isinstance(value, bool | int) or type(value) not in namespaces:
-            continue  # a shape holds no array
+            continue  # part of a shape, not an array
         elif isinstance(value, float):
             yield Kept(name, (), np.dtype(float), 8)
         else:
@@ -244,9 +245,9 @@ def _kept_arrays(kept: Mapping[str, Any]) -> Iterator[Kept]:
 
 
 class Graph:
-    """The nodes that some outputs were computed from, inputs before what is computed from them.
+    """The nodes that outputs were computed from, inputs before the nodes computed from them.
 
-    Iterating gives ``GraphNode``s; ``graph["loss"]`` and ``graph[3]`` find one by name or index.
+    Iteration yields ``GraphNode``s; ``graph["loss"]`` and ``graph[3]`` find one by name or index.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -280,7 +281,7 @@ class Graph:
         self.outputs = tuple(nodes[self._opened.get(node, node)] for node in outputs)
 
     def _in_order(self, outputs: list[Node]) -> list[Node]:
-        """The nodes, inputs first. Creation tells the order, but not of what was opened later."""
+        """Return the nodes, inputs first: in order of creation, unless ops were opened later."""
         if not self._opened:
             return ancestors(outputs)
         placed: dict[Node, None] = {}
@@ -296,10 +297,10 @@ class Graph:
         return list(placed)
 
     def opened(self) -> Graph:
-        """This graph with every fused op replaced by the small ops it is composed of.
+        """Return this graph with every fused op replaced by the small ops it is composed of.
 
-        They are run again on the inputs that the fused op kept. Where its gradient was kept, the
-        small ops get theirs. A fused op whose inputs were dropped stays as it is.
+        The small ops are run again on the inputs that the fused op kept. If its gradient was kept,
+        they get gradients, too. A fused op whose inputs were dropped stays as it is.
 
         Example:
             >>> import tinygrad_lab as tg
@@ -331,16 +332,16 @@ class Graph:
         if isinstance(key, int):
             if -len(self) <= key < len(self):
                 return self.nodes[key]
-            raise IndexingError(f"expected the number of one of {len(self)} nodes, got {key}.")
+            raise IndexingError(f"expected the index of one of {len(self)} nodes, got {key}.")
         for node in self.nodes:
             if node.name == key:
                 return node
         known = ", ".join(sorted({node.name for node in self.nodes if node.name}))
-        raise UnknownNameError(f"no node is called {key!r}; the named ones are: {known or 'none'}.")
+        raise UnknownNameError(f"no node is named {key!r}; the named nodes are: {known or 'none'}.")
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
-        """Every use of a value as an input, in order; two uses are two edges."""
+        """All uses of values as inputs, in order; two uses are two edges."""
         return tuple(
             Edge(source, target, position, _input_label(target, position), _flows(target, position))
             for target in self.nodes
@@ -349,12 +350,12 @@ class Graph:
 
     @property
     def leaves(self) -> tuple[GraphNode, ...]:
-        """The nodes that were not computed: the user's tensors and constants."""
+        """The nodes without an op: the user's tensors and constants."""
         return tuple(node for node in self.nodes if node.is_leaf)
 
     @property
     def nbytes_kept(self) -> int:
-        """The bytes that the way back keeps, an array that several nodes keep counted once."""
+        """The bytes kept for backward; an array that several nodes keep counts once."""
         memory = {
             id(value): kept.nbytes
             for node in self.nodes
@@ -371,7 +372,7 @@ class Graph:
 
 
 def _current_leaf(node: Node) -> Node:
-    """The node that stands for a leaf's tensor now, which the caller's variable leads to."""
+    """Return the node that represents a leaf's tensor now, to which a variable leads."""
     owner = node.owner() if isinstance(node, Leaf) else None
     return node if owner is None else owner.node
 
@@ -383,7 +384,7 @@ def _current_tensor(node: Node) -> Any:
 
 
 def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:
-    """The output of the small ops, with the fused op's name, line and gradient."""
+    """Give the small ops the fused op's line, and their output its name and gradient."""
     ends = [x.node for x in inputs if isinstance(x, Tensor)]
     made = set(ancestors([output], stop=ends)) - set(ends)
     for node in (one for one in made if one.op is not None):
@@ -395,7 +396,7 @@ def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:
 
 
 def _arrays_in(kept: Any) -> Iterator[Any]:
-    """The arrays of what a node keeps, in the order of ``GraphNode.keeps``."""
+    """Yield the arrays that a node keeps, in the order of ``GraphNode.keeps``."""
     for value in kept.values() if isinstance(kept, Mapping) else kept:
         if isinstance(value, tuple | list):
             yield from _arrays_in(value)
@@ -417,11 +418,11 @@ def _flows(target: GraphNode, position: int) -> bool:
 
 
 def graph(*outputs: Any) -> Graph:
-    """The graph that outputs were computed from.
+    """Return the graph that outputs were computed from.
 
     Args:
-        outputs: tensors, or containers of tensors. Nodes without a name are called after the
-            variable that holds them where this function is called.
+        outputs: tensors, or containers of tensors. Nodes without a name are named after the
+            variable that holds them in the caller.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -439,21 +440,21 @@ def _nodes_of(outputs: Any) -> list[Node]:
     tensors, _ = trees.flatten(list(outputs))
     for one in tensors:
         if not isinstance(one, Tensor):
-            raise ArgumentTypeError(f"a graph is taken from tensors, got {type(one).__name__}.")
+            raise ArgumentTypeError(f"a graph is built from tensors, got {type(one).__name__}.")
     if not tensors:
-        raise ArgumentTypeError("a graph is taken from at least one tensor.")
+        raise ArgumentTypeError("a graph is built from at least one tensor.")
     return list(dict.fromkeys(one.node for one in tensors))
 
 
 _HELD_BY_FRAME_ALONE = 3
-"""The references to an object that a frame, a variable here and a call of getrefcount hold."""
+"""The references held by a frame, by a local variable and by the call of getrefcount."""
 
 
 def variable_names(frame: FrameType | None) -> dict[Node, str]:
-    """What the caller's variables call the nodes of the tensors they hold.
+    """Return the names of the caller's variables, by the nodes of their tensors.
 
-    The innermost frame outside this package counts; where two variables hold one tensor, the
-    one that was assigned first.
+    The caller is the innermost frame outside this package. If two variables hold the same tensor,
+    the one assigned first counts.
     """
     while frame is not None and is_library[frame.f_code.co_filename]:
         frame = frame.f_back
@@ -466,8 +467,8 @@ def variable_names(frame: FrameType | None) -> dict[Node, str]:
             names.setdefault(value.node, name)
     copied = isinstance(variables, dict) and frame.f_code.co_flags & CO_OPTIMIZED
     if copied and sys.getrefcount(variables) == _HELD_BY_FRAME_ALONE:
-        # Before Python 3.13 a function's variables are shown as a copy, which its frame keeps: in
-        # there a graph would outlive the variable that held it.
+        # Before Python 3.13, f_locals of a function is a copy that the frame keeps: through it a
+        # graph would outlive the variable that held it.
         variables.clear()
     return names
 
@@ -476,7 +477,7 @@ def variable_names(frame: FrameType | None) -> dict[Node, str]:
 
 
 def _as_table(graph: Graph) -> str:
-    """One row a node: what it is, where it comes from, what it holds."""
+    """Format a table with one row for each node."""
     header = ("#", "node", "op", "inputs", "shape", "value", "gradient", "keeps", "line")
     rows = [header, *(_row(node) for node in graph)]
     if any(node.module for node in graph):
@@ -495,7 +496,7 @@ def _as_table(graph: Graph) -> str:
 def _row(node: GraphNode) -> tuple[str, ...]:
     gradient = ""
     if node.requires_grad:
-        gradient = number_text(node.gradient) if node.gradient_was_computed else "not computed"
+        gradient = array_text(node.gradient) if node.gradient_was_computed else "not computed"
     keeps = ", ".join(f"{kept.name} {bytes_text(kept.nbytes)}" for kept in node.keeps)
     return (
         str(node.index),
@@ -503,7 +504,7 @@ def _row(node: GraphNode) -> tuple[str, ...]:
         node.symbol or node.op_name,
         " ".join(str(source.index) for _, source in node.inputs),
         _shape_text(node),
-        number_text(node.value),
+        array_text(node.value),
         gradient,
         keeps,
         str(node.line or ""),
@@ -513,31 +514,3 @@ def _row(node: GraphNode) -> tuple[str, ...]:
 def _shape_text(node: GraphNode) -> str:
     several = node.op is not None and node.op.several_outputs
     return "several" if several else str(node.shape)
-
-
-def number_text(value: Array | None, most: int = 4) -> str:
-    """An array in a few characters: its numbers if they are few, else its range."""
-    if value is None:
-        return "not kept"
-    data = namespaces[type(value)].to_numpy(value)
-    if data.ndim == 0:
-        return f"{data.item():.4g}" if data.dtype.kind == "f" else str(data.item())
-    if data.size == 0:
-        return "empty"
-    if data.size <= most:
-        return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
-    if data.dtype.kind == "b":
-        return f"{data.min()} … {data.max()}"
-    finite = data[np.isfinite(data)] if data.dtype.kind == "f" else data
-    if finite.size == 0:
-        return "nothing finite"
-    return f"{finite.min():.3g} … {finite.max():.3g}"
-
-
-def bytes_text(count: int) -> str:
-    """A number of bytes as people write it."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000  # type: ignore[assignment]
-    return f"{count:.3g} GB"

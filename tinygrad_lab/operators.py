@@ -26,6 +26,7 @@ from tinygrad_lab.errors import (
     ShapeError,
 )
 from tinygrad_lab.ops.at import At, set_item
+from tinygrad_lab.ops.indexing import getitem
 
 __all__ = ["attach"]
 
@@ -56,7 +57,7 @@ OTHER_OPERATORS = {
     "le": ops.less_equal,
     "gt": ops.greater,
     "ge": ops.greater_equal,
-    "getitem": ops.getitem,
+    "getitem": getitem,
     "setitem": set_item,
 }
 

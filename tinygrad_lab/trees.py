@@ -9,22 +9,22 @@ __all__ = ["flatten", "is_container", "is_module"]
 
 
 def is_module(value: Any) -> bool:
-    """Whether a value stands for its parameters."""
+    """Return whether a value represents its parameters."""
     return hasattr(value, "named_parameters")
 
 
 def is_container(value: Any) -> bool:
-    """Whether a value holds tensors, and is none itself."""
+    """Return whether a value is a container of tensors."""
     return isinstance(value, dict | list | tuple) or is_module(value)
 
 
 def flatten(
     tree: Any, *, open_modules: bool = True
 ) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-    """The leaves of a container in order, and a function that puts others in their places.
+    """Return the leaves of a container in order, and a function that rebuilds it with others.
 
-    A dict is read in the order of its keys' insertion; a module gives its parameters, and is
-    rebuilt as a dict by their names (or, without ``open_modules``, is a leaf).
+    A dict is read in insertion order; a module yields its parameters and is rebuilt as a dict by
+    their names (or, without ``open_modules``, is a leaf).
 
     Example:
         >>> leaves, rebuild = flatten({"a": 1, "b": [2, (3,)]})
@@ -50,7 +50,7 @@ def _flatten_items(
     items: list[Any], join: Callable[[list[Any]], Any], open_modules: bool
 ) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     flat = [flatten(item, open_modules=open_modules) for item in items]
-    # What rebuilds must not hold the leaves themselves: it may outlive them.
+    # The rebuilding function may outlive the leaves, so it must not reference them.
     counted = [(len(part), rebuild_part) for part, rebuild_part in flat]
 
     def rebuild(leaves: list[Any]) -> Any:

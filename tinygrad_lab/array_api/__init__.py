@@ -1,1 +1,1 @@
-"""What the Array API standard names: creation, dtypes, and how arrays are exchanged."""
+"""The parts of the Array API standard that are not ops: creation, dtypes, interchange."""

@@ -1,4 +1,4 @@
-"""Which dtypes a tensor can be cast to."""
+"""The dtypes that a tensor can be cast to."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["castable_dtype"]
 
 
 def castable_dtype(x: Any, dtype: Any) -> Any:
-    """The dtype that x is to be cast to, from a dtype or its name.
+    """Return the dtype to cast x to, from a dtype or its name.
 
     Raises:
-        DTypeError: for what is no dtype, and for complex numbers that shall become real.
+        DTypeError: for an invalid dtype, and for a cast from complex to real.
     """
     source = getattr(x, "dtype", None) or np.dtype(type(x))
     if not isinstance(source, np.dtype):
-        return dtype  # Arrays of a library with dtypes of its own, which knows what it can do.
+        return dtype  # Arrays of a library with its own dtypes, which decides what it supports.
     try:
         wanted = known_dtype(dtype, "astype")
     except DTypeError:

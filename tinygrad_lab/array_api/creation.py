@@ -1,9 +1,9 @@
-"""Making tensors: of numbers, lists and arrays, and of nothing but a shape.
+"""Creation of tensors: from numbers, lists and arrays, and from a shape.
 
-Names and meanings are those of the Array API's creation functions. ``tg.tensor`` makes the leaf
-of a graph, with a copy of the data; ``tg.asarray`` hands on the memory, and the history, if it can.
-Wherever a ``device`` is not given it is the one of ``tg.default_device``, and wherever a ``dtype``
-is not given that of ``tg.set_default_dtype`` for floats, int64 for integers.
+Names and meanings are those of the Array API's creation functions. ``tg.tensor`` makes the leaf of
+a graph, with a copy of the data; ``tg.asarray`` shares the memory, and keeps the history, if it
+can. The default ``device`` is that of ``tg.default_device``; the default ``dtype`` is that of
+``tg.set_default_dtype`` for floats, and int64 for integers.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ __all__ = [
     "zeros_like",
 ]
 
-# --- of data ---------------------------------------------------------------------------------
+# --- from data ---------------------------------------------------------------------------------
 
 
 def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -> Tensor:
-    """A single number, held as a plain Python float.
+    """Make a tensor of a single number, stored as a Python float.
 
     Args:
         value: a number, or an array or a tensor of one element.
-        name: what pictures call it.
-        requires_grad: whether a gradient is wanted.
+        name: its name in pictures.
+        requires_grad: whether to compute a gradient for it.
 
     Raises:
-        ArgumentTypeError: for what is not one number.
+        ArgumentTypeError: for anything but one number.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -89,21 +89,21 @@ def tensor(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """A tensor with a copy of the data.
+    """Make a tensor with a copy of the data.
 
     Args:
         data: a number, (nested) lists of numbers, an array (also of another library, by DLPack),
             a Tensor.
-        dtype: the type of the elements. Python floats become ``tg.float32`` if it is not given
-            (see ``tg.set_default_dtype``), Python integers int64; arrays keep theirs.
-        device: ``"cpu"`` or ``"cuda"``; where the data are, if not given.
-        requires_grad: whether a gradient is wanted.
-        name: what pictures call it.
+        dtype: the type of the elements. If it is not given, Python floats become ``tg.float32``
+            (see ``tg.set_default_dtype``) and Python integers int64; arrays keep theirs.
+        device: ``"cpu"`` or ``"cuda"``; by default the device of the data.
+        requires_grad: whether to compute a gradient for it.
+        name: its name in pictures.
 
     Raises:
-        ArgumentError: for lists that make no rectangular array of numbers.
-        DTypeError: for a dtype that there is not, or data that are no numbers.
-        DeviceError: for a device that is not there.
+        ArgumentError: for lists that do not form a rectangular array of numbers.
+        DTypeError: for an unknown dtype, or data that are not numbers.
+        DeviceError: for a missing device.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -116,7 +116,7 @@ def tensor(
 
 
 def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
-    """Data and device as they are; in a step that is compiled, arrays are read at each call."""
+    """Return data and device; in a compiled step, arrays are read again on each call."""
     recorder = current().recorder
     if recorder is None:
         return data, device
@@ -127,21 +127,21 @@ def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
 def asarray(
     obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: bool | None = None
 ) -> Tensor:
-    """Data as a tensor, in the same memory if that can be.
+    """Convert data to a tensor, sharing the memory if possible.
 
-    A Tensor that needs no conversion is returned itself; one that does is converted by ops, which
-    gradients flow through. ``tg.tensor`` makes a new leaf instead.
+    A Tensor that needs no conversion is returned as it is; otherwise ops convert it, and gradients
+    flow through them. ``tg.tensor`` makes a new leaf instead.
 
     Args:
-        obj: what ``tg.tensor`` takes, or anything that offers its memory (``memoryview``).
+        obj: anything that ``tg.tensor`` takes, or that exposes its memory (``memoryview``).
         dtype: the type of the elements; as in ``tg.tensor``.
-        device: where the result lives; where the data are, if not given.
-        copy: True: always into new memory; False: never; None: where it cannot be helped.
+        device: the device of the result; by default that of the data.
+        copy: True: always copy; False: never; None: only if necessary.
 
     Raises:
-        ArgumentError: where ``copy=False`` and a copy is needed; for data that make no array.
-        DTypeError: for a dtype that there is not, or data that are no numbers.
-        DeviceError: for a device that is not there.
+        ArgumentError: for ``copy=False`` if a copy is needed; for data that do not form an array.
+        DTypeError: for an unknown dtype, or data that are not numbers.
+        DeviceError: for a missing device.
 
     Example:
         >>> import numpy as np, tinygrad_lab as tg
@@ -163,18 +163,18 @@ def asarray(
 
 
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
-    """A tensor in the memory of another library's array, by DLPack.
+    """Make a tensor that shares the memory of another library's array, by DLPack.
 
     Args:
         x: an array that has ``__dlpack__`` (PyTorch's, JAX's, NumPy's, CuPy's …).
-        device: where the tensor shall live; where x does, if not given.
-        copy: True: into new memory; False: never, or else an error; None: where x has to be
-            moved to another device.
+        device: the device of the tensor; by default that of x.
+        copy: True: always copy; False: never, raise instead; None: only to move x to another
+            device.
 
     Raises:
-        ArgumentTypeError: for what has no ``__dlpack__``.
-        ArgumentError: where ``copy=False`` and a copy is needed.
-        BufferError: from the other library, where its array cannot be handed out.
+        ArgumentTypeError: if x has no ``__dlpack__``.
+        ArgumentError: for ``copy=False`` if a copy is needed.
+        BufferError: from the other library, if it cannot export its array.
 
     Example:
         >>> import numpy as np, tinygrad_lab as tg
@@ -189,11 +189,11 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
 
 
 _CPU = 1
-"""DLPack's number of the device type that NumPy reads."""
+"""DLPack's device type number for memory that NumPy reads."""
 
 
 def _imported(x: Any) -> Any:
-    """The array of another library as one of NumPy's or CuPy's, in the same memory."""
+    """Import an array of another library as a NumPy or CuPy array in the same memory."""
     if x.__dlpack_device__()[0] == _CPU:
         return np.from_dlpack(x)
     gpu: Any = backend_at("cuda")[0]
@@ -201,7 +201,7 @@ def _imported(x: Any) -> Any:
 
 
 def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
-    """Data as an array of numbers or booleans."""
+    """Convert data to an array of numbers or booleans."""
     dtype = optional_dtype(dtype, asked_by)
     try:
         if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
@@ -212,7 +212,7 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
                 data, dtype = array_of(data)
             else:
                 data = np.asarray(data, dtype=dtype)
-            # They were not put on any device so far.
+            # The data are not on any device yet.
             device = backend_at(device)[1]
         array = _put(data, dtype, device, copy)
     except (ValueError, TypeError, OverflowError) as error:
@@ -225,25 +225,25 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
 
 
 def _memory(asked_by: str, data: Any) -> memoryview:
-    """The memory that data offer."""
+    """Return an array in the memory that data expose."""
     try:
         return memoryview(data)
     except TypeError:
         raise ArgumentError(
-            f"{asked_by}: expected an array, whose memory can be shared, for copy=False; got "
+            f"{asked_by}: copy=False needs an array whose memory can be shared; got "
             f"{type(data).__name__}."
         ) from None
 
 
 def _put(array: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
-    """An array with another dtype and on another device, where these are given."""
+    """Convert an array to a dtype and move it to a device, if given."""
     here = namespaces[type(array)]
     backend, name = (here, None) if device is None else backend_at(device)
     wanted = dtype or array.dtype
     if isinstance(wanted, np.dtype) and not wanted.isnative:
         wanted = wanted.newbyteorder("=")
     try:
-        # Backends read no arrays of others, but NumPy's.
+        # Backends read only arrays of NumPy besides their own.
         source = array if backend is here or copy is False else here.to_numpy(array)
         return backend.asarray(source, dtype=wanted, device=name, copy=copy)
     except (ValueError, TypeError):
@@ -256,7 +256,7 @@ def _put(array: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
         ) from None
 
 
-# --- of a shape ------------------------------------------------------------------------------
+# --- from a shape ------------------------------------------------------------------------------
 
 
 def zeros(
@@ -267,14 +267,14 @@ def zeros(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Zeros.
+    """Make a tensor of zeros.
 
     Args:
-        shape: the size of each axis, or the one size of a vector.
-        dtype: the type of the elements; the default floating one, if not given.
-        device: where the tensor lives; see ``tg.default_device``.
-        requires_grad: whether a gradient is wanted.
-        name: what pictures call it.
+        shape: the size of each axis, or the length of a vector.
+        dtype: the type of the elements; the default floating one if not given.
+        device: the device of the tensor; see ``tg.default_device``.
+        requires_grad: whether to compute a gradient for it.
+        name: its name in pictures.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -293,7 +293,7 @@ def ones(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Ones; the arguments are those of ``tg.zeros``."""
+    """Make a tensor of ones; the arguments are those of ``tg.zeros``."""
     data = _made("ones", sizes_of("ones", shape), dtype=dtype, device=device)
     return leaf(data, requires_grad=requires_grad, name=name)
 
@@ -306,7 +306,7 @@ def empty(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Whatever the memory held before; the arguments are those of ``tg.zeros``."""
+    """Make a tensor of uninitialised memory; the arguments are those of ``tg.zeros``."""
     data = _made("empty", sizes_of("empty", shape), dtype=dtype, device=device)
     return leaf(data, requires_grad=requires_grad, name=name)
 
@@ -320,12 +320,12 @@ def full(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """One number everywhere.
+    """Make a tensor filled with one number.
 
     Args:
-        shape: the size of each axis, or the one size of a vector.
-        fill_value: the number; a tensor or an array of one element counts as one.
-        dtype: the type of the elements; that of the number, if not given.
+        shape: the size of each axis, or the length of a vector.
+        fill_value: the number, which may be a tensor or an array of one element.
+        dtype: the type of the elements; that of the number if not given.
         device, requires_grad, name: as in ``tg.zeros``.
 
     Example:
@@ -350,7 +350,7 @@ def eye(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """A matrix with ones on its k-th diagonal (above the main one for k > 0) and zeros elsewhere.
+    """Make a matrix with ones on its k-th diagonal (above the main one for k > 0), else zeros.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -373,19 +373,18 @@ def arange(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Numbers from ``start`` on in steps of ``step``, up to but without ``stop``.
+    """Make a vector of numbers from ``start`` in steps of ``step`` up to ``stop``, exclusive.
 
-    With one argument they go from 0 to it. Steps that floats cannot hold exactly (0.1) may give a
-    last number just below ``stop``, or one more or less than expected: ``tg.linspace`` says how
-    many.
+    A single argument is ``stop``, with a ``start`` of 0. Steps that floats cannot represent exactly
+    (0.1) may give a last number just below ``stop``, or one number more or less than expected:
+    ``tg.linspace`` takes the count instead.
 
     Args:
-        dtype: int64 if not given and all of the three are integers, the default floating one
-            otherwise.
+        dtype: if not given, int64 if all three numbers are integers, else the default floating one.
         device, requires_grad, name: as in ``tg.zeros``.
 
     Raises:
-        ArgumentError: for a step of 0, or for more numbers than memory holds.
+        ArgumentError: for a step of 0, or for more numbers than fit in memory.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -400,7 +399,7 @@ def arange(
     integers = all(isinstance(x, int) for x in limits)
     default = dtype_of_number(0) if integers else get_default_dtype()
     wanted = optional_dtype(dtype, "arange") or default
-    # Steps add up their rounding errors: they do so in float64, whatever the result is to be.
+    # Rounding errors of the steps accumulate, so compute in float64 for any dtype.
     working = wanted if integers and wanted.kind in "iu" else np.float64
     data = _made("arange", *limits, dtype=working, device=device)
     data = namespaces[type(data)].astype(data, wanted, copy=False)
@@ -419,11 +418,11 @@ def linspace(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """``num`` numbers at even distances from ``start`` to ``stop``.
+    """Make a vector of ``num`` evenly spaced numbers from ``start`` to ``stop``.
 
     Args:
-        endpoint: whether ``stop`` is the last of them; otherwise they end one distance before.
-        dtype: the default floating one if not given (or complex, where start or stop is).
+        endpoint: whether ``stop`` is the last number; otherwise they end one step before.
+        dtype: the default floating one if not given (or complex, if start or stop is).
         device, requires_grad, name: as in ``tg.zeros``.
 
     Example:
@@ -443,7 +442,7 @@ def linspace(
 def _made(
     maker: str, *arguments: Any, dtype: Any, device: str | None, default: Any = None, **options: Any
 ) -> Any:
-    """What the library of a device makes of the arguments."""
+    """Call a creation function of the library of a device."""
     wanted = optional_dtype(dtype, maker) or default or get_default_dtype()
     backend, place = backend_at(device)
     try:
@@ -452,19 +451,19 @@ def _made(
     except (ValueError, OverflowError, MemoryError, TypeError) as error:
         described = ", ".join(f"{argument!r:.60}" for argument in arguments)
         raise ArgumentError(f"{maker} of {described} as {wanted}: {error}.") from None
-    # A library without a notion of a current device makes all on its first.
+    # A library without a current device creates every array on its first device.
     return made if backend.device_of(made) == place else backend.asarray(made, device=place)
 
 
 def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
-    """A number as one of Python's, and its dtype."""
+    """Convert a number to a Python number, and return it with its dtype."""
     if isinstance(value, int | float | complex) and not isinstance(value, np.generic):
         return value, dtype_of_number(value)
     if getattr(value, "shape", None) == ():
         if isinstance(value, Tensor) and value.requires_grad:
             raise GradientError(
-                f"{asked_by}: {value!r} requires a gradient, which would be lost; if it is not "
-                "wanted here: x.detach(), else tg.broadcast_to(x, shape)."
+                f"{asked_by}: {value!r} requires a gradient, which would be lost; if you do not "
+                "need it here: x.detach(), else tg.broadcast_to(x, shape)."
             )
         return value.item(), value.dtype
     raise ArgumentTypeError(f"{asked_by}: expected a number, got {value!r:.60}.")
@@ -482,7 +481,7 @@ def zeros_like(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Zeros in the shape of x, of its dtype and on its device if not told.
+    """Make zeros with the shape of x, and by default its dtype and device.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -490,7 +489,7 @@ def zeros_like(
         tensor([0, 0], dtype=int64)
     """
     if dtype is None and device is None and not requires_grad and name is None:
-        return ops.zeros_like(x)  # an op, so that a recorded step knows it by its shape alone
+        return ops.zeros_like(x)  # an op, so that a recorded step depends only on the shape
     return full_like(x, 0, dtype=dtype, device=device, requires_grad=requires_grad, name=name)
 
 
@@ -503,9 +502,9 @@ def ones_like(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Ones in the shape of x, of its dtype and on its device if not told."""
+    """Make ones with the shape of x, and by default its dtype and device."""
     if dtype is None and device is None and not requires_grad and name is None:
-        return ops.ones_like(x)  # an op, so that a recorded step knows it by its shape alone
+        return ops.ones_like(x)  # an op, so that a recorded step depends only on the shape
     return full_like(x, 1, dtype=dtype, device=device, requires_grad=requires_grad, name=name)
 
 
@@ -518,7 +517,7 @@ def empty_like(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Memory as it is, in the shape of x, of its dtype and on its device if not told."""
+    """Make an uninitialised tensor with the shape of x, and by default its dtype and device."""
     like = asarray(x)
     if dtype is None and device is None and namespaces[type(like._data)] is PYTHON:
         return zeros_like(like, requires_grad=requires_grad, name=name)
@@ -536,7 +535,7 @@ def full_like(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """One number everywhere in the shape of x, of its dtype and on its device if not told.
+    """Make a tensor of one number with the shape of x, and by default its dtype and device.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -546,7 +545,7 @@ def full_like(
     like = asarray(x)
     number, _ = _number("full_like", fill_value)
     if dtype is None and device is None and namespaces[type(like._data)] is PYTHON:
-        data = type(like._data)(number)  # a tg.scalar stays one
+        data = type(like._data)(number)  # a tg.scalar gives a tg.scalar
     else:
         wanted, place = dtype or like.dtype, device or like.device
         data = _made("full", like.shape, number, dtype=wanted, device=place)

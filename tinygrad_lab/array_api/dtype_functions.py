@@ -1,4 +1,4 @@
-"""The Array API's functions of dtypes: questions about them, and conversion between them."""
+"""The Array API's functions on dtypes: queries and conversion."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = [
 
 
 def astype(x: Any, dtype: Any, *, copy: bool = True, device: str | None = None) -> Tensor:
-    """x with elements of another type. A gradient flows between floating types.
+    """Cast x to another dtype. Gradients flow between floating dtypes.
 
     Args:
         x: a tensor, an array or a number.
         dtype: the type of the elements of the result.
-        copy: whether the result has memory of its own also where x has this dtype already.
-        device: where the result lives; where x does, if not given.
+        copy: whether to copy even if x already has this dtype.
+        device: the device of the result; by default that of x.
 
     Raises:
-        DTypeError: for complex numbers that shall become real: say which part is meant.
+        DTypeError: for a cast from complex to real: take the real or imaginary part instead.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -52,7 +52,7 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: str | None = None) 
 
 
 def can_cast(from_: Any, to: Any, /) -> builtins.bool:
-    """Whether every value of a dtype (or of a tensor's) is also one of another.
+    """Return whether every value of a dtype (or of a tensor's) exists in another dtype.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -63,13 +63,13 @@ def can_cast(from_: Any, to: Any, /) -> builtins.bool:
 
 
 def isdtype(dtype: Any, kind: Any) -> builtins.bool:
-    """Whether a dtype is of a kind: another dtype, the name of a kind, or a tuple of these.
+    """Return whether a dtype is of a kind: another dtype, the name of a kind, or a tuple of these.
 
     Kinds are ``"bool"``, ``"signed integer"``, ``"unsigned integer"``, ``"integral"``,
     ``"real floating"`` (float16 too), ``"complex floating"`` and ``"numeric"``.
 
     Raises:
-        ArgumentError: for a kind that there is not.
+        ArgumentError: for an unknown kind.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -90,7 +90,7 @@ _LETTERS = {
     "complex floating": "c",
     "numeric": "iufc",
 }
-"""The kinds of dtypes that the Array API names, and NumPy's letters for them."""
+"""The kinds of dtypes in the Array API, with NumPy's letters for them."""
 
 
 def _is_of_kind(dtype: Any, kind: Any) -> builtins.bool:
@@ -104,13 +104,13 @@ def _is_of_kind(dtype: Any, kind: Any) -> builtins.bool:
 
 
 def result_type(*arrays_and_dtypes: Any) -> Any:
-    """The dtype of the result of an operation on tensors, arrays, numbers and dtypes.
+    """Return the dtype of the result of an operation on tensors, arrays, numbers and dtypes.
 
-    Python's numbers (and ``tg.scalar``) go with any other dtype of their kind and never widen it.
+    Python numbers (and ``tg.scalar``) adapt to any dtype of their kind and never widen it.
 
     Raises:
-        ArgumentError: where there are no operands but Python numbers.
-        DTypeError: for dtypes that do not go together.
+        ArgumentError: if all operands are Python numbers.
+        DTypeError: for dtypes without a common dtype.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -123,7 +123,7 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
             "result_type: expected a tensor, an array or a dtype among the arguments, got "
             f"{arrays_and_dtypes!r:.60}."
         )
-    # A NumPy float64 is a Python float, too, but one with a dtype.
+    # A NumPy float64 is also a Python float, but has a dtype.
     types = [
         x if type(x) in (int, float, complex, builtins.bool) else _given("result_type", x)
         for x in operands
@@ -136,7 +136,7 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
 
 @dataclass(frozen=True)
 class FloatInfo:
-    """What numbers a floating dtype can hold."""
+    """The range and precision of a floating dtype."""
 
     bits: int
     eps: float
@@ -150,7 +150,7 @@ class FloatInfo:
 
 @dataclass(frozen=True)
 class IntegerInfo:
-    """What numbers an integer dtype can hold."""
+    """The range of an integer dtype."""
 
     bits: int
     max: int
@@ -159,7 +159,7 @@ class IntegerInfo:
 
 
 def finfo(type: Any, /) -> FloatInfo:
-    """What numbers a floating dtype (or that of a tensor) can hold; of a complex one, its parts.
+    """Return range and precision of a floating dtype (or a tensor's); for complex, of its parts.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -177,7 +177,7 @@ def finfo(type: Any, /) -> FloatInfo:
 
 
 def iinfo(type: Any, /) -> IntegerInfo:
-    """What numbers an integer dtype (or that of a tensor) can hold.
+    """Return the range of an integer dtype (or a tensor's).
 
     Example:
         >>> import tinygrad_lab as tg
@@ -192,7 +192,7 @@ def iinfo(type: Any, /) -> IntegerInfo:
 
 
 def _given(asked_by: str, dtype: Any) -> Any:
-    """A dtype, itself or by a tensor or an array that has it."""
+    """Return a dtype, given itself or by a tensor or an array that has it."""
     if not isinstance(dtype, type | np.dtype):
         dtype = getattr(dtype, "dtype", dtype)
     return known_dtype(dtype, asked_by)

@@ -1,4 +1,4 @@
-"""What the package says of itself as a namespace of the Array API standard (2024.12)."""
+"""Inspection of the package as a namespace of the Array API standard (2024.12)."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ _DTYPES = (
     *("float32", "float64"),
     *("complex64", "complex128"),
 )
-"""The dtypes of the standard; ``tg.float16`` is beyond it."""
+"""The dtypes of the standard, which does not have ``tg.float16``."""
 
 
 class NamespaceInfo:
-    """What ``tg.__array_namespace_info__()`` returns: what there is here, and the defaults."""
+    """The result of ``tg.__array_namespace_info__()``: capabilities, devices, dtypes, defaults."""
 
     def capabilities(self) -> dict[str, Any]:
-        """What the standard leaves open, and tensors can do."""
+        """Return which optional features of the standard are supported."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
 
     def default_device(self) -> str:
-        """The device on which tensors are made if none is named; see ``tg.default_device``."""
+        """Return the default device for new tensors; see ``tg.default_device``."""
         return get_default_device()
 
     def devices(self) -> list[str]:
-        """The devices that tensors can be on here; see ``tg.devices``."""
+        """Return the available devices; see ``tg.devices``."""
         return devices()
 
     def default_dtypes(self, *, device: str | None = None) -> dict[str, Any]:
-        """What Python's numbers become, and what indices are; see ``tg.set_default_dtype``.
+        """Return the default dtypes of numbers and indices; see ``tg.set_default_dtype``.
 
         Raises:
-            DeviceError: for a device that is not there.
+            DeviceError: for a missing device.
         """
         backend_at(device)
         return {
@@ -65,11 +65,11 @@ class NamespaceInfo:
     def dtypes(
         self, *, device: str | None = None, kind: str | tuple[str, ...] | None = None
     ) -> dict[str, Any]:
-        """The dtypes of the standard, all of which there are here, or those of a kind.
+        """Return the dtypes of the standard, all of which are supported, or those of a kind.
 
         Raises:
-            ArgumentError: for a kind that there is not; see ``tg.isdtype``.
-            DeviceError: for a device that is not there.
+            ArgumentError: for an unknown kind; see ``tg.isdtype``.
+            DeviceError: for a missing device.
 
         Example:
             >>> import tinygrad_lab as tg
@@ -84,5 +84,5 @@ class NamespaceInfo:
 
 
 def array_namespace_info() -> NamespaceInfo:
-    """What there is in this namespace of the Array API: devices, dtypes, defaults, capabilities."""
+    """Return devices, dtypes, defaults and capabilities of this Array API namespace."""
     return NamespaceInfo()

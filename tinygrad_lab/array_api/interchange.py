@@ -42,7 +42,7 @@ def to_device(self: Tensor, device: str, /, *, stream: Any = None) -> Any:
     """Return this tensor on another device: ``to`` under the Array API's name."""
     if stream is not None:
         raise ArgumentError(
-            f"to_device: there are no streams to choose from, got {stream!r}; CuPy's current "
+            f"to_device: a stream cannot be passed, got {stream!r}; CuPy's current "
             "stream is used: with cupy.cuda.Stream():"
         )
     return self.to(device)

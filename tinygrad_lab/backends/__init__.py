@@ -1,9 +1,8 @@
-"""Where arrays come from: Python floats, NumPy, CuPy.
+"""Backends: the sources of arrays, which are Python floats, NumPy and CuPy.
 
-An op is written once, against a *namespace* ``xp``: an object that offers every function of the
-table for one kind of array. This package finds the namespace that an array comes with. For
-Tensors the namespace is the ops themselves (``tensor.py`` puts it in), which is how the gradient
-of a gradient comes out of the very same rules.
+An op is written once, against a *namespace* ``xp``: an object that provides every function of the
+table for one kind of array. This package finds the namespace of an array. For Tensors the namespace
+is the ops themselves (``ops`` registers it), so the same rules give the gradient of a gradient.
 """
 
 from tinygrad_lab.backends.find import backend_for_device, namespace_of, register_device

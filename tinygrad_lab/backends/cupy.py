@@ -1,4 +1,4 @@
-"""CuPy arrays, on an NVIDIA GPU: the extra ``cuda``, imported when a GPU is asked for."""
+"""CuPy arrays, on an NVIDIA GPU: the extra ``cuda``, imported when a GPU is first used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _CuPy(Namespace):
         elif isinstance(data, self.cupy.ndarray):
             there = data.device
         else:
-            there = self.cupy.cuda.Device()  # the current one
+            there = self.cupy.cuda.Device()  # the current device
         with there:
             return self.cupy.array(data, dtype=dtype, copy=copy)
 
@@ -48,7 +48,7 @@ class _CuPy(Namespace):
         self.cupy.add.at(target, key, values)
 
     def where(self, condition: Any, x: Array, y: Array) -> Array:
-        # A comparison of Python numbers is a bool, which CuPy does not take.
+        # A comparison of Python numbers is a bool, which CuPy does not accept.
         return self.cupy.where(self.cupy.asarray(condition), x, y)
 
     def erf(self, x: Array) -> Array:
@@ -82,7 +82,7 @@ def _load() -> _CuPy:
 
 
 def _what_is_missing(cupy: Any) -> str:
-    """CUDA's word on why there is no GPU: no driver, one that is too old, or no card."""
+    """Return CUDA's reason why no GPU is usable: no driver, one that is too old, or no card."""
     try:
         cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
@@ -91,7 +91,7 @@ def _what_is_missing(cupy: Any) -> str:
 
 
 def count_of_gpus() -> int:
-    """How many GPUs can be used here; 0 also where CuPy is not installed."""
+    """Return the number of usable GPUs; 0 if CuPy is not installed."""
     try:
         backend = _load()
     except DeviceError:
@@ -100,10 +100,10 @@ def count_of_gpus() -> int:
 
 
 def cupy_backend(device: str) -> Namespace:
-    """The CuPy backend, if ``device`` is there.
+    """Return the CuPy backend, if ``device`` is available.
 
     Raises:
-        DeviceError: without CuPy, without a GPU, or for a name that is no device.
+        DeviceError: without CuPy, without a GPU, or for an invalid device name.
     """
     kind, _, number = device.partition(":")
     if kind != "cuda" or (number and not number.isdigit()):
@@ -111,5 +111,5 @@ def cupy_backend(device: str) -> Namespace:
     backend = _load()
     count = backend.cupy.cuda.runtime.getDeviceCount()
     if number and int(number) >= count:
-        raise DeviceError(f"there is no device {device!r}, but {count} of them: tg.devices().")
+        raise DeviceError(f"there is no device {device!r}; GPUs here: {count}, see tg.devices().")
     return backend

@@ -1,4 +1,4 @@
-"""Where tensors live: which devices there are, and which one is meant where none is named."""
+"""Devices of tensors: which are available, and which is the default."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["backend_at", "default_device", "devices", "get_default_device"]
 
 
 def devices() -> list[str]:
-    """The devices that tensors can be on here: ``"cpu"``, and ``"cuda"``, ``"cuda:1"`` … for GPUs.
+    """Return the available devices: ``"cpu"``, and ``"cuda"``, ``"cuda:1"`` … for GPUs.
 
-    A GPU is listed where CuPy (the extra ``cuda``) is installed and finds one. Asking does not
-    raise; ``x.to("cuda")`` says what is missing.
+    A GPU is listed if CuPy (the extra ``cuda``) is installed and finds it. This function never
+    raises; ``x.to("cuda")`` says what is missing.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -27,19 +27,19 @@ def devices() -> list[str]:
 
 
 class default_device(changed):  # noqa: N801 - used like a function
-    """Run a block, or a decorated function, where tensors are made on a device if none is named.
+    """Sets the default device for new tensors, in a block or a decorated function.
 
-    This concerns what makes tensors of nothing or of Python's numbers and lists: ``tg.zeros``,
-    ``tg.tensor([1.0])``, ``tg.random.normal``, the parameters of layers. Arrays and tensors stay
-    where they are. It holds for the current thread only, and ends with the block, also after an
-    exception. Ops run where their inputs are; with several GPUs, work on all but the first belongs
-    in such a block, which makes the GPU CuPy's current one, too.
+    It affects functions that make tensors from a shape or from Python numbers and lists:
+    ``tg.zeros``, ``tg.tensor([1.0])``, ``tg.random.normal``, the parameters of layers. Arrays and
+    tensors stay on their device. It applies to the current thread only, and ends with the block,
+    even after an exception. Ops run on the device of their inputs; with several GPUs, use such a
+    block for work on any but the first, since it also sets CuPy's current device.
 
     Args:
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
 
     Raises:
-        DeviceError: for a device that is not there, saying what is missing.
+        DeviceError: for an unavailable device, saying what is missing.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -65,15 +65,15 @@ class default_device(changed):  # noqa: N801 - used like a function
 
 
 def get_default_device() -> str:
-    """The device that tensors are made on if none is named."""
+    """Return the default device for new tensors."""
     return current().device
 
 
 def backend_at(device: str | None) -> tuple[Namespace, str]:
-    """The backend of a device, or of the default one, and the device's one name.
+    """Return the backend of a device, or of the default device, and the device's canonical name.
 
     Raises:
-        DeviceError: for a device that is not there, saying what is missing.
+        DeviceError: for an unavailable device, saying what is missing.
     """
     name = current().device if device is None else device
     backend = backend_for_device(name)

@@ -1,4 +1,4 @@
-"""The types that elements have, and what Python's numbers and lists become as arrays."""
+"""Dtypes, and the conversion of Python numbers and lists to arrays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# `tg.float32` is NumPy's: a dtype of an array of any backend compares equal to it.
+# `tg.float32` is NumPy's: the dtypes of arrays of all backends compare equal to it.
 from numpy import (
     bool,
     complex64,
@@ -55,18 +55,18 @@ _default_dtype = np.dtype(np.float32)
 
 
 def get_default_dtype() -> Any:
-    """The dtype that Python floats become in ``tg.tensor`` and the other creation functions."""
+    """Return the dtype that creation functions such as ``tg.tensor`` use for Python floats."""
     return _default_dtype
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Set the dtype that Python floats become in ``tg.tensor``: ``tg.float32`` at the start.
+    """Set the dtype that ``tg.tensor`` uses for Python floats, initially ``tg.float32``.
 
-    It is one setting for the whole process. Python complex numbers become complex64 while it is
+    The setting applies to the whole process. Python complex numbers become complex64 while it is
     ``float32`` (or ``float16``), complex128 while it is ``float64``.
 
     Raises:
-        DTypeError: for what is no floating dtype.
+        DTypeError: for anything but a floating dtype.
     """
     global _default_dtype
     try:
@@ -79,12 +79,12 @@ def set_default_dtype(dtype: Any) -> None:
 
 
 def get_default_complex_dtype() -> Any:
-    """The dtype that Python complex numbers become: of the precision that floats have."""
+    """Return the dtype for Python complex numbers, of the same precision as for floats."""
     return np.dtype(complex128 if _default_dtype == float64 else complex64)
 
 
 def dtype_of_number(number: Any) -> Any:
-    """The dtype that a Python number becomes by default."""
+    """Return the default dtype for a Python number."""
     if isinstance(number, builtins.bool):
         return np.dtype(bool)
     if isinstance(number, int):
@@ -93,13 +93,13 @@ def dtype_of_number(number: Any) -> Any:
 
 
 def known_dtype(dtype: Any, asked_by: str) -> Any:
-    """A dtype that NumPy knows, from a dtype or its name.
+    """Convert a dtype or its name to NumPy's dtype.
 
     Raises:
-        DTypeError: for what is no dtype.
+        DTypeError: for an invalid dtype.
     """
     try:
-        if dtype is not None:  # which NumPy takes for float64
+        if dtype is not None:  # NumPy would read None as float64
             return np.dtype(dtype)
     except TypeError:
         pass
@@ -109,15 +109,15 @@ def known_dtype(dtype: Any, asked_by: str) -> Any:
 
 
 def optional_dtype(dtype: Any, asked_by: str) -> Any:
-    """A dtype that NumPy knows, where one is given, or None."""
+    """Convert a dtype or its name to NumPy's dtype; None stays None."""
     return None if dtype is None else known_dtype(dtype, asked_by)
 
 
 def array_of(data: Any) -> tuple[Any, Any]:
-    """Numbers or (nested) lists as a NumPy array, and the dtype that it shall have.
+    """Convert numbers or (nested) lists to a NumPy array, and return it with its target dtype.
 
-    Lists may hold tensors and arrays. What offers its memory (``memoryview``, ``array.array``) is
-    not copied and keeps its dtype.
+    Lists may hold tensors and arrays. Objects that expose their memory (``memoryview``,
+    ``array.array``) are not copied and keep their dtype.
 
     Raises:
         ArgumentError: for ragged lists.
@@ -128,7 +128,7 @@ def array_of(data: Any) -> tuple[Any, Any]:
         try:
             return np.asarray(memoryview(data)), None
         except TypeError:
-            pass  # It offers no memory: a number, or something with a protocol of NumPy's.
+            pass  # It exposes no memory: a number, or an object with one of NumPy's protocols.
     try:
         array = np.asarray(data)
     except ValueError:

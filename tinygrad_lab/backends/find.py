@@ -40,7 +40,7 @@ def backend_for_device(device: str) -> Namespace:
 
 
 def _discover(array: Array) -> Namespace:
-    """The namespace of a kind of array that was not met before."""
+    """Find the namespace for a new class of array."""
     kind = type(array)
     if isinstance(array, np.ndarray | np.generic):
         found = namespaces[np.ndarray]
@@ -51,14 +51,14 @@ def _discover(array: Array) -> Namespace:
     else:
         raise ArgumentTypeError(
             f"expected a Tensor, a number or an array (NumPy, CuPy), got {kind.__name__}: "
-            f"{array!r:.80}. Make a tensor of it first: tg.tensor(...)."
+            f"{array!r:.80}. Convert it first: tg.tensor(...)."
         )
     namespaces[kind] = found
     return found
 
 
 class _ArrayAPINamespace(Namespace):
-    """Any library that follows the Array API standard; proves that an op keeps to it."""
+    """Any library that follows the Array API standard; shows that ops use only the standard."""
 
     default_device = "cpu"
 
@@ -81,13 +81,13 @@ class _ArrayAPINamespace(Namespace):
 
 
 def namespace_of(arrays: Iterable[Array]) -> Any:
-    """The namespace of arrays that meet in one op; Python numbers go with any other.
+    """Return the common namespace of an op's inputs; Python numbers combine with any other.
 
-    None stands for an input that was left out.
+    None represents an omitted input.
 
     Raises:
-        ArgumentTypeError: for what is no array, or where all were left out.
-        DeviceError: if the arrays live on different devices.
+        ArgumentTypeError: for anything but an array, or if all inputs are omitted.
+        DeviceError: if the arrays are on different devices.
     """
     found = None
     for array in arrays:

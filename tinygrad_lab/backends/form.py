@@ -1,4 +1,4 @@
-"""Form: everything about an array but its numbers."""
+"""Form: everything about an array except its numbers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tinygrad_lab.backends.namespace import Array, namespaces
 __all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "form_of", "register_number"]
 
 SMALL = 4096
-"""Up to so many elements a value is kept for pictures, whether or not a rule asks for it."""
+"""Values of up to this many elements are kept for pictures, even if no rule needs them."""
 
 
 class Form:
     """Shape, dtype, device and namespace of an array.
 
-    Arrays that are alike share one ``Form``, so that an op sees with one ``is`` that its inputs
-    need neither broadcasting, nor casting, nor moving.
+    Arrays with the same properties share one ``Form``, so an op can test with a single ``is`` that
+    its inputs need no broadcasting, casting or moving.
     """
 
     __slots__ = ("device", "dtype", "floating", "namespace", "shape", "size", "small")
@@ -41,13 +41,13 @@ class Form:
 
 
 def _is_floating(namespace: Any, dtype: Any) -> bool:
-    """Whether numbers of a dtype vary smoothly: gradients flow through them."""
+    """Return whether gradients flow through arrays of a dtype."""
     if dtype is None or dtype is float:
         return True
     if isinstance(dtype, type):
         return False
     kind = getattr(dtype, "kind", None)
-    # The dtypes of some libraries of the Array API standard are opaque.
+    # Some libraries of the Array API standard have opaque dtypes.
     return namespace.isdtype(dtype, "real floating") if kind is None else kind == "f"
 
 
@@ -55,10 +55,10 @@ NUMBERS: dict[type, Form] = {
     kind: Form(namespaces[kind], kind, (), namespaces[kind].default_device)
     for kind in (float, int, bool, complex)
 }
-"""The kinds of Python's numbers, with their forms. NumPy's float64 is a float, but none of them."""
+"""The Python number types and their forms. NumPy's float64 is a float, but not among them."""
 
 SEVERAL_FORMS = Form(None, None, None, "cpu")
-"""What stands for the form of a node with several outputs: the forms are those of its parts."""
+"""A placeholder for the form of a node with several outputs, which have their own forms."""
 
 _NUMPY_NUMBERS = frozenset(kind for kind in namespaces if issubclass(kind, np.generic))
 _forms: dict[Any, Form] = {}
@@ -66,33 +66,33 @@ _MOST_FORMS = 10_000
 
 
 def form_of(array: Array) -> Form:
-    """The form that an array shares with all that are alike."""
+    """Return the form of an array, shared by all arrays with the same properties."""
     kind = array.__class__
     if kind in NUMBERS:
         return NUMBERS[kind]
     if kind is np.ndarray or kind in _NUMPY_NUMBERS:
         key: tuple[Any, ...] = (array.dtype, array.shape)
     else:
-        # CuPy's devices do not hash.
+        # CuPy's devices are not hashable.
         key = (kind, array.dtype, array.shape, str(getattr(array, "device", None)))
     form = _forms.get(key)
     return _new_form(key, array) if form is None else form
 
 
 def _new_form(key: tuple[Any, ...], array: Array) -> Form:
-    """The form of an array of a kind, dtype and shape that was not met before."""
+    """Return the form of an array whose class, dtype and shape are new."""
     if len(_forms) > _MOST_FORMS:
-        # Forms of different generations do not meet in `is`, which costs time but no rightness.
+        # Equal forms from before and after are not identical, which affects speed, not correctness.
         _forms.clear()
     namespace = namespaces[array.__class__]
     device = namespace.device_of(array)
-    # NumPy's scalars and 0-d arrays are one kind.
-    alike = (namespace.name, array.dtype, tuple(array.shape), device)
-    form = _forms.get(alike) or Form(namespace, array.dtype, tuple(array.shape), device)
-    _forms[key] = _forms[alike] = form
+    # NumPy's scalars and 0-d arrays share a form.
+    properties = (namespace.name, array.dtype, tuple(array.shape), device)
+    form = _forms.get(properties) or Form(namespace, array.dtype, tuple(array.shape), device)
+    _forms[key] = _forms[properties] = form
     return form
 
 
 def register_number(kind: type, namespace: Any) -> None:
-    """Let a class count as a kind of Python's floats."""
+    """Register a class as a kind of Python float."""
     NUMBERS[kind] = Form(namespace, float, (), namespace.default_device)

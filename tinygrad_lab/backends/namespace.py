@@ -16,16 +16,16 @@ Array = Any
 """A Python float, a NumPy array or a CuPy array (ops are written once, against any of them)."""
 
 forwards: dict[str, Callable[..., Any]] = {}
-"""The forward of every op of the table, by name: what ``xp`` offers beyond its library."""
+"""The forward of every op of the table by name: the functions of ``xp`` beyond its library."""
 
 
 class Namespace:
-    """The functions of one array library, and the little that each backend does differently.
+    """The functions of one array library, with the few that the backend overrides.
 
-    An attribute is looked for, in this order, among the backend's own methods, in the library, in
-    its part ``linalg`` (here all functions stand in one place), and in the table of ops (whose
-    forward is then bound to this namespace). What was found is remembered in the instance, so that
-    a second look-up costs what a module attribute costs.
+    An attribute is looked up, in this order, among the backend's own methods, in the library, in
+    its ``linalg`` (``xp`` has all functions in one place), and in the table of ops (whose forward
+    is then bound to this namespace). The result is cached in the instance, so that a second look-up
+    costs as much as a module attribute.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Namespace:
         if found is None:
             forward = forwards.get(name)
             if forward is None or name in forward.__code__.co_names:
-                # A forward that calls the library's function of that name cannot stand in for it.
+                # A forward that calls the library's function of the same name cannot replace it.
                 raise self._missing(name)
 
             def found(*arrays: Array, **attributes: Any) -> Array:
@@ -53,71 +53,72 @@ class Namespace:
         return found
 
     def _missing(self, name: str) -> Exception:
-        """The error to raise for a function that there is not."""
+        """Return the error for a missing function."""
         return AttributeError(f"the {self.name} namespace has no function {name!r}")
 
     def __repr__(self) -> str:
         return f"<namespace {self.name}>"
 
     def device_of(self, array: Array) -> str:
-        """The device that holds the array."""
+        """Return the device of the array."""
         return self.default_device
 
     def on(self, device: str) -> AbstractContextManager[Any]:
-        """A block in which the library makes its arrays on ``device``."""
+        """Return a context in which the library creates its arrays on ``device``."""
         return nullcontext()
 
     def asarray(
         self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
     ) -> Array:
-        """Data as an array: a copy, or the same memory where it can be (None), or must be (False).
+        """Convert data to an array: copied (True), sharing memory if possible (None) or always
+        (False).
 
         Raises:
-            ValueError: where the memory cannot be the same.
+            ValueError: if ``copy=False`` and the memory cannot be shared.
         """
         raise NotImplementedError
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
-        """The array on the CPU, without a copy where it is there already."""
+        """Return a NumPy array on the CPU, without a copy if the array is there already."""
         raise NotImplementedError
 
     def add_at(self, target: Array, key: Any, values: Array) -> None:
-        """``target[key] += values``, in place, where repeated indices add up."""
+        """Compute ``target[key] += values`` in place, accumulating repeated indices."""
         raise NotImplementedError
 
     def outside(self, integers: Array, count: int) -> tuple[int, int] | None:
-        """The smallest and the largest of some integers, if one is not among 0 to count - 1."""
+        """Return the smallest and largest of some integers if any is outside 0 to count - 1."""
         smallest, largest = self.min(integers), self.max(integers)
         if self.holds(smallest < 0) or self.holds(largest >= count):
             return int(smallest), int(largest)
         return None
 
     def drawn(self, draw: Callable[..., Any], *args: Any, device: str | None = None) -> Array:
-        """What a generator's method draws, as an array of this library."""
+        """Call a method of a generator and return the result as an array of this library."""
         return self.asarray(draw(*args), device=device)
 
     def holds(self, condition: Array) -> bool:
-        """Whether a condition on numbers holds, which decides about an error, not a result."""
+        """Return whether a condition on numbers holds that decides on an error, not on a result."""
         return bool(condition)
 
     def relu(self, x: Array) -> Array:
-        """The larger of x and 0."""
+        """Return the larger of x and 0."""
         return self.maximum(x, self.zeros_like(x))
 
     def where_positive(self, condition: Array, x: Array) -> Array:
-        """x where another array is positive, 0 elsewhere."""
+        """Return x where another array is positive, 0 elsewhere."""
         return self.where(condition > 0, x, self.zeros_like(x))
 
     def pick(self, flat: Array, positions: Array) -> Array:
-        """Elements of a vector, at positions that are known to be there."""
+        """Return elements of a vector at positions that are known to be valid."""
         return flat[positions]
 
     def put_at(
         self, values: Array, arrays: tuple[Array, ...], *, key: Any, shape: tuple[int, ...]
     ) -> Scatter:
-        """Zeros of a shape with values added at an index, not yet written out."""
+        """Return lazily a zero array with values added at an index."""
         return Scatter(self, values, arrays, key, shape)
 
 
 namespaces: dict[type, Any] = {}
-"""From the class of an array to its namespace: the one dictionary look-up of an op."""
+"""Maps the class of an array to its namespace: the one dictionary look-up of an op."""

@@ -1,4 +1,4 @@
-"""Whose memory an array lives in: gradients are handed to users in memory of their own."""
+"""Ownership of memory: users get gradients in memory that nothing else shares."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _HELD_BY_ONE = _references([object()])
 
 
 def owned(holder: list[Array]) -> Array:
-    """The one array in ``holder``, as writable memory that nobody else has.
+    """Return the one array in ``holder`` as writable memory that nothing else references.
 
-    An array that only ``holder`` refers to is handed on as it is. All others are copied: rules
-    pass arrays through (that of a sum gives one gradient to both its inputs).
+    An array that only ``holder`` references is returned as it is. All others are copied, because
+    rules pass arrays through (the rule of a sum gives the same gradient to both inputs).
     """
     kind = holder[0].__class__
     if kind is np.ndarray:
@@ -31,7 +31,7 @@ def owned(holder: list[Array]) -> Array:
     elif namespaces[kind].name == "python":
         return holder[0]
     else:
-        # The standard has no way to ask whose memory it is: without an answer it is copied.
+        # The standard cannot tell who owns the memory, so it is copied.
         own = (
             not isinstance(holder[0], np.generic)
             and getattr(holder[0], "base", holder) is None

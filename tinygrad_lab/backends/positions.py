@@ -1,7 +1,8 @@
-"""An index as positions in the flattened array.
+"""Converts an index to positions in the flattened array.
 
-In memory an element of ``x`` stands at the sum, over the axes, of its index times the axis' stride
-(counted in elements). So the positions at an index are sums of one addend for each of its parts.
+The position of an element of ``x`` in memory is the sum over the axes of its index times the axis'
+stride (counted in elements). So the positions of an index are sums of one term for each of its
+parts.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ __all__ = ["flat_positions"]
 
 
 def flat_positions(shape: tuple[int, ...], key: tuple[Any, ...]) -> np.ndarray[Any, Any]:
-    """Where the elements of ``x[key]`` stand in x flattened: ``x[key].ravel()`` takes these.
+    """Return the positions in x flattened of the elements of ``x[key].ravel()``.
 
     Args:
-        shape: that of x.
+        shape: the shape of x.
         key: slices, integers, None, ``...``, and at least one array of integers.
 
     Raises:
@@ -43,19 +44,19 @@ def flat_positions(shape: tuple[int, ...], key: tuple[Any, ...]) -> np.ndarray[A
             (behind if picked else before).append(numbers)
         else:
             picked.append(_from_the_front(part, size) * stride)
-    if _are_apart(parts):
-        # NumPy's rule: where arrays stand apart, what they pick together is in front of all else.
+    if _are_separated(parts):
+        # NumPy's rule: if arrays are separated, the axes that they select jointly come first.
         before, behind = [], before + behind
     return reduce(_outer_sum, (*before, reduce(add, picked).reshape(-1), *behind))
 
 
 def _outer_sum(left: Any, right: Any) -> Any:
-    """The sums of each with each, as they follow one another in a matrix."""
+    """Return the sums of all pairs, in the order of a matrix."""
     return (left[:, None] + right).reshape(-1)
 
 
 def _one_for_each_axis(shape: tuple[int, ...], key: tuple[Any, ...]) -> list[Any]:
-    """The parts of an index, with slices for ``...`` and for what was left out."""
+    """Complete an index with slices for ``...`` and for omitted axes."""
     parts = list(key)
     dots = [place for place, part in enumerate(key) if part is ...] or [len(key)]
     missing = len(shape) - sum(part is not None and part is not ... for part in key)
@@ -66,12 +67,12 @@ def _one_for_each_axis(shape: tuple[int, ...], key: tuple[Any, ...]) -> list[Any
 
 
 def _strides(shape: tuple[int, ...]) -> list[int]:
-    """By how many elements one step along each axis goes on, in C order."""
+    """Return the number of elements between neighbours along each axis, in C order."""
     return [*accumulate(reversed(shape[1:]), mul, initial=1)][::-1]
 
 
 def _from_the_front(part: Any, size: int) -> Any:
-    """An index or an array of them, negative ones counted from the front."""
+    """Make negative indices, single or in an array, non-negative."""
     indices = np.asarray(part, dtype=np.intp)
     if indices.size and indices.min() < 0:
         indices = np.where(indices < 0, indices + size, indices)
@@ -80,7 +81,7 @@ def _from_the_front(part: Any, size: int) -> Any:
     return indices
 
 
-def _are_apart(parts: list[Any]) -> bool:
-    """Whether slices or new axes stand between integers and arrays of an index."""
+def _are_separated(parts: list[Any]) -> bool:
+    """Return whether slices or new axes separate the integers and arrays of an index."""
     places = [i for i, p in enumerate(parts) if p is not None and not isinstance(p, slice)]
     return places[-1] - places[0] >= len(places)

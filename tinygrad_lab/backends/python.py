@@ -1,8 +1,8 @@
 """Plain Python numbers as arrays without axes.
 
-They follow IEEE 754 as NumPy does, where Python itself would raise or turn complex: ``1 / 0`` is
-inf, ``(-1) ** 0.5`` is NaN, ``exp(1000)`` is inf. Python's own function does the work as long as
-it can; the rare argument that it refuses is handed to NumPy's.
+They follow IEEE 754 like NumPy, where Python itself would raise or return a complex number: ``1 /
+0`` is inf, ``(-1) ** 0.5`` is NaN, ``exp(1000)`` is inf. Python's own function is tried first; the
+rare argument that it refuses goes to NumPy's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["PYTHON"]
 
 
 def _ieee(function: Callable[..., Any], reference: Any) -> Callable[..., Any]:
-    """``function``, with the result of NumPy's ``reference`` where Python raises."""
+    """Wrap ``function`` to return the result of NumPy's ``reference`` where Python raises."""
     without_raising = _by_numpy(reference)
 
     def ieee(*numbers: Any) -> Any:
@@ -35,7 +35,7 @@ def _ieee(function: Callable[..., Any], reference: Any) -> Callable[..., Any]:
 
 
 def _by_numpy(function: Any) -> Callable[..., Any]:
-    """A function of NumPy's for Python numbers."""
+    """Wrap a NumPy function for Python numbers."""
 
     def of_numbers(*numbers: Any) -> Any:
         with np.errstate(all="ignore"):
@@ -46,12 +46,12 @@ def _by_numpy(function: Any) -> Callable[..., Any]:
 
 def _real_power(x: Any, y: Any) -> Any:
     power = x**y
-    # A negative base with a broken exponent turns complex in Python; NumPy says NaN.
+    # A negative base with a non-integer exponent is complex in Python, but NaN in NumPy.
     return math.nan if isinstance(power, complex) else power
 
 
 def _rounded(function: Callable[..., int]) -> Callable[..., Any]:
-    """A function that rounds floats to integers, giving floats as NumPy does, with their sign."""
+    """Wrap a rounding function to return floats like NumPy, and keep the sign."""
     return lambda x: math.copysign(function(x), x) if isinstance(x, float) else x
 
 
@@ -88,7 +88,7 @@ class _Python(Namespace):
     def _missing(self, name: str) -> Exception:
         if name in forwards:
             return ShapeError(
-                f"a Python number has shape () and no axes, {name} takes arrays: tg.tensor(number) "
+                f"a Python number has shape () and no axes; {name} takes arrays: tg.tensor(number) "
                 "makes one."
             )
         return super()._missing(name)
@@ -133,7 +133,7 @@ class _Python(Namespace):
         return wanted.type(x).item()
 
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
-        """The sum, like the product, of one number is the number; that of a truth value 0 or 1."""
+        """Return the number, which is its own sum and product; a boolean becomes 0 or 1."""
         x = +_without_axes(x, axis)
         return x if dtype is None else self.astype(x, dtype)
 
@@ -187,7 +187,7 @@ class _Python(Namespace):
 
 
 def _chosen(number: Any, other: Any) -> Any:
-    """One of two numbers: a float if one of them is, as in an array that holds both."""
+    """Return one of two numbers, as a float if either is one, like an array of both."""
     return float(number) if other.__class__ is float else number
 
 
@@ -197,7 +197,7 @@ def _without_axes(x: Any, axis: Any) -> Any:
     return x
 
 
-# What Python's functions never refuse (tanh, atan2, hypot, erf, ...) is found in math itself.
+# Functions that never raise in Python (tanh, atan2, hypot, erf, ...) are found in math itself.
 for _name in (
     *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "asin", "acos"),
     *("sinh", "cosh", "acosh", "atanh"),

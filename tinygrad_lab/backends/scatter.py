@@ -1,4 +1,4 @@
-"""What indexing needs to go back: adding at an index, and gradients that are zero elsewhere."""
+"""The vjp of indexing: adding at an index, and gradients that are zero elsewhere."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class _ArrayMark:
 
 
 ARRAY = _ArrayMark()
-"""Marks the place of an array in an index whose arrays are given apart from it."""
+"""Marks the place of an array in an index whose arrays are passed separately."""
 
 
 def filled(key: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
-    """The index: the key with the arrays in their places."""
+    """Return the index: the key with the arrays in their places."""
     waiting = iter(arrays)
     return tuple(next(waiting) if part is ARRAY else part for part in key)
 
@@ -27,22 +27,22 @@ def add_into(
 ) -> None:
     """Add values to the elements at an index, in place."""
     index = filled(key, arrays)
-    if _takes_none_twice(arrays):
+    if _has_no_repeats(arrays):
         target[index] += values
     else:
         xp.add_at(target, index, values)
 
 
-def _takes_none_twice(arrays: tuple[Any, ...]) -> bool:
-    """Whether an index is made of integers, slices and masks alone."""
+def _has_no_repeats(arrays: tuple[Any, ...]) -> bool:
+    """Return whether an index consists of integers, slices and masks: no element is repeated."""
     return all(array.dtype == bool for array in arrays)
 
 
 class Scatter:
-    """A gradient that is zero everywhere but at an index, before it is written out.
+    """A gradient that is zero except at an index, not yet stored as an array.
 
-    The gradient of ``x[i]`` is as large as ``x``. When many elements are picked one by one,
-    their gradients are added up in one buffer, which belongs to the sweep and nobody else.
+    The gradient of ``x[i]`` is as large as ``x``. When many elements are picked one by one, their
+    gradients accumulate in one buffer, which only the sweep references.
     """
 
     __slots__ = ("_arrays", "_buffer", "_key", "_values", "_xp", "dtype", "shape")
@@ -75,10 +75,10 @@ class Scatter:
     __radd__ = __add__
 
     def total(self) -> Any:
-        """The gradient as an array."""
+        """Return the gradient as an array."""
         if self._buffer is None:
             self._buffer = self._xp.zeros(self.shape, dtype=self.dtype, device=self._values.device)
-            if _takes_none_twice(self._arrays):
+            if _has_no_repeats(self._arrays):
                 self._buffer[filled(self._key, self._arrays)] = self._values
             else:
                 add_into(self._xp, self._buffer, self._values, self._arrays, self._key)

@@ -1,1 +1,1 @@
-"""Functions into functions: gradients of any order, checks of gradients, checkpoints."""
+"""Transformations of functions: gradients of any order, gradient checks, checkpointing."""

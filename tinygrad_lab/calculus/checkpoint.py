@@ -1,10 +1,10 @@
-"""``tg.checkpoint``: forget how a value was computed, and compute it again on the way back.
+"""``tg.checkpoint``: drop the graph of a computation, and recompute it in the backward pass.
 
-Backpropagation keeps what its rules will ask for. A *checkpointed* function keeps its inputs alone:
-it runs as ever, but the graph of its work is dropped as soon as it returns, and one node takes its
-place. On the way back that node runs the function again, this time to sweep through the graph.
-A chain of n equal pieces, each checkpointed, then needs the memory of n inputs and of one piece,
-for the time of a second forward pass.
+Backpropagation keeps the arrays that its rules need. A *checkpointed* function keeps only its
+inputs: it runs normally, but its graph is dropped when it returns, and one node replaces it. In the
+backward pass that node runs the function again and sweeps through the new graph. A chain of n equal
+segments, each checkpointed, then needs the memory of n inputs and one segment, at the cost of a
+second forward pass.
 
 Source: Griewank & Walther, "Evaluating Derivatives", 2nd ed., 2008, chapter 12; Chen et al.,
 "Training Deep Nets with Sublinear Memory Cost", 2016.
@@ -31,24 +31,24 @@ __all__ = ["checkpoint"]
 
 
 def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """``f(*args, **kwargs)``, keeping for the way back nothing but what goes into it.
+    """Compute ``f(*args, **kwargs)``, keeping only the inputs for the backward pass.
 
-    Values and gradients, of any order, are those of ``f`` itself, by all tensors that it uses:
-    its arguments, parameters of modules, and what it finds around it. It trades time for memory:
-    the way back runs ``f`` once more.
+    Values and gradients, of any order, are those of ``f`` itself, with respect to all tensors that
+    it uses: arguments, parameters of modules, and captured tensors. It trades time for memory: the
+    backward pass runs ``f`` again.
 
     Args:
-        f: a function or a module. It runs twice, and must do the same both times. Random
-            numbers from ``tg.Generator``s repeat by themselves; side effects happen twice (batch
-            normalisation in training counts its batch twice).
-        args, kwargs: what ``f`` takes; may be containers of tensors.
+        f: a function or a module. It runs twice, and must do the same both times. Random numbers
+            from ``tg.Generator``s are repeated; side effects happen twice (batch normalisation in
+            training counts its batch twice).
+        args, kwargs: the arguments of ``f``; may be containers of tensors.
 
     Returns:
-        What ``f`` returns: a tensor, or a container of tensors.
+        The result of ``f``: a tensor, or a container of tensors.
 
     Raises:
-        GradientError: on the way back, if ``f`` does something else the second time, or a tensor
-            that it uses was set anew in between.
+        GradientError: in the backward pass, if ``f`` behaves differently the second time, or if a
+            tensor that it uses was rebound in between.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -59,7 +59,7 @@ def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """
     context = current()
     if context.recording or not context.grad_enabled:
-        # Recording asks to keep everything; without gradients, nothing is kept anyway.
+        # Recording keeps everything by request; without gradients, nothing is kept anyway.
         return f(*args, **kwargs)
     leaves, rebuild = trees.flatten((args, kwargs), open_modules=False)
     positions = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
@@ -78,31 +78,31 @@ def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if not run.reached:
         return run.result()
     segment = _Segment(call, run, context.scope, states)
-    # What f finds around it needs no value here: f finds it again.
+    # Captured tensors need no value here: f captures them again.
     captured = [computed(None, node) for node in run.captured]
     return run.result(_checkpoint(*tensors, *captured, segment=segment))
 
 
 class _Run:
-    """One run of a function on variables in place of its tensors, with the graph of its work."""
+    """One run of a function on variables in place of its tensors, with the resulting graph."""
 
     def __init__(self, call: Callable[[Sequence[Any]], Any], tensors: Sequence[Tensor]) -> None:
         variables = [_variable(one) for one in tensors]
         self.variables = [one._node for one in variables]
-        """The nodes of the arguments; None for those that no gradient is wanted of."""
+        """The nodes of the arguments; None for those that require no gradient."""
         started = next_priority()
         self._leaves, self._rebuild = trees.flatten(call(variables), open_modules=False)
         self.flowing = [i for i, one in enumerate(self._leaves) if _flows(one)]
-        """Which parts of the result a gradient flows through."""
+        """The indices of the results through which a gradient flows."""
         self.outs: list[Tensor] = [self._leaves[i] for i in self.flowing]
         self.reached = _reached([out.node for out in self.outs], started)
-        """The nodes outside of the run that its outputs were computed from."""
+        """The nodes from before the run that its outputs were computed from."""
         others = self.reached.difference(self.variables)
         self.captured = sorted(others, key=lambda node: node.priority)
-        """Those of them that it found around it, and did not get as arguments."""
+        """Those of them that were captured, not passed as arguments."""
 
     def result(self, outs: Sequence[Tensor] = ()) -> Any:
-        """What the function returned, with other tensors in place of those that flow."""
+        """Return the function's result, with ``outs`` in place of the tensors with a gradient."""
         leaves = list(self._leaves)
         for i, out in zip(self.flowing, outs, strict=False):
             leaves[i] = out
@@ -110,7 +110,7 @@ class _Run:
 
 
 class _Segment:
-    """What a node needs to run its function again."""
+    """Everything a node needs to run its function again."""
 
     def __init__(
         self,
@@ -125,12 +125,12 @@ class _Segment:
         self._values: tuple[Any, ...] = tuple(out._data for out in run.outs)
 
     def take_values(self) -> tuple[Any, ...]:
-        """The outputs of the first run, handed over once: whoever wants them keeps them."""
+        """Hand over the outputs of the first run, and drop the references to them."""
         values, self._values = self._values, ()
         return values
 
     def run_again(self, tensors: Sequence[Tensor]) -> _Run:
-        """The same run on the same arguments."""
+        """Repeat the run on the same arguments, and raise if it differs."""
         with from_states(self._states), within(self._scope), changed(grad_enabled=True):
             run = _Run(self._call, tensors)
         forms = [out.node.form for out in run.outs]
@@ -138,14 +138,14 @@ class _Segment:
             (f.shape, f.dtype) for f in self._forms
         ]:
             raise GradientError(
-                "checkpoint: the function returned something else when it ran again on the way "
-                f"back: {forms} in place of {self._forms}. It must do the same both times."
+                "checkpoint: the function returned something else when it ran again in the "
+                f"backward pass: {forms} instead of {self._forms}. It must do the same both times."
             )
         if run.captured != self.captured:
             raise GradientError(
-                "checkpoint: when the function ran again on the way back, it used other tensors "
-                "than before. It must do the same both times, and tensors that it finds around it "
-                "must not be set anew in between (p.data = ..., optimizer.step())."
+                "checkpoint: when the function ran again in the backward pass, it used other "
+                "tensors than before. It must do the same both times, and tensors that it captures "
+                "must not be rebound in between (p.data = ..., optimizer.step())."
             )
         return run
 
@@ -155,7 +155,7 @@ def _flows(one: Any) -> bool:
 
 
 def _variable(one: Tensor) -> Tensor:
-    """A tensor as an argument of its own: the way back stops at it, and not beyond."""
+    """Make a variable for an argument, where the backward pass stops."""
     if one._node is None:
         return one
     variable = alias(one)
@@ -164,7 +164,7 @@ def _variable(one: Tensor) -> Tensor:
 
 
 def _reached(outputs: Iterable[Node], started: float) -> set[Node]:
-    """The nodes older than a run that its outputs were computed from, where gradients flow."""
+    """Return the nodes older than a run that its outputs depend on and gradients flow to."""
     older: set[Node] = set()
     seen: set[Node] = set()
     waiting: list[Node | None] = list(outputs)
@@ -173,7 +173,7 @@ def _reached(outputs: Iterable[Node], started: float) -> set[Node]:
         if node is None or node in seen or not node.requires_grad:
             continue
         seen.add(node)
-        # Orders count down.
+        # Priorities count down: a higher one is older.
         if node.priority > started:
             older.add(node)
         else:
@@ -184,7 +184,7 @@ def _reached(outputs: Iterable[Node], started: float) -> set[Node]:
 def _recompute(
     xp: Any, g: Sequence[Any], inputs: Sequence[Any], segment: _Segment, needs: Sequence[bool]
 ) -> list[Any]:
-    """The gradients of what a checkpointed function used: run it again, and sweep."""
+    """Run a checkpointed function again, and sweep for the gradients of its inputs."""
     count = len(inputs) - len(segment.captured)
     arguments = [_argument(one, wanted) for one, wanted in zip(inputs[:count], needs, strict=False)]
     run = segment.run_again(arguments)
@@ -198,20 +198,20 @@ def _recompute(
 
 
 def _argument(one: Any, wanted: bool) -> Tensor:
-    """An input as a tensor again; with its history, where derivatives are differentiated."""
+    """Make a tensor of an input; for higher-order gradients it is one already, with its history."""
     if isinstance(one, Tensor):
         return one
     return detached(one).requires_grad_() if wanted else detached(one)
 
 
 def _sweep_within(run: _Run, seeds: Mapping[Node, Any], *, with_history: bool) -> dict[Node, Any]:
-    """The gradients of what a run used, without going back any further."""
+    """Return the gradients of the nodes that a run reached, without sweeping further back."""
     found: dict[Node, Any] = {}
     debugger = current().debugger
 
     def observe(node: Node, g: Any) -> Any:
         if node in run.reached:
-            # Its hooks will see the whole of its gradient, of which this is a part.
+            # This is only a part of its gradient; its hooks will run on the whole.
             found[node] = g
             return g
         return run_hooks(node, g)
@@ -231,5 +231,7 @@ _checkpoint: Callable[..., Any] = op(
     "checkpoint",
     forward=lambda xp, *inputs, segment: segment.take_values(),
     vjp={"inputs": _recompute},
+    words={"inputs": "g back through another run"},
+    latex=r"\mathrm{{checkpoint}}({inputs})",
     several_outputs=True,
 )

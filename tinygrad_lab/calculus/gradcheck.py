@@ -1,12 +1,12 @@
-"""Checking gradients against differences of values: ``tg.gradcheck``.
+"""``tg.gradcheck``: check gradients against differences of values.
 
-The outputs are projected onto random numbers u, which makes one number L = sum(u * f(x)) of them.
-Its gradient by ``backward()`` is compared, element by element and along one random direction of
-all elements together, with what the values of f alone say:
+The outputs are projected onto random numbers u, which gives one number L = sum(u * f(x)). Its
+gradient by ``backward()`` is compared, element by element and along one random direction of all
+elements, with estimates from values of f alone:
 
-- central differences, (L(x + h) - L(x - h)) / 2h, right to about ten digits;
-- where f can be computed on complex numbers, the complex step, Im L(x + ih) / h with h = 1e-20,
-  which subtracts nothing and so is right to the last digits (Squire & Trapp, "Using complex
+- central differences, (L(x + h) - L(x - h)) / 2h, accurate to about ten digits;
+- if f can be computed on complex numbers, the complex step, Im L(x + ih) / h with h = 1e-20,
+  which subtracts nothing and so is accurate to the last digits (Squire & Trapp, "Using complex
   variables to estimate derivatives of real functions", 1998).
 """
 
@@ -38,11 +38,11 @@ __all__ = ["Gradcheck", "gradcheck"]
 
 COMPLEX_STEP = 1e-20
 STEP = 1e-5
-"""Of central differences, relative to numbers above 1: balances curvature against rounding."""
+"""The step of central differences, relative to numbers above 1; balances truncation, rounding."""
 
 CENTRAL, COMPLEX = "central differences", "the complex step"
 _TOLERANCES = {CENTRAL: (1e-5, 1e-7), COMPLEX: (1e-9, 1e-11)}
-"""How far the numbers may lie apart, as a share of them, and beside that, of each method."""
+"""The relative and absolute tolerance of each method."""
 
 Array = np.ndarray[Any, Any]
 Values = Sequence[Array]
@@ -50,16 +50,16 @@ Values = Sequence[Array]
 
 @dataclass(frozen=True)
 class Gradcheck:
-    """What ``gradcheck`` has found right: printing it says what was compared, and how closely."""
+    """The result of a passed ``gradcheck``: print it to see what was compared, and how closely."""
 
     name: str
     order: int
     method: str
-    """What the first derivatives were compared with."""
+    """The method that first derivatives were compared with."""
     compared: int
-    """How many derivatives by single elements were compared."""
+    """The number of derivatives with respect to single elements that were compared."""
     largest: float
-    """The largest difference, as a share of the larger number (or of 1)."""
+    """The largest difference, relative to the larger number (or to 1)."""
     seed: int
 
     def __str__(self) -> str:
@@ -87,24 +87,24 @@ def gradcheck(
     Args:
         f: a function of tensors to a tensor, or to a container of tensors.
         inputs: its arguments: tensors, arrays and numbers, containers of them, and modules, which
-            stand for their parameters. Gradients are checked by all that are float64; integers
-            and booleans are passed on as they are.
-        order: 2 also checks the gradients of gradients.
-        seed: of the random projection, and of the elements that are checked.
-        samples: of each input so many elements are checked one by one, or all if there are no
-            more. Beside them, all elements are checked along one random direction.
-        rtol: how far numbers may lie apart, as a share of the larger; 1e-9 where the complex step
-            can be used, 1e-5 elsewhere, if not given.
-        atol: and beside that; 1e-11 or 1e-7, if not given.
+            stand for their parameters. Gradients are checked for all that are float64; integers and
+            booleans are passed unchanged.
+        order: 2 to also check the gradients of gradients.
+        seed: for the random projection and the choice of elements.
+        samples: the number of elements of each input to check one by one, at most all. All elements
+            are also checked together along one random direction.
+        rtol: the tolerance relative to the larger number; by default 1e-9 if the complex step can
+            be used, else 1e-5.
+        atol: the absolute tolerance; by default 1e-11 or 1e-7.
 
     Returns:
-        What was compared, to be printed.
+        A report of the comparison, to print.
 
     Raises:
-        GradcheckError: where a gradient is wrong. The message names input and element, both
-            numbers and the seed, says whether f seems to have a kink there, and has a script that
-            shows it again.
-        DTypeError: for float32, which has too few digits for differences.
+        GradcheckError: if a gradient is wrong. The message names input and element, both numbers
+            and the seed, says whether f seems to have a kink there, and contains a script that
+            reproduces it.
+        DTypeError: for float32, which is not precise enough for differences.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -123,18 +123,18 @@ def gradcheck(
     return Gradcheck(check.name, order, check.method, check.compared, check.largest, seed)
 
 
-# --- the function on raw numbers -----------------------------------------------------------------
+# --- the function on arrays -----------------------------------------------------------------
 
 
 class _Function:
-    """f as a function of float64 arrays, one for each of its floating inputs."""
+    """f as a function of float64 arrays, one for each floating input."""
 
     def __init__(self, f: Callable[..., Any], inputs: Sequence[Any]) -> None:
         self.f = f
         self._arguments: list[tuple[list[Any], Callable[[list[Any]], Any], Any]] = []
         self.variables: list[Tensor] = []
         self.labels: list[str] = []
-        """How messages call the variables."""
+        """The names of the variables in messages."""
         for position, given in enumerate(inputs):
             leaves, rebuild = trees.flatten(given)
             module = given if trees.is_module(given) else None
@@ -149,8 +149,8 @@ class _Function:
             self._arguments.append((tensors, rebuild, module))
         if not self.variables:
             raise ArgumentError(
-                "tg.gradcheck: expected an input of floating-point numbers to differentiate by, "
-                f"got {len(inputs)} input(s) without one."
+                "tg.gradcheck: expected an input of floating-point numbers to differentiate with "
+                f"respect to, got {len(inputs)} input(s) without one."
             )
 
     def _add(self, one: Tensor, label: str) -> None:
@@ -160,15 +160,15 @@ class _Function:
         self.labels.append(label)
 
     def values(self) -> list[Array]:
-        """Where the gradients are checked."""
+        """Return the point at which gradients are checked."""
         return [_numbers(one) for one in self.variables]
 
     def fresh(self, values: Values) -> list[Tensor]:
-        """Values as tensors of the kind and on the device that the inputs are."""
+        """Convert values to tensors of the kind and on the device of the inputs."""
         return [_like(one, value) for one, value in zip(self.variables, values, strict=True)]
 
     def __call__(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The floating outputs of f at tensors in place of its floating inputs."""
+        """Return the floating outputs of f, with tensors in place of its floating inputs."""
         waiting = iter(tensors)
         arguments: list[Any] = []
         rebound: list[tuple[Tensor, Any, Any]] = []
@@ -178,7 +178,7 @@ class _Function:
                 if module is None:
                     arguments.append(rebuild(current))
                     continue
-                # A module's parameters stand in for the tensors as long as f runs.
+                # While f runs, the parameters of a module hold the data of the tensors.
                 for parameter, one in zip(leaves, current, strict=True):
                     rebound.append((parameter, parameter._data, parameter._node))
                     parameter._data, parameter._node = one._data, one._node
@@ -197,7 +197,7 @@ class _Function:
 
 
 def _as_tensor(value: Any) -> Any:
-    """Floating-point numbers as a tensor, in their own precision; all else as it is."""
+    """Convert floating-point numbers to a tensor of the same precision; return others unchanged."""
     if isinstance(value, float) and not isinstance(value, np.generic):
         return scalar(value, requires_grad=False)
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f":
@@ -219,12 +219,12 @@ def _too_few_digits(label: str, dtype: Any) -> str:
 
 
 def _numbers(one: Tensor) -> Array:
-    """The value of a tensor as a NumPy array of its own."""
+    """Copy the value of a tensor to a NumPy array."""
     return np.array(namespaces[type(one.data)].to_numpy(one.data))
 
 
 def _like(one: Tensor, value: Array) -> Tensor:
-    """Numbers as a tensor without a history, of the kind and on the device of another."""
+    """Make a tensor without a history, of the kind and on the device of another."""
     if np.iscomplexobj(value):
         return detached(value)
     if isinstance(one.data, float):
@@ -237,7 +237,7 @@ def _like(one: Tensor, value: Array) -> Tensor:
 
 
 class _Check:
-    """One run of gradcheck: numbers to compare, found in two ways."""
+    """One run of gradcheck: derivatives computed in two ways, and compared."""
 
     def __init__(
         self,
@@ -268,7 +268,7 @@ class _Check:
         self.places = [self._places_of(value) for value in self.values]
 
     def _outputs(self) -> list[Tensor]:
-        """What f gives where it is checked; refuses what differences could not be taken of."""
+        """Return the outputs of f at the point; raise if they are too imprecise for differences."""
         with changed(grad_enabled=False):
             outs = self.function(self.function.fresh(self.values))
         for position, out in enumerate(outs):
@@ -281,27 +281,27 @@ class _Check:
         return any(other != first and other == other for other in others)
 
     def _drawn(self, shape: tuple[int, ...]) -> Array:
-        """Random numbers to project onto."""
+        """Draw random numbers to project onto."""
         return np.asarray(self.rng.normal(size=shape))
 
     def _places_of(self, value: Array) -> list[tuple[int, ...]]:
-        """The elements of an input that are checked one by one."""
+        """Choose the elements of an input to check one by one."""
         places = list(np.ndindex(value.shape))
         if len(places) <= self.samples:
             return places
         chosen = self.rng.choice(len(places), self.samples, replace=False)
         return [places[position] for position in sorted(chosen)]
 
-    # Of first order: the number that is differentiated is the projection of f.
+    # First order: differentiate the projection of f.
 
     def projection(self, values: Values) -> Any:
-        """sum(u * f(x)), by nothing but values of f; complex where the values are."""
+        """Compute sum(u * f(x)) from values of f alone; complex if the values are."""
         with changed(grad_enabled=False):
             outs = self.function(self.function.fresh(values))
         return _dot(self.weights, [_numbers(out) for out in outs])
 
     def gradients(self, values: Values) -> list[Array]:
-        """The gradient of the projection, by the engine."""
+        """Compute the gradient of the projection by the engine."""
         variables = self.function.fresh(values)
         return [_numbers(g) for g in self._swept(variables, create_graph=False)]
 
@@ -331,9 +331,9 @@ class _Check:
         self._compare("backward()", self.gradients(self.values), self.projection, self.method)
 
     def _complex_step_is_right(self) -> bool:
-        """Whether f means the same on complex numbers: its derivative agrees with differences.
+        """Return whether the complex step agrees with differences, and can be used.
 
-        ``abs`` of a complex number, for one, is another function.
+        It cannot for ``abs``, for example, which is another function for complex numbers.
         """
         try:
             with warnings.catch_warnings():
@@ -344,7 +344,7 @@ class _Check:
         expected = self._slope(self.projection, self.directions, CENTRAL)
         return abs(found - expected) <= 1e-5 * max(abs(found), abs(expected), 1.0)
 
-    # Of second order: it is the projection of the gradient.
+    # Second order: differentiate the projection of the gradient.
 
     def second_order(self) -> None:
         """Compare the gradients of a projection of the gradients."""
@@ -362,12 +362,12 @@ class _Check:
 
         self._compare("the gradient of the gradient", second, projected_gradient, CENTRAL)
 
-    # Comparing.
+    # Comparison.
 
     def _compare(
         self, what: str, found: list[Array], number: Callable[[Values], Any], method: str
     ) -> None:
-        """Hold derivatives of a number against those that its values alone give."""
+        """Compare derivatives of a number with estimates from its values."""
         wrong = []
         for position, place in self._elements():
             direction = _only(self.values, position, place)
@@ -378,7 +378,7 @@ class _Check:
                 wrong.append((position, place, one, expected))
         if wrong:
             raise self._wrong(what, wrong, number, method)
-        # Rounding errors of many elements meet in one number: its scale is the sum of theirs.
+        # Rounding errors of many elements add up in one number: its scale is the sum of theirs.
         along = self._slope(number, self.directions, method)
         one = _dot(found, self.directions)
         scale = float(sum(np.abs(g * d).sum() for g, d in zip(found, self.directions, strict=True)))
@@ -386,7 +386,7 @@ class _Check:
             raise self._failure(
                 f"has a wrong gradient: along a random direction of all elements, {what} says "
                 f"{one!r}, {method} {along!r}. The elements that were checked one by one are "
-                "right: more samples= will show which are not.",
+                "right: raise samples= to find those that are not.",
                 found=one,
                 expected=along,
             )
@@ -397,7 +397,7 @@ class _Check:
                 yield position, place
 
     def _slope(self, number: Callable[[Values], Any], direction: Values, method: str) -> float:
-        """The derivative of a number along a direction."""
+        """Estimate the derivative of a number along a direction."""
         if method == COMPLEX:
             moved = [x + 1j * COMPLEX_STEP * d for x, d in zip(self.values, direction, strict=True)]
             return float(np.imag(number(moved)) / COMPLEX_STEP)
@@ -407,7 +407,7 @@ class _Check:
     def _sides(
         self, number: Callable[[Values], Any], direction: Values, share: float
     ) -> tuple[float, float]:
-        """The differences ahead and behind, over a share of the usual step."""
+        """Return the forward and backward differences, over a fraction of the usual step."""
         largest = max(
             (float(np.abs(x[d != 0]).max(initial=1.0)) for x, d in self._moved(direction)),
             default=1.0,
@@ -431,7 +431,7 @@ class _Check:
         self.largest = max(self.largest, abs(one - other) / max(size, 1.0))
         return abs(one - other) <= atol + rtol * size
 
-    # Saying what is wrong.
+    # Error messages.
 
     def _wrong(
         self,
@@ -442,9 +442,9 @@ class _Check:
     ) -> GradcheckError:
         if self._gives_other_values_each_time():
             return self._failure(
-                "gives other values each time for the same inputs, so that differences of its "
+                "returns different values for the same inputs, so differences of its "
                 "values mean nothing. If it draws random numbers (dropout), let it draw the same "
-                "ones in each call: generator=tg.Generator(0), made within the function."
+                "ones in each call: create generator=tg.Generator(0) within the function."
             )
         position, place, found, expected = wrong[0]
         element = f", element {place}" if place else ""
@@ -458,7 +458,7 @@ class _Check:
         ]
         if not np.isfinite(expected):
             lines.append(
-                f"  {self.name} is not finite at this point or beside it; it has to be within "
+                f"  {self.name} is not finite at this point or near it; it must be finite within "
                 f"{STEP:g} on either side."
             )
         elif kink := self._kink(number, _only(self.values, position, place)):
@@ -468,7 +468,7 @@ class _Check:
         )
 
     def _kink(self, number: Callable[[Values], Any], direction: Values) -> str | None:
-        """Says that f has a kink: ahead and behind the slopes differ, however small the step."""
+        """Describe a kink of f: its one-sided slopes differ, however small the step."""
         gaps = []
         for share in (1.0, 0.1):
             ahead, behind = self._sides(number, direction, share)
@@ -478,7 +478,7 @@ class _Check:
             return None
         return (
             f"kink? Behind this point the slope is {behind:.6g}, ahead of it {ahead:.6g}: a "
-            "function has no one gradient at its kinks. Check it beside them."
+            "function has no unique gradient at a kink. Check it away from kinks."
         )
 
     def _failure(self, what: str, *, position: int | None = None, **facts: Any) -> GradcheckError:
@@ -487,7 +487,7 @@ class _Check:
         given = [f"{k}={v!r}" for k, v in options.items() if v != _DEFAULTS.get(k)]
         script = snippet("tg.gradcheck", self.f, self.inputs, ", ".join(given))
         indented = "\n".join(f"    {line}".rstrip() for line in script.splitlines())
-        message = f"{self.name} {what}\n  seed {self.seed}. To see it again:\n\n{indented}\n"
+        message = f"{self.name} {what}\n  seed {self.seed}. To reproduce it:\n\n{indented}\n"
         label = None if position is None else self.function.labels[position]
         return GradcheckError(message, input=label, seed=self.seed, snippet=script, **facts)
 
@@ -500,7 +500,7 @@ def _dot(weights: Sequence[Array], arrays: Sequence[Array]) -> Any:
 
 
 def _only(values: Values, position: int, place: tuple[int, ...]) -> list[Array]:
-    """The direction of one element."""
+    """Return the unit direction of one element."""
     direction = [np.zeros(value.shape) for value in values]
     direction[position][place] = 1.0
     return direction

@@ -1,4 +1,4 @@
-"""A script that calls a function again: its source, what that needs, and its arguments."""
+"""Scripts that reproduce a call: the source of a function, its dependencies, its arguments."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tinygrad_lab.engine.tensor import Tensor
 __all__ = ["snippet"]
 
 _MOST_NUMBERS = 1000
-"""Arguments of more numbers are not printed."""
+"""Larger arguments are not printed."""
 
 
 def snippet(caller: str, f: Callable[..., Any], inputs: Sequence[Any], options: str) -> str:
-    """The source of a script that calls ``caller(f, *inputs, options)``.
+    """Return the source of a script that calls ``caller(f, *inputs, options)``.
 
-    What cannot be written down (a module, a hundred thousand numbers) is left open, with a
-    comment that says what it was.
+    Values that cannot be written out (a module, a hundred thousand numbers) are left open, with a
+    comment that describes them.
 
     Example:
         >>> def double(x):
@@ -52,16 +52,16 @@ def snippet(caller: str, f: Callable[..., Any], inputs: Sequence[Any], options: 
 
 
 class _Definitions:
-    """The lines that give names the meanings they had."""
+    """The lines that define the names that a script uses."""
 
     def __init__(self) -> None:
-        # A dict, for its order and because a line is wanted once.
+        # A dict keeps the order and each line only once.
         self.imports = {"import numpy as np": None, "import tinygrad_lab as tg": None}
         self.lines: list[str] = []
         self._known: dict[str, Any] = {"np": np, "tg": sys.modules["tinygrad_lab"]}
 
     def define(self, name: str, value: Any) -> None:
-        """Add what makes a name stand for a value."""
+        """Add the lines that define a name as a value."""
         if name in self._known and self._known[name] is value:
             return
         self._known[name] = value
@@ -85,14 +85,14 @@ class _Definitions:
             self.lines.append(f"{name} = {self._literal(value)}")
 
     def _define_at(self, name: str, module: str, path: str) -> None:
-        """Let a name stand for what a module has by a path of attributes."""
+        """Define a name as the object at a path of attributes of a module."""
         short = {"tinygrad_lab": "tg", "numpy": "np"}.get(module)
         if short is None:
             self.imports[f"import {module}"] = None
         self.lines.append(f"{name} = {short or module}.{path}")
 
     def _literal(self, value: Any) -> str:
-        """A value as source."""
+        """Write a value as source code."""
         if isinstance(value, Tensor):
             return _tensor(value)
         if isinstance(value, np.ndarray | np.generic):
@@ -127,12 +127,12 @@ def _array(array: np.ndarray[Any, Any]) -> str:
         return f"...  # {array.size} numbers of {array.dtype} in shape {array.shape}, as they were"
     numbers = repr(array.tolist()).replace("nan", "np.nan").replace("inf", "np.inf")
     made = f"np.array({numbers}, dtype={array.dtype.name!r})"
-    # Lists without elements do not tell all of a shape.
+    # Empty lists do not show the whole shape.
     return made if array.size else f"{made}.reshape({array.shape})"
 
 
 def _place_of(value: Any) -> tuple[str, str] | None:
-    """The module, and the path within it, by which a function or class can be imported."""
+    """Return the module and the path within it from which a function or class can be imported."""
     for module in ("tinygrad_lab", "numpy"):
         name = getattr(value, "__name__", "")
         if name and getattr(sys.modules[module], name, None) is value:
@@ -155,7 +155,7 @@ def _place_of(value: Any) -> tuple[str, str] | None:
 
 
 def _declaration(value: Any) -> tuple[ast.FunctionDef | ast.expr, Mapping[str, Any]] | None:
-    """The source of a function, or of the declaration of an op; and what its names mean there."""
+    """Return the source of a function or of the declaration of an op, and its namespace."""
     function = value.op.forward if hasattr(value, "op") else value
     if not isinstance(function, FunctionType):
         return None
@@ -174,7 +174,7 @@ def _declaration(value: Any) -> tuple[ast.FunctionDef | ast.expr, Mapping[str, A
 
 
 def _declares(node: ast.AST, name: str) -> bool:
-    """Whether a call declares the op of that name: ``tg.op("name", ...)``."""
+    """Return whether a call declares the op of that name: ``tg.op("name", ...)``."""
     return (
         isinstance(node, ast.Call)
         and (getattr(node.func, "attr", None) or getattr(node.func, "id", None)) == "op"
@@ -185,7 +185,7 @@ def _declares(node: ast.AST, name: str) -> bool:
 
 
 def _is_of(function: FunctionType, node: ast.FunctionDef | ast.Lambda) -> bool:
-    """Whether a node is the source of a function: the body begins where its code does."""
+    """Return whether a node is the source of a function: its body starts where the code starts."""
     first = node.body if isinstance(node, ast.Lambda) else node.body[0]
     inside = {(line, column) for line, _, column, _ in function.__code__.co_positions()}
     starts = {
@@ -204,7 +204,7 @@ def _is_of(function: FunctionType, node: ast.FunctionDef | ast.Lambda) -> bool:
 
 
 def _names_used(node: ast.AST) -> Iterator[str]:
-    """The names that a piece of source reads, each once, other than Python's own."""
+    """Return the names that source code reads, each once, without builtins."""
     names = {
         part.id: None
         for part in ast.walk(node)

@@ -1,7 +1,7 @@
-"""Functions into functions: gradients, Jacobians, Hessians, of any order.
+"""Transformations of functions: gradients, Jacobians, Hessians, of any order.
 
-All of them rest on one sweep and one set of rules. Where a derivative is to be differentiated
-again, the sweep hands the rules Tensors instead of arrays: what they compute is then a graph.
+All of them use one sweep and one set of rules. If a derivative is to be differentiated again, the
+sweep passes Tensors instead of arrays to the rules, whose computation is then a graph.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-# --- gradients of given tensors, as a graph if wanted -------------------------------------------
+# --- gradients of given tensors, optionally as a graph -------------------------------------------
 
 
 def gradients_of(
@@ -45,22 +45,22 @@ def gradients_of(
     *,
     create_graph: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradient of outputs with respect to some of the tensors they were computed from.
+    """Compute the gradient of outputs with respect to tensors they were computed from.
 
-    Known as ``tg.autograd.grad``. Leaves ``.grad`` alone, and computes nothing that does not lie
-    between the outputs and the inputs.
+    Public as ``tg.autograd.grad``. Does not change ``.grad``, and computes only what lies between
+    the outputs and the inputs.
 
     Args:
-        outputs: one tensor or several; their gradients add up.
+        outputs: one tensor or several; their gradients are summed.
         inputs: the tensors to differentiate with respect to, leaves or not.
-        grad_outputs: a gradient for each output; may be left out for outputs of one element.
-        create_graph: let the gradients have a history, to be differentiated again.
+        grad_outputs: a cotangent for each output; optional for outputs of one element.
+        create_graph: give the gradients a history, so that they can be differentiated.
 
     Returns:
-        A gradient for each input, None where no output depends on it.
+        A gradient for each input; None if no output depends on it.
 
     Raises:
-        GradientError: for tensors that no gradient flows through, or for want of grad_outputs.
+        GradientError: for tensors that require no gradient, or for missing grad_outputs.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -83,7 +83,7 @@ def gradients_of(
             if not isinstance(one, Tensor) or one._node is None:
                 raise GradientError(
                     f"{label}[{position}] requires no gradient: {one!r:.60}. Only tensors that "
-                    "require one, or were computed from such, can be differentiated."
+                    "require one, or were computed from such tensors, can be differentiated."
                 )
     targets = [_standing_for(one, outputs) for one in inputs]
     seeds: dict[Node, Any] = {}
@@ -97,7 +97,7 @@ def gradients_of(
 
 
 def _standing_for(one: Tensor, outputs: Iterable[Tensor]) -> list[Node]:
-    """The nodes of a graph that stand for a tensor: several if its data were set in between."""
+    """Return the nodes that represent a tensor: several if its data were rebound in between."""
     node = one.node
     if not isinstance(node, Leaf) or node.generation == 0:
         return [node]
@@ -118,7 +118,7 @@ def _seed_with_history(out: Tensor, g: Any) -> Tensor:
 def _sweep_to(
     targets: Iterable[Node], seeds: dict[Node, Any], *, create_graph: bool
 ) -> dict[Node, Any]:
-    """The gradients of some nodes, visiting only what lies between them and the outputs."""
+    """Compute the gradients of nodes, visiting only nodes between them and the outputs."""
     targets = set(targets)
     found: dict[Node, Any] = {}
     see = observer(current())
@@ -150,7 +150,7 @@ def _sweep_to(
 
 
 def _between(targets: set[Node], outputs: Iterable[Node]) -> set[Node]:
-    """The nodes on some path from a target to an output, both included."""
+    """Return the nodes on any path from a target to an output, inclusive."""
     leading = set(targets)
     for node in ancestors(outputs):
         if any(input_node in leading for input_node in node.inputs if input_node is not None):
@@ -159,7 +159,7 @@ def _between(targets: set[Node], outputs: Iterable[Node]) -> set[Node]:
 
 
 def pull_back_with_history(node: Node, g: Any) -> Iterator[tuple[Node, Tensor]]:
-    """What ``node.pull_back`` does, with Tensors: the same rules, and a graph of their work."""
+    """Do the work of ``node.pull_back`` on Tensors: the same rules, recorded as a graph."""
     op = node.op
     assert op is not None, "the sweep pulls back through ops only"
     if op.composite is not None:
@@ -169,16 +169,16 @@ def pull_back_with_history(node: Node, g: Any) -> Iterator[tuple[Node, Tensor]]:
     named_nodes = op.named_arrays(node.inputs)
     kept = {name: with_history(name, value, named_nodes, node) for name, value in node.kept.items()}
     for _, target, gradient in contributions(node, xp, g, kept):
-        # What is no Tensor is on its way to be put together: see ``Cotangents``.
+        # Anything but a Tensor is a partial gradient to assemble: see ``Cotangents``.
         fits = gradient.__class__ is not Tensor
         yield target, gradient if fits else unbroadcast(xp, gradient, target)
 
 
 def _pull_back_through_composite(node: Any, g: Tensor) -> Iterator[tuple[Node, Tensor]]:
-    """The gradient of a fused op, through the small ops it is composed of."""
+    """Pull a gradient of a fused op back through the small ops it is composed of."""
     plan = node.plan
     arguments = inputs_with_history(node)
-    # One input may have been computed from another: each gets a node of its own to stop at.
+    # One input may depend on another: each gets its own node, where the sweep stops.
     for position, needed in enumerate(plan.needs):
         if needed:
             arguments[position] = ops.alias(arguments[position])
@@ -192,11 +192,13 @@ def _pull_back_through_composite(node: Any, g: Tensor) -> Iterator[tuple[Node, T
             yield node.inputs[position], gradient
 
 
-# --- functions into functions -------------------------------------------------------------------
+# --- transformations of functions ---------------------------------------------------------------
 
 
-_asked_for: ContextVar[frozenset[Node]] = ContextVar("tinygrad_lab.asked_for", default=frozenset())
-"""The variables of the runs that are under way, around this one."""
+_enclosing_variables: ContextVar[frozenset[Node]] = ContextVar(
+    "tinygrad_lab.enclosing_variables", default=frozenset()
+)
+"""The variables of the enclosing runs."""
 
 
 class _Run:
@@ -208,7 +210,7 @@ class _Run:
         for position in chosen:
             if not -len(args) <= position < len(args):
                 raise ArgumentError(
-                    f"tg.{transform}: expected the number of one of the {len(args)} arguments of "
+                    f"tg.{transform}: expected the index of one of the {len(args)} arguments of "
                     f"the call, got {position}."
                 )
         arguments = list(args)
@@ -225,11 +227,11 @@ class _Run:
                 self.variables.append(variables)
                 self._rebuild.append(rebuild)
             own = {variable.node for variable in self.all_variables()}
-            token = _asked_for.set(_asked_for.get() | own)
+            token = _enclosing_variables.set(_enclosing_variables.get() | own)
             try:
                 self.out = f(*arguments)
             finally:
-                _asked_for.reset(token)
+                _enclosing_variables.reset(token)
         self.outs, self.rebuild_out = trees.flatten(self.out)
         for one in self.outs:
             if not isinstance(one, Tensor):
@@ -241,16 +243,16 @@ class _Run:
         return [variable for group in self.variables for variable in group]
 
     def value(self, outer: bool) -> Any:
-        """What the function returned; without a history if nobody else could ask for it."""
+        """Return the function's result, detached unless ``outer``."""
         return self.rebuild_out([out if outer else out.detach() for out in self.outs])
 
     def matters_elsewhere(self, gs: Sequence[Any] = ()) -> bool:
-        """Whether a gradient could depend on a tensor that is not of this run's making."""
+        """Return whether a gradient could depend on a tensor from outside this run."""
         if not current().grad_enabled:
             return False
-        # A module's parameters are what they are, also in the function that an outer run runs.
+        # Parameters of a module are not replaced by variables, so an outer run may share them.
         own = {v.node for v in self.all_variables() if isinstance(v.node, Leaf)}
-        own -= _asked_for.get()
+        own -= _enclosing_variables.get()
         if any(isinstance(g, Tensor) and g.requires_grad for g in gs):
             return True
         return any(
@@ -259,7 +261,7 @@ class _Run:
         )
 
     def gradients(self, outs: Sequence[Tensor], gs: Sequence[Any]) -> list[Tensor]:
-        """Gradients of outputs by all variables, zero by those that they do not depend on."""
+        """Return the gradients of outputs for all variables, zero for those without influence."""
         outer = self.matters_elsewhere(gs)
         found = _gradients_or_none(outs, self.all_variables(), gs, create_graph=outer)
         return [
@@ -268,7 +270,7 @@ class _Run:
         ]
 
     def grouped(self, gradients: Sequence[Tensor]) -> list[Any]:
-        """Gradients in the containers that the arguments had."""
+        """Put gradients into the containers of the arguments."""
         groups, start = [], 0
         for variables, rebuild in zip(self.variables, self._rebuild, strict=True):
             groups.append(rebuild(list(gradients[start : start + len(variables)])))
@@ -279,7 +281,7 @@ class _Run:
 def _gradients_or_none(
     outs: Sequence[Tensor], variables: Sequence[Tensor], gs: Sequence[Any], *, create_graph: bool
 ) -> list[Tensor | None]:
-    """What ``gradients_of`` gives, and None where no gradient flows."""
+    """Call ``gradients_of``, with None where no gradient flows."""
     flowing = [(out, g) for out, g in zip(outs, gs, strict=True) if out.requires_grad]
     wanted = [position for position, one in enumerate(variables) if one.requires_grad]
     found: list[Tensor | None] = [None] * len(variables)
@@ -293,7 +295,7 @@ def _gradients_or_none(
 
 
 def _variable(value: Any) -> Tensor:
-    """A tensor to differentiate with respect to, in place of an argument."""
+    """Make a tensor to differentiate with respect to, in place of an argument."""
     if isinstance(value, Tensor) and value.requires_grad:
         return ops.alias(value)
     if isinstance(value, float | int):
@@ -314,17 +316,18 @@ def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
 def value_and_grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0
 ) -> Callable[..., tuple[Any, Any]]:
-    """A function that returns the value of ``f`` and its gradient.
+    """Return a function that computes the value of ``f`` and its gradient.
 
     Args:
-        f: a function to a scalar; its arguments may be tensors, numbers, arrays, containers
-            (lists, tuples, dicts) of them, and modules, which stand for their parameters.
+        f: a function with a scalar result; its arguments may be tensors, numbers, arrays,
+            containers (lists, tuples, dicts) of them, and modules, which represent their
+            parameters.
         argnums: which argument, or which arguments, to differentiate with respect to.
 
     Returns:
-        A function that gives ``(value, gradient)``; the gradient has the containers of the
-        argument (of a module: a dict by parameter name), a tuple of them for several arguments.
-        An argument that the value does not depend on has gradient zero.
+        A function that returns ``(value, gradient)``; the gradient has the containers of the
+        argument (for a module, a dict by parameter name), or is a tuple of them for several
+        arguments. The gradient is zero for an argument that does not affect the value.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -351,7 +354,7 @@ def value_and_grad(
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that returns the gradient of ``f``; see ``value_and_grad``.
+    """Return a function that computes the gradient of ``f``; see ``value_and_grad``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -369,10 +372,10 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..
 
 
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """The value of ``f`` and a function that pulls a gradient of it back to the arguments.
+    """Return the value of ``f`` and its vjp, which maps a cotangent to the arguments' gradients.
 
-    Arguments and value may be containers of tensors; so is then what the function takes and
-    returns.
+    Arguments and value may be containers of tensors; the vjp then takes and returns such
+    containers.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -390,11 +393,10 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """The value of ``f`` and its derivative along tangents: the Jacobian times a vector.
+    """Return the value of ``f`` and its derivative along tangents: the Jacobian times a vector.
 
-    The pull-back u -> Jᵀu is linear in u; its own pull-back, of the tangents, is J times them
-    (Townsend, "A new trick for calculating Jacobian vector products", 2017). So no op needs a
-    second kind of rule.
+    The vjp u -> Jᵀu is linear in u; its own vjp maps the tangents to J times them (Townsend, "A new
+    trick for calculating Jacobian vector products", 2017). So ops need no second kind of rule.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -432,16 +434,18 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
 
 def _parts(value: Any, container: Any, what: str) -> list[Any]:
-    """The parts of a value that has the form of a container (of one tensor: the value itself)."""
+    """Return the leaves of a value structured like a container (for one tensor, the value)."""
     count = len(trees.flatten(container)[0])
     parts = trees.flatten(value)[0] if trees.is_container(container) else [value]
     if len(parts) != count:
-        raise ArgumentError(f"expected {count} {what}, in the container's form; got {len(parts)}.")
+        raise ArgumentError(
+            f"expected {count} {what}, with the structure of the container; got {len(parts)}."
+        )
     return parts
 
 
 def _like(direction: Any, variable: Tensor) -> Tensor:
-    """A tangent as a tensor of the kind and shape of what it is a direction for."""
+    """Convert a tangent to a tensor of its primal's kind, and check its shape."""
     if not isinstance(direction, Tensor):
         return detached(variable._seed(direction))
     if direction.shape != variable.shape:
@@ -453,10 +457,10 @@ def _like(direction: Any, variable: Tensor) -> Tensor:
 
 
 def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
-    """A function that returns all derivatives of the elements of ``f`` by those of an argument.
+    """Return a function that computes the Jacobian of ``f`` with respect to an argument.
 
-    Its result has the shape of the output followed by that of the argument. Where the argument
-    is a container, it is a container of such results; so it is where the output is one.
+    Its result has the shape of the output followed by that of the argument. If the argument or the
+    output is a container, the result is a container of such arrays.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -473,7 +477,7 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
 
 
 def _derivatives(run: _Run, out: Tensor) -> list[Tensor]:
-    """All derivatives of the elements of one output, by each variable."""
+    """Compute the Jacobian of one output with respect to each variable."""
     variables = run.all_variables()
     xp = namespaces[type(out._data)]
     if xp is PYTHON:
@@ -498,14 +502,14 @@ def _derivatives(run: _Run, out: Tensor) -> list[Tensor]:
 
 
 def _as_array(one: Tensor, device: str) -> Tensor:
-    """A derivative by a Python number as an array, which can be put beside others."""
+    """Convert a derivative that is a Python number to an array, which can be stacked."""
     return ops.transfer(one, device=device) if isinstance(one._data, float) else one
 
 
 def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
-    """A function that returns the second derivatives of a scalar function.
+    """Return a function that computes the second derivatives of a scalar function.
 
-    Its result has the shape of the argument twice; of a container, it is a container of
+    Its result has the shape of the argument twice; for a container, it is a container of
     containers: ``hessian["x"]["y"]``.
 
     Example:
@@ -518,15 +522,15 @@ def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
 
 
 def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
-    """The Hessian of a scalar function times a vector, without the Hessian.
+    """Compute the Hessian of a scalar function times a vector, without forming the Hessian.
 
-    ``x`` may be a container of tensors, and ``v`` one like it.
+    ``x`` may be a container of tensors; ``v`` then has the same structure.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> tg.hvp(lambda x: (x * x * x).sum(), tg.tensor([1.0, 2.0]), tg.tensor([1.0, 1.0]))
         tensor([ 6., 12.])
     """
-    # The Hessian is symmetric: pulling v back through the gradient gives H v.
+    # The Hessian is symmetric: the vjp of the gradient with v is H v.
     _, pull_back = vjp(grad(f), x)
     return pull_back(v)[0]

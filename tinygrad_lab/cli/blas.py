@@ -1,9 +1,9 @@
-"""Which kernels multiply matrices here, and whether this processor could run faster ones.
+"""The kernels for matrix products in use, and faster ones that this processor could run.
 
-NumPy leaves matrix products to a BLAS library, usually OpenBLAS, which has kernels for many kinds
-of processors and picks some when it is loaded. On a processor that is newer than itself it may pick
-those of an older one, and leave half of the machine unused. ``OPENBLAS_CORETYPE``, set before
-NumPy is imported, picks others.
+NumPy delegates matrix products to a BLAS library, usually OpenBLAS, which has kernels for many
+processors and selects some when it is loaded. On a processor newer than the library, it may select
+those of an older one and use only half of the machine. ``OPENBLAS_CORETYPE``, set before NumPy is
+imported, selects others.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ __all__ = [
 ]
 
 CHOICE = "OPENBLAS_CORETYPE"
-"""The environment variable that OpenBLAS picks its kernels by."""
+"""The environment variable that selects the kernels of OpenBLAS."""
 
 AVX512 = "SkylakeX"
 AVX512_FLAGS = frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
-"""What these kernels ask of a processor, in Linux' names."""
+"""The processor features that these kernels need, as Linux names them."""
 AVX2_KERNELS = ("Haswell", "Zen")
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A BLAS library that is loaded."""
+    """A loaded BLAS library."""
 
     name: str
     version: str
     kernels: str | None
-    """For which processors; None where the library does not tell."""
+    """The processor they are for; None if the library does not report it."""
     threads: int
 
     def __str__(self) -> str:
-        kernels = self.kernels or "not told"
+        kernels = self.kernels or "not reported"
         return f"{self.name} {self.version}, kernels: {kernels}, threads: {self.threads}"
 
 
 def libraries() -> list[Library]:
-    """The BLAS libraries that are loaded, NumPy's first."""
+    """Return the loaded BLAS libraries, NumPy's first."""
     from threadpoolctl import threadpool_info
 
     found: list[dict[str, Any]] = [one for one in threadpool_info() if one["user_api"] == "blas"]
@@ -66,7 +66,7 @@ def libraries() -> list[Library]:
 
 
 def processor_flags(description: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """What the processor can do, as Linux calls it: ``"avx2"``; nothing where it is not told."""
+    """Return the features of the processor, as Linux names them: ``"avx2"``; empty if unknown."""
     if not description.is_file():
         return frozenset()
     for line in description.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -77,7 +77,7 @@ def processor_flags(description: Path = Path("/proc/cpuinfo")) -> frozenset[str]
 
 
 def faster_kernels(flags: frozenset[str], kernels: str | None) -> str | None:
-    """Kernels of OpenBLAS that the processor can run, and that are faster than those in use.
+    """Return the kernels of OpenBLAS that this processor runs faster than those in use.
 
     >>> faster_kernels(AVX512_FLAGS, "Haswell")
     'SkylakeX'
@@ -90,7 +90,7 @@ def faster_kernels(flags: frozenset[str], kernels: str | None) -> str | None:
 def kernels_to_choose(
     flags: frozenset[str], kernels: str | None, environment: Mapping[str, str]
 ) -> str | None:
-    """The faster kernels, unless somebody has made a choice: the user, or this program before.
+    """Return the faster kernels, unless the user, or this program before a restart, chose some.
 
     >>> kernels_to_choose(AVX512_FLAGS, "Haswell", {"OPENBLAS_CORETYPE": "Haswell"}) is None
     True

@@ -31,7 +31,7 @@ from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import is_library, line_of
 from tinygrad_lab.errors import CompileError
-from tinygrad_lab.nn.module import plain_settings
+from tinygrad_lab.nn.module import settings_of
 from tinygrad_lab.optim.optimizer import Optimizer, living
 from tinygrad_lab.random.generator import remembered_states
 
@@ -384,7 +384,7 @@ class Recorder:
         """Remember a module that runs."""
         if module not in self.recording.modules:
             self.recording.modules[module] = module.training
-            self.recording.module_settings[module] = plain_settings(module)
+            self.recording.module_settings[module] = settings_of(module)
 
     def _note_first_gradient(self, tensor: Tensor) -> None:
         """A gradient is collected that is the first: was it so from the start?"""

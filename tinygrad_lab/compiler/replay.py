@@ -30,7 +30,7 @@ from tinygrad_lab.compiler.trace import Event, Value, values_in
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor, detached
-from tinygrad_lab.nn.module import Module, numbers, plain_settings, structure
+from tinygrad_lab.nn.module import Module, settings_of, version
 
 __all__ = ["MISS", "Replay"]
 
@@ -91,7 +91,7 @@ class Replay:
             and all(map(self._leaf_matches, range(len(leaves)), leaves))
             and all(module.training is mode for module, mode in recording.modules.items())
             and all(_parts(module) == parts for module, parts in self._parts.items())
-            and all(plain_settings(m) == now for m, now in recording.module_settings.items())
+            and all(settings_of(m) == now for m, now in recording.module_settings.items())
             and all(named.is_the_same for named in recording.surroundings)
             and all(_same_settings(*group) for group in recording.groups)
             and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
@@ -200,10 +200,8 @@ class Replay:
             "current": current,
             "getrefcount": sys.getrefcount,
             "has": has,
-            "structure": structure,
-            "structure_now": structure(),
-            "numbers": numbers,
-            "numbers_now": numbers(),
+            "version": version,
+            "version_now": version(),
             "rebuild": self.recording.rebuild,
         }
         for number, named in enumerate(self.recording.surroundings):
@@ -313,9 +311,8 @@ class Replay:
         checks = [
             "current().ordinary",
             "current().device == 'cpu'",
-            "structure() is structure_now",
+            "version() == version_now",
         ]
-        checks += ["numbers() is numbers_now"] * bool(recording.modules)
         checks += [
             named.check.format(
                 place=f"place_{number}", thing=f"named_{number}", items=f"items_{number}"

@@ -1,4 +1,4 @@
-"""Data to train on: MNIST-1D made on the spot, MNIST's own files read, both served in batches."""
+"""Training data: MNIST-1D, generated on demand, MNIST from its files, and a loader for batches."""
 
 from tinygrad_lab.data.idx import read_idx
 from tinygrad_lab.data.loader import DataLoader

@@ -1,4 +1,4 @@
-"""IDX: the file format in which MNIST is published, an array behind a header of a few bytes."""
+"""IDX: the file format of MNIST, an array after a header of a few bytes."""
 
 import gzip
 import math
@@ -29,14 +29,14 @@ GZIP_MAGIC = b"\x1f\x8b"
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read the array in an IDX file, gzip-compressed or plain.
 
-    Which of both it is, is told from the file's first bytes, not from its name.
+    The compression is recognised by the file's first bytes, not by its name.
 
     Returns an array of the shape in the file's header, of dtype uint8, int8, int16, int32, float32
-    or float64 in native byte order: MNIST's images are uint8 of shape (samples, 28, 28), its
-    labels uint8 of shape (samples,). The array is the caller's own and can be written to.
+    or float64 in native byte order: MNIST's images are uint8 of shape (samples, 28, 28), its labels
+    uint8 of shape (samples,). The array is writable.
 
-    Raises ``DataError`` where the file is not IDX, is damaged, is shorter or longer than its
-    header says, or holds an array that NumPy cannot; ``OSError`` where it cannot be read.
+    Raises ``DataError`` if the file is not IDX, is damaged, is shorter or longer than its header
+    says, or has a shape that NumPy does not support; ``OSError`` if it cannot be read.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +62,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     try:
         array = elements.reshape(shape)
     except ValueError as error:
-        raise DataError(f"{path}: expected a shape that NumPy can hold; got {shape}") from error
+        raise DataError(f"{path}: expected a shape that NumPy supports; got {shape}") from error
     return array.astype(element_type.newbyteorder("="))
 
 
@@ -75,7 +75,7 @@ def _read_decompressed(path: str | os.PathLike[str]) -> bytes:
         return gzip.decompress(content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
-            f"{path}: expected a whole gzip file, as its first two bytes say; got {error}"
+            f"{path}: expected a complete gzip file, as its first two bytes say; got {error}"
         ) from error
 
 

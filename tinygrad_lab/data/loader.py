@@ -1,4 +1,4 @@
-"""Batches: arrays cut along their first axis, in a new random order each epoch if wanted."""
+"""Batches: arrays cut along their first axis, optionally in a new random order each epoch."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ __all__ = ["DataLoader"]
 
 
 class Samples(Protocol):
-    """What can be cut into batches: NumPy and CuPy arrays, and whatever is indexed like them."""
+    """Data that can be cut into batches: NumPy and CuPy arrays, and objects indexed like them."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -20,18 +20,18 @@ class Samples(Protocol):
 
 
 class DataLoader:
-    """Serve arrays in batches, one epoch an iteration.
+    """Yields arrays in batches, one epoch for each iteration.
 
     ``arrays`` share the length of their first axis, the number of samples. An iteration yields
     tuples, one batch of each array, of shape (batch_size, ...) and the array's own dtype and kind;
-    the last batch holds what is left over, and is left out with ``drop_last``. ``len()`` is the
+    the last batch holds the remaining samples, and is omitted with ``drop_last``. ``len()`` is the
     number of batches. Without ``shuffle`` the batches are views of the arrays, which see later
     writes; with it they are copies, and each iteration draws a new order from ``generator``.
-    Loaders with the same ``seed`` give the same orders, one epoch after the other; to take up
-    again at some epoch, save and restore ``generator.bit_generator.state`` between two epochs.
+    Loaders with the same ``seed`` give the same orders, epoch by epoch; to resume at some epoch,
+    save and restore ``generator.bit_generator.state`` between two epochs.
 
-    Raises ``ArgumentError`` without arrays, where an array has no axes, where the lengths differ,
-    and where ``batch_size`` is less than 1; ``ValueError`` (NumPy's) where ``seed`` is negative.
+    Raises ``ArgumentError`` without arrays, if an array has no axes, if the lengths differ, or if
+    ``batch_size`` is less than 1; ``ValueError`` (NumPy's) if ``seed`` is negative.
 
     >>> x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
     >>> for batch_x, batch_y in DataLoader(x, y, batch_size=2):
@@ -64,12 +64,12 @@ class DataLoader:
         self.generator = np.random.default_rng(seed)
 
     def __len__(self) -> int:
-        """Count the batches of an epoch."""
+        """Return the number of batches in an epoch."""
         whole_batches, left_over = divmod(self.num_samples, self.batch_size)
         return whole_batches + (left_over > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """Go through one epoch; its order is drawn when the first batch is asked for."""
+        """Iterate over one epoch; its order is drawn with the first batch."""
         order = self.generator.permutation(self.num_samples) if self.shuffle else None
         for batch in range(len(self)):
             chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
@@ -89,7 +89,7 @@ def _common_length(arrays: tuple[Samples, ...]) -> int:
     lengths = [shape[0] for shape in shapes]
     if len(set(lengths)) > 1:
         raise ArgumentError(
-            "DataLoader: expected arrays of one length along their first axis; got lengths "
+            "DataLoader: expected arrays of equal length along their first axis; got lengths "
             f"{', '.join(map(str, lengths))} of shapes {', '.join(map(str, shapes))}"
         )
     return lengths[0]

@@ -1,8 +1,9 @@
 """MNIST-1D: ten digits as signals of 40 points, small enough to train on in seconds.
 
 Each sample is a template of 12 points that is padded, stretched, scaled, shifted, drowned in noise
-and sheared. The steps below work on all samples at once, but the random numbers are drawn sample
-by sample in the reference's order, so that a seed gives the data set that the paper's code gives.
+and sheared. The steps below are vectorised over the samples, but the random numbers are drawn
+sample by sample in the order of the reference, so that a seed gives the data set of the paper's
+code.
 
 Source: Greydanus & Kobak, "Scaling Down Deep Learning with MNIST-1D" (2020; ICML 2024),
 arXiv:2011.14439.
@@ -30,8 +31,8 @@ SMOOTHING_RADIUS = 8
 INDEPENDENT_NOISE = 0.02
 SHEAR_RANGE = 0.75
 
-# A template starts at 0, and later an exact 0 means "padding, to be filled with noise": this
-# keeps the template's own zeros apart from those.
+# A template starts at 0, but later an exact 0 means "padding, to fill with noise": this offset
+# distinguishes the template's own zeros from padding.
 TEMPLATE_OFFSET = 1e-8
 
 DIGITS = np.array(
@@ -54,7 +55,7 @@ Signals = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class MNIST1D:
-    """The data set, four fifths to train on and one fifth to test on.
+    """The data set: four fifths for training, one fifth for testing.
 
     ``x`` and ``x_test`` are float32 of shape (samples, 40), centred and scaled to a standard
     deviation of 1 over both together; ``y`` and ``y_test`` are the digits, int64 of shape
@@ -73,18 +74,18 @@ class MNIST1D:
 
 
 def mnist1d(*, num_samples: int = 5000, seed: int = 42, shuffle_seq: bool = False) -> MNIST1D:
-    """Make the MNIST-1D data set; as called without arguments, the one that was published.
+    """Generate the MNIST-1D data set; without arguments, the published one.
 
     ``num_samples`` counts training and test samples together, a tenth of them for each digit.
-    ``shuffle_seq`` puts the 40 points of all samples into one and the same random order, which
-    takes away what a convolution could use and leaves a fully connected layer untouched; ``t``
+    ``shuffle_seq`` permutes the 40 points of all samples in the same random order, which removes
+    the locality that a convolution uses and makes no difference to a fully connected layer; ``t``
     stays in order, as in the reference. NumPy's global random state is neither read nor changed.
 
     Returns an ``MNIST1D``: ``x`` and ``x_test`` float32 of shape (samples, 40), ``y`` and
     ``y_test`` int64 of shape (samples,), ``t`` float32 of shape (40,).
 
-    Raises ``ArgumentError`` where ``num_samples`` is not a positive multiple of 10, or ``seed``
-    not one that NumPy's legacy generator takes (0 to 2**32 - 1).
+    Raises ``ArgumentError`` if ``num_samples`` is not a positive multiple of 10, or if NumPy's
+    legacy generator does not accept ``seed`` (0 to 2**32 - 1).
 
     >>> digits = mnist1d()
     >>> digits.x.shape, digits.x_test.shape
@@ -127,7 +128,7 @@ def _check_arguments(num_samples: int, seed: int) -> None:
 
 @dataclass(frozen=True)
 class _Draws:
-    """The random numbers of all samples, one row a sample; ``scale`` and ``shear`` in [0, 1)."""
+    """The random numbers of all samples, one row per sample; ``scale`` and ``shear`` in [0, 1)."""
 
     padding: NDArray[np.int64]
     scale: Signals
@@ -137,7 +138,7 @@ class _Draws:
     shear: Signals
 
 
-# The annotation is a string because NumPy loads its random module, 20 ms, at first mention.
+# The annotation is a string because NumPy loads its random module, 20 ms, on first access.
 def _draw(generator: "np.random.RandomState", num_samples: int) -> _Draws:
     draws = _Draws(
         padding=np.empty(num_samples, dtype=np.int64),
@@ -148,7 +149,7 @@ def _draw(generator: "np.random.RandomState", num_samples: int) -> _Draws:
         shear=np.empty(num_samples),
     )
     paddings = MAX_PADDING - MIN_PADDING + 1
-    # The order of these calls is the reference's: any other gives another data set.
+    # The order of these calls is that of the reference: any other gives another data set.
     for sample in range(num_samples):
         draws.padding[sample] = MIN_PADDING + int(generator.rand() * paddings)
         draws.scale[sample] = generator.rand()
@@ -160,7 +161,7 @@ def _draw(generator: "np.random.RandomState", num_samples: int) -> _Draws:
 
 
 def _templates() -> Signals:
-    """The digits in units of their deviation, each from 0 on: (10, 12)."""
+    """Return the digits in units of their standard deviation, each starting at 0: (10, 12)."""
     centred = DIGITS - DIGITS.mean(axis=1, keepdims=True)
     scaled = centred / DIGITS.std(axis=1, keepdims=True)
     templates: Signals = (scaled - scaled[:, :1]) / 6
@@ -172,11 +173,11 @@ def _pad(templates: Signals, padding: int) -> Signals:
 
 
 def _resample(signals: Signals, length: int) -> Signals:
-    """Join the points of each row by straight lines, and read off ``length`` even steps."""
+    """Interpolate each row linearly at ``length`` evenly spaced positions."""
     knots = np.linspace(0, 1, signals.shape[-1])
     positions = np.linspace(0, 1, length)
-    # A position on a knot belongs to the segment that starts there: thus the padding's first
-    # zero stays exactly 0, and is known as padding later on.
+    # A position on a knot belongs to the segment that starts there: so the first zero of the
+    # padding stays exactly 0, and is recognised as padding later.
     left = np.searchsorted(knots, positions, side="right") - 1
     left = np.minimum(left, len(knots) - 2)
     slopes = np.diff(signals) / np.diff(knots)
@@ -187,7 +188,7 @@ def _resample(signals: Signals, length: int) -> Signals:
 def _pad_and_dilate(
     templates: Signals, labels: NDArray[np.int64], padding: NDArray[np.int64]
 ) -> Signals:
-    # 10 digits with 25 paddings are all the signals there are so far: make each of them once.
+    # There are only 10 digits with 25 paddings at this point: compute each signal once.
     dilated = np.stack(
         [
             _resample(_pad(templates, zeros), DILATED_LENGTH)
@@ -210,7 +211,7 @@ def _translate(signals: Signals, translation: NDArray[np.int64]) -> Signals:
 
 
 def _smooth(signals: Signals) -> Signals:
-    """Convolve each row with a Gaussian; beyond its edges a row goes on as its mirror image."""
+    """Convolve each row with a Gaussian, reflecting the row at its edges."""
     offsets = np.arange(-SMOOTHING_RADIUS, SMOOTHING_RADIUS + 1)
     weights = np.exp(-0.5 * (offsets / SMOOTHING_SIGMA) ** 2)
     weights /= weights.sum()

@@ -24,13 +24,15 @@ def op(
     *,
     forward: Callable[..., Any],
     vjp: Mapping[Any, Callable[..., Any]] | Callable[..., Any] | None = None,
-    latex: str | None = None,
     words: Mapping[str, str] | None = None,
+    latex: str | None = None,
     elementwise: bool = False,
+    core_axes: int | None = None,
     composite: Callable[..., Any] | None = None,
     residual: bool = False,
     several_outputs: bool = False,
     check: Callable[..., str | None] | None = None,
+    internal: bool = False,
     doc: str = "",
 ) -> Callable[..., Tensor]:
     """Declare an op and return the function that applies it.
@@ -43,19 +45,25 @@ def op(
             from ``g``, the gradient of the output; a tuple of inputs as key, or one function in
             place of the mapping, for a joint rule that returns one gradient for each. An input
             without a rule gets no gradient.
-        latex: how a derivation writes it, with the inputs in braces: ``r"{x} \\cdot {y}"``.
-        words: for each input whose rule is no short formula, what the rule does in a few words,
-            for pictures, with what a rule can ask for in braces: ``{"x": "g where {x} > 0"}``.
+        words: what pictures write for the rule of an input, if its source is not a short formula:
+            ``{"x": "g where {x} > 0"}``. Braces name inputs, ``out``, attributes, or
+            ``x_shape``, ``x_dtype`` and ``x_device`` of an input ``x``.
+        latex: how to typeset it, with inputs and attributes in braces: ``r"{x} \\cdot {y}"``.
         elementwise: inputs are broadcast against each other.
+        core_axes: how many of the last axes of an input take no part in broadcasting: 2 for
+            matrix products. None if nothing is broadcast, or all axes are (``elementwise``).
+            Pictures then show the sum over the axes that broadcasting stretched.
         composite: the same value by small ops; then ``forward`` is a fused kernel of it.
         residual: ``forward`` returns ``(out, residual)``, and the rule asks for ``residual``.
         several_outputs: ``forward`` returns a tuple of outputs; ``g`` is then a tuple, too, with
             None for an output that no gradient reached.
         check: ``check(*arrays, **attributes)`` says in a sentence why ``forward`` failed.
+        internal: an op of the package that is not public: it is for other ops and for rules.
         doc: the docstring of the function.
 
     Raises:
-        DeclarationError: if a rule asks for something that does not exist.
+        DeclarationError: if a rule or its words ask for something that does not exist, or words
+            are given for an input without a rule.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -74,10 +82,12 @@ def op(
         latex=latex,
         words=words,
         elementwise=elementwise,
+        core_axes=core_axes,
         composite=composite,
         residual=residual,
         several_outputs=several_outputs,
         check=check,
+        internal=internal,
         doc=doc,
     )
     # The seam: what `fast` writes does what `apply` does, and the tests hold it to the same bits.

@@ -36,6 +36,7 @@ __all__ = [
     "in_full",
     "is_integer",
     "missing_axis",
+    "raw",
     "shape_of",
     "shapes_of",
 ]
@@ -168,6 +169,11 @@ def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[Tinyg
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array or a Tensor; that of a number is ``()``."""
     return tuple(getattr(x, "shape", ()))
+
+
+def raw(x: Any) -> Any:
+    """Return the array or number that a Tensor holds; x itself if it is none."""
+    return getattr(x, "_data", x)
 
 
 def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:

@@ -68,8 +68,10 @@ class Op:
     """How the op is called: the inputs, then the attributes."""
     latex: str | None = None
     words: Mapping[str, str] = field(default_factory=dict)
-    """For pictures: what the rule of an input does, where its formula does not say it."""
+    """What pictures write for the rule of an input, where its source is no short formula."""
     elementwise: bool = False
+    core_axes: int | None = None
+    """How many of the last axes of an input take no part in broadcasting; None without any."""
     composite: Callable[..., Any] | None = None
     """The same value by small ops: what pictures open and higher derivatives go through."""
     residual: bool = False
@@ -78,6 +80,8 @@ class Op:
     """The forward returns a tuple. So is ``g``, with None for an output no gradient reached."""
     check: Callable[..., str | None] | None = None
     """Says what is wrong with arrays that the forward failed on."""
+    internal: bool = False
+    """It is for other ops and for rules, and not among the public functions."""
     doc: str = ""
     _plans: dict[tuple[bool, ...], Plan] = field(default_factory=dict)
 

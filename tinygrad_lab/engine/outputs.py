@@ -12,5 +12,7 @@ output = read_declaration(
     # Not run by ``apply``, which has the outputs already: it only makes the nodes.
     forward=lambda xp, x, *, position, count: x[position],
     vjp={"x": lambda xp, g, position, count: Cotangents(count, {position: g})},
+    words={"x": "g as part {position}"},
+    latex="{x}_{{{position}}}",
 )
 """Takes one of the outputs of another op."""

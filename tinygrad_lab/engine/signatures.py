@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature, signature
 from keyword import iskeyword
+from string import Formatter
 from typing import Any
 
 from tinygrad_lab.backends import forwards, namespaces
@@ -32,6 +33,8 @@ def read_declaration(
     residual = settings.get("residual", False)
     extras |= {"residual"} if residual else set()
     rules = _rules(name, vjp, inputs, {*attributes, *extras}, variadic=variadic)
+    known = {*inputs, *_facts(inputs), *attributes, *extras} - {"needs", "residual"}
+    _check_words(name, words or {}, rules, known)
     declared = Op(
         name=name,
         symbol=symbol or name,
@@ -115,8 +118,7 @@ def _rules(
         return ()
     if not isinstance(vjp, Mapping):
         vjp = {inputs: vjp}
-    facts = {f"{x}_{what}" for x in inputs for what in ("shape", "dtype", "device")}
-    known = {*inputs, *facts, *extras}
+    known = {*inputs, *_facts(inputs), *extras}
     rules = []
     without_rule = list(inputs)
     for served, function in vjp.items():
@@ -139,6 +141,33 @@ def _rules(
         several = joint or (variadic and names[0] == inputs[-1])
         rules.append(Rule(tuple(names), function, tuple(asks), several))
     return tuple(rules)
+
+
+def _facts(inputs: tuple[str, ...]) -> set[str]:
+    """Return the names by which a rule asks for facts about the inputs."""
+    return {f"{x}_{what}" for x in inputs for what in ("shape", "dtype", "device")}
+
+
+def _check_words(
+    name: str, words: Mapping[str, str], rules: tuple[Rule, ...], known: set[str]
+) -> None:
+    """Raise if words describe a rule that does not exist, or name something unknown."""
+    served = [x for rule in rules for x in rule.inputs]
+    for x, text in words.items():
+        if x not in served:
+            raise DeclarationError(
+                f"op {name!r}: expected words for inputs that have a rule "
+                f"({', '.join(served) or 'none has'}), got words for {x!r}."
+            )
+        try:
+            asked = {one for _, one, _, _ in Formatter().parse(text) if one is not None}
+        except ValueError as error:
+            raise DeclarationError(f"op {name!r}: the words for {x}, {text!r}: {error}.") from None
+        if not known.issuperset(asked):
+            raise DeclarationError(
+                f"op {name!r}: the words for {x} may name {', '.join(sorted(known))} in braces; "
+                f"got {text!r}."
+            )
 
 
 def arguments_of(

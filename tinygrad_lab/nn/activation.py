@@ -28,7 +28,7 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """x where it is positive, ``negative_slope * x`` elsewhere."""
+    """x if it is positive, else ``negative_slope * x``."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class LeakyReLU(Module):
 
 
 class ELU(Module):
-    """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
+    """x if it is positive, else ``alpha * (exp(x) - 1)``."""
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class ELU(Module):
 
 
 class GELU(Module):
-    """x times the chance that a standard normal is below it; see ``tg.gelu``."""
+    """x times the probability that a standard normal variable is below x; see ``tg.gelu``."""
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """exp(x) as shares of its sum along the axis ``dim``."""
+    """exp(x) divided by its sum along the axis ``dim``."""
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()

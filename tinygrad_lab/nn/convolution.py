@@ -1,4 +1,4 @@
-"""Convolutions as layers."""
+"""Convolutional layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Sizes = int | tuple[int, ...]
 
 
 class _Convolution(Module):
-    """What all convolutions share: their sizes, and weights drawn as PyTorch draws them."""
+    """Base of the convolutions: sizes, and weights initialised as in PyTorch."""
 
     axes: ClassVar[int]
     transposed: ClassVar[bool] = False
@@ -55,7 +55,7 @@ class _Convolution(Module):
         first, second = in_channels, out_channels
         if not self.transposed:
             first, second = second, first
-        # In a transposed one this counts the outputs of an input; so does PyTorch.
+        # In a transposed convolution this counts the outputs of an input, as in PyTorch.
         fan_in = second // groups * math.prod(kernel)
         self.weight = uniform_parameter((first, second // groups, *kernel), fan_in)
         self.bias = uniform_parameter((out_channels,), fan_in) if bias else None
@@ -123,7 +123,7 @@ class Conv1d(_Forward):
 class Conv2d(_Forward):
     """The cross-correlation of images x (N, in_channels, H, W) with kernels, plus a bias.
 
-    ``weight`` is (out_channels, in_channels / groups, *kernel_size); sizes and steps are one
+    ``weight`` is (out_channels, in_channels / groups, *kernel_size); sizes and strides are one
     integer for both axes or a tuple of two; see ``tg.conv2d``. Initialised as in PyTorch.
 
     Example:
@@ -174,7 +174,7 @@ class _Transposed(_Convolution):
 
 
 class ConvTranspose1d(_Transposed):
-    """The transpose of ``Conv1d``: x (N, in_channels, L) is spread out over a longer result.
+    """The transpose of ``Conv1d``: it spreads x (N, in_channels, L) over a longer result.
 
     ``weight`` is (in_channels, out_channels / groups, kernel_size); see ``tg.conv_transpose1d``.
     Initialised as in PyTorch.
@@ -190,7 +190,7 @@ class ConvTranspose1d(_Transposed):
 
 
 class ConvTranspose2d(_Transposed):
-    """The transpose of ``Conv2d``: it makes larger images of x (N, in_channels, H, W).
+    """The transpose of ``Conv2d``: it makes larger images from x (N, in_channels, H, W).
 
     ``weight`` is (in_channels, out_channels / groups, *kernel_size); see
     ``tg.conv_transpose2d``. Initialised as in PyTorch.

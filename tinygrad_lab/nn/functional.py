@@ -1,4 +1,4 @@
-"""Layers as functions: what modules compute, with the parameters as arguments."""
+"""Layers as functions: the computations of modules, with the parameters as arguments."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from tinygrad_lab.ops import (
     softplus,
     tanh,
 )
+from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.nn import stop_gradient
 from tinygrad_lab.random.generator import Generator, default_generator
 
@@ -68,15 +69,15 @@ __all__ = [
 
 
 def mse_loss(x: Any, target: Any) -> Any:
-    """The mean of the squared differences.
+    """Return the mean of the squared differences.
 
     Raises:
-        ShapeError: for shapes that differ: (N, 1) less (N,) would be all N² differences.
+        ShapeError: if the shapes differ: (N, 1) minus (N,) would broadcast to N² differences.
     """
     shapes = [tuple(getattr(one, "shape", ())) for one in (x, target)]
     if shapes[0] != shapes[1]:
         raise ShapeError(
-            f"mse_loss: expected x and target of one shape, got {shapes[0]} and {shapes[1]}."
+            f"mse_loss: expected x and target of the same shape, got {shapes[0]} and {shapes[1]}."
         )
     difference = ops.subtract(x, target)
     return ops.mean(difference * difference)
@@ -85,7 +86,7 @@ def mse_loss(x: Any, target: Any) -> Any:
 def dropout(
     x: Any, p: float = 0.5, training: bool = True, generator: Generator = default_generator
 ) -> Any:
-    """In training, x with elements set to 0 with a chance of p and the others scaled up."""
+    """In training, set elements to 0 with probability p and scale up the others."""
     return ops.dropout(x, p=p, generator=generator) if training and p != 0 else x
 
 
@@ -105,15 +106,15 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Any:
-    """x (N, C, ...) with each channel less its mean and divided by its standard deviation.
+    """Normalise each channel of x (N, C, ...) to mean 0 and variance 1.
 
-    In training mean and variance are those of the batch, and enter the running ones, (C,) each
-    or None, with a weight of ``momentum`` (there the variance is that of a sample: divided by
-    their number less one). Otherwise they are the running ones. ``weight`` and ``bias``, (C,) or
+    In training, mean and variance are those of the batch; they also update the running statistics,
+    (C,) each or None, with a weight of ``momentum`` (using the unbiased variance, divided by the
+    count minus one). Otherwise the running statistics are used. ``weight`` and ``bias``, (C,) or
     None, then scale and shift.
 
     Raises:
-        ShapeError: in training for one value a channel, whose variance says nothing.
+        ShapeError: in training for a single value per channel, which has no meaningful variance.
 
     Source: Ioffe & Szegedy, "Batch Normalization", 2015, algorithm 1.
     """
@@ -129,7 +130,7 @@ def batch_norm(
         number = math.prod(x.shape[axis] for axis in axes)
         if number < 2:
             raise ShapeError(
-                "batch_norm: expected more than one value a channel in training, got x of shape "
+                "batch_norm: expected more than one value per channel in training, got x of shape "
                 f"{tuple(x.shape)}. Use a larger batch, or module.eval()."
             )
         mean = ops.mean(x, axis=axes, keepdims=True)
@@ -150,7 +151,7 @@ def layer_norm(
     bias: Any = None,
     eps: float = 1e-5,
 ) -> Any:
-    """x with each sample less its mean and divided by its standard deviation, over the last axes.
+    """Normalise each sample of x over its last axes to mean 0 and variance 1.
 
     ``weight`` and ``bias``, of the shape of those axes or None, then scale and shift.
 
@@ -171,13 +172,13 @@ def layer_norm(
 
 
 def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
-    """The rows of weight (rows, features) at integers x (...): (..., features).
+    """Return the rows of weight (rows, features) at integers x (...): (..., features).
 
     The row ``padding_idx`` gets no gradient.
 
     Raises:
-        ArgumentTypeError, DTypeError: for an x of other than integers.
-        IndexingError: for integers that are no row, negative ones among them.
+        ArgumentTypeError, DTypeError: if x is not made of integers.
+        IndexingError: for integers that are not a row number, including negative ones.
     """
     if not hasattr(x, "dtype"):
         raise ArgumentTypeError(
@@ -188,9 +189,9 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
     raw, count = getattr(x, "_data", x), weight.shape[0]
     if found := 0 not in raw.shape and namespace_of([raw]).outside(raw, count):
         raise IndexingError(
-            f"embedding: {count} rows are 0 to {count - 1}, got {found[0]} to {found[1]}."
+            f"embedding: {count} rows are numbered 0 to {count - 1}, got {found[0]} to {found[1]}."
         )
-    rows = ops.getitem(weight, x)
+    rows = getitem(weight, x)
     if padding_idx is None:
         return rows
     padding = ops.expand_dims(ops.equal(x, padding_idx), axis=-1)

@@ -1,4 +1,4 @@
-"""Initialisers: they set a tensor's values in place and return it; names as in PyTorch."""
+"""Initialisers: each sets a tensor's values in place and returns it; names as in PyTorch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator = default_generator
 ) -> Tensor:
-    """Numbers drawn evenly from a to b."""
+    """Fill a tensor with numbers drawn uniformly from a to b."""
     tensor.data = generator.uniform(tensor.shape, a, b, tensor.dtype)
     return tensor
 
@@ -34,29 +34,29 @@ def uniform_(
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator = default_generator
 ) -> Tensor:
-    """Numbers drawn from a normal distribution."""
+    """Fill a tensor with numbers drawn from a normal distribution."""
     tensor.data = generator.normal(tensor.shape, mean, std, tensor.dtype)
     return tensor
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
-    """One value everywhere."""
+    """Fill a tensor with one value."""
     tensor.data = namespaces[type(tensor.data)].zeros_like(tensor.data) + value
     return tensor
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Zeros."""
+    """Fill a tensor with zeros."""
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Ones."""
+    """Fill a tensor with ones."""
     return constant_(tensor, 1.0)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """By how much a layer's weights are scaled up to make up for its activation."""
+    """Return the factor for a layer's weights that compensates for its activation."""
     slope = 0.01 if param is None else param
     gains = {
         "linear": 1.0,
@@ -75,10 +75,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
-    """How many inputs and outputs an element of a layer has."""
+    """Return the fan-in and fan-out of a layer's weights."""
     if tensor.ndim < 2:
         raise ShapeError(
-            f"fan-in and fan-out need two axes or more, the tensor has shape {tensor.shape}."
+            f"fan-in and fan-out need at least two axes; the tensor has shape {tensor.shape}."
         )
     window = math.prod(tensor.shape[2:])
     return tensor.shape[1] * window, tensor.shape[0] * window
@@ -91,7 +91,7 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Generator = default_generator,
 ) -> Tensor:
-    """Uniform with variance gain² / fan (He et al., "Delving Deep into Rectifiers", 2015)."""
+    """Draw uniformly, variance gain² / fan (He et al., "Delving Deep into Rectifiers", 2015)."""
     bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
 
@@ -103,13 +103,13 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator = default_generator,
 ) -> Tensor:
-    """Normal with variance gain² / fan (He et al., 2015)."""
+    """Draw from a normal distribution with variance gain² / fan (He et al., 2015)."""
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
-        raise ArgumentError(f"mode is 'fan_in' or 'fan_out', got {mode!r}.")
+        raise ArgumentError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}.")
     fan = _fans(tensor)[mode == "fan_out"]
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
@@ -117,7 +117,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator = default_generator
 ) -> Tensor:
-    """Uniform with variance 2 gain² / (fan-in + fan-out) (Glorot & Bengio, 2010)."""
+    """Draw uniformly, variance 2 gain² / (fan-in + fan-out) (Glorot & Bengio, 2010)."""
     bound = gain * math.sqrt(6 / sum(_fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
@@ -125,5 +125,5 @@ def xavier_uniform_(
 def xavier_normal_(
     tensor: Tensor, gain: float = 1.0, generator: Generator = default_generator
 ) -> Tensor:
-    """Normal with variance 2 gain² / (fan-in + fan-out) (Glorot & Bengio, 2010)."""
+    """Draw from a normal, variance 2 gain² / (fan-in + fan-out) (Glorot & Bengio, 2010)."""
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(_fans(tensor))), generator)

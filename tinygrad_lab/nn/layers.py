@@ -1,4 +1,4 @@
-"""Layers without memory: linear, embedding, dropout, and losses."""
+"""Stateless layers: linear, embedding, flatten, dropout, and losses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "Linear", "MSE
 
 
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
-    """A parameter drawn evenly from ±1/√fan_in, as PyTorch's layers have it by default."""
+    """Make a parameter drawn uniformly from ±1/√fan_in, the default of PyTorch's layers."""
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     parameter = Parameter(empty(shape))
     init.uniform_(parameter, -bound, bound)
@@ -23,16 +23,16 @@ def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
 
 
 def at_least(minimum: int, **sizes: int) -> None:
-    """Raise an ``ArgumentError`` for sizes of a layer that make no sense."""
+    """Raise an ``ArgumentError`` for invalid sizes of a layer."""
     for name, size in sizes.items():
         if not isinstance(size, int) or size < minimum:
-            raise ArgumentError(f"{name} must be an integer of {minimum} or more, got {size!r}.")
+            raise ArgumentError(f"{name} must be an integer, {minimum} or more, got {size!r}.")
 
 
 class Linear(Module):
     """x @ weight.T + bias.
 
-    ``weight`` is (out_features, in_features), ``bias`` (out_features,); both are drawn evenly
+    ``weight`` is (out_features, in_features), ``bias`` (out_features,); both are drawn uniformly
     from ±1/√in_features, as in PyTorch.
 
     Example:
@@ -60,12 +60,12 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A row of ``weight``, (num_embeddings, embedding_dim), for each integer.
+    """Maps each integer to a row of ``weight``, (num_embeddings, embedding_dim).
 
-    Drawn from a standard normal distribution, as in PyTorch.
+    The rows are drawn from a standard normal distribution, as in PyTorch.
 
     Args:
-        num_embeddings: rows; the integers are 0 to ``num_embeddings`` - 1.
+        num_embeddings: the number of rows; the integers are 0 to ``num_embeddings`` - 1.
         embedding_dim: the length of a row.
         padding_idx: an integer whose row starts at zero and gets no gradient.
 
@@ -99,7 +99,7 @@ class Embedding(Module):
 
 
 class Flatten(Module):
-    """x with all axes from ``start_dim`` on joined into one."""
+    """Joins all axes of x from ``start_dim`` on into one."""
 
     def __init__(self, start_dim: int = 1) -> None:
         super().__init__()
@@ -113,12 +113,12 @@ class Flatten(Module):
 
 
 class Dropout(Module):
-    """In training, elements set to 0 with a chance of p, the others scaled by 1 / (1 - p)."""
+    """In training, sets elements to 0 with probability p and scales the others by 1 / (1 - p)."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         if not 0 <= p < 1:
-            raise ArgumentError(f"Dropout drops with a chance of 0 or more but below 1, got {p}.")
+            raise ArgumentError(f"Dropout needs a probability from 0 to below 1, got {p}.")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Module: a function with parameters. Its parameters are those of its attributes that are one."""
+"""Module: a function with parameters, which are those of its attributes that are a Parameter."""
 
 from __future__ import annotations
 
@@ -19,40 +19,36 @@ __all__ = [
     "ModuleList",
     "Parameter",
     "Sequential",
-    "numbers",
-    "plain_settings",
-    "structure",
+    "settings_of",
+    "version",
 ]
 
-_structure = object()
-"""Another object whenever some module gained or lost a part: names by then may be out of date."""
+_version = 0
+"""Counts the changes to the parts and settings of all modules."""
+_parts_version = 0
+"""The version since which all parts are the same; settings that change do not affect names."""
+_SETTING_TYPES = (bool, int, float, str, type(None), tuple)
 
 
-def structure() -> object:
-    """What stays the same object as long as no module gains, loses or exchanges a part."""
-    return _structure
+def version() -> int:
+    """Return a number that is higher after any module's parts or settings have changed.
+
+    The mode (``training``) does not count.
+    """
+    return _version
 
 
-_numbers = object()
-_PLAIN = (bool, int, float, str, type(None), tuple)
-
-
-def numbers() -> object:
-    """What stays the same object as long as no module has a number or the like set."""
-    return _numbers
-
-
-def plain_settings(module: Module) -> dict[str, Any]:
-    """The numbers, strings and the like among the attributes of a module: ``Dropout.p``."""
+def settings_of(module: Module) -> dict[str, Any]:
+    """Return the attributes of a module that are numbers, strings and the like: ``Dropout.p``."""
     return {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, _PLAIN) and name not in ("training", "_called")
+        if isinstance(value, _SETTING_TYPES) and name not in ("training", "_called")
     }
 
 
 class Parameter(Tensor):
-    """A tensor that a module learns: an attribute of this class counts among its parameters.
+    """A tensor that is learned: as an attribute of a module it is one of its parameters.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -72,9 +68,9 @@ class Parameter(Tensor):
 
 
 class Module:
-    """A function with parameters: subclass it, make its parts in ``__init__``, write ``forward``.
+    """A function with parameters: subclass it, create its parts in ``__init__``, write ``forward``.
 
-    Attributes that are ``Parameter``s or ``Module``s are found by themselves, in the order in
+    Attributes that are ``Parameter``s or ``Module``s are registered automatically, in the order in
     which they were first set.
 
     Example:
@@ -93,15 +89,15 @@ class Module:
     training: bool = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes."""
+        """Compute the output; a subclass must define it."""
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, ...)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outer = current()
         touch(self, "run")
         called = self.__dict__.get("_called")
-        if called is None or called[0] is not outer or called[1] is not _structure:
-            called = self.__dict__["_called"] = (outer, _structure, self._context(outer))
+        if called is None or called[0] is not outer or called[1] != _parts_version:
+            called = self.__dict__["_called"] = (outer, _parts_version, self._context(outer))
         token = enter(called[2])
         try:
             return self.forward(*args, **kwargs)
@@ -109,11 +105,11 @@ class Module:
             leave(token)
 
     def _context(self, outer: Context) -> Context:
-        """The context that ``forward`` runs in: the outer one, with this module as its scope."""
+        """Return the context for ``forward``: the outer one, with this module as its scope."""
         if outer.scope is None:
             path = ""
             for name, parameter in self.named_parameters():
-                # Called on its own before, a part has named its parameters by shorter paths.
+                # A part that was called alone before has named its parameters by shorter paths.
                 if not parameter.name or name.endswith(f".{parameter.name}"):
                     parameter.name = name
         else:
@@ -123,56 +119,59 @@ class Module:
         return outer.with_changes(scope=Scope(path, type(self).__name__, names))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        global _structure, _numbers
+        global _version, _parts_version
         before = self.__dict__.get(name)
         if isinstance(before, Parameter) and not (value is None or isinstance(value, Parameter)):
             raise ArgumentTypeError(
                 f"{type(self).__name__}.{name} is a Parameter; a {type(value).__name__} in its "
-                f"place would not be learned. Its values are set by module.{name}.data = ..., "
-                "another parameter by nn.Parameter(...)."
+                f"place would not be learned. Set its values by module.{name}.data = ..., "
+                "or assign another nn.Parameter(...)."
             )
         super().__setattr__(name, value)
-        if isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter):
-            _structure = object()
-        elif value is not before and isinstance(value, _PLAIN) and name != "training":
-            _numbers = object()
+        is_part = isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter)
+        is_setting = isinstance(value, _SETTING_TYPES) and name != "training"
+        if is_part or (is_setting and value is not before):
+            _version += 1
+        if is_part:
+            _parts_version = _version
 
     def __delattr__(self, name: str) -> None:
-        global _structure
+        global _version, _parts_version
         super().__delattr__(name)
-        _structure = object()
+        _version += 1
+        _parts_version = _version
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_called"}
 
-    # --- what it is made of ------------------------------------------------------------------
+    # --- parts, parameters and buffers -------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules that are attributes of this one."""
+        """Yield the modules that are attributes of this one, with their names."""
         for name, value in self.__dict__.items():
             if isinstance(value, Module):
                 yield name, value
 
     def children(self) -> Iterator[Module]:
-        """The modules that are attributes of this one, without their names."""
+        """Yield the modules that are attributes of this one."""
         return (module for _, module in self.named_children())
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module (called "") and all inside it, by their paths; each once."""
+        """Yield this module (as "") and all modules inside it, with their paths; each once."""
         return _each_once(self._paths())
 
     def modules(self) -> Iterator[Module]:
-        """This module and all inside it, each once."""
+        """Yield this module and all modules inside it, each once."""
         return (module for _, module in self.named_modules())
 
     def _paths(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """All modules by all their paths: one that is shared has several."""
+        """Yield all modules with all their paths: a shared module has several."""
         yield prefix, self
         for name, child in self.named_children():
             yield from child._paths(_joined(prefix, name))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters by their paths: a module's own, then its children's; each once."""
+        """Yield all parameters with their paths: a module's own, then its children's; each once."""
         return _each_once(
             (_joined(path, name), value)
             for path, module in self.named_modules()
@@ -181,16 +180,16 @@ class Module:
         )
 
     def parameters(self) -> Iterator[Parameter]:
-        """All parameters, in the order of ``named_parameters``."""
+        """Yield all parameters, in the order of ``named_parameters``."""
         return (parameter for _, parameter in self.named_parameters())
 
     def register_buffer(self, name: str, value: Tensor | None) -> None:
-        """Make a tensor part of the state without learning it: a running mean, a mask."""
+        """Add a tensor that is part of the state but not learned: a running mean, a mask."""
         self.__dict__.setdefault("_buffers", {})[name] = True
         setattr(self, name, value)
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """All buffers by their paths; each once."""
+        """Yield all buffers with their paths; each once."""
         return _each_once(
             (_joined(path, name), value)
             for path, module in self.named_modules()
@@ -198,7 +197,7 @@ class Module:
         )
 
     def buffers(self) -> Iterator[Tensor]:
-        """All buffers, in the order of ``named_buffers``."""
+        """Yield all buffers, in the order of ``named_buffers``."""
         return (buffer for _, buffer in self.named_buffers())
 
     def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
@@ -208,7 +207,7 @@ class Module:
                 yield name, value
 
     def _state(self) -> dict[str, Tensor]:
-        """Parameters and buffers by all their paths, in PyTorch's order: module by module."""
+        """Return parameters and buffers by all their paths, module by module as PyTorch does."""
         state: dict[str, Tensor] = {}
         for path, module in self._paths():
             own = [(n, v) for n, v in module.__dict__.items() if isinstance(v, Parameter)]
@@ -219,29 +218,29 @@ class Module:
     # --- modes -------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training (dropout drops), or with False to evaluation."""
+        """Switch to training mode, where dropout is active, or with False to evaluation mode."""
         for module in self.modules():
             touch(module, "run")
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Switch to evaluation: dropout passes everything on."""
+        """Switch to evaluation mode, where dropout is inactive."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Let all parameters require a gradient, or none: a frozen module."""
+        """Make all parameters require a gradient, or none of them, which freezes the module."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self) -> None:
-        """Forget the gradients that the parameters have collected."""
+        """Reset the gradients of all parameters to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def to(self, target: Any) -> Self:
-        """Move all parameters and buffers to a device, or to a dtype; returns the module.
+        """Move all parameters and buffers to a device, or cast them to a dtype; return the module.
 
         Buffers of integers and booleans keep their dtype.
         """
@@ -252,7 +251,7 @@ class Module:
             moved = one.detach().to(target)
             one._rebind(moved._data)
             if isinstance(one.node, Leaf):
-                one.node.show(moved._data)  # a leaf takes its form from the data before
+                one.node.show(moved._data)  # the leaf still has the form of the old data
             if one.grad is not None:
                 one.grad._data = one.grad.to(target)._data
         return self
@@ -260,9 +259,9 @@ class Module:
     # --- state -------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All parameters and buffers by their paths, detached, in the memory of the originals.
+        """Return all parameters and buffers by their paths, detached, sharing the memory.
 
-        What is shared by several modules stands under each of its paths.
+        A tensor that several modules share is listed under each of its paths.
         """
         return {path: one.detach() for path, one in self._state().items()}
 
@@ -270,8 +269,8 @@ class Module:
         """Set all parameters and buffers from tensors or arrays by their paths.
 
         Raises:
-            StateDictError: before anything is changed, naming what is missing, what is not
-                known here, and which shapes differ.
+            StateDictError: before anything is changed, listing missing and unknown names and shapes
+                that differ.
         """
         own = self._state()
         problems = [f"missing: {name}" for name in own if name not in state_dict]
@@ -292,7 +291,7 @@ class Module:
     # --- text --------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What stands in the brackets of this module's line."""
+        """Return the text between the parentheses of this module's ``repr``."""
         return ""
 
     def __repr__(self) -> str:
@@ -309,7 +308,7 @@ def _joined(path: str, name: str) -> str:
 
 
 def _each_once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """What was not met before under another name."""
+    """Yield each object once, under its first name."""
     seen: set[int] = set()
     for name, value in named:
         if id(value) not in seen:
@@ -318,7 +317,7 @@ def _each_once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 def _converted(name: str, value: Any, target: Tensor) -> Any:
-    """A value as an array of the kind, dtype and device of the tensor it is for."""
+    """Convert a value to an array of the library, dtype and device of a tensor."""
     backend = namespaces[type(target._data)]
     device = backend.device_of(target._data)
     try:
@@ -332,7 +331,7 @@ def _data(value: Any) -> Any:
 
 
 class _Indexed(Module):
-    """Modules in a row, called "0", "1", ... in paths."""
+    """A sequence of modules, named "0", "1", ... in paths."""
 
     def _extended(self, modules: Any) -> Self:
         for module in modules:
@@ -360,7 +359,7 @@ class _Indexed(Module):
             return type(self)()._extended(modules[index])
         if not -len(modules) <= index < len(modules):
             raise IndexingError(
-                f"{type(self).__name__} holds {len(modules)} modules, there is none at {index}."
+                f"{type(self).__name__} holds {len(modules)} modules; there is no index {index}."
             )
         return modules[index]
 
@@ -387,7 +386,7 @@ class Sequential(_Indexed):
 
 
 class ModuleList(_Indexed):
-    """Modules in a list, found as parts of the module that holds the list."""
+    """A list of modules, registered as parts of the module that holds the list."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()

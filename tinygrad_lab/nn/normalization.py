@@ -1,4 +1,4 @@
-"""Layers that bring activations to mean 0 and variance 1, and then scale and shift them."""
+"""Layers that normalise activations to mean 0 and variance 1, then scale and shift them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
 
 class _BatchNorm(Module):
     dims: ClassVar[tuple[int, ...]]
-    """How many axes x may have."""
+    """The numbers of axes that x may have."""
     layout: ClassVar[str]
 
     def __init__(
@@ -72,17 +72,18 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Normalises each channel of x, (N, C) or (N, C, L), over samples and steps.
+    """Normalises each channel of x, (N, C) or (N, C, L), over samples and positions.
 
-    In training by the mean and variance of the batch, which also enter the running ones, with a
-    weight of ``momentum`` (None: all batches with equal weight). In evaluation by those.
+    Training uses the mean and variance of the batch, which also update the running statistics with
+    a weight of ``momentum`` (None: all batches with equal weight). Evaluation uses the running
+    statistics.
 
     Args:
-        num_features: channels C.
+        num_features: the number of channels, C.
         eps: added to the variance.
         affine: whether to learn ``weight`` and ``bias``, (C,), that scale and shift.
-        track_running_stats: whether to keep running statistics; without, evaluation, too, goes
-            by the batch.
+        track_running_stats: whether to keep running statistics; without them, evaluation also uses
+            those of the batch.
 
     Source: Ioffe & Szegedy, "Batch Normalization", 2015.
 
@@ -96,7 +97,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Normalises each channel of images x, (N, C, H, W), over samples and places.
+    """Normalises each channel of images x, (N, C, H, W), over samples and positions.
 
     Everything else is as in ``BatchNorm1d``.
     """
@@ -108,10 +109,10 @@ class LayerNorm(Module):
     """Normalises each sample over its last axes, of shape ``normalized_shape``.
 
     Args:
-        normalized_shape: those axes; one integer for the last alone.
+        normalized_shape: the lengths of those axes; one integer for the last axis alone.
         eps: added to the variance.
-        elementwise_affine: whether to learn ``weight`` and ``bias``, of that shape, that scale
-            and shift.
+        elementwise_affine: whether to learn ``weight`` and ``bias``, of that shape, which scale and
+            shift.
         bias: whether to learn the shift.
 
     Source: Ba, Kiros & Hinton, "Layer Normalization", 2016.

@@ -1,4 +1,4 @@
-"""Pooling as layers."""
+"""Pooling layers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _MaxPooling(_Pooling):
 class MaxPool1d(_MaxPooling):
     """The largest element of each window of x (N, C, L); see ``tg.max_pool1d``.
 
-    Without a stride, windows lie side by side.
+    The default stride is the size of a window.
     """
 
     axes = 1

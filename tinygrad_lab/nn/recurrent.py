@@ -1,4 +1,4 @@
-"""Layers with memory."""
+"""Recurrent layers."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class GRU(Module):
         h' = (1 - z) * n + z * h
 
     Args:
-        input_size: features of each step.
-        hidden_size: features of the state.
-        num_layers: layers on top of each other.
+        input_size: number of features of each step.
+        hidden_size: number of features of the state.
+        num_layers: number of stacked layers.
         batch_first: whether x is (N, T, input_size) rather than (T, N, input_size).
-        bidirectional: whether a second set of units reads the steps backwards.
+        bidirectional: whether a second set of units reads the steps in reverse.
 
-    Calling it with x, and optionally the first states (layers * directions, N, hidden_size),
-    returns all states of the last layer, (N, T, directions * hidden_size) or with T first, and
-    the last states (layers * directions, N, hidden_size).
+    Called with x, and optionally the initial states (layers * directions, N, hidden_size), it
+    returns all states of the last layer, (N, T, directions * hidden_size) or with T first, and the
+    final states (layers * directions, N, hidden_size).
 
     Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014.
 
@@ -75,7 +75,7 @@ class GRU(Module):
         return 2 if self.bidirectional else 1
 
     def _suffixes(self) -> Iterator[tuple[int, str]]:
-        """The layers with the suffixes of their parameters' names, as in PyTorch."""
+        """Yield the layers with the suffixes of their parameters' names, as in PyTorch."""
         for layer in range(self.num_layers):
             yield layer, f"l{layer}"
             if self.bidirectional:
@@ -102,7 +102,7 @@ class GRU(Module):
         expected = self._state_shape(x.shape[0 if self.batch_first else 1])
         if h0 is not None and tuple(h0.shape) != expected:
             raise ShapeError(
-                "GRU: expected the first states in shape (num_layers * directions, N, "
+                "GRU: expected initial states of shape (num_layers * directions, N, "
                 f"hidden_size) = {expected}, got {tuple(h0.shape)}."
             )
 

@@ -20,7 +20,7 @@ from tinygrad_lab.ops import (
     cumulative,
     decompositions,
     exponential,
-    index,
+    indexing,
     inverse,
     linalg,
     logic,
@@ -28,6 +28,7 @@ from tinygrad_lab.ops import (
     norms,
     piecewise,
     pool,
+    positions,
     rearrange,
     reduce,
     shape,
@@ -38,14 +39,12 @@ from tinygrad_lab.ops import (
 if TYPE_CHECKING:
     from tinygrad_lab.ops.activation import *
     from tinygrad_lab.ops.arithmetic import *
-    from tinygrad_lab.ops.at import *
     from tinygrad_lab.ops.contraction import *
     from tinygrad_lab.ops.conv import *
     from tinygrad_lab.ops.conversion import *
     from tinygrad_lab.ops.cumulative import *
     from tinygrad_lab.ops.decompositions import *
     from tinygrad_lab.ops.exponential import *
-    from tinygrad_lab.ops.index import *
     from tinygrad_lab.ops.inverse import *
     from tinygrad_lab.ops.linalg import *
     from tinygrad_lab.ops.logic import *
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from tinygrad_lab.ops.norms import *
     from tinygrad_lab.ops.piecewise import *
     from tinygrad_lab.ops.pool import *
+    from tinygrad_lab.ops.positions import *
     from tinygrad_lab.ops.rearrange import *
     from tinygrad_lab.ops.reduce import *
     from tinygrad_lab.ops.shape import *
@@ -60,10 +60,12 @@ if TYPE_CHECKING:
     from tinygrad_lab.ops.trigonometric import *
 
 _FAMILIES = (
-    *(activation, arithmetic, at, contraction, conv, conversion, cumulative, decompositions),
-    *(exponential, index, inverse, linalg, logic, nn, norms, piecewise, pool, rearrange, reduce),
-    *(shape, sorting, trigonometric),
+    *(activation, arithmetic, contraction, conv, conversion, cumulative, decompositions),
+    *(exponential, inverse, linalg, logic, nn, norms, piecewise, pool, positions, rearrange),
+    *(reduce, shape, sorting, trigonometric),
 )
+_INTERNAL_FAMILIES = (indexing, at)
+"""What is public of them are operators: ``x[i]``, ``x.at[i].set(v)``."""
 
 
 def _functions_of(family: Any) -> dict[str, Any]:
@@ -81,16 +83,14 @@ def _is_op(function: Any, name: str) -> bool:
     return hasattr(function, "op") and function.op.name == name
 
 
-_functions = {name: f for family in _FAMILIES for name, f in _functions_of(family).items()}
-globals().update(_functions)
+_public = {name: f for family in _FAMILIES for name, f in _functions_of(family).items()}
+_internal = {name: f for family in _INTERNAL_FAMILIES for name, f in _functions_of(family).items()}
+globals().update(_public | _internal)
 
 if not TYPE_CHECKING:
-    _INTERNAL = {
-        *("set_item", "index_set", "index_add", "put", "misfit", "is_mask", "parsed", "beside"),
-        *("stop_gradient", "no_such_axis", "with_axes", "alias", "lower_half", "transfer"),
-        "getitem",
-    }
-    __all__ = sorted(_functions.keys() - _INTERNAL)
+    __all__ = sorted(
+        name for name, f in _public.items() if not (hasattr(f, "op") and f.op.internal)
+    )
 
 
 class _TensorNamespace(SimpleNamespace):
@@ -100,19 +100,19 @@ class _TensorNamespace(SimpleNamespace):
         if name.startswith("__"):
             raise AttributeError(name)
         raise GradientError(
-            f"a rule calls xp.{name}, which is no op of the table, so what it computes cannot be "
-            "differentiated again: declare one with tg.op, or compose it of ops there are."
+            f"a rule calls xp.{name}, which is not a declared op, so its result cannot be "
+            "differentiated again: declare it with tg.op, or compose it of existing ops."
         )
 
 
 _for_rules = {
-    "index": index._index,
+    "index": indexing._index,
     "set_remains": at._set_remains,
     "where_positive": lambda condition, x: piecewise.where(
         condition > 0, x, conversion.zeros_like(x)
     ),
-    "put_at": lambda values, arrays, *, key, shape: index.put(
+    "put_at": lambda values, arrays, *, key, shape: indexing.put(
         values, *arrays, key=key, shape=shape
     ),
 }
-namespaces[Tensor] = _TensorNamespace(name="tensor", **(_functions | _for_rules))
+namespaces[Tensor] = _TensorNamespace(name="tensor", **(_public | _internal | _for_rules))

@@ -1,4 +1,4 @@
-"""Activations of neural nets. None of them overflows, nor do their derivatives."""
+"""Activation functions. Neither they nor their derivatives overflow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sigmoid = op(
     vjp={"x": lambda xp, g, out: g * (out - out * out)},
     latex=r"\sigma({x})",
     elementwise=True,
-    doc="1 / (1 + exp(-x)), without overflow.",
+    doc="Return 1 / (1 + exp(-x)), without overflow.",
 )
 
 softplus = op(
@@ -36,39 +36,40 @@ softplus = op(
     vjp={"x": lambda xp, g, x: g * xp.sigmoid(x)},
     latex=r"\log(1 + e^{{{x}}})",
     elementwise=True,
-    doc="log(1 + exp(x)), without overflow.",
+    doc="Return log(1 + exp(x)), without overflow.",
 )
 
 
 def log_sigmoid(x: Any) -> Any:
-    """log(sigmoid(x)), exact also where the sigmoid is tiny: ``-softplus(-x)``."""
+    """Return log(sigmoid(x)) as ``-softplus(-x)``: accurate even where the sigmoid is tiny."""
     return negative(softplus(negative(x)))
 
 
 relu = op(
     "relu",
     forward=lambda xp, x: xp.relu(x),
-    # g * (out > 0), in the fastest way each backend has.
+    # g * (out > 0), by the fastest way that each backend has.
     vjp={"x": lambda xp, g, out: xp.where_positive(out, g)},
+    words={"x": "g where {x} > 0"},
     latex=r"\mathrm{{relu}}({x})",
     elementwise=True,
-    doc="max(x, 0). Its derivative at 0 counts as 0.",
+    doc="Return max(x, 0). Its derivative at 0 is taken as 0.",
 )
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
-    """x where it is positive, ``negative_slope * x`` elsewhere.
+    """Return x where it is positive, ``negative_slope * x`` elsewhere.
 
-    Its derivative at 0 counts as ``negative_slope``. Source: Maas et al., "Rectifier
+    Its derivative at 0 is taken as ``negative_slope``. Source: Maas et al., "Rectifier
     nonlinearities improve neural network acoustic models", 2013.
     """
     return where(greater(x, 0), x, x * negative_slope)
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
+    """Return x where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
 
-    Its derivative at 0 counts as ``alpha``. Source: Clevert et al., "Fast and accurate deep
+    Its derivative at 0 is taken as ``alpha``. Source: Clevert et al., "Fast and accurate deep
     network learning by exponential linear units", 2016.
     """
     positive = greater(x, 0)
@@ -76,7 +77,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 def silu(x: Any) -> Any:
-    """``x * sigmoid(x)``; NaN at -inf, as in PyTorch.
+    """Return ``x * sigmoid(x)``; NaN at -inf, as in PyTorch.
 
     Source: Elfwing et al., "Sigmoid-weighted linear units for neural network function
     approximation in reinforcement learning", 2018.
@@ -85,14 +86,15 @@ def silu(x: Any) -> Any:
 
 
 def gelu(x: Any, approximate: str = "none") -> Any:
-    """x times the chance that a standard normal is below it; NaN at -inf, as in PyTorch.
+    """Return x times the standard normal CDF at x; NaN at -inf, as in PyTorch.
 
     Args:
         x: real numbers.
-        approximate: ``"tanh"`` takes ``(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`` for that chance.
+        approximate: ``"tanh"`` replaces the CDF by ``(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2``;
+            ``"none"`` does not.
 
     Raises:
-        ArgumentError: for an approximation that there is not.
+        ArgumentError: for an unknown approximation.
 
     Source: Hendrycks & Gimpel, "Gaussian error linear units", 2016.
 
@@ -103,10 +105,10 @@ def gelu(x: Any, approximate: str = "none") -> Any:
         '0.84134, by tanh 0.84119'
     """
     if approximate == "none":
-        # erfc rather than 1 + erf: exact also where the chance is tiny.
+        # erfc rather than 1 + erf: accurate even where the CDF is tiny.
         return x * (0.5 * erfc(multiply(x, -math.sqrt(0.5))))
     if approximate == "tanh":
-        # (1 + tanh(u)) / 2 is sigmoid(2 u), which is exact also where it is tiny.
+        # (1 + tanh(u)) / 2 is sigmoid(2 u), which is accurate even where it is tiny.
         return x * sigmoid(x * (math.sqrt(8 / math.pi) * (1 + 0.044715 * square(x))))
     reason = f'expected approximate="none" or "tanh", got {approximate!r}.'
     raise ArgumentError(in_full("gelu", reason, {"x": x}, {}))

@@ -1,4 +1,4 @@
-"""Arithmetic, element by element: sums, products, powers and roots."""
+"""Elementwise arithmetic: sums, products, powers and roots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ add = op(
     vjp={"x": lambda xp, g: g, "y": lambda xp, g: g},
     latex="{x} + {y}",
     elementwise=True,
-    doc="x + y.",
+    doc="Return x + y.",
 )
 
 subtract = op(
@@ -26,7 +26,7 @@ subtract = op(
     vjp={"x": lambda xp, g: g, "y": lambda xp, g: -g},
     latex="{x} - {y}",
     elementwise=True,
-    doc="x - y.",
+    doc="Return x - y.",
 )
 
 multiply = op(
@@ -36,7 +36,7 @@ multiply = op(
     vjp={"x": lambda xp, g, y: g * y, "y": lambda xp, g, x: g * x},
     latex=r"{x} \, {y}",
     elementwise=True,
-    doc="x * y.",
+    doc="Return x * y.",
 )
 
 divide = op(
@@ -49,12 +49,12 @@ divide = op(
     },
     latex=r"\frac{{{x}}}{{{y}}}",
     elementwise=True,
-    doc="x / y, as IEEE 754 has it: 1 / 0 is inf. Integers give floats.",
+    doc="Return x / y, following IEEE 754: 1 / 0 is inf. Integers give floats.",
 )
 
 
 def reciprocal(x: Any) -> Any:
-    """1 / x; inf at 0, with the sign of the zero."""
+    """Return 1 / x; inf at 0, with the sign of the zero."""
     return divide(1, x)
 
 
@@ -65,7 +65,7 @@ positive = op(
     vjp={"x": lambda xp, g: g},
     latex="+{x}",
     elementwise=True,
-    doc="+x: the numbers of x, in memory of their own.",
+    doc="Return +x: a copy of x.",
 )
 
 negative = op(
@@ -75,7 +75,7 @@ negative = op(
     vjp={"x": lambda xp, g: -g},
     latex="-{x}",
     elementwise=True,
-    doc="-x.",
+    doc="Return -x.",
 )
 
 floor_divide = op(
@@ -84,8 +84,8 @@ floor_divide = op(
     forward=lambda xp, x, y: xp.floor_divide(x, y),
     latex=r"\lfloor {x} / {y} \rfloor",
     elementwise=True,
-    doc="x // y, rounded down; by 0 it is as NumPy has it: inf or NaN for floats, 0 for integers. "
-    "A step function: no gradient flows.",
+    doc="Return x / y rounded down. Division by 0 is as in NumPy: inf or NaN for floats, 0 for "
+    "integers. A step function: no gradient flows.",
 )
 
 remainder = op(
@@ -98,8 +98,8 @@ remainder = op(
     },
     latex=r"{x} \bmod {y}",
     elementwise=True,
-    doc="x % y, with the sign of y; by 0 it is as NumPy has it: NaN for floats, 0 for integers. "
-    "The jumps count as flat.",
+    doc="Return x % y, with the sign of y. Division by 0 is as in NumPy: NaN for floats, 0 for "
+    "integers. The jumps add nothing to the derivatives.",
 )
 
 square = op(
@@ -109,7 +109,7 @@ square = op(
     vjp={"x": lambda xp, g, x: g * (x + x)},
     latex="{{{x}}}^2",
     elementwise=True,
-    doc="x * x.",
+    doc="Return x * x.",
 )
 
 sqrt = op(
@@ -119,26 +119,26 @@ sqrt = op(
     vjp={"x": lambda xp, g, out: xp.divide(g, out + out)},
     latex=r"\sqrt{{{x}}}",
     elementwise=True,
-    doc="The square root; NaN below 0. Its derivative at 0 is inf, as calculus has it.",
+    doc="Return the square root; NaN below 0. Its derivative at 0 is inf.",
 )
 
 
 def _power_by_base(xp: Any, g: Any, x: Any, y: Any) -> Any:
-    # x ** 0 is flat, also at 0, where 0 * 0 ** -1 would make it NaN: 0 stays 0, less nothing.
+    # x ** 0 is constant, even at 0, where 0 * 0 ** -1 would be NaN: so 1 is not subtracted from 0.
     of_y = namespaces[y.__class__]
     one_less = y - of_y.where(y == 0, of_y.zeros_like(y), of_y.ones_like(y))
     return g * (y * xp.pow(x, one_less))
 
 
 def _power_by_exponent(xp: Any, g: Any, x: Any, out: Any) -> Any:
-    # 0 ** y is flat in y for y > 0, where log(0) would make it NaN.
+    # 0 ** y is constant in y for y > 0, but 0 * log(0) would be NaN.
     of_x = namespaces[x.__class__]
     log = of_x.log(of_x.where(x == 0, of_x.ones_like(x), x))
     return g * xp.where(x == 0, xp.zeros_like(out), out * log)
 
 
 def _negative_power(x: Any, y: Any) -> str | None:
-    """Why integers to the power of integers failed."""
+    """Explain why integers to the power of integers failed."""
     if any(
         isinstance(one, float) or getattr(one, "dtype", np.dtype(int)).kind == "f" for one in (x, y)
     ):
@@ -154,19 +154,21 @@ pow = op(
     "^",
     forward=lambda xp, x, y: xp.pow(x, y),
     vjp={"x": _power_by_base, "y": _power_by_exponent},
+    words={"x": "g × {y} × {x} ^ ({y} - 1)", "y": "g × {out} × log({x})"},
     latex="{{{x}}}^{{{y}}}",
     elementwise=True,
     check=_negative_power,
-    doc="""x ** y; NaN for a negative base with a broken exponent.
+    doc="""Return x ** y; NaN for a negative base with a non-integer exponent.
 
-    At a base of 0 the derivative by the base is that of the polynomial (0 for x², 1 for x¹, 0 for
-    x⁰), and the one by the exponent counts as 0. By the exponent of a negative base it is NaN.
+    At a base of 0, the derivative with respect to the base is that of the polynomial (0 for x², 1
+    for x¹, 0 for x⁰); with respect to the exponent it is taken as 0. With respect to the exponent
+    of a negative base it is NaN.
     """,
 )
 
 
 def _part_of_length(xp: Any, g: Any, x: Any, out: Any) -> Any:
-    """What goes to x of the gradient of the length of (x, y): g x / length, and 0 at the origin."""
+    """Return the gradient of x from that of the length of (x, y): g x / length; 0 at the origin."""
     at_origin = out == 0
     length = xp.where(at_origin, xp.ones_like(out), out)
     return g * xp.where(at_origin, xp.zeros_like(out), xp.divide(x, length))
@@ -179,10 +181,11 @@ hypot = op(
         "x": _part_of_length,
         "y": lambda xp, g, y, out: _part_of_length(xp, g, y, out),
     },
+    words={"x": "g × {x} / {out}", "y": "g × {y} / {out}"},
     latex=r"\sqrt{{{x}^2 + {y}^2}}",
     elementwise=True,
-    doc="""The length of the vector (x, y), without overflow on the way to it.
+    doc="""Return the length of the vector (x, y), without intermediate overflow.
 
-    At the origin, where it has no derivative, it counts as flat: all its derivatives are 0 there.
+    At the origin, where no derivative exists, all derivatives are taken as 0.
     """,
 )

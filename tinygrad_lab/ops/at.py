@@ -1,7 +1,7 @@
-"""``x.at[i].set(v)``: arrays with some elements changed, as new arrays.
+"""``x.at[i].set(v)``: copies of arrays with some elements changed.
 
-Tensors with a history are not written into, for the way back needs what they held. A changed copy
-is a value like any other: its gradient goes to ``v`` at the index, and to ``x`` everywhere else.
+Tensors with a history are never written to, because the backward pass needs their values. A changed
+copy is a value like any other: its gradient goes to ``v`` at the index, and to ``x`` elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tinygrad_lab.backends.ownership import owned
 from tinygrad_lab.backends.scatter import add_into, filled
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import explained, in_full, shape_of
+from tinygrad_lab.engine.explain import explained, in_full, raw, shape_of
 from tinygrad_lab.engine.op import table
 from tinygrad_lab.errors import (
     ArgumentTypeError,
@@ -27,32 +27,32 @@ from tinygrad_lab.errors import (
     ShapeError,
     TinygradLabError,
 )
-from tinygrad_lab.ops.index import is_mask, misfit, parsed
+from tinygrad_lab.ops.indexing import is_mask, misfit, parse_index
 
 __all__ = ["At", "Place", "index_add", "index_set", "set_item"]
 
 
-_LADDER = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
-"""Kinds of numbers: booleans, integers, floats, complex ones; each holds those below."""
+_KIND_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+"""The order of NumPy's kinds of dtypes: a kind can hold the values of those before it."""
 
 
-def _rung(x: Any) -> float:
-    return _LADDER.get(np.dtype(getattr(x, "dtype", type(x))).kind, math.inf)
+def _kind_rank(x: Any) -> float:
+    return _KIND_RANKS.get(np.dtype(getattr(x, "dtype", type(x))).kind, math.inf)
 
 
 def _check(xp: Any, x: Any, values: Any, index: Any) -> None:
-    """Raise where x cannot take values, for reasons that the library would let pass."""
+    """Raise if x cannot take the values, in cases that the array library would accept."""
     if xp.name == "python" or not hasattr(x, "shape"):
-        raise IndexingError("a single number has no elements that could be set.")
+        raise IndexingError("a single number has no elements to set.")
     if values is None:
         raise ArgumentTypeError("expected values: numbers or an array, got None.")
-    if _rung(values) > _rung(x):
+    if _kind_rank(values) > _kind_rank(x):
         raise DTypeError(
-            f"elements of {x.dtype} cannot be {getattr(values, 'dtype', type(values).__name__)}: "
+            f"elements of {x.dtype} cannot hold {getattr(values, 'dtype', type(values).__name__)}: "
             "x.astype(...) first."
         )
     shape = shape_of(values)
-    # NumPy drops axes of size 1 in front, and has no gradient that would have to get them back.
+    # NumPy drops leading axes of size 1, which the gradient would have to restore.
     if shape[:1] == (1,) and len(shape) > len(x[index].shape):
         raise ShapeError(_no_broadcasting(x[index].shape, shape))
 
@@ -62,7 +62,7 @@ def _no_broadcasting(place: tuple[int, ...], values: tuple[int, ...]) -> str:
 
 
 def _copy(xp: Any, x: Any, values: Any, index: Any) -> Any:
-    """A copy of x to put values into."""
+    """Return a copy of x to put values into."""
     _check(xp, x, values, index)
     return xp.asarray(x, device=xp.device_of(x))
 
@@ -78,15 +78,15 @@ def _add(xp: Any, x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> An
     index = filled(key, arrays)
     copy = _copy(xp, x, values, index)
     if 1 == len(shape_of(values)) < max((array.ndim for array in arrays), default=0):
-        # NumPy's add.at (2.4) does not repeat a vector at an index of more axes: it reads on
-        # behind its end.
+        # NumPy's add.at (2.4) does not repeat a vector at an index with more axes: it reads past
+        # the end of it.
         values = xp.broadcast_to(values, x[index].shape)
     add_into(xp, copy, values, arrays, key)
     return copy
 
 
 def _unfit(x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> str | None:
-    """Why values cannot be put into x at an index."""
+    """Explain why values cannot be put into x at an index."""
     if reason := misfit(x, *arrays, key=key):
         return reason
     place, shape = x[filled(key, arrays)].shape, shape_of(values)
@@ -98,7 +98,7 @@ def _unfit(x: Any, values: Any, *arrays: Any, key: tuple[Any, ...]) -> str | Non
 
 
 def _remains(xp: Any, x: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
-    """Where several values are set at one element: which of them it has at the end."""
+    """Mark the values that remain, where several are set at one element."""
     index = filled(key, arrays)
     place = x[index].shape
     numbers = xp.reshape(xp.arange(math.prod(place), device=x.device), place)
@@ -111,7 +111,7 @@ _set_remains = op("set_remains", forward=_remains)
 
 
 def _to_the_values(xp: Any, g: Any, arrays: tuple[Any, ...], key: tuple[Any, ...]) -> Any:
-    """An element's gradient goes to the value that was set last."""
+    """Give an element's gradient to the value that was set last."""
     taken = xp.index(g, *arrays, key=key)
     if all(map(is_mask, arrays)):
         return taken
@@ -121,30 +121,36 @@ def _to_the_values(xp: Any, g: Any, arrays: tuple[Any, ...], key: tuple[Any, ...
 index_set = op(
     "index_set",
     "[ ] =",
+    internal=True,
     forward=_set,
     vjp={
         "x": lambda xp, g, arrays, key: xp.index_set(g, 0.0, *arrays, key=key),
         "values": _to_the_values,
     },
+    words={"x": "g, but 0 where set", "values": "g where set"},
+    latex=r"{x} \text{{ with }} {x}_{{{key}}} = {values}",
     check=_unfit,
-    doc="x with values set at an index.",
+    doc="Return x with values set at an index.",
 )
 
 index_add = op(
     "index_add",
     "[ ] +=",
+    internal=True,
     forward=_add,
     vjp={
         "x": lambda xp, g: g,
         "values": lambda xp, g, arrays, key: xp.index(g, *arrays, key=key),
     },
+    words={"values": "g where added"},
+    latex=r"{x} \text{{ with }} {x}_{{{key}}} \mathrel{{+}}= {values}",
     check=_unfit,
-    doc="x with values added at an index.",
+    doc="Return x with values added at an index.",
 )
 
 
 class At:
-    """``x.at``, which is indexed to say which elements to change."""
+    """``x.at``: index it to select the elements to change."""
 
     __slots__ = ("_x",)
 
@@ -152,11 +158,11 @@ class At:
         self._x = x
 
     def __getitem__(self, index: Any) -> Place:
-        return Place(self._x, *parsed("at", self._x, index))
+        return Place(self._x, *parse_index("at", self._x, index))
 
 
 class Place:
-    """``x.at[index]``: elements of x, with ways to change them in a copy."""
+    """``x.at[index]``: selected elements of x, to be changed in a copy."""
 
     __slots__ = ("_arrays", "_key", "_x")
 
@@ -166,7 +172,7 @@ class Place:
         self._arrays = arrays
 
     def set(self, values: Any) -> Any:
-        """x with these elements set to values, which are broadcast to their shape.
+        """Return x with these elements set to values, which are broadcast to their shape.
 
         Where an index names an element several times, the last value remains, and gets the
         element's gradient.
@@ -184,7 +190,7 @@ class Place:
         return index_set(self._x, values, *self._arrays, key=self._key)
 
     def add(self, values: Any) -> Any:
-        """x with values added to these elements; errors as in ``set``.
+        """Return x with values added to these elements; errors as in ``set``.
 
         Where an index names an element several times, all its values are added.
 
@@ -200,34 +206,34 @@ class Place:
 
 
 def set_item(x: Any, index: Any, values: Any) -> None:
-    """``x[index] = values``, for a Tensor that no gradient flows through.
+    """Run ``x[index] = values``, for a Tensor that no gradient flows through.
 
-    x gets new contents, and whatever had the old ones keeps them: graphs that x went into, tensors
-    and arrays that share its memory. Only where nobody has, no copy is made.
+    x gets new contents. Everything that shares the old ones keeps them: graphs that x is part of,
+    tensors and arrays on the same memory. If nothing shares them, no copy is made.
 
     Raises:
         GradientError: where the history of x, or that of the values, would be lost.
         IndexingError, ShapeError, DTypeError: as in ``x.at[index].set(values)``.
     """
-    key, arrays = parsed("setitem", x, index)
+    key, arrays = parse_index("setitem", x, index)
     if reason := _loses_history(x, values):
         raise GradientError(in_full("setitem", reason, {"x": x, "values": values}, {}))
-    # That of x is not among them: a second reference to its array would make _write copy it.
-    raw_values, *raw_arrays = [getattr(y, "_data", y) for y in (values, *arrays)]
+    # Not the array of x: a second reference to it would make _write copy it.
+    raw_values, *raw_arrays = map(raw, (values, *arrays))
     try:
         xp = namespace_of([x._data, raw_values, *raw_arrays])
         place = filled(key, tuple(raw_arrays))
         _check(xp, x._data, raw_values, place)
         _write(x, place, raw_values)
     except (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError) as error:
-        inputs, raw = [x, values, *arrays], [x._data, raw_values, *raw_arrays]
-        raise explained(table["index_set"], inputs, raw, {"key": key}, error) from None
+        inputs, data = [x, values, *arrays], [x._data, raw_values, *raw_arrays]
+        raise explained(table["index_set"], inputs, data, {"key": key}, error) from None
 
 
 def _write(x: Any, place: Any, values: Any) -> None:
-    """Put values into the memory of a Tensor if that is its own, otherwise into a copy."""
+    """Write values to the memory of a Tensor if nothing shares it, otherwise to a copy."""
     holder = [x._data]
-    x._data = None  # the holder alone has it now, or somebody else does, too
+    x._data = None  # now the holder has the only reference, unless the memory is shared
     try:
         holder[0] = owned(holder)
         holder[0][place] = values
@@ -236,18 +242,20 @@ def _write(x: Any, place: Any, values: Any) -> None:
 
 
 def _loses_history(x: Any, values: Any) -> str | None:
-    """Why x cannot be written into without a gradient, or a record, that would be wrong then."""
+    """Explain why writing to x would make a gradient or a recording wrong."""
     instead = "Make a changed copy: x = x.at[index].set(values), or tg.where(condition, values, x)."
     recorded = getattr(getattr(x, "_origin", None), "op", None)
     context = current()
     if x._node is not None or recorded is not None:
         what = "requires a gradient" if x._node is not None else "was recorded"
-        return f"x {what} and is not written into, for its graph may need what it holds. {instead}"
+        return (
+            f"x {what} and cannot be written to, because its graph may need its values. {instead}"
+        )
     if context.recording:
-        return f"what is recorded here would not show that x is written into. {instead}"
+        return f"the recording here would not show that x is written to. {instead}"
     if context.grad_enabled and getattr(values, "_node", None) is not None:
         return (
             "the values require a gradient, which x cannot pass on to them. "
-            f"{instead} Or, if none is wanted: x[index] = values.detach()."
+            f"{instead} If no gradient is needed: x[index] = values.detach()."
         )
     return None

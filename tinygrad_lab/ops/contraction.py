@@ -1,12 +1,12 @@
-"""Einstein summation: products of tensors whose axes have letters, summed over some of them.
+"""Einstein summation: products of tensors with labelled axes, summed over some of them.
 
-A product of two tensors is brought to one product of (stacks of) matrices, so that it is as fast
-as those, and differentiated like them. Each axis of the two is one of four kinds:
+A product of two tensors becomes one product of (stacks of) matrices: it is as fast as that, and is
+differentiated like it. Each axis of the two is of one of four kinds:
 
-    batch   in both and in the result: one matrix product for each of its positions
-    inner   in both and not in the result: summed by the matrix product
-    left    in the first alone: the rows of the product
-    right   in the second alone: the columns of the product
+    batch   in both operands and in the result: one matrix product for each position
+    inner   in both operands, not in the result: summed by the matrix product
+    left    only in the first operand: the rows of the product
+    right   only in the second operand: the columns of the product
 """
 
 from __future__ import annotations
@@ -37,39 +37,40 @@ class _Term(NamedTuple):
     labels: Labels
 
     def size(self, labels: Sequence[str]) -> tuple[int, ...]:
+        """Return the sizes of the axes with these labels."""
         shape = shape_of(self.tensor)
         return tuple(shape[self.labels.index(label)] for label in labels)
 
 
-# --- from a formula to labels --------------------------------------------------------------------
+# --- from an equation to labels ------------------------------------------------------------------
 
 
-class _Formula(NamedTuple):
-    """The labels of each operand and of the result, an ellipsis written out."""
+class _Equation(NamedTuple):
+    """The labels of each operand and of the result, with the ellipsis expanded."""
 
     inputs: tuple[Labels, ...]
     output: Labels
 
 
 @lru_cache(maxsize=1000)
-def _parsed(equation: str, axes: tuple[int, ...]) -> _Formula:
-    """A formula for operands with so many axes.
+def _parsed(equation: str, axes: tuple[int, ...]) -> _Equation:
+    """Parse an equation for operands with these numbers of axes.
 
     Raises:
-        ArgumentError: for what is no formula.
-        ShapeError: for operands with other numbers of axes than their labels say.
+        ArgumentError: for an invalid equation.
+        ShapeError: for operands whose numbers of axes differ from those of their labels.
     """
     left, arrow, right = equation.replace(" ", "").partition("->")
     subscripts = left.split(",")
     for text in (*subscripts, right):
         if strange := set(text.replace("...", "", 1)) - set(string.ascii_letters):
             raise ArgumentError(
-                f"expected letters, '...', ',' and '->' in a formula such as 'ij,jk->ik', got "
+                f"expected letters, '...', ',' and '->' in an equation such as 'ij,jk->ik', got "
                 f"{min(strange)!r} in {text!r}."
             )
     if len(subscripts) != len(axes):
         raise ArgumentError(
-            f"expected as many operands as the formula has, {len(subscripts)}; got {len(axes)}."
+            f"expected as many operands as the equation has, {len(subscripts)}; got {len(axes)}."
         )
     unnamed = [
         _number_unnamed(text, count, position)
@@ -87,11 +88,11 @@ def _parsed(equation: str, axes: tuple[int, ...]) -> _Formula:
         letters = left.replace(",", "").replace(".", "")
         once = sorted(letter for letter in set(letters) if letters.count(letter) == 1)
         output = (*broadcast, *once)
-    return _Formula(inputs, output)
+    return _Equation(inputs, output)
 
 
 def _number_unnamed(text: str, count: int, position: int) -> int:
-    """How many of an operand's axes stand behind its ellipsis."""
+    """Return how many of an operand's axes its ellipsis stands for."""
     named = len(text.replace("...", ""))
     if named == count or ("..." in text and named < count):
         return count - named
@@ -114,8 +115,8 @@ def _checked_output(text: str, left: str, broadcast: Labels) -> Labels:
             raise ArgumentError(f"the label {letter!r} is on the result twice.")
     if broadcast and "..." not in text:
         raise ArgumentError(
-            "the axes that '...' stands for are missing from the result: write '...' there, too, "
-            "or give them letters to sum over."
+            "the axes that '...' stands for are missing from the result: write '...' there, or "
+            "name them by letters to sum over them."
         )
     return _written_out(text, broadcast)
 
@@ -124,7 +125,7 @@ def _checked_output(text: str, left: str, broadcast: Labels) -> Labels:
 
 
 def _with_distinct_labels(term: _Term) -> _Term:
-    """A term in which every label stands once: of a pair of axes with one label, the diagonal."""
+    """Make labels distinct: two axes with the same label are replaced by their diagonal."""
     tensor, labels = term
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
@@ -137,7 +138,7 @@ def _with_distinct_labels(term: _Term) -> _Term:
 
 
 def _without_stretched(term: _Term, sizes: dict[str, int]) -> _Term:
-    """A term without the axes of size 1 that are larger in others, to which they broadcast."""
+    """Drop axes of size 1 that broadcast to a larger size in other terms."""
     axes = tuple(
         axis
         for axis, (label, size) in enumerate(zip(term.labels, shape_of(term.tensor), strict=True))
@@ -150,7 +151,7 @@ def _without_stretched(term: _Term, sizes: dict[str, int]) -> _Term:
 
 
 def _summed(term: _Term, kept: Collection[str]) -> _Term:
-    """A term, summed over all axes but those with the labels that are kept."""
+    """Sum a term over all axes except those with the labels in ``kept``."""
     axes = tuple(axis for axis, label in enumerate(term.labels) if label not in kept)
     if not axes:
         return term
@@ -160,7 +161,7 @@ def _summed(term: _Term, kept: Collection[str]) -> _Term:
 
 
 def _ordered(term: _Term, labels: Labels) -> Any:
-    """The tensor of a term, with its axes in the order of the labels."""
+    """Return the tensor of a term, with its axes in the order of the labels."""
     if labels == term.labels:
         return term.tensor
     return permute_dims(term.tensor, tuple(term.labels.index(label) for label in labels))
@@ -174,7 +175,7 @@ def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _product(x: _Term, y: _Term, kept: Collection[str]) -> _Term:
-    """The product of two terms, summed over all labels but those that are kept."""
+    """Multiply two terms, summed over all labels except those in ``kept``."""
     x = _summed(x, {*kept, *y.labels})
     y = _summed(y, {*kept, *x.labels})
     shared = [label for label in x.labels if label in y.labels]
@@ -192,8 +193,8 @@ def _product(x: _Term, y: _Term, kept: Collection[str]) -> _Term:
             _shaped(_ordered(y, batch + inner + right), (*sizes, summands, columns)),
         )
     else:
-        # On the way back an inner product is up to ten times faster than a product of matrices
-        # of one row and one column. (Of complex numbers it would be another: x is conjugated.)
+        # In the backward pass, an inner product is up to ten times faster than a product of
+        # matrices with one row and one column. (Not for complex numbers: it conjugates x.)
         product = vecdot(
             _shaped(_ordered(x, batch + inner), (*sizes, summands)),
             _shaped(_ordered(y, batch + inner), (*sizes, summands)),
@@ -207,7 +208,7 @@ def _is_complex(x: Any) -> bool:
 
 
 def _broadcast_product(x: _Term, y: _Term, batch: Labels, left: Labels, right: Labels) -> Any:
-    """All products of elements that have the labels in ``batch`` in common."""
+    """Multiply all elements of x with all of y that share their position on the batch axes."""
     rows = _ordered(x, batch + left)
     columns = _ordered(y, batch + right)
     if right and x.labels:
@@ -221,18 +222,18 @@ def _broadcast_product(x: _Term, y: _Term, batch: Labels, left: Labels, right: L
 
 
 def einsum(equation: str, *operands: Any) -> Any:
-    """The sum of products that a formula in Einstein's notation describes.
+    """Return the sum of products that an equation in Einstein notation describes.
 
-    Every letter names an axis. Axes with the same letter run together (on one operand: along its
-    diagonal), and what is not named in the result is summed over: "ij,jk->ik" is a product of
-    matrices, "ii->" a trace, "bi,bi->b" an inner product in every row. Without "->" the result
-    has the letters that occur once, in alphabetical order. "..." stands for any further axes,
-    which broadcast. Of more than two operands the cheapest two are multiplied first.
+    Every letter names an axis. Axes with the same letter share one index (on a single operand: its
+    diagonal), and letters that are missing from the result are summed over: "ij,jk->ik" is a
+    matrix product, "ii->" a trace, "bi,bi->b" an inner product for every row. Without "->" the
+    result has the letters that occur once, in alphabetical order. "..." stands for any further
+    axes, which broadcast. Of more than two operands, the cheapest two are multiplied first.
 
     Raises:
-        ArgumentError: for what is no formula, or not for so many operands.
-        ShapeError: if an operand's axes are not those of the formula, or sizes of axes with one
-            letter differ.
+        ArgumentError: for an invalid equation, or one for another number of operands.
+        ShapeError: if an operand has other axes than the equation says, or axes with the same
+            letter differ in size.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -262,46 +263,46 @@ def einsum(equation: str, *operands: Any) -> Any:
 
 
 def _labelled(equation: str, operands: Sequence[Any]) -> tuple[list[_Term], Labels]:
-    """The operands with their labels, as terms that hold every label once; those of the result."""
+    """Return the operands as terms with distinct labels, and the labels of the result."""
     if not isinstance(equation, str):
         raise ArgumentTypeError(
-            f"expected a formula such as 'ij,jk->ik' first, got {type(equation).__name__}."
+            f"expected an equation such as 'ij,jk->ik' first, got {type(equation).__name__}."
         )
     for one in operands:
-        namespace_of([one])  # says what is wrong with what is no tensor
-    formula = _parsed(equation, tuple(len(shape_of(one)) for one in operands))
+        namespace_of([one])  # raises for what is not a tensor
+    parsed = _parsed(equation, tuple(len(shape_of(one)) for one in operands))
     sizes: dict[str, int] = {}
-    for operand, labels in zip(operands, formula.inputs, strict=True):
+    for operand, labels in zip(operands, parsed.inputs, strict=True):
         for label, size in zip(labels, shape_of(operand), strict=True):
             known = sizes.setdefault(label, size)
             if size != known and 1 not in (size, known):
-                where = repr(label) if label in equation else "an axis behind '...'"
+                where = repr(label) if label in equation else "an axis of '...'"
                 raise ShapeError(f"expected one size for {where}, got {known} and {size}.")
             sizes[label] = size if known == 1 else known
-    terms = [_Term(*pair) for pair in zip(operands, formula.inputs, strict=True)]
-    return [_with_distinct_labels(_without_stretched(t, sizes)) for t in terms], formula.output
+    terms = [_Term(*pair) for pair in zip(operands, parsed.inputs, strict=True)]
+    return [_with_distinct_labels(_without_stretched(t, sizes)) for t in terms], parsed.output
 
 
 @lru_cache(maxsize=1000)
 def _order_of_products(
     terms: tuple[tuple[Labels, tuple[int, ...]], ...], output: Labels
 ) -> tuple[tuple[int, ...], ...]:
-    """Which terms to multiply, step by step; the product goes to the end of those that are left."""
+    """Return which terms to multiply in each step; the product is appended to the others."""
     if len(terms) <= 2:
         return (tuple(range(len(terms))),)
-    formula = f"{','.join(''.join(labels) for labels, _ in terms)}->{''.join(output)}"
+    equation = f"{','.join(''.join(labels) for labels, _ in terms)}->{''.join(output)}"
     shapes = [np.broadcast_to(0.0, shape) for _, shape in terms]
-    path, _ = np.einsum_path(formula, *shapes, optimize="greedy")
+    path, _ = np.einsum_path(equation, *shapes, optimize="greedy")
     return tuple(path[1:])
 
 
 def tensordot(x: Any, y: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
-    """The sum of products along some axes of x and as many of y.
+    """Return the sum of products along some axes of x and as many of y.
 
     Args:
         x: a tensor.
-        y: another.
-        axes: how many of the last axes of x and the first of y; or which of x, and which of y.
+        y: a tensor.
+        axes: the number of last axes of x and first axes of y; or the axes of x, and those of y.
 
     Returns:
         A tensor with the other axes of x, then those of y.
@@ -333,7 +334,7 @@ def _paired_axes(
     right: tuple[int, ...],
     axes: int | tuple[Sequence[int], Sequence[int]],
 ) -> tuple[list[int], list[int]]:
-    """Which axes of two tensors are summed over together, counted from the front."""
+    """Return the axes of two tensors to sum over together, counted from the front."""
     if isinstance(axes, int):
         if not 0 <= axes <= min(len(left), len(right)):
             raise ShapeError(f"expected 0 to {min(len(left), len(right))} common axes, got {axes}.")

@@ -1,9 +1,8 @@
 """Convolutions and their transposes, in one and two dimensions.
 
-Each is a composite of small ops, which says what it means, and a kernel that is faster: gather the
-windows, multiply them with the weights. A transposed convolution is the gradient of a convolution
-with respect to its input: it multiplies with the weights, and puts the windows back where they
-were gathered.
+Each has a composite of small ops, which defines it, and a faster kernel: gather the windows,
+multiply them by the weights. A transposed convolution is the gradient of a convolution with respect
+to its input: it multiplies by the weights, and adds the windows where they were gathered.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from tinygrad_lab.engine.explain import shape_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arguments.windows import gathered, hashable, per_axis, places, windows_of
 from tinygrad_lab.ops.arithmetic import add
-from tinygrad_lab.ops.index import getitem, put
+from tinygrad_lab.ops.indexing import getitem, put
 from tinygrad_lab.ops.kernels import conv as kernel, of_one_dtype
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
@@ -29,7 +28,7 @@ __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 _LENGTHS = {1: "length", 2: "height, width"}
 
 
-# --- what is wrong with shapes --------------------------------------------------------------------
+# --- checks of shapes -----------------------------------------------------------------------------
 
 
 def _check(
@@ -41,7 +40,7 @@ def _check(
     *,
     transposed: bool = False,
 ) -> None:
-    """Raise the error that fits shapes (of x, weight and bias) that do not go together."""
+    """Raise if the shapes of x, weight and bias do not fit together."""
     per_axis("groups", groups, 1, least=1)
     if len(shape) != axes + 2 or len(kernel) != axes + 2:
         first, second = ("in", "out") if transposed else ("out", "in")
@@ -51,7 +50,7 @@ def _check(
             f"{'kernel_size' if axes == 1 else '*kernel_size'}), got {shape} and {kernel}."
         )
     if 0 in shape[1:]:
-        raise ShapeError(f"expected x with a channel and a step or more, got shape {shape}.")
+        raise ShapeError(f"expected x with at least one channel and one step, got shape {shape}.")
     if 0 in kernel:
         raise ShapeError(f"expected a weight with elements, got shape {kernel}.")
     if kernel[0] % groups:
@@ -75,7 +74,7 @@ def _check(
 
 
 def _by_group(x: Any, groups: int, axis: int) -> Any:
-    """x with an axis of channels cut into groups of channels."""
+    """Split an axis of channels into groups and channels per group."""
     shape = x.shape
     return reshape(x, (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :]))
 
@@ -101,15 +100,15 @@ def _windows(
     dilation: Any,
     groups: int,
 ) -> Windows:
-    """The windows of a convolution, once for all calls that are alike."""
+    """Return the windows of a convolution; cached for calls with the same shapes and settings."""
     _check(axes, shape, kernel, bias, groups)
     return windows_of(shape[2:], kernel[2:], stride=stride, padding=padding, dilation=dilation)
 
 
 def _composed(x: Any, weight: Any, bias: Any, over: Windows, groups: int) -> Any:
-    """The convolution, composed of ops."""
+    """Compute the convolution by small ops."""
     axes, batch, outputs = len(over.kernel), x.shape[0], weight.shape[0]
-    # (N, G, C, *count, *kernel) to rows (N, G, |count|, C * |kernel|), by G weights of as many.
+    # (N, G, C, *count, *kernel) to rows (N, G, |count|, C * |kernel|), times G weight matrices.
     by_group = _by_group(gathered(x, over), groups, axis=1)
     counts, rest = range(3, 3 + axes), range(3 + axes, 3 + 2 * axes)
     width = by_group.shape[2] * over.elements
@@ -128,7 +127,7 @@ def _vjp(xp: Any, g: Any, weight: Any, residual: Any, needs: tuple[bool, bool, b
 
 
 def _convolution(axes: int, doc: str) -> Callable[..., Any]:
-    """Declare the convolution over so many spatial axes."""
+    """Declare the convolution over this number of spatial axes."""
 
     def windows(
         x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
@@ -168,6 +167,11 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
         f"conv{axes}d",
         forward=forward,
         vjp=_vjp,
+        words={
+            "x": f"conv{axes}dᵀ(g, {{weight}})",
+            "weight": f"conv{axes}d({{x}}, g)",
+            "bias": "Σ g by channel",
+        },
         latex=r"{x} \star {weight} + {bias}",
         composite=composite,
         residual=True,
@@ -177,17 +181,17 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
 
 conv1d = _convolution(
     1,
-    """The cross-correlation of x (N, C_in, L) with weight (C_out, C_in / groups, K), plus bias
-    (C_out,).
+    """Return the cross-correlation of x (N, C_in, L) with weight (C_out, C_in / groups, K), plus
+    bias (C_out,).
 
     The result has shape (N, C_out, (L + 2 padding - dilation (K - 1) - 1) // stride + 1).
 
     Args:
-        stride: from one window to the next.
-        padding: by how many zeros x is extended on both sides; "valid" is none, "same" as many
-            as keep the length (with a stride of 1).
-        dilation: from one element of a window to the next.
-        groups: channels are cut into so many groups, each with weights of its own.
+        stride: the distance from one window to the next.
+        padding: the number of zeros added on both sides of x; "valid" is none, "same" keeps the
+            length (with a stride of 1).
+        dilation: the distance from one element of a window to the next.
+        groups: the number of groups that channels are split into, each with its own weights.
 
     Raises:
         ShapeError: for channels that differ, or a kernel that does not fit.
@@ -204,10 +208,10 @@ conv1d = _convolution(
 
 conv2d = _convolution(
     2,
-    """The cross-correlation of images x (N, C_in, H, W) with weight (C_out, C_in / groups, K_H,
-    K_W), plus bias (C_out,).
+    """Return the cross-correlation of images x (N, C_in, H, W) with weight (C_out, C_in / groups,
+    K_H, K_W), plus bias (C_out,).
 
-    The result is (N, C_out, H', W'), with each length as in ``conv1d``. Settings are those of
+    The result is (N, C_out, H', W'), with each length as in ``conv1d``. Arguments are those of
     ``conv1d``: one integer for both axes, or a tuple of two.
 
     Source: LeCun et al., "Gradient-based learning applied to document recognition", 1998.
@@ -237,9 +241,9 @@ def _windows_behind(
     dilation: Any,
     groups: int,
 ) -> Windows:
-    """The windows of the convolution that a transposed one is the gradient of.
+    """Return the windows of the convolution whose transpose is computed.
 
-    That has one window for each element here, and the result here is what they lie on.
+    It has one window for each element of x here, and its input has the size of the result here.
     """
     _check(axes, shape, weight, bias, groups, transposed=True)
     count, kernel = shape[2:], weight[2:]
@@ -252,20 +256,20 @@ def _windows_behind(
         if extra[axis] >= max(steps[axis], gaps[axis]):
             raise ArgumentError(
                 f"expected an output_padding below stride {steps[axis]} or dilation {gaps[axis]}, "
-                f"got {extra[axis]}: more would be zeros that no window reaches."
+                f"got {extra[axis]}: no window would reach the rest."
             )
         reach = (n - 1) * steps[axis] + gaps[axis] * (kernel[axis] - 1) + 1
         size.append(reach - 2 * edges[axis] + extra[axis])
         if size[axis] < 1:
             raise ShapeError(
                 f"a padding of {edges[axis]} cuts off all {reach} steps that {n} windows of "
-                f"{kernel[axis]} reach (spatial axis {axis})."
+                f"{kernel[axis]} cover (spatial axis {axis})."
             )
     return Windows(tuple(size), kernel, steps, gaps, tuple((p, p) for p in edges), count)
 
 
 def _transposed_composed(x: Any, weight: Any, bias: Any, over: Windows, groups: int) -> Any:
-    """The transposed convolution, composed of ops."""
+    """Compute the transposed convolution by small ops."""
     axes, channels = len(over.kernel), weight.shape[1]
     batch, inputs, *count = x.shape
     # Rows (N, G, |count|, inputs) times G weights make windows (N, G, |count|, C * |kernel|).
@@ -274,8 +278,8 @@ def _transposed_composed(x: Any, weight: Any, bias: Any, over: Windows, groups: 
     parts = (batch, groups, *count, channels, *over.kernel)
     product = reshape(matmul(rows, weights), parts)
     counts, rest = range(2, 2 + axes), range(3 + axes, 3 + 2 * axes)
-    apart = permute_dims(product, (0, 1, 2 + axes, *counts, *rest))
-    values = reshape(apart, (batch, groups * channels, *count, *over.kernel))
+    by_channel = permute_dims(product, (0, 1, 2 + axes, *counts, *rest))
+    values = reshape(by_channel, (batch, groups * channels, *count, *over.kernel))
     full = (batch, groups * channels, *over.padded)
     key = (slice(None), slice(None), *(ARRAY,) * axes)
     whole = put(values, *places(over, x), key=key, shape=full)
@@ -298,7 +302,7 @@ def _transposed_vjp(
 
 
 def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
-    """Declare the transposed convolution over so many spatial axes."""
+    """Declare the transposed convolution over this number of spatial axes."""
 
     def windows(
         x: Any,
@@ -349,6 +353,12 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         f"conv{axes}dᵀ",
         forward=forward,
         vjp=_transposed_vjp,
+        words={
+            "x": f"conv{axes}d(g, {{weight}})",
+            "weight": f"conv{axes}d(g, {{x}})",
+            "bias": "Σ g by channel",
+        },
+        latex=r"{x} \star^T {weight} + {bias}",
         composite=composite,
         residual=True,
         doc=doc,
@@ -357,17 +367,17 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
 
 conv_transpose1d = _transposed_convolution(
     1,
-    """The transpose of ``conv1d``: x (N, C_in, L) is spread out over a longer result.
+    """Return the transpose of ``conv1d``, which spreads x (N, C_in, L) over a longer result.
 
     Every element of x adds the weights (C_in, C_out / groups, K), times itself, to a window of
-    the result, plus bias (C_out,): the gradient of ``conv1d`` with respect to its input. The
-    result has shape (N, C_out, (L - 1) stride - 2 padding + dilation (K - 1) + output_padding +
+    the result, plus bias (C_out,): this is the gradient of ``conv1d`` with respect to its input.
+    The result has shape (N, C_out, (L - 1) stride - 2 padding + dilation (K - 1) + output_padding +
     1).
 
     Args:
         stride, padding, dilation, groups: those of the convolution that this is the transpose of.
-        output_padding: how much longer the result is; with a stride, convolutions of results of
-            several lengths have the shape of x.
+        output_padding: how much longer the result is; with a stride, inputs of several lengths
+            have a convolution of the shape of x.
 
     Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016,
     chapter 4.
@@ -382,9 +392,10 @@ conv_transpose1d = _transposed_convolution(
 
 conv_transpose2d = _transposed_convolution(
     2,
-    """The transpose of ``conv2d``: x (N, C_in, H, W), weight (C_in, C_out / groups, K_H, K_W).
+    """Return the transpose of ``conv2d``.
 
-    Both axes are as in ``conv_transpose1d``; settings are one integer for both, or a tuple of two.
+    Shapes are x (N, C_in, H, W) and weight (C_in, C_out / groups, K_H, K_W). Both axes are as in
+    ``conv_transpose1d``; arguments are one integer for both, or a tuple of two.
 
     Example:
         >>> import tinygrad_lab as tg

@@ -1,4 +1,4 @@
-"""The same numbers as another type, in another place, or in part; and numbers of the same form."""
+"""Conversion to other dtypes and devices, complex parts, and arrays filled like another."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ astype = op(
     "astype",
     forward=lambda xp, x, *, dtype: xp.astype(x, dtype),
     vjp={"x": lambda xp, g, x_dtype: xp.astype(g, x_dtype)},
+    latex=r"\mathrm{{{dtype}}}({x})",
     elementwise=True,
-    doc="x with elements of another type. A gradient flows between floating types.",
+    doc="Convert x to another dtype. Gradients flow between floating dtypes.",
 )
 
 
@@ -23,10 +24,12 @@ def _transfer(xp: Any, x: Any, *, device: str) -> Any:
 transfer = op(
     "transfer",
     "→",
+    internal=True,
     forward=_transfer,
     vjp={"x": lambda xp, g, x_device: xp.transfer(g, device=x_device)},
+    latex=r"{x} \text{{ on {device}}}",
     elementwise=True,
-    doc='x on another device; "python" makes a Python number of an array of one element.',
+    doc='Copy x to another device; "python" turns an array of one element into a Python number.',
 )
 
 zeros_like = op(
@@ -34,24 +37,25 @@ zeros_like = op(
     "0",
     forward=lambda xp, x: xp.zeros_like(x),
     elementwise=True,
-    doc="Zeros in the shape and of the kind of x.",
+    doc="Return zeros of the shape, dtype and device of x.",
 )
 ones_like = op(
     "ones_like",
     "1",
     forward=lambda xp, x: xp.ones_like(x),
     elementwise=True,
-    doc="Ones in the shape and of the kind of x.",
+    doc="Return ones of the shape, dtype and device of x.",
 )
 
 alias = op(
     "alias",
     "=",
+    internal=True,
     forward=lambda xp, x: x,
     vjp={"x": lambda xp, g: g},
     latex="{x}",
     elementwise=True,
-    doc="x itself, as a node of its own: a place in the graph to stop at.",
+    doc="Return x itself as a new node: a place in the graph to stop at.",
 )
 
 # --- complex numbers -------------------------------------------------------------------------
@@ -67,13 +71,13 @@ real = op(
     vjp={"x": lambda xp, g: g},
     latex=r"\mathrm{{Re}} \, {x}",
     elementwise=True,
-    doc="The real part: of real numbers, the numbers.",
+    doc="Return the real part; for real numbers, the numbers themselves.",
 )
 imag = op(
     "imag",
     forward=lambda xp, x: xp.imag(x) if _is_complex(xp, x) else xp.zeros_like(x),
     elementwise=True,
-    doc="The imaginary part: of real numbers, zeros. No gradient flows.",
+    doc="Return the imaginary part; for real numbers, zeros. No gradient flows.",
 )
 conj = op(
     "conj",
@@ -81,5 +85,5 @@ conj = op(
     vjp={"x": lambda xp, g: g},
     latex=r"\overline{{{x}}}",
     elementwise=True,
-    doc="The complex conjugate: of real numbers, the numbers.",
+    doc="Return the complex conjugate; for real numbers, the numbers themselves.",
 )

@@ -1,4 +1,4 @@
-"""Sums and products of all elements so far, and the way back: differences."""
+"""Cumulative sums and products, and differences."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import Any
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.ops.arguments.axes import along, known_axis
+from tinygrad_lab.ops.arguments.axes import along, checked_axis
 from tinygrad_lab.ops.arithmetic import subtract
-from tinygrad_lab.ops.index import getitem
+from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.logic import not_equal
 from tinygrad_lab.ops.shape import concat
 
 
-def _no_such_order(x: Any, *, axis: Any, **_: Any) -> str | None:
-    """Why the elements of x have no order in which to go through them."""
+def _invalid_axis(x: Any, *, axis: Any, **_: Any) -> str | None:
+    """Explain why x has no such axis to accumulate along."""
     shape = shape_of(x)
     if isinstance(axis, tuple):
         return f"expected one axis, got {axis}."
     if axis is None and len(shape) != 1:
-        return f"expected an axis to go along, as x of shape {shape} is no vector: axis=0."
+        return f"expected an axis, because x of shape {shape} is not a vector: axis=0."
     return missing_axis(shape, axis)
 
 
 def _accumulated(function: Any, x: Any, axis: int | None, **options: Any) -> Any:
     if axis is None and x.ndim != 1:
-        raise ValueError("no axis")  # NumPy would flatten x; _no_such_order words it
+        raise ValueError("no axis")  # NumPy would flatten x; _invalid_axis has the message
     return function(x, axis=axis, **options)
 
 
 def _without_initial(
     g: Any, x_shape: tuple[int, ...], axis: int | None, include_initial: bool
 ) -> tuple[Any, int]:
-    """The gradients of those outputs that depend on x, and the axis, counted from the front."""
+    """Return the gradients of the outputs that depend on x, and the axis from the front."""
     axis = 0 if axis is None else axis % len(x_shape)
     return (g[along(axis, slice(1, None))] if include_initial else g), axis
 
@@ -41,7 +41,7 @@ def _without_initial(
 def _sum_from_here_on(
     xp: Any, g: Any, x_shape: tuple[int, ...], axis: int | None, include_initial: bool
 ) -> Any:
-    """Element k is part of the sums k, k + 1, ...: it gets the sum of their gradients."""
+    """Add the gradients of the sums k, k + 1, ..., which element k is part of."""
     g, axis = _without_initial(g, x_shape, axis, include_initial)
     return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
 
@@ -52,17 +52,19 @@ cumulative_sum = op(
         xp.cumulative_sum, x, axis, dtype=dtype, include_initial=include_initial
     ),
     vjp={"x": _sum_from_here_on},
-    check=_no_such_order,
-    doc="""The sums of the first 1, 2, 3, ... elements along an axis.
+    words={"x": "Σ g from here on"},
+    latex=r"\sum_{{j \le i}} {x}_j",
+    check=_invalid_axis,
+    doc="""Return the sums of the first 1, 2, 3, ... elements along an axis.
 
     Args:
         x: the summands.
-        axis: the axis to go along; may be left out for a vector.
-        dtype: that of the result; as in ``sum`` if not given.
-        include_initial: begin with the sum of no elements, 0: one element more.
+        axis: the axis to sum along; optional for a vector.
+        dtype: the dtype of the result; as in ``sum`` if not given.
+        include_initial: begin with the empty sum, 0; the result has one element more.
 
     Raises:
-        ShapeError: for want of an axis, or for one that x does not have.
+        ShapeError: if the axis is missing, or x does not have it.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -75,10 +77,10 @@ cumulative_sum = op(
 def _products_from_here_on(
     xp: Any, g: Any, x: Any, x_shape: tuple[int, ...], axis: int | None, include_initial: bool
 ) -> Any:
-    """Element k is a factor of the products k, k + 1, ...; each is x_k times its other factors.
+    """Add the gradients of the products k, k + 1, ..., each times its factors other than x_k.
 
-    With b_k the product of all elements before k, and g_i the gradient of product i, that makes
-    b_k (g_k + g_{k+1} x_{k+1} + g_{k+2} x_{k+1} x_{k+2} + ...). Nothing is divided by, so zeros do
+    With b_k the product of all elements before k, and g_i the gradient of product i, that is
+    b_k (g_k + g_{k+1} x_{k+1} + g_{k+2} x_{k+1} x_{k+2} + ...). There is no division, so zeros do
     no harm.
     """
     g, axis = _without_initial(g, x_shape, axis, include_initial)
@@ -88,12 +90,13 @@ def _products_from_here_on(
 
 
 def _weighted_products(xp: Any, g: Any, x: Any, axis: int) -> Any:
-    """s_k = g_k + g_{k+1} x_{k+1} + g_{k+2} x_{k+1} x_{k+2} + ..., that is, g_k + x_{k+1} s_{k+1}.
+    """Return s_k = g_k + g_{k+1} x_{k+1} + g_{k+2} x_{k+1} x_{k+2} + ... = g_k + x_{k+1} s_{k+1}.
 
-    Put into one another, two such steps lead from s_k to s_{k+2}: the s of odd k are a sequence of
-    the same kind and half as long, and each s of an even k is one step from the one behind it
-    (cyclic reduction: Hockney, "A fast direct solution of Poisson's equation using Fourier
-    analysis", 1965).
+    Two such steps combined lead from s_k to s_{k+2}: the s of odd k are a sequence of the same
+    kind, half as long, and each s of an even k is one step from the next one.
+
+    Source: cyclic reduction, Hockney, "A fast direct solution of Poisson's equation using Fourier
+    analysis", 1965.
     """
 
     def part(array: Any, start: int | None, stop: int | None = None, step: int = 1) -> Any:
@@ -103,11 +106,11 @@ def _weighted_products(xp: Any, g: Any, x: Any, axis: int) -> Any:
     if count < 2:
         return g
     if count % 2:
-        # An element of zeros more makes pairs of all, and adds nothing.
+        # One more element, of zeros, completes the pairs and adds nothing.
         g, x = (xp.concat((y, xp.zeros_like(part(y, 0, 1))), axis=axis) for y in (g, x))
     g_even, g_odd, x_even, x_odd = (part(y, first, step=2) for y in (g, x) for first in (0, 1))
-    behind = part(x_even, 1) * part(g_even, 1)
-    g_two = xp.concat((part(g_odd, 0, -1) + behind, part(g_odd, -1)), axis=axis)
+    from_next = part(x_even, 1) * part(g_even, 1)
+    g_two = xp.concat((part(g_odd, 0, -1) + from_next, part(g_odd, -1)), axis=axis)
     odd = _weighted_products(xp, g_two, x_even * x_odd, axis)
     even = g_even + x_odd * odd
     both = xp.stack((even, odd), axis=axis + 1)
@@ -120,11 +123,13 @@ cumulative_prod = op(
         xp.cumulative_prod, x, axis, dtype=dtype, include_initial=include_initial
     ),
     vjp={"x": _products_from_here_on},
-    check=_no_such_order,
-    doc="""The products of the first 1, 2, 3, ... elements along an axis.
+    words={"x": "Σ g × the others, from here on"},
+    latex=r"\prod_{{j \le i}} {x}_j",
+    check=_invalid_axis,
+    doc="""Return the products of the first 1, 2, 3, ... elements along an axis.
 
-    Arguments and errors as in ``cumulative_sum``; the product of no elements is 1. Its derivatives
-    are right also where some factors are 0.
+    Arguments and errors are as in ``cumulative_sum``; the empty product is 1. Derivatives are
+    correct even where some factors are 0.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -135,14 +140,14 @@ cumulative_prod = op(
 
 
 def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
-    """The differences of neighbours along an axis: what ``cumulative_sum`` sums up.
+    """Return the differences of neighbours along an axis.
 
     Args:
-        x: the elements; of booleans it says where neighbours differ.
-        axis: the axis to go along; it gets shorter by 1 for each of the n times.
-        n: how often to take differences.
-        prepend: what to put before x, along the axis, first.
-        append: what to put behind x, along the axis, first.
+        x: the elements; for booleans the result tells where neighbours differ.
+        axis: the axis of the differences; it gets shorter by 1 for each of the n times.
+        n: how many times to take differences.
+        prepend: joined to x along the axis beforehand, at the start.
+        append: joined to x along the axis beforehand, at the end.
 
     Raises:
         AxisError: for an axis that x does not have.
@@ -153,9 +158,9 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
         >>> tg.diff(tg.tensor([1.0, 4.0, 9.0]))
         tensor([3., 5.])
     """
-    axis = known_axis("diff", x, axis)
+    axis = checked_axis("diff", x, axis)
     if n < 0:
-        reason = f"expected to take differences 0 times or more, got n={n}."
+        reason = f"expected n of 0 or more, got n={n}."
         raise ArgumentError(in_full("diff", reason, {"x": x}, {"axis": axis, "n": n}))
     parts = [part for part in (prepend, x, append) if part is not None]
     if len(parts) > 1:

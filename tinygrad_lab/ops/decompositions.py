@@ -1,6 +1,6 @@
 """Decompositions of matrices, and their derivatives.
 
-Every function takes stacks of matrices, shape (..., rows, columns). Where the formulas come from:
+Every function takes stacks of matrices, shape (..., rows, columns). Sources of the formulas:
 
 - Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527, 2016.
 - Walter & Lehmann, "Algorithmic differentiation of linear algebra functions with application in
@@ -9,8 +9,8 @@ Every function takes stacks of matrices, shape (..., rows, columns). Where the f
   differentiation", 2008: eigenvalues and eigenvectors.
 - Townsend, "Differentiating the singular value decomposition", 2016.
 
-A decomposition has several outputs, which a rule cannot keep: it decomposes the input again, so
-that its own derivative is one of the decomposition, too.
+A rule cannot keep the several outputs of a decomposition. It decomposes the input again, so its own
+derivative is a derivative of the decomposition as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, shape_of, shapes_of
+from tinygrad_lab.engine.explain import in_full, raw, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
 from tinygrad_lab.ops.arguments.matrices import (
     holds,
@@ -27,12 +27,11 @@ from tinygrad_lab.ops.arguments.matrices import (
     no_gradient,
     not_finite,
     not_positive_definite,
-    raw,
     some_are_equal,
     some_are_zero,
     square,
 )
-from tinygrad_lab.ops.index import getitem
+from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.shape import concat, matrix_transpose
 
@@ -42,20 +41,21 @@ from tinygrad_lab.ops.shape import concat, matrix_transpose
 lower_half = op(
     "lower_half",
     "Φ",
+    internal=True,
     forward=lambda xp, x: 0.5 * (xp.tril(x) + xp.tril(x, k=-1)),
     vjp={"x": lambda xp, g: xp.lower_half(g)},
     latex=r"\Phi({x})",
-    doc="Φ(x): the part of matrices below the diagonal, and half of the diagonal (Murray).",
+    doc="Return Φ(x): the part of matrices below the diagonal, plus half of the diagonal (Murray).",
 )
 
 
 def _symmetric(xp: Any, x: Any) -> Any:
-    """The symmetric part of x."""
+    """Return the symmetric part of x."""
     return 0.5 * (x + xp.matrix_transpose(x))
 
 
-def _through_cholesky(xp: Any, g: Any, out: Any) -> Any:
-    """The symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹ (Murray)."""
+def _cholesky_vjp(xp: Any, g: Any, out: Any) -> Any:
+    """Return the symmetric part of L⁻ᵀ Φ(Lᵀ g) L⁻¹ (Murray)."""
     transposed = xp.matrix_transpose(out)
     half = xp.solve(transposed, xp.lower_half(xp.matmul(transposed, g)))
     return _symmetric(xp, xp.solve(transposed, xp.matrix_transpose(half)))
@@ -64,16 +64,16 @@ def _through_cholesky(xp: Any, g: Any, out: Any) -> Any:
 _cholesky = op(
     "cholesky",
     forward=lambda xp, x: xp.cholesky(square(x)),
-    vjp={"x": _through_cholesky},
+    vjp={"x": _cholesky_vjp},
     latex=r"\mathrm{{chol}}({x})",
     check=not_positive_definite,
 )
 
 
 def cholesky(x: Any, upper: bool = False) -> Any:
-    """The lower triangular L with x == L Lᵀ, or the upper one, U = Lᵀ, with x == Uᵀ U.
+    """Return the lower triangular L with x == L Lᵀ, or the upper U = Lᵀ with x == Uᵀ U.
 
-    x is taken to be symmetric: only its lower triangle is read, and the gradient is symmetric.
+    x is assumed symmetric: only its lower triangle is read, and the gradient is symmetric.
 
     Raises:
         ShapeError: if the matrices are not square.
@@ -99,8 +99,8 @@ class QRResult(NamedTuple):
     R: Any
 
 
-def _through_qr(xp: Any, g: Any, x: Any, mode: str) -> Any:
-    """(g(Q) + Q (Φ(M) + Φ(M)ᵀ)) R⁻ᵀ with M = R g(R)ᵀ - g(Q)ᵀ Q (Walter & Lehmann)."""
+def _qr_vjp(xp: Any, g: Any, x: Any, mode: str) -> Any:
+    """Return (g(Q) + Q (Φ(M) + Φ(M)ᵀ)) R⁻ᵀ, M = R g(R)ᵀ - g(Q)ᵀ Q (Walter & Lehmann)."""
     g_q, g_r = g
     rows, columns = shape_of(x)[-2:]
     if mode == "complete" and rows > columns:
@@ -108,7 +108,7 @@ def _through_qr(xp: Any, g: Any, x: Any, mode: str) -> Any:
         raise no_gradient("qr", reason, x)
     q, r = xp.qr(x, mode="reduced")
     if some_are_zero(_on_diagonal(raw(r))):
-        reason = "the (first) columns of x are linearly dependent, so that Q is not unique."
+        reason = "the (first) columns of x are linearly dependent, so Q is not unique."
         raise no_gradient("qr", reason, x)
     from_r = 0 if g_r is None else xp.matmul(r, xp.matrix_transpose(g_r))
     from_q = 0 if g_q is None else xp.matmul(xp.matrix_transpose(g_q), q)
@@ -125,14 +125,15 @@ def _on_diagonal(x: Any) -> Any:
 _qr = op(
     "qr",
     forward=lambda xp, x, *, mode: tuple(xp.qr(matrices(x), mode=mode)),
-    vjp={"x": _through_qr},
+    vjp={"x": _qr_vjp},
+    latex=r"\mathrm{{QR}}({x})",
     several_outputs=True,
     check=not_finite,
 )
 
 
 def qr(x: Any, mode: str = "reduced") -> QRResult:
-    """Q with orthonormal columns and an upper triangular R, with x == Q @ R.
+    """Return Q with orthonormal columns and an upper triangular R, with x == Q @ R.
 
     Args:
         x: matrices (..., m, n).
@@ -143,7 +144,7 @@ def qr(x: Any, mode: str = "reduced") -> QRResult:
     "complete" only for m <= n.
 
     Raises:
-        ShapeError: if x holds no matrices.
+        ShapeError: if x has fewer than two axes.
         GradientError: from ``backward``, where no gradient exists.
     """
     (shape,) = shapes_of("qr", x=x)
@@ -156,7 +157,7 @@ def qr(x: Any, mode: str = "reduced") -> QRResult:
     rows, columns = shape[-2:]
     if rows >= columns:
         return QRResult(*_qr(x, mode=mode))
-    # A wide matrix: its first columns are decomposed, the others are combinations of theirs.
+    # A wide matrix: its first columns are decomposed; the others are linear combinations of them.
     q, r = _qr(getitem(x, (..., slice(rows))), mode=mode)
     others = matmul(matrix_transpose(q), getitem(x, (..., slice(rows, None))))
     return QRResult(q, concat((r, others), axis=-1))
@@ -166,12 +167,12 @@ def qr(x: Any, mode: str = "reduced") -> QRResult:
 
 
 def _row(xp: Any, numbers: Any) -> Any:
-    """Numbers as a row: as factors of the columns of a matrix."""
+    """Return numbers as a row, to multiply the columns of a matrix."""
     return xp.expand_dims(numbers, axis=-2)
 
 
 def _divided_by_gaps(xp: Any, matrix: Any, numbers: Any) -> Any:
-    """Elements ij of a matrix divided by numbers[j] - numbers[i]; zero where those are equal."""
+    """Divide elements ij of a matrix by numbers[j] - numbers[i]; 0 where those are equal."""
     gaps = _row(xp, numbers) - xp.expand_dims(numbers, axis=-1)
     equal = gaps == 0
     quotient = xp.divide(matrix, xp.where(equal, xp.ones_like(gaps), gaps))
@@ -185,8 +186,8 @@ class EighResult(NamedTuple):
     eigenvectors: Any
 
 
-def _through_eigh(xp: Any, g: Any, x: Any) -> Any:
-    """V (diag(g(λ)) + F ∘ Vᵀ g(V)) Vᵀ with Fij = 1 / (λj - λi), i ≠ j (Giles, section 3.1)."""
+def _eigh_vjp(xp: Any, g: Any, x: Any) -> Any:
+    """Return V (diag(g(λ)) + F ∘ Vᵀ g(V)) Vᵀ, Fij = 1 / (λj - λi), i ≠ j (Giles, section 3.1)."""
     g_values, g_vectors = g
     values, vectors = xp.eigh(x)
     rotated = xp.matrix_transpose(vectors)
@@ -194,7 +195,7 @@ def _through_eigh(xp: Any, g: Any, x: Any) -> Any:
         return xp.matmul(vectors * _row(xp, g_values), rotated)
     if some_are_equal(raw(values)):
         reason = (
-            "two eigenvalues are equal, so that their eigenvectors are not unique. The gradient "
+            "two eigenvalues are equal, so their eigenvectors are not unique. The gradient "
             "through the eigenvalues alone exists."
         )
         raise no_gradient("eigh", reason, x)
@@ -206,7 +207,7 @@ def _through_eigh(xp: Any, g: Any, x: Any) -> Any:
 
 
 def _eigen(xp: Any, x: Any) -> tuple[Any, Any]:
-    # Of NaN LAPACK makes eigenvalues that look like any others.
+    # Given NaN, LAPACK returns eigenvalues that look like any others.
     if not holds(xp.all(xp.isfinite(square(x)))):
         raise LinAlgError(not_finite(x))
     return tuple(xp.eigh(x))
@@ -215,21 +216,22 @@ def _eigen(xp: Any, x: Any) -> tuple[Any, Any]:
 _eigh = op(
     "eigh",
     forward=_eigen,
-    vjp={"x": _through_eigh},
+    vjp={"x": _eigh_vjp},
+    latex=r"\mathrm{{eigh}}({x})",
     several_outputs=True,
 )
 
 
 def eigh(x: Any) -> EighResult:
-    """Eigenvalues, in ascending order, and eigenvectors of symmetric matrices (..., n, n).
+    """Return the eigenvalues, ascending, and the eigenvectors of symmetric matrices (..., n, n).
 
-    x == V @ diag(λ) @ Vᵀ, for x is taken to be symmetric: only its lower triangle is read, and
-    the gradient is symmetric. Signs of eigenvectors are arbitrary; what is differentiated should
-    not depend on them.
+    x == V @ diag(λ) @ Vᵀ. x is assumed symmetric: only its lower triangle is read, and the
+    gradient is symmetric. The signs of eigenvectors are arbitrary; the function to differentiate
+    should not depend on them.
 
     Where eigenvalues are equal, their eigenvectors are not unique and have no gradient: backward
-    says so. Through the eigenvalues alone it is right for symmetric functions of the equal ones
-    (sums, products, norms), and one of several subgradients for others.
+    raises. The gradient through the eigenvalues alone is correct for symmetric functions of the
+    equal ones (sums, products, norms), and one of several subgradients for others.
 
     Raises:
         ShapeError: if the matrices are not square.
@@ -245,7 +247,7 @@ def eigh(x: Any) -> EighResult:
 
 
 def eigvalsh(x: Any) -> Any:
-    """The eigenvalues of symmetric matrices, in ascending order; see ``eigh``."""
+    """Return the eigenvalues of symmetric matrices, in ascending order; see ``eigh``."""
     return eigh(x).eigenvalues
 
 
@@ -257,8 +259,8 @@ class SVDResult(NamedTuple):
     Vh: Any
 
 
-def _through_svd(xp: Any, g: Any, x: Any, full_matrices: bool) -> Any:
-    """The sum of what goes through U, S and V (Townsend)."""
+def _svd_vjp(xp: Any, g: Any, x: Any, full_matrices: bool) -> Any:
+    """Add the gradients through U, S and V (Townsend)."""
     g_u, g_s, g_vh = g
     u, s, vh = xp.svd(x, full_matrices=False)
     parts = []
@@ -267,19 +269,19 @@ def _through_svd(xp: Any, g: Any, x: Any, full_matrices: bool) -> Any:
     if g_u is not None or g_vh is not None:
         _refuse_ambiguous_vectors(x, raw(s), full_matrices)
     if g_u is not None:
-        parts.append(_through_left_vectors(xp, g_u, u, s, vh))
+        parts.append(_left_vectors_vjp(xp, g_u, u, s, vh))
     if g_vh is not None:
         # The left singular vectors of the transposed matrix are the right ones.
         u, vh, g_v = map(xp.matrix_transpose, (u, vh, g_vh))
-        parts.append(xp.matrix_transpose(_through_left_vectors(xp, g_v, vh, s, u)))
+        parts.append(xp.matrix_transpose(_left_vectors_vjp(xp, g_v, vh, s, u)))
     total = parts[0]
     for part in parts[1:]:
         total = total + part
     return total
 
 
-def _through_left_vectors(xp: Any, g: Any, u: Any, s: Any, vh: Any) -> Any:
-    """[U (F ∘ (Uᵀ g - gᵀ U)) S + (I - U Uᵀ) g S⁻¹] Vᵀ with Fij = 1 / (sj² - si²), i ≠ j."""
+def _left_vectors_vjp(xp: Any, g: Any, u: Any, s: Any, vh: Any) -> Any:
+    """Return [U (F ∘ (Uᵀ g - gᵀ U)) S + (I - U Uᵀ) g S⁻¹] Vᵀ, Fij = 1 / (sj² - si²), i ≠ j."""
     inner = xp.matmul(xp.matrix_transpose(u), g)
     turned = _divided_by_gaps(xp, inner - xp.matrix_transpose(inner), s * s)
     moved = xp.matmul(u, turned * _row(xp, s))
@@ -289,7 +291,7 @@ def _through_left_vectors(xp: Any, g: Any, u: Any, s: Any, vh: Any) -> Any:
 
 
 def _refuse_ambiguous_vectors(x: Any, s: Any, full_matrices: bool) -> None:
-    """Raise where singular vectors are not unique (but for their signs)."""
+    """Raise where singular vectors are not unique up to sign."""
     rows, columns = shape_of(x)[-2:]
     alone = "The gradient through the singular values alone exists."
     if full_matrices and rows != columns:
@@ -297,9 +299,9 @@ def _refuse_ambiguous_vectors(x: Any, s: Any, full_matrices: bool) -> None:
             "the vectors that complete the bases are not unique: tg.svd(x, full_matrices=False)."
         )
     elif some_are_equal(s):
-        reason = f"two singular values are equal, so that their vectors are not unique. {alone}"
+        reason = f"two singular values are equal, so their vectors are not unique. {alone}"
     elif rows != columns and some_are_zero(s):
-        reason = f"a singular value is zero, so that its vectors are not unique. {alone}"
+        reason = f"a singular value is zero, so its vectors are not unique. {alone}"
     else:
         return
     raise no_gradient("svd", reason, x)
@@ -308,30 +310,32 @@ def _refuse_ambiguous_vectors(x: Any, s: Any, full_matrices: bool) -> None:
 _svd = op(
     "svd",
     forward=lambda xp, x, *, full_matrices: tuple(xp.svd(matrices(x), full_matrices=full_matrices)),
-    vjp={"x": _through_svd},
+    vjp={"x": _svd_vjp},
+    latex=r"\mathrm{{SVD}}({x})",
     several_outputs=True,
     check=not_finite,
 )
 
 
 def svd(x: Any, full_matrices: bool = True) -> SVDResult:
-    """The singular value decomposition of matrices (..., m, n): x == U @ diag(S) @ Vh.
+    """Return the singular value decomposition of matrices (..., m, n): x == U @ diag(S) @ Vh.
 
     Args:
         x: matrices (..., m, n).
         full_matrices: whether U (..., m, m) and Vh (..., n, n) are complete bases. If not, U is
-            (..., m, k) and Vh (..., k, n), where k is the smaller of m and n: all that a
-            gradient can flow through.
+            (..., m, k) and Vh (..., k, n), where k is the smaller of m and n: gradients need
+            this.
 
-    S holds the k singular values in descending order. Signs of singular vectors are arbitrary;
-    what is differentiated should not depend on them.
+    S holds the k singular values in descending order. The signs of singular vectors are
+    arbitrary; the function to differentiate should not depend on them.
 
     Where singular values are equal, or zero in a matrix that is not square, their vectors are
-    not unique and have no gradient: backward says so. Through the singular values alone it is
-    right for symmetric functions of the equal ones, and one of several subgradients for others.
+    not unique and have no gradient: backward raises. The gradient through the singular values
+    alone is correct for symmetric functions of the equal ones, and one of several subgradients
+    for others.
 
     Raises:
-        ShapeError: if x holds no matrices.
+        ShapeError: if x has fewer than two axes.
         LinAlgError: for elements that are not finite.
         GradientError: from ``backward``, where no gradient exists.
 
@@ -344,5 +348,5 @@ def svd(x: Any, full_matrices: bool = True) -> SVDResult:
 
 
 def svdvals(x: Any) -> Any:
-    """The singular values of matrices, in descending order; see ``svd``."""
+    """Return the singular values of matrices, in descending order; see ``svd``."""
     return svd(x, full_matrices=False).S

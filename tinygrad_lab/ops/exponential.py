@@ -16,7 +16,7 @@ exp = op(
     vjp={"x": lambda xp, g, out: g * out},
     latex="e^{{{x}}}",
     elementwise=True,
-    doc="e to the power x.",
+    doc="Return e to the power x.",
 )
 
 expm1 = op(
@@ -25,7 +25,7 @@ expm1 = op(
     vjp={"x": lambda xp, g, out: g * out + g},
     latex="e^{{{x}}} - 1",
     elementwise=True,
-    doc="exp(x) - 1, exact also where x is small.",
+    doc="Return exp(x) - 1, accurate even where x is small.",
 )
 
 log = op(
@@ -34,7 +34,7 @@ log = op(
     vjp={"x": lambda xp, g, x: xp.divide(g, x)},
     latex=r"\log {x}",
     elementwise=True,
-    doc="The natural logarithm. Its derivative at 0 is inf.",
+    doc="Return the natural logarithm. Its derivative at 0 is inf.",
 )
 
 log1p = op(
@@ -43,7 +43,7 @@ log1p = op(
     vjp={"x": lambda xp, g, x: xp.divide(g, x + 1)},
     latex=r"\log(1 + {x})",
     elementwise=True,
-    doc="log(1 + x), exact also where x is small. Its derivative at -1 is inf.",
+    doc="Return log(1 + x), accurate even where x is small. Its derivative at -1 is inf.",
 )
 
 log2 = op(
@@ -52,7 +52,7 @@ log2 = op(
     vjp={"x": lambda xp, g, x: xp.divide(g, x * math.log(2))},
     latex=r"\log_2 {x}",
     elementwise=True,
-    doc="The logarithm to base 2, exact for powers of 2. Its derivative at 0 is inf.",
+    doc="Return the logarithm to base 2, exact for powers of 2. Its derivative at 0 is inf.",
 )
 
 log10 = op(
@@ -61,13 +61,13 @@ log10 = op(
     vjp={"x": lambda xp, g, x: xp.divide(g, x * math.log(10))},
     latex=r"\log_{{10}} {x}",
     elementwise=True,
-    doc="The logarithm to base 10. Its derivative at 0 is inf.",
+    doc="Return the logarithm to base 10. Its derivative at 0 is inf.",
 )
 
 
 def _share_of_sum(xp: Any, g: Any, x: Any, y: Any, out: Any) -> Any:
-    """What goes to x of the gradient of log(exp(x) + exp(y)): the share of exp(x) in that sum."""
-    # Equal infinities have no difference: each has half.
+    """Return the gradient of x through log(exp(x) + exp(y)): the share of exp(x) in the sum."""
+    # The difference of equal infinities is NaN: each gets half.
     tied = xp.logical_and(xp.isinf(out), x == y)
     difference = x - xp.where(tied, xp.zeros_like(out), y)
     return xp.where(tied, 0.5 * g, g * xp.sigmoid(difference))
@@ -80,9 +80,10 @@ logaddexp = op(
         "x": _share_of_sum,
         "y": lambda xp, g, x, y, out: _share_of_sum(xp, g, y, x, out),
     },
+    words={"x": "g × sigmoid({x} - {y})", "y": "g × sigmoid({y} - {x})"},
     latex=r"\log(e^{{{x}}} + e^{{{y}}})",
     elementwise=True,
-    doc="log(exp(x) + exp(y)), without overflow. Equal infinities get half of the gradient each.",
+    doc="Return log(exp(x) + exp(y)), without overflow. Equal infinities share the gradient.",
 )
 
 erf = op(
@@ -91,7 +92,7 @@ erf = op(
     vjp={"x": lambda xp, g, x: g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x)},
     latex=r"\mathrm{{erf}}({x})",
     elementwise=True,
-    doc="The error function: twice the integral of exp(-t²) / √π for t from 0 to x.",
+    doc="Return the error function: twice the integral of exp(-t²) / √π for t from 0 to x.",
 )
 
 erfc = op(
@@ -100,5 +101,5 @@ erfc = op(
     vjp={"x": lambda xp, g, x: -g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x)},
     latex=r"\mathrm{{erfc}}({x})",
     elementwise=True,
-    doc="1 - erf(x), exact also where x is large and that is tiny.",
+    doc="Return 1 - erf(x), accurate even where x is large and the result tiny.",
 )

@@ -1,6 +1,6 @@
-"""Inverses, solutions of equations and determinants of matrices, and their derivatives.
+"""Inverses, linear systems and determinants of matrices, and their derivatives.
 
-Every function takes stacks of matrices, shape (..., rows, columns). Where the formulas come from:
+Every function takes stacks of matrices, shape (..., rows, columns). Sources of the formulas:
 
 - Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
   differentiation", 2008.
@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import broadcast, in_full, shape_of, shapes_of
+from tinygrad_lab.engine.explain import broadcast, in_full, raw, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.arguments.matrices import (
     holds,
@@ -31,8 +31,8 @@ from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, squeeze
 
 
-def _through_inverse(xp: Any, g: Any, out: Any) -> Any:
-    """From d(A⁻¹) = -A⁻¹ dA A⁻¹ (Giles, section 2.2.3)."""
+def _inv_vjp(xp: Any, g: Any, out: Any) -> Any:
+    """Apply the adjoint of d(A⁻¹) = -A⁻¹ dA A⁻¹ (Giles, section 2.2.3)."""
     transposed = xp.matrix_transpose(out)
     return -xp.matmul(transposed, xp.matmul(g, transposed))
 
@@ -41,10 +41,13 @@ inv = op(
     "inv",
     "⁻¹",
     forward=lambda xp, x: xp.inv(square(x)),
-    vjp={"x": _through_inverse},
+    vjp={"x": _inv_vjp},
+    words={"x": "-{out}ᵀ @ g @ {out}ᵀ"},
     latex="{x}^{{-1}}",
     check=singular,
-    doc="""The inverses of square matrices. To solve equations, ``tg.solve`` is faster and nearer.
+    doc="""Return the inverses of square matrices.
+
+    For systems of equations, ``tg.solve`` is faster and more accurate.
 
     Raises:
         ShapeError: if the matrices are not square.
@@ -60,7 +63,7 @@ inv = op(
 
 
 def _unfit_equations(a: Any, b: Any) -> str | None:
-    """Why a x = b is no system of equations, as far as shapes say."""
+    """Explain why the shapes of a and b do not form a linear system."""
     left, right = shape_of(a), shape_of(b)
     if len(left) < 2 or left[-1] != left[-2]:
         return f"expected square matrices (..., n, n) as a, got shape {left}."
@@ -78,8 +81,8 @@ def _solved(xp: Any, a: Any, b: Any) -> Any:
     return xp.solve(square(a), matrices(b))
 
 
-def _through_solve(xp: Any, g: Any, a: Any, out: Any) -> tuple[Any, Any]:
-    """From d(A⁻¹ B) = A⁻¹ (dB - dA A⁻¹ B) (Giles, section 2.3.1)."""
+def _solve_vjp(xp: Any, g: Any, a: Any, out: Any) -> tuple[Any, Any]:
+    """Apply the adjoint of d(A⁻¹ B) = A⁻¹ (dB - dA A⁻¹ B) (Giles, section 2.3.1)."""
     by_b = xp.solve(xp.matrix_transpose(a), g)
     return -xp.matmul(by_b, xp.matrix_transpose(out)), by_b
 
@@ -87,7 +90,9 @@ def _through_solve(xp: Any, g: Any, a: Any, out: Any) -> tuple[Any, Any]:
 _solve = op(
     "solve",
     forward=_solved,
-    vjp={("a", "b"): _through_solve},
+    vjp={("a", "b"): _solve_vjp},
+    words={"a": "-solve({a}ᵀ, g) @ {out}ᵀ", "b": "solve({a}ᵀ, g)"},
+    core_axes=2,
     latex="{a}^{{-1}} {b}",
     check=lambda a, b: (
         singular(a, "a")
@@ -98,7 +103,7 @@ _solve = op(
 
 
 def solve(a: Any, b: Any) -> Any:
-    """The x for which a @ x == b: a (..., n, n), b a vector (n,) or matrices (..., n, k).
+    """Solve a @ x == b for x: a (..., n, n), b a vector (n,) or matrices (..., n, k).
 
     Raises:
         ShapeError: if a is not square, or b does not fit.
@@ -113,28 +118,28 @@ def solve(a: Any, b: Any) -> Any:
     if len(right) != 1:
         return _solve(a, b)
     if reason := _unfit_equations(a, b):
-        # Said here, of the tensors as the user gave them.
+        # Raised here, with the shapes that the user gave.
         raise ShapeError(in_full("solve", reason, {"a": a, "b": b}, {}))
     return squeeze(_solve(a, expand_dims(b, axis=-1)), axis=-1)
 
 
-def _each(xp: Any, numbers: Any) -> Any:
-    """One number for each matrix, as a factor of it."""
+def _per_matrix(xp: Any, numbers: Any) -> Any:
+    """Reshape one number for each matrix, to multiply the matrices."""
     return xp.expand_dims(xp.expand_dims(numbers, axis=-1), axis=-1)
 
 
-def _through_determinant(xp: Any, g: Any, x: Any, out: Any) -> Any:
-    """The gradient of a determinant is the matrix of cofactors (Giles, section 2.2.4)."""
+def _det_vjp(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    """Multiply g with the matrix of cofactors (Giles, section 2.2.4)."""
     if holds(xp.all(out != 0)):
-        return _each(xp, g * out) * xp.matrix_transpose(xp.inv(x))
-    return _each(xp, g) * _cofactors(xp, x)
+        return _per_matrix(xp, g * out) * xp.matrix_transpose(xp.inv(x))
+    return _per_matrix(xp, g) * _cofactors(xp, x)
 
 
 def _cofactors(xp: Any, x: Any) -> Any:
-    """The matrix of cofactors, also of a singular matrix.
+    """Return the matrix of cofactors, even of a singular matrix.
 
-    The cofactors of a product are the product of the cofactors; those of an orthogonal matrix Q
-    are det(Q) Q, those of a diagonal one are on its diagonal, the products of all others.
+    The cofactors of a product are the product of the cofactors. Those of an orthogonal matrix Q
+    are det(Q) Q; those of a diagonal matrix are diagonal: the products of all other elements.
     """
     u, s, vh = xp.svd(x, full_matrices=False)
     others = [
@@ -142,18 +147,19 @@ def _cofactors(xp: Any, x: Any) -> Any:
         for i in range(s.shape[-1])
     ]
     row = xp.expand_dims(xp.stack(others, axis=-1), axis=-2)
-    return _each(xp, xp.det(u) * xp.det(vh)) * xp.matmul(u * row, vh)
+    return _per_matrix(xp, xp.det(u) * xp.det(vh)) * xp.matmul(u * row, vh)
 
 
 det = op(
     "det",
     forward=lambda xp, x: xp.det(square(x)),
-    vjp={"x": _through_determinant},
+    vjp={"x": _det_vjp},
+    words={"x": "g × the cofactors of {x}"},
     latex=r"\det {x}",
-    doc="""The determinants of square matrices.
+    doc="""Return the determinants of square matrices.
 
-    The gradient exists everywhere, also where the matrix is singular. There, derivatives of the
-    gradient are had only where no singular value occurs twice. ``tg.slogdet`` does not overflow.
+    The gradient exists everywhere, even where the matrix is singular. There, derivatives of the
+    gradient need distinct singular values. ``tg.slogdet`` does not overflow.
 
     Raises:
         ShapeError: if the matrices are not square.
@@ -173,31 +179,33 @@ class SlogdetResult(NamedTuple):
     logabsdet: Any
 
 
-def _through_slogdet(xp: Any, g: Any, x: Any) -> Any:
+def _slogdet_vjp(xp: Any, g: Any, x: Any) -> Any:
     _, g_logarithm = g
     if g_logarithm is None:
-        # The sign is constant, but for jumps.
+        # The sign is constant, apart from jumps.
         return xp.zeros_like(x)
     try:
         inverse = xp.inv(x)
     except np.linalg.LinAlgError:
-        reason = "a matrix is singular, and the logarithm infinitely steep at 0."
+        reason = "a matrix is singular, and the logarithm has an infinite slope at 0."
         raise no_gradient("slogdet", reason, x) from None
-    return _each(xp, g_logarithm) * xp.matrix_transpose(inverse)
+    return _per_matrix(xp, g_logarithm) * xp.matrix_transpose(inverse)
 
 
 _slogdet = op(
     "slogdet",
     forward=lambda xp, x: tuple(xp.slogdet(square(x))),
-    vjp={"x": _through_slogdet},
+    vjp={"x": _slogdet_vjp},
+    words={"x": "g of the logarithm × inv({x})ᵀ"},
+    latex=r"(\mathrm{{sgn}} \det {x}, \; \log |\det {x}|)",
     several_outputs=True,
 )
 
 
 def slogdet(x: Any) -> SlogdetResult:
-    """The sign of the determinant and log(abs(det(x))), which does not overflow.
+    """Return the sign of the determinant and log(abs(det(x))), which does not overflow.
 
-    A singular matrix has sign 0 and logarithm -inf, where no gradient exists.
+    A singular matrix has sign 0 and logarithm -inf, and no gradient.
 
     Raises:
         ShapeError: if the matrices are not square.
@@ -210,7 +218,7 @@ def slogdet(x: Any) -> SlogdetResult:
 
 
 def matrix_power(x: Any, n: int) -> Any:
-    """The product of n times the square matrix x; of -n times its inverse for n < 0.
+    """Return the n-th power of a square matrix x; for n < 0, a power of its inverse.
 
     It takes about log2(n) products. Power 0 is the identity, through which no gradient flows.
 
@@ -218,15 +226,15 @@ def matrix_power(x: Any, n: int) -> Any:
         ShapeError: if the matrices are not square.
         LinAlgError: for n < 0, if a matrix is singular.
     """
-    (shape,), told = shapes_of("matrix_power", x=x), ({"x": x}, {"n": n})
+    (shape,), given = shapes_of("matrix_power", x=x), ({"x": x}, {"n": n})
     if len(shape) < 2 or shape[-1] != shape[-2]:
         reason = f"expected square matrices (..., n, n), got shape {shape}."
-        raise ShapeError(in_full("matrix_power", reason, *told))
+        raise ShapeError(in_full("matrix_power", reason, *given))
     try:
         n = operator.index(n)
     except TypeError:
         reason = f"expected an integer power, got {n!r}."
-        raise ArgumentTypeError(in_full("matrix_power", reason, *told)) from None
+        raise ArgumentTypeError(in_full("matrix_power", reason, *given)) from None
     if n < 0:
         return matrix_power(inv(x), -n)
     if n == 0:
@@ -239,8 +247,8 @@ def matrix_power(x: Any, n: int) -> Any:
 
 
 def _identity_like(x: Any) -> Any:
-    """Identity matrices in the shape and of the kind of x."""
-    array = getattr(x, "_data", x)
+    """Return identity matrices of the shape, dtype and device of x."""
+    array = raw(x)
     one = namespaces[type(array)].eye(shape_of(x)[-1], dtype=array.dtype, device=array.device)
     return broadcast_to(one, shape=shape_of(x))
 
@@ -255,26 +263,29 @@ _matrix_rank = op("matrix_rank", forward=_rank, check=not_finite)
 
 
 def matrix_rank(x: Any, rtol: float | None = None) -> Any:
-    """How many singular values of each matrix count as more than zero.
+    """Return the rank of each matrix: the number of its singular values above a tolerance.
 
     Args:
         x: matrices (..., m, n).
-        rtol: those count that exceed ``rtol`` times the largest; by default, max(m, n) times
+        rtol: the tolerance, relative to the largest singular value; by default, max(m, n) times
             the rounding error of the dtype.
 
     Raises:
-        ShapeError: if x holds no matrices.
+        ShapeError: if x has fewer than two axes.
     """
     return _matrix_rank(x, rtol=rtol)
 
 
-def _through_pseudo_inverse(xp: Any, g: Any, x: Any, out: Any, rtol: float | None) -> Any:
-    """From dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺ (Golub & Pereyra)."""
+def _pinv_vjp(xp: Any, g: Any, x: Any, out: Any, rtol: float | None) -> Any:
+    """Return the gradient of x (Golub & Pereyra).
+
+    It is the adjoint of dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺.
+    """
     full = min(shape_of(x)[-2:])
     if full and holds(xp.any(xp.matrix_rank(x, rtol=rtol) < full)):
         reason = (
-            f"the rank is less than {full}; the smallest change of x can raise it, where the "
-            "pseudo-inverse jumps."
+            f"the rank is less than {full}; an arbitrarily small change of x can raise it, "
+            "and the pseudo-inverse jumps there."
         )
         raise no_gradient("pinv", reason, x)
     transposed, g_transposed = xp.matrix_transpose(out), xp.matrix_transpose(g)
@@ -291,16 +302,16 @@ _pinv = op(
     "pinv",
     "⁺",
     forward=lambda xp, x, *, rtol: xp.pinv(matrices(x), rtol=rtol),
-    vjp={"x": _through_pseudo_inverse},
+    vjp={"x": _pinv_vjp},
     latex="{x}^+",
     check=not_finite,
 )
 
 
 def pinv(x: Any, rtol: float | None = None) -> Any:
-    """The Moore-Penrose pseudo-inverses (..., n, m) of matrices (..., m, n).
+    """Return the Moore-Penrose pseudo-inverses (..., n, m) of matrices (..., m, n).
 
-    pinv(x) @ b is the shortest of the vectors for which x @ vector is nearest to b.
+    pinv(x) @ b is the shortest least-squares solution v of x @ v = b.
 
     Args:
         x: matrices (..., m, n).
@@ -308,7 +319,7 @@ def pinv(x: Any, rtol: float | None = None) -> Any:
             max(m, n) times the rounding error of the dtype.
 
     Raises:
-        ShapeError: if x holds no matrices.
+        ShapeError: if x has fewer than two axes.
         LinAlgError: for elements that are not finite.
         GradientError: from ``backward``, where the rank is less than the smaller of m and n.
 

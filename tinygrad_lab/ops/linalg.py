@@ -11,7 +11,7 @@ from tinygrad_lab.engine.explain import broadcast, in_full, missing_axis, shape_
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.arithmetic import multiply, subtract
 from tinygrad_lab.ops.conversion import astype
-from tinygrad_lab.ops.index import getitem, put
+from tinygrad_lab.ops.indexing import getitem, put
 from tinygrad_lab.ops.reduce import sum
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, reshape, squeeze, stack, unstack
 
@@ -19,7 +19,7 @@ from tinygrad_lab.ops.shape import broadcast_to, expand_dims, reshape, squeeze, 
 
 
 def _unfit_sizes(x: Any, y: Any) -> str | None:
-    """Why x cannot be multiplied with y, as far as inner sizes say; None if they fit."""
+    """Explain why the inner sizes of x and y do not fit; return None if they do."""
     left, right = shape_of(x), shape_of(y)
     if not left or not right:
         return "a matrix product needs vectors or matrices; for single numbers use x * y."
@@ -38,6 +38,7 @@ _matmul = op(
         "x": lambda xp, g, y: xp.matmul(g, xp.matrix_transpose(y)),
         "y": lambda xp, g, x: xp.matmul(xp.matrix_transpose(x), g),
     },
+    core_axes=2,
     latex=r"{x} \, {y}",
     check=lambda x, y: (
         _unfit_sizes(x, y)
@@ -47,10 +48,10 @@ _matmul = op(
 
 
 def matmul(x: Any, y: Any) -> Any:
-    """The matrix product x @ y of (stacks of) matrices, or with vectors, as NumPy has it.
+    """Return the matrix product x @ y of vectors, matrices or stacks of matrices, as in NumPy.
 
-    Shapes (..., n, k) and (..., k, m) give (..., n, m); a vector counts as one row on the left,
-    as one column on the right, and that axis is dropped again.
+    Shapes (..., n, k) and (..., k, m) give (..., n, m). A vector acts as a row on the left and as
+    a column on the right, and that axis is dropped from the result.
 
     Raises:
         ShapeError: if the inner sizes differ.
@@ -59,7 +60,7 @@ def matmul(x: Any, y: Any) -> Any:
     if not (row or column):
         return _matmul(x, y)
     if reason := _unfit_sizes(x, y):
-        # Said here, of the tensors as the user gave them.
+        # Raised here, with the shapes that the user gave.
         raise ShapeError(in_full("matmul", reason, {"x": x, "y": y}, {}))
     product = _matmul(
         expand_dims(x, axis=0) if row else x, expand_dims(y, axis=-1) if column else y
@@ -82,7 +83,7 @@ _vecdot = op(
 
 
 def vecdot(x: Any, y: Any, axis: int = -1) -> Any:
-    """The inner products of the vectors that lie along an axis; the other axes broadcast.
+    """Return the inner products of the vectors along an axis; the other axes broadcast.
 
     Raises:
         ShapeError: if the vectors of x and y differ in length, or the other axes do not broadcast.
@@ -103,7 +104,7 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Any:
 
 
 def _unfit_vectors(left: tuple[int, ...], right: tuple[int, ...], axis: int) -> str | None:
-    """Why tensors of these shapes have no inner products along an axis."""
+    """Explain why tensors of these shapes have no inner products along an axis."""
     if reason := missing_axis(left, axis) or missing_axis(right, axis):
         return reason
     if axis >= 0 and len(left) != len(right):
@@ -119,7 +120,7 @@ def _unfit_vectors(left: tuple[int, ...], right: tuple[int, ...], axis: int) -> 
 
 
 def outer(x: Any, y: Any) -> Any:
-    """All products of an element of one vector with one of another, in shape (len(x), len(y)).
+    """Return the products of all pairs of elements of two vectors, shape (len(x), len(y)).
 
     Raises:
         ShapeError: for anything but two vectors.
@@ -127,15 +128,15 @@ def outer(x: Any, y: Any) -> Any:
     left, right = shapes_of("outer", x=x, y=y)
     if not len(left) == len(right) == 1:
         reason = (
-            f"expected two vectors, got shapes {left} and {right}: tg.flatten(x) makes a vector of "
-            "a tensor."
+            f"expected two vectors, got shapes {left} and {right}: tg.flatten(x) turns a tensor "
+            "into a vector."
         )
         raise ShapeError(in_full("outer", reason, {"x": x, "y": y}, {}))
     return multiply(expand_dims(x, axis=1), y)
 
 
 def cross(x: Any, y: Any, axis: int = -1) -> Any:
-    """The cross product of vectors of three elements along an axis; the other axes broadcast.
+    """Return the cross product of vectors of three elements along an axis; other axes broadcast.
 
     Raises:
         ShapeError: if the axis is not of size 3.
@@ -158,7 +159,7 @@ def cross(x: Any, y: Any, axis: int = -1) -> Any:
 
 
 def kron(x: Any, y: Any) -> Any:
-    """The Kronecker product: y as often as x has elements, each time scaled by one of them.
+    """Return the Kronecker product: a copy of y for each element of x, scaled by that element.
 
     The sizes of the result are the products of those of x and y, axis by axis from the right.
     """
@@ -167,7 +168,7 @@ def kron(x: Any, y: Any) -> Any:
         return multiply(x, y)
     axes = max(len(left), len(right))
     left, right = (1,) * (axes - len(left)) + left, (1,) * (axes - len(right)) + right
-    # Axis by axis an axis of x with one of y behind it, which are joined in the end.
+    # Each axis of x is followed by that of y; the pairs are joined at the end.
     spread = reshape(x, tuple(size for n in left for size in (n, 1)))
     tiles = reshape(y, tuple(size for n in right for size in (1, n)))
     sizes = tuple(n * m for n, m in zip(left, right, strict=True))
@@ -178,7 +179,7 @@ def kron(x: Any, y: Any) -> Any:
 
 
 def diagonal(x: Any, offset: int = 0) -> Any:
-    """The diagonals of matrices: the elements x[..., i, i + offset].
+    """Return the diagonals of matrices: the elements x[..., i, i + offset].
 
     Raises:
         ShapeError: if x has fewer than two axes.
@@ -198,15 +199,15 @@ def diagonal(x: Any, offset: int = 0) -> Any:
 
 
 def _along_diagonal(rows: int, columns: int, offset: int) -> slice:
-    """Where a diagonal lies in a matrix whose rows are written one after the other."""
+    """Return the place of a diagonal in a matrix whose rows are joined into a vector."""
     first = offset if offset >= 0 else -offset * columns
     length = max(0, min(columns - offset, rows) if offset >= 0 else min(rows + offset, columns))
-    # From one element to the next it is a row and a column.
+    # One row and one column lie between neighbours.
     return slice(first, first + length * (columns + 1), columns + 1)
 
 
 def diag(x: Any, offset: int = 0) -> Any:
-    """The square matrix that has the vector x on a diagonal; or the diagonal of a matrix x.
+    """Return the square matrix with the vector x on a diagonal, or the diagonal of a matrix x.
 
     Raises:
         ShapeError: if x is neither; ``tg.diagonal`` takes stacks of matrices.
@@ -232,6 +233,6 @@ def diag(x: Any, offset: int = 0) -> Any:
 
 
 def trace(x: Any, offset: int = 0, dtype: Any = None) -> Any:
-    """The sum of the elements on a diagonal of each matrix, of another dtype if given."""
+    """Return the sum of a diagonal of each matrix, computed in ``dtype`` if given."""
     on_diagonal = diagonal(x, offset=offset)
     return sum(on_diagonal if dtype is None else astype(on_diagonal, dtype), axis=-1)

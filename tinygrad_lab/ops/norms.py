@@ -1,4 +1,4 @@
-"""Lengths of vectors and sizes of matrices."""
+"""Norms of vectors and matrices."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
-from tinygrad_lab.ops.arguments.axes import Axis
+from tinygrad_lab.ops.arguments.axes import Axis, no_such_axis, with_axes
 from tinygrad_lab.ops.arithmetic import pow
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.decompositions import svdvals
 from tinygrad_lab.ops.logic import equal, not_equal
 from tinygrad_lab.ops.piecewise import abs, where
-from tinygrad_lab.ops.reduce import max, min, no_such_axis, sum, with_axes
+from tinygrad_lab.ops.reduce import max, min, sum
 from tinygrad_lab.ops.shape import expand_dims, permute_dims
 
 
 def _direction(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    """A length grows by the unit vector along x; at 0, where every direction is one, by none."""
+    """Multiply g with the unit vector along x; at 0, where it is undefined, with 0."""
     divisor = xp.where(out == 0, xp.ones_like(out), out)
     return x * with_axes(xp, xp.divide(g, divisor), x_shape, axis)
 
@@ -31,28 +31,28 @@ _length = op(
         x, axis=axis, keepdims=keepdims
     ),
     vjp={"x": _direction},
+    words={"x": "g × {x} / {out}"},
     latex=r"\| {x} \|",
     check=no_such_axis,
 )
 
 
 def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | str = 2) -> Any:
-    """The norm of the vectors along some axes, or of all elements: sum(abs(x)**ord)**(1/ord).
+    """Return the norm of vectors along some axes, or of all elements: sum(abs(x)**ord)**(1/ord).
 
     Args:
         x: a tensor of numbers.
         axis: the axes that hold a vector; all by default.
-        keepdims: whether they stay, as axes of size 1.
-        ord: any power; 1 is the sum of the sizes, 2 the length; inf and -inf are the largest and
-            the smallest size, 0 the number of elements other than 0.
+        keepdims: keep the reduced axes, with size 1.
+        ord: any power; 1 is the sum of absolute values, 2 the length; inf and -inf are the largest
+            and the smallest absolute value, 0 is the number of elements other than 0.
 
-    The gradient is 0 where the norm has a tip: at a vector of zeros, and by elements that are 0.
-    Of several largest (smallest) elements each gets an even share. By the number of elements
-    other than 0 there is none.
+    The gradient is 0 where the norm has a kink: at a vector of zeros, and for elements that are 0.
+    Several largest (smallest) elements share the gradient evenly. With ord 0 there is none.
 
     Raises:
         ShapeError: for an axis that x does not have.
-        ArgumentError: for the name of a norm of matrices as ord.
+        ArgumentError: for an ord that is the name of a matrix norm.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -80,27 +80,27 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | 
 
 
 def _power(x: Any, exponent: float) -> Any:
-    """x ** exponent for x >= 0, which counts as flat at 0."""
+    """Return x ** exponent for x >= 0, with a derivative of 0 at 0."""
     zero = equal(x, 0)
     at_zero = 0.0 if exponent > 0 else math.inf
     return where(zero, at_zero, pow(where(zero, 1.0, x), exponent))
 
 
 def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro") -> Any:
-    """The norm of each matrix (..., m, n), of shape (...,).
+    """Return the norm of each matrix (..., m, n), in shape (...,).
 
     Args:
         x: matrices.
-        keepdims: whether their axes stay, as axes of size 1.
+        keepdims: keep the last two axes, with size 1.
         ord: "fro" or None, the length of all elements as a vector (Frobenius); "nuc", the sum of
             the singular values; 2 or -2, the largest or the smallest of them; 1 or -1, the largest
-            or the smallest sum of sizes in a column; inf or -inf, those in a row.
+            or the smallest column sum of absolute values; inf or -inf, those of rows.
 
-    The gradient at a matrix of zeros is 0 for "fro", 1 and inf; of several largest (smallest)
-    sums or singular values each gets an even share.
+    The gradient at a matrix of zeros is 0 for "fro", 1 and inf; several largest (smallest) sums or
+    singular values share it evenly.
 
     Raises:
-        ShapeError: if x holds no matrices.
+        ShapeError: if x has fewer than two axes.
         ArgumentError: for another ord.
 
     Example:
@@ -128,14 +128,14 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
 
 
 def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The norm of a vector or a matrix, with the arguments of ``numpy.linalg.norm``.
+    """Return the norm of a vector or a matrix, with the arguments of ``numpy.linalg.norm``.
 
     With one axis, or for a tensor of one axis, it is ``vector_norm``; with two axes, or for a
-    matrix and an ``ord``, it is ``matrix_norm``; with neither it is the length of all elements.
+    matrix and an ``ord``, it is ``matrix_norm``; with neither, it is the length of all elements.
     The gradient of a length at 0 is 0.
 
     Raises:
-        ShapeError: if x has other axes than that.
+        ShapeError: for another number of axes.
 
     Example:
         >>> import tinygrad_lab as tg

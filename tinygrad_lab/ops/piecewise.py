@@ -1,7 +1,7 @@
-"""Functions in pieces, with kinks and jumps; each says what counts as its derivative there.
+"""Piecewise functions with kinks and jumps; each documents what its derivative is taken as there.
 
-The steps (sign, floor, ceil, round, trunc) are flat wherever they have a derivative: no gradient
-flows through them.
+Step functions (sign, floor, ceil, round, trunc) have a derivative of 0 wherever it exists: no
+gradient flows through them.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ sign = op(
     "sign",
     forward=lambda xp, x: xp.sign(x),
     elementwise=True,
-    doc="-1, 0 or 1; x / |x| for complex numbers. A step function: no gradient flows.",
+    doc="Return -1, 0 or 1; x / |x| for complex numbers. A step function: no gradient flows.",
 )
 floor = op(
     "floor",
     "⌊⌋",
     forward=lambda xp, x: xp.floor(x),
     elementwise=True,
-    doc="Rounded down. A step function: no gradient flows.",
+    doc="Round down. A step function: no gradient flows.",
 )
 ceil = op(
     "ceil",
     "⌈⌉",
     forward=lambda xp, x: xp.ceil(x),
     elementwise=True,
-    doc="Rounded up. A step function: no gradient flows.",
+    doc="Round up. A step function: no gradient flows.",
 )
 round = op(
     "round",
     forward=lambda xp, x: xp.round(x),
     elementwise=True,
-    doc="The nearest integer, the even one of two. A step function: no gradient flows.",
+    doc="Round to the nearest integer, ties to even. A step function: no gradient flows.",
 )
 trunc = op(
     "trunc",
     forward=lambda xp, x: xp.trunc(x),
     elementwise=True,
-    doc="Rounded towards 0. A step function: no gradient flows.",
+    doc="Round towards 0. A step function: no gradient flows.",
 )
 
 # --- kinks and jumps -------------------------------------------------------------------------
@@ -55,24 +55,25 @@ abs = op(
     vjp={"x": lambda xp, g, x: g * xp.sign(x)},
     latex="|{x}|",
     elementwise=True,
-    doc="The absolute value. Its derivative at 0 counts as 0.",
+    doc="Return the absolute value. Its derivative at 0 is taken as 0.",
 )
 
 
-def _turned_where_signs_differ(xp: Any, g: Any, x: Any, out: Any) -> Any:
-    # The sign of a Python number is one: an array of it would widen a float32 gradient.
+def _flip_where_signs_differ(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    # The sign of a Python number stays one: as an array it would widen a float32 gradient.
     return g * xp.sign(out) * namespaces[x.__class__].sign(x)
 
 
 copysign = op(
     "copysign",
     forward=lambda xp, x, y: xp.copysign(x, y),
-    vjp={"x": _turned_where_signs_differ, "y": lambda xp, g: xp.zeros_like(g)},
+    vjp={"x": _flip_where_signs_differ, "y": lambda xp, g: xp.zeros_like(g)},
     latex=r"\mathrm{{copysign}}({x}, {y})",
     elementwise=True,
-    doc="""|x| with the sign of y, which a zero and a NaN have, too.
+    doc="""Return |x| with the sign of y; zeros and NaN have a sign as well.
 
-    The derivative by x at 0 counts as 0. The one by y, whose sign is a step function, is 0.
+    The derivative with respect to x is taken as 0 at 0. With respect to y it is 0, as the sign is a
+    step function.
     """,
 )
 
@@ -82,15 +83,15 @@ nextafter = op(
     vjp={"x": lambda xp, g: g, "y": lambda xp, g: xp.zeros_like(g)},
     latex=r"\mathrm{{nextafter}}({x}, {y})",
     elementwise=True,
-    doc="""The next number after x that the dtype has, towards y.
+    doc="""Return the next number of the dtype after x, towards y.
 
-    That is x but for the last digit, so the derivative by x is 1, and the one by y is 0.
+    That differs from x by rounding only, so the derivative with respect to x is 1, to y 0.
     """,
 )
 
 
 def _larger_share(xp: Any, g: Any, x: Any, y: Any) -> Any:
-    """What goes to x of the gradient of max(x, y): all, nothing, or half at a tie."""
+    """Return the gradient of x through max(x, y): g, 0, or half of g at a tie."""
     return xp.where(x > y, g, xp.where(x == y, 0.5 * g, xp.zeros_like(g)))
 
 
@@ -102,9 +103,10 @@ maximum = op(
         "x": _larger_share,
         "y": lambda xp, g, x, y: _larger_share(xp, g, y, x),
     },
+    words={"x": "g where {x} > {y}, half at ties", "y": "g where {y} > {x}, half at ties"},
     latex=r"\max({x}, {y})",
     elementwise=True,
-    doc="The larger of x and y, NaN if one is. At a tie each gets half of the gradient.",
+    doc="Return the larger of x and y; NaN if either is. At a tie each gets half of the gradient.",
 )
 
 minimum = op(
@@ -115,22 +117,23 @@ minimum = op(
         "x": lambda xp, g, x, y: _larger_share(xp, g, y, x),
         "y": _larger_share,
     },
+    words={"x": "g where {x} < {y}, half at ties", "y": "g where {y} < {x}, half at ties"},
     latex=r"\min({x}, {y})",
     elementwise=True,
-    doc="The smaller of x and y, NaN if one is. At a tie each gets half of the gradient.",
+    doc="Return the smaller of x and y; NaN if either is. At a tie each gets half of the gradient.",
 )
 
 
 def _clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
     if hasattr(x, "dtype"):
         return xp.clip(x, min, max)
-    # Of a Python number beside arrays, NumPy's clip would make an array of float64.
+    # NumPy's clip would turn a Python number beside arrays into an array of float64.
     x = x if min is None else xp.maximum(x, min)
     return x if max is None else xp.minimum(x, max)
 
 
 def _to_bound(xp: Any, g: Any, x: Any, bound: Any, out: Any) -> Any:
-    """What goes to a bound of the gradient of clip: what the bound, not x, has set."""
+    """Return the gradient of a bound of clip: g where the result is the bound, not x."""
     set_by_bound = xp.logical_and(out == bound, out != x)
     return xp.where(set_by_bound, g, xp.zeros_like(g))
 
@@ -143,14 +146,19 @@ clip = op(
         "min": lambda xp, g, x, min, out: _to_bound(xp, g, x, min, out),
         "max": lambda xp, g, x, max, out: _to_bound(xp, g, x, max, out),
     },
+    words={
+        "x": "g where {x} is within",
+        "min": "g where {x} < {min}",
+        "max": "g where {x} > {max}",
+    },
     latex=r"\mathrm{{clip}}({x}, {min}, {max})",
     elementwise=True,
-    doc="""x, but not below min and not above max; NaN if one of them is.
+    doc="""Limit x to the range from min to max; NaN if one of them is.
 
     Args:
         x: real numbers.
         min: the lower bound, a number or an array; None for none.
-        max: the upper bound, a number or an array; None for none. Where it is below min, it wins.
+        max: the upper bound, a number or an array; None for none. It wins where it is below min.
 
     The gradient goes to x where x is within or on the bounds, to the bound elsewhere.
 
@@ -171,10 +179,10 @@ where = op(
     },
     latex=r"{x} \text{{ where }} {condition} \text{{ else }} {y}",
     elementwise=True,
-    doc="""Elements of x where the condition holds, of y elsewhere.
+    doc="""Return elements of x where the condition holds, of y elsewhere.
 
-    The gradient goes to the one that was taken. What makes NaN on the side that is not taken makes
-    NaN in its gradient, too: let it not see such numbers.
+    The gradient goes to the one that was taken. An op that gives NaN on the side that is not taken
+    gives NaN in its gradient as well: replace its inputs there, as in the example.
 
     Example:
         >>> import tinygrad_lab as tg

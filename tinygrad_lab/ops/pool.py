@@ -1,6 +1,6 @@
-"""Pooling: windows of the last axes, each reduced to one number.
+"""Pooling: each window of the last axes is reduced to one number.
 
-Everything before the spatial axes (samples, channels) is left as it is, in any number of axes.
+The axes before the spatial axes (samples, channels), any number of them, stay as they are.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, shape_of
+from tinygrad_lab.engine.explain import in_full, raw, shape_of
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.windows import gathered, padded, per_axis, windows_of
-from tinygrad_lab.ops.index import beside, getitem
+from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels import max_pool as kernel
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
@@ -36,11 +36,11 @@ _LENGTHS = {1: "length", 2: "height, width"}
 
 
 def _check(axes: int, x: Any) -> None:
-    """Raise the error that fits an x that has no such spatial axes, or no floating numbers."""
+    """Raise if x lacks spatial axes, or does not hold floating-point numbers."""
     shape = shape_of(x)
     if len(shape) < axes or 0 in shape[len(shape) - axes :]:
         raise ShapeError(
-            f"expected x of shape (..., {_LENGTHS[axes]}) with a step or more, got {shape}."
+            f"expected x of shape (..., {_LENGTHS[axes]}) with at least one step, got {shape}."
         )
     if x.dtype.kind != "f":
         raise DTypeError(f"expected floating-point numbers, got {x.dtype}: x.astype(tg.float32).")
@@ -49,7 +49,7 @@ def _check(axes: int, x: Any) -> None:
 def _windows(
     axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any
 ) -> Windows:
-    """The windows of a pooling; without a stride, they lie side by side."""
+    """Return the windows of a pooling; without a stride, they lie side by side."""
     _check(axes, x)
     sizes = per_axis("kernel_size", kernel_size, axes, least=1)
     edges = per_axis("padding", padding, axes, least=0)
@@ -69,7 +69,7 @@ def _windows(
 
 
 def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
-    """Declare the maximum over windows of so many spatial axes."""
+    """Declare the maximum over windows of this number of spatial axes."""
 
     def composite(
         x: Any, *, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
@@ -77,8 +77,8 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
         over = _windows(axes, x, kernel_size, stride, padding, dilation)
         shape = (*x.shape[: x.ndim - axes], *over.count)
         windows = reshape(gathered(x, over, -math.inf), (math.prod(shape), over.elements))
-        # The first of several that are largest; max would share the gradient among them.
-        each = beside(x, np.arange(math.prod(shape)))
+        # The first of several maxima; max would share the gradient among them.
+        each = array_like(x, np.arange(math.prod(shape)))
         largest = getitem(windows, (each, argmax(windows, axis=1)))
         return reshape(largest, shape)
 
@@ -97,6 +97,8 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
         f"max_pool{axes}d",
         forward=forward,
         vjp={"x": lambda xp, g, residual: kernel.backward(xp, g, residual)},
+        words={"x": "g to the first largest"},
+        latex=r"\mathrm{{max\_pool}}({x})",
         composite=composite,
         residual=True,
         doc=doc,
@@ -105,17 +107,18 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
 
 max_pool1d = _max_pooling(
     1,
-    """The largest element of each window of x (..., L): (..., L').
+    """Return the largest element of each window of x (..., L): (..., L').
 
     L' = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1.
 
     The gradient goes to the first of the largest elements of a window, as in PyTorch. (``max``
-    shares it; behind a relu, where ties are many, sharing would cost more than it tells.)
+    shares it. After a relu, ties are common, and sharing would take time for little use.)
 
     Args:
-        stride: from one window to the next; ``kernel_size`` if not given.
-        padding: by how many elements, which never are the largest, x is extended on both sides.
-        dilation: from one element of a window to the next.
+        kernel_size: the number of elements of a window.
+        stride: the distance from one window to the next; ``kernel_size`` if not given.
+        padding: the number of elements added on both sides of x; they are never the largest.
+        dilation: the distance from one element of a window to the next.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -126,9 +129,9 @@ max_pool1d = _max_pooling(
 
 max_pool2d = _max_pooling(
     2,
-    """The largest element of each window of images x (..., H, W): (..., H', W').
+    """Return the largest element of each window of images x (..., H, W): (..., H', W').
 
-    Both axes are as in ``max_pool1d``; settings are one integer for both, or a tuple of two. The
+    Both axes are as in ``max_pool1d``; arguments are one integer for both, or a tuple of two. The
     gradient goes to the first of the largest elements of a window, row by row.
 
     Example:
@@ -143,26 +146,26 @@ max_pool2d = _max_pooling(
 
 
 def _avg_pool(axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any) -> Any:
-    """The mean of each window, padding included: sums along one axis after the other."""
+    """Return the mean of each window, padding included, by sums along one axis after the other."""
     settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
     over = _explained(
         f"avg_pool{axes}d", x, settings, lambda: _windows(axes, x, kernel_size, stride, padding, 1)
     )
     total = padded(x, over)
     for axis in range(axes):
-        behind = (slice(None),) * (axes - 1 - axis)
-        # All windows have their k-th element on one slice.
+        trailing = (slice(None),) * (axes - 1 - axis)
+        # The k-th elements of all windows form one slice.
         slices = [
             slice(k, k + (over.count[axis] - 1) * over.stride[axis] + 1, over.stride[axis])
             for k in range(over.kernel[axis])
         ]
-        first, *others = [getitem(total, (..., taken, *behind)) for taken in slices]
+        first, *others = [getitem(total, (..., taken, *trailing)) for taken in slices]
         total = sum(others, start=first)
     return total / over.elements
 
 
 def _explained(name: str, x: Any, settings: dict[str, Any], work: Callable[[], Any]) -> Any:
-    """What ``work`` returns; what it raises is told with the function and what it was given."""
+    """Return the result of ``work``; its errors get the function's name and arguments."""
     try:
         return work()
     except (ArgumentError, DTypeError, ShapeError) as error:
@@ -170,12 +173,14 @@ def _explained(name: str, x: Any, settings: dict[str, Any], work: Callable[[], A
 
 
 def avg_pool1d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Any:
-    """The mean of each window of x (..., L): (..., (L + 2 padding - kernel_size) // stride + 1).
+    """Return the mean of each window of x (..., L), in a length L'.
+
+    L' = (L + 2 padding - kernel_size) // stride + 1.
 
     Args:
-        kernel_size: the elements of a window.
-        stride: from one window to the next; ``kernel_size`` if not given.
-        padding: by how many zeros x is extended on both sides; they count in the mean.
+        kernel_size: the number of elements of a window.
+        stride: the distance from one window to the next; ``kernel_size`` if not given.
+        padding: the number of zeros added on both sides of x; they count in the mean.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -186,7 +191,7 @@ def avg_pool1d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -
 
 
 def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Any:
-    """The mean of each window of images x (..., H, W); settings are those of ``avg_pool1d``.
+    """Return the mean of each window of images x (..., H, W); arguments as in ``avg_pool1d``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -196,8 +201,8 @@ def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -
     return _avg_pool(2, x, kernel_size, stride, padding)
 
 
-def _shares(xp: Any, x: Any, count: int, size: int) -> Any:
-    """The matrix (count, size) that takes means of a length cut into so many windows.
+def _mean_matrix(xp: Any, x: Any, count: int, size: int) -> Any:
+    """Return the matrix (count, size) that takes the means of ``count`` windows over a length.
 
     Window i reaches from floor(i size / count) to ceil((i + 1) size / count), as in PyTorch.
     """
@@ -206,8 +211,8 @@ def _shares(xp: Any, x: Any, count: int, size: int) -> Any:
         start, stop = i * size // count, -(-(i + 1) * size // count)
         share = 1 / (stop - start)
         rows.append([share if start <= k < stop else 0.0 for k in range(size)])
-    raw = getattr(x, "_data", x)
-    return xp.asarray(rows, dtype=raw.dtype, device=xp.device_of(raw))
+    array = raw(x)
+    return xp.asarray(rows, dtype=array.dtype, device=xp.device_of(array))
 
 
 def _adaptive_avg_pool(axes: int, x: Any, output_size: Any) -> Any:
@@ -216,18 +221,18 @@ def _adaptive_avg_pool(axes: int, x: Any, output_size: Any) -> Any:
         return per_axis("output_size", output_size, axes, least=1)
 
     counts = _explained(f"adaptive_avg_pool{axes}d", x, {"output_size": output_size}, counts_of)
-    xp = namespaces[type(getattr(x, "_data", x))]
+    xp = namespaces[type(raw(x))]
     *_, length = x.shape
-    # A mean is a linear map, and those of the axes do not get in each other's way.
-    x = matmul(x, xp.matrix_transpose(_shares(xp, x, counts[-1], length)))
-    return x if axes == 1 else matmul(_shares(xp, x, counts[0], x.shape[-2]), x)
+    # A mean is a linear map, and the maps of two axes commute.
+    x = matmul(x, xp.matrix_transpose(_mean_matrix(xp, x, counts[-1], length)))
+    return x if axes == 1 else matmul(_mean_matrix(xp, x, counts[0], x.shape[-2]), x)
 
 
 def adaptive_avg_pool1d(x: Any, output_size: Any) -> Any:
-    """Means of ``output_size`` windows that cover x (..., L) evenly: (..., output_size).
+    """Return the means of ``output_size`` windows that cover x (..., L): (..., output_size).
 
     Window i reaches from floor(i L / output_size) to ceil((i + 1) L / output_size); with an
-    output_size of 1, that is the mean of all.
+    output_size of 1, that is the mean of all elements.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -238,7 +243,7 @@ def adaptive_avg_pool1d(x: Any, output_size: Any) -> Any:
 
 
 def adaptive_avg_pool2d(x: Any, output_size: Any) -> Any:
-    """Means of windows that cover images x (..., H, W) evenly: (..., *output_size).
+    """Return the means of windows that cover images x (..., H, W): (..., *output_size).
 
     ``output_size`` is one integer for both axes, or a tuple of two; see ``adaptive_avg_pool1d``.
 

@@ -1,4 +1,4 @@
-"""Ops that repeat, pad and shift elements, or drop those beside a diagonal."""
+"""Ops that repeat, pad and shift elements, or zero those on one side of a diagonal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import numpy as np
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from tinygrad_lab.ops.arguments.axes import along, known_axis, known_shape
+from tinygrad_lab.ops.arguments.axes import along, checked_axis, checked_shape
 from tinygrad_lab.ops.at import index_set
-from tinygrad_lab.ops.index import beside, getitem, take
+from tinygrad_lab.ops.indexing import array_like, getitem
+from tinygrad_lab.ops.positions import take
 from tinygrad_lab.ops.shape import broadcast_to, expand_dims, flatten, reshape
 
 
 def _back(shift: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    """Return the shift that undoes another."""
     return tuple(-one for one in shift) if isinstance(shift, tuple) else -shift
 
 
@@ -24,17 +26,19 @@ roll = op(
     "roll",
     forward=lambda xp, x, *, shift, axis=None: xp.roll(x, shift, axis=axis),
     vjp={"x": lambda xp, g, shift, axis: xp.roll(g, shift=_back(shift), axis=axis)},
+    words={"x": "g, shifted back"},
+    latex=r"\mathrm{{roll}}({x}, {shift})",
     check=lambda x, *, shift, axis: (
         missing_axis(shape_of(x), axis)
         or f"expected one shift, or one for each axis, got shift={shift} for axis={axis}."
     ),
-    doc="""x with its elements shifted along an axis; what leaves at the end comes in at the start.
+    doc="""Shift the elements of x along an axis; those that leave at the end return at the start.
 
     Args:
         x: the elements.
-        shift: by how many places; negative towards the start.
-        axis: the axis; with None the flattened elements are shifted. With tuples of shifts and
-            axes, each axis by its own.
+        shift: the number of places; negative towards the start.
+        axis: the axis; None shifts the flattened elements. With tuples of shifts and axes, each
+            axis has its own shift.
 
     Raises:
         AxisError: for an axis that x does not have.
@@ -48,23 +52,23 @@ roll = op(
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Any, ...]:
-    """x in pieces, one behind the other along an axis.
+    """Split x into consecutive pieces along an axis.
 
     Args:
-        x: what to split.
-        indices_or_sections: how many pieces, all of one size; or the positions where a new piece
-            begins.
+        x: the tensor to split.
+        indices_or_sections: the number of pieces of equal size, or the positions where new pieces
+            begin.
         axis: the axis to split.
 
     Raises:
-        ShapeError: for an axis that x does not have, or a size that cannot be divided so.
+        ShapeError: for an axis that x does not have, or a size that the number does not divide.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> tg.split(tg.tensor([1.0, 2.0, 3.0]), [1])
         (tensor([1.]), tensor([2., 3.]))
     """
-    place = known_axis("split", x, axis)
+    place = checked_axis("split", x, axis)
     size = shape_of(x)[place]
     if isinstance(indices_or_sections, list | tuple):
         starts = [0, *indices_or_sections]
@@ -90,18 +94,18 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Any, ...]:
 
 _repeated_positions = op(
     "repeated_positions",
-    # Position i as often as the element at i is repeated.
+    # Each position i, repeated as often as the element at i.
     forward=lambda xp, positions, repeats: xp.repeat(positions, repeats),
 )
 
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """x with each element repeated; gradients of the copies add up.
+    """Repeat each element of x; gradients of the copies add up.
 
     Args:
         x: the elements.
-        repeats: how often: an integer, or one for each position along the axis.
-        axis: the axis to repeat along; with None the elements of the flattened x are repeated.
+        repeats: the number of copies: an integer, or one for each position along the axis.
+        axis: the axis to repeat along; None repeats the elements of the flattened x.
 
     Raises:
         AxisError: for an axis that x does not have.
@@ -113,47 +117,49 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         >>> tg.repeat(tg.tensor([1.0, 2.0]), 2), tg.repeat(tg.tensor([1.0, 2.0]), tg.tensor([1, 2]))
         (tensor([1., 1., 2., 2.]), tensor([1., 2., 2.]))
     """
-    known_shape("repeat", x)
+    checked_shape("repeat", x)
     if axis is None:
         x, axis = flatten(x), 0
-    place = known_axis("repeat", x, axis)
+    place = checked_axis("repeat", x, axis)
     *before, count = shape_of(x)[: place + 1]
-    behind = shape_of(x)[place + 1 :]
-    repeats = _known_repeats(x, repeats, count)
+    after = shape_of(x)[place + 1 :]
+    repeats = _checked_repeats(x, repeats, count)
     if not is_integer(repeats):
-        positions = _repeated_positions(beside(x, np.arange(count)), repeats)
+        positions = _repeated_positions(array_like(x, np.arange(count)), repeats)
         return take(x, positions, axis=place)
-    copies = broadcast_to(expand_dims(x, axis=place + 1), shape=(*before, count, repeats, *behind))
-    return reshape(copies, (*before, count * repeats, *behind))
+    copies = broadcast_to(expand_dims(x, axis=place + 1), shape=(*before, count, repeats, *after))
+    return reshape(copies, (*before, count * repeats, *after))
 
 
-def _known_repeats(x: Any, repeats: Any, count: int) -> Any:
-    """How often to repeat each element: one integer for all, or an array of one for each."""
+def _checked_repeats(x: Any, repeats: Any, count: int) -> Any:
+    """Return the number of repeats: one integer for all elements, or an array of one for each."""
     if isinstance(repeats, list | tuple):
         repeats = np.asarray(repeats)
     numbers = np.asarray(repeats.tolist() if hasattr(repeats, "tolist") else repeats)
     labelled = {"x": x, "repeats": repeats}
     if numbers.dtype.kind not in "iu":
-        reason = "expected integers: how often to repeat."
+        reason = "expected integers as repeats."
         raise ArgumentTypeError(in_full("repeat", reason, labelled, {}))
     if (numbers < 0).any():
-        reason = f"expected to repeat elements 0 times or more, got {numbers.min()}."
+        reason = f"expected repeats of 0 or more, got {numbers.min()}."
         raise ArgumentError(in_full("repeat", reason, labelled, {}))
     if numbers.size == 1:
         return int(numbers.item())
     if numbers.shape != (count,):
-        reason = f"expected one number, or one for each of {count} elements, got {numbers.shape}."
+        reason = (
+            f"expected one number, or one for each of {count} elements, got shape {numbers.shape}."
+        )
         raise ShapeError(in_full("repeat", reason, labelled, {}))
     return repeats
 
 
 def tile(x: Any, repetitions: int | Sequence[int]) -> Any:
-    """x laid side by side with itself along each axis; gradients of the copies add up.
+    """Repeat x side by side along each axis; gradients of the copies add up.
 
     Args:
         x: the tile.
-        repetitions: how many tiles along each axis. Of ``repetitions`` and of the shape of x, the
-            shorter is filled up with ones from the left.
+        repetitions: the number of tiles along each axis. The shorter of ``repetitions`` and the
+            shape of x is padded with ones on the left.
 
     Raises:
         ArgumentError: for a number below 0.
@@ -163,7 +169,7 @@ def tile(x: Any, repetitions: int | Sequence[int]) -> Any:
         >>> tg.tile(tg.tensor([1.0, 2.0]), (2, 2)).tolist()
         [[1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 1.0, 2.0]]
     """
-    shape = known_shape("tile", x)
+    shape = checked_shape("tile", x)
     counts = tuple(repetitions) if isinstance(repetitions, list | tuple) else (repetitions,)
     if not all(is_integer(count) and count >= 0 for count in counts):
         reason = f"expected integers of 0 or more as repetitions, got {repetitions}."
@@ -171,10 +177,10 @@ def tile(x: Any, repetitions: int | Sequence[int]) -> Any:
     ndim = max(len(shape), len(counts))
     shape = (1,) * (ndim - len(shape)) + shape
     counts = (1,) * (ndim - len(counts)) + counts
-    # Each axis of the result is two: which tile, and which place in it.
-    apart = reshape(x, tuple(size for n in shape for size in (1, n)))
+    # Split each axis of the result into two: the tile, and the place in it.
+    separated = reshape(x, tuple(size for n in shape for size in (1, n)))
     side_by_side = tuple(size for both in zip(counts, shape, strict=True) for size in both)
-    tiles = broadcast_to(apart, shape=side_by_side)
+    tiles = broadcast_to(separated, shape=side_by_side)
     return reshape(tiles, tuple(count * n for count, n in zip(counts, shape, strict=True)))
 
 
@@ -182,15 +188,15 @@ def tile(x: Any, repetitions: int | Sequence[int]) -> Any:
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
-    """x with elements put around it; the gradient of a copy goes to what it is a copy of.
+    """Pad x with elements around it; the gradient of a copy goes to its original.
 
     Args:
-        x: what to pad.
-        pad_width: how many elements to put ``(before, after)``, for each axis; or one such pair,
-            or one number, for all axes.
-        mode: what they are. ``"constant"``: ``constant_values``; ``"edge"``: the outermost
-            element; ``"reflect"`` and ``"symmetric"``: the mirror image, without or with the
-            outermost element; ``"wrap"``: the other end.
+        x: the tensor to pad.
+        pad_width: the number of elements ``(before, after)`` for each axis; or one such pair, or
+            one number, for all axes.
+        mode: the values of the padding. ``"constant"``: ``constant_values``; ``"edge"``: the
+            outermost element; ``"reflect"`` and ``"symmetric"``: the mirror image, without or with
+            the outermost element; ``"wrap"``: the opposite end.
         constant_values: a number, or a tensor without axes.
 
     Raises:
@@ -202,8 +208,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
         >>> tg.pad(tg.tensor([1.0, 2.0]), (1, 2)), tg.pad(tg.tensor([1.0, 2.0]), 1, mode="edge")
         (tensor([0., 1., 2., 0., 0.]), tensor([1., 1., 2., 2.]))
     """
-    shape = known_shape("pad", x)
-    widths = _known_widths(x, pad_width)
+    shape = checked_shape("pad", x)
+    widths = _checked_widths(x, pad_width)
     if mode == "constant":
         return _pad_with(x, widths, constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
@@ -214,16 +220,16 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     for axis, (before, after) in enumerate(widths):
         if before or after:
             if shape[axis] == 0:
-                reason = f"axis {axis} has no elements that could be put around it."
+                reason = f"axis {axis} has no elements to copy into the padding."
                 raise ArgumentError(in_full("pad", reason, {"x": x}, {"mode": mode}))
-            # Padded positions say which elements the padding is a copy of.
+            # The padded positions tell which elements the padding copies.
             copied: Any = np.pad(np.arange(shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
-            x = take(x, beside(x, copied), axis=axis)
+            x = take(x, array_like(x, copied), axis=axis)
     return x
 
 
-def _known_widths(x: Any, pad_width: Any) -> tuple[tuple[int, int], ...]:
-    """How much to put before and after x along each axis."""
+def _checked_widths(x: Any, pad_width: Any) -> tuple[tuple[int, int], ...]:
+    """Return how much to add before and after x along each axis."""
     ndim = len(shape_of(x))
     try:
         widths = np.broadcast_to(np.asarray(pad_width), (ndim, 2))
@@ -244,7 +250,7 @@ def _pad_with(x: Any, widths: tuple[tuple[int, int], ...], constant: Any) -> Any
         if isinstance(constant, float) and dtype.kind in "iub":
             reason = f"{dtype} cannot hold {constant}: x.astype(tg.float32)."
             raise DTypeError(in_full("pad", reason, {"x": x}, {"constant_values": constant}))
-        constant = beside(x, np.asarray(constant, dtype=dtype))
+        constant = array_like(x, np.asarray(constant, dtype=dtype))
     sizes = zip(shape_of(x), widths, strict=True)
     padded = broadcast_to(constant, shape=tuple(b + n + a for n, (b, a) in sizes))
     inside = tuple(slice(b, b + n) for n, (b, _) in zip(shape_of(x), widths, strict=True))
@@ -255,11 +261,11 @@ def _pad_with(x: Any, widths: tuple[tuple[int, int], ...], constant: Any) -> Any
 
 
 def _of_matrices(name: str) -> Callable[..., Any]:
-    """The namespace's function of that name, for matrices alone."""
+    """Return a forward that calls the namespace's function on matrices, and refuses vectors."""
 
     def forward(xp: Any, x: Any, *, k: int = 0) -> Any:
         if len(shape_of(x)) < 2:
-            raise ShapeError(f"expected a matrix or a stack of them, got shape {shape_of(x)}.")
+            raise ShapeError(f"expected a matrix or a stack of matrices, got shape {shape_of(x)}.")
         return getattr(xp, name)(x, k=k)
 
     return forward
@@ -269,7 +275,8 @@ tril = op(
     "tril",
     forward=_of_matrices("tril"),
     vjp={"x": lambda xp, g, k: xp.tril(g, k=k)},
-    doc="""The lower triangles of matrices: 0 above the diagonal ``k`` places right of the main one.
+    latex=r"\mathrm{{tril}}({x})",
+    doc="""Return the lower triangles of matrices: 0 above the diagonal ``k`` right of the main one.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -282,5 +289,6 @@ triu = op(
     "triu",
     forward=_of_matrices("triu"),
     vjp={"x": lambda xp, g, k: xp.triu(g, k=k)},
-    doc="The upper triangles of matrices: 0 below the diagonal ``k`` places right of the main one.",
+    latex=r"\mathrm{{triu}}({x})",
+    doc="Return the upper triangles of matrices: 0 below the diagonal ``k`` right of the main one.",
 )

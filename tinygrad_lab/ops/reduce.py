@@ -1,8 +1,8 @@
-"""Ops that reduce axes: a sum gives its gradient to each summand, a maximum to the largest.
+"""Ops that reduce axes: a sum passes its gradient to each summand, a maximum to the largest.
 
-All take ``axis`` (one, a tuple of several, or None for all) and ``keepdims``, which leaves the
-reduced axes with size 1. Sums and products of booleans and of small integers are int64 (uint64,
-where they are unsigned), so that they do not overflow soon; of all else they keep the dtype.
+All take ``axis`` (one, a tuple of several, or None for all) and ``keepdims``, which keeps the
+reduced axes with size 1. Sums and products of booleans and small integers are int64 (uint64 for
+unsigned ones), against overflow; other dtypes are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ import numpy as np
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import missing_axis, shape_of
-from tinygrad_lab.ops.arguments.axes import Axis, along, from_the_front, known_axes
+from tinygrad_lab.ops.arguments.axes import (
+    Axis,
+    along,
+    checked_axes,
+    from_the_front,
+    no_such_axis,
+    with_axes,
+)
 from tinygrad_lab.ops.arithmetic import sqrt, subtract
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.logic import equal, not_equal
@@ -23,29 +30,18 @@ from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.shape import flatten, reshape
 
 
-def no_such_axis(x: Any, *, axis: Axis, **_: Any) -> str | None:
-    """Why x cannot be reduced."""
-    return missing_axis(shape_of(x), axis)
-
-
 def _no_element(x: Any, *, axis: Axis, **_: Any) -> str | None:
-    """Why there is no largest or smallest element."""
+    """Explain why there is no largest or smallest element."""
     return missing_axis(shape_of(x), axis) or (
-        f"expected one element or more to choose from, got shape {shape_of(x)}."
+        f"expected at least one element, got shape {shape_of(x)}."
     )
 
 
 def _no_position(x: Any, *, axis: Axis, **_: Any) -> str | None:
-    """Why the largest or smallest element has no position."""
+    """Explain why the largest or smallest element has no position."""
     if isinstance(axis, tuple):
         return f"expected one axis, or None for the position among all elements, got {axis}."
     return _no_element(x, axis=axis)
-
-
-def with_axes(xp: Any, reduced: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    """A reduced array with the axes it lost as axes of size 1."""
-    lost = from_the_front(x_shape, axis)
-    return xp.reshape(reduced, tuple(1 if a in lost else n for a, n in enumerate(x_shape)))
 
 
 def _spread(xp: Any, g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
@@ -59,9 +55,10 @@ sum = op(
         x, axis=axis, dtype=dtype, keepdims=keepdims
     ),
     vjp={"x": _spread},
+    words={"x": "g for each summand"},
     latex=r"\sum {x}",
     check=no_such_axis,
-    doc="""The sum of the elements along some axes, or of all; of none it is 0.
+    doc="""Return the sum of the elements along some axes, or of all; an empty sum is 0.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -81,11 +78,12 @@ max = op(
     "max",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.max(x, axis=axis, keepdims=keepdims),
     vjp={"x": _to_the_largest},
+    words={"x": "g to the largest"},
     latex=r"\max {x}",
     check=_no_element,
-    doc="""The largest element along some axes, or of all. Ties share the gradient evenly.
+    doc="""Return the largest element along some axes, or of all. Ties share the gradient evenly.
 
-    One NaN makes the result NaN, and its gradients.
+    One NaN makes the result and its gradients NaN.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -100,42 +98,43 @@ min = op(
     "min",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.min(x, axis=axis, keepdims=keepdims),
     vjp={"x": _to_the_largest},
+    words={"x": "g to the smallest"},
     latex=r"\min {x}",
     check=_no_element,
-    doc="The smallest element along some axes, or of all. Ties and NaN as in ``max``.",
+    doc="Return the smallest element along some axes, or of all. Ties and NaN as in ``max``.",
 )
 
 argmax = op(
     "argmax",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.argmax(x, axis=axis, keepdims=keepdims),
     check=_no_position,
-    doc="The first position of the largest element along an axis, or in the flattened array.",
+    doc="Return the first position of the largest element along an axis, or of the flattened x.",
 )
 
 argmin = op(
     "argmin",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.argmin(x, axis=axis, keepdims=keepdims),
     check=_no_position,
-    doc="The first position of the smallest element along an axis, or in the flattened array.",
+    doc="Return the first position of the smallest element along an axis, or of the flattened x.",
 )
 
 any = op(
     "any",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.any(x, axis=axis, keepdims=keepdims),
     check=no_such_axis,
-    doc="Whether some element holds, that is, is not 0; False where there is none.",
+    doc="Tell whether any element is true, that is, not 0; False if there are no elements.",
 )
 
 all = op(
     "all",
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.all(x, axis=axis, keepdims=keepdims),
     check=no_such_axis,
-    doc="Whether every element holds, that is, is not 0; True where there is none.",
+    doc="Tell whether all elements are true, that is, not 0; True if there are no elements.",
 )
 
 
 def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """How many elements along some axes, or of all, are not 0; NaN counts."""
+    """Count the elements along some axes, or of all, that are not 0; NaN counts."""
     return sum(astype(not_equal(x, 0), np.int64), axis=axis, keepdims=keepdims)
 
 
@@ -143,16 +142,16 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _times_the_others(xp: Any, g: Any, x: Any, x_shape: tuple[int, ...], axis: int) -> Any:
-    """g times the product of all other factors."""
+    """Return g times the product of all other factors."""
     return with_axes(xp, g, x_shape, axis) * _products_of_the_others(xp, x, axis % len(x_shape))
 
 
 def _products_of_the_others(xp: Any, x: Any, axis: int) -> Any:
-    """For each factor along an axis the product of all others.
+    """Return, for each factor along an axis, the product of all others.
 
-    Factor k is paired with factor k + half. What is left out of the product for one of them is
-    its partner times all the other pairs: the same question, asked of half as many factors.
-    Nothing is divided by, so zeros among the factors do no harm.
+    Factor k is paired with factor k + half. The product of all others is the partner times the
+    product of the other pairs: the same problem, with half as many factors. There is no division,
+    so zeros among the factors do no harm.
     """
     count = x.shape[axis]
     if count < 2:
@@ -173,15 +172,16 @@ _prod = op(
         x, axis=axis, dtype=dtype, keepdims=keepdims
     ),
     vjp={"x": _times_the_others},
+    words={"x": "g × the product of the others"},
     latex=r"\prod {x}",
     check=no_such_axis,
 )
 
 
 def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """The product of the elements along some axes, or of all; of none it is 1.
+    """Return the product of the elements along some axes, or of all; an empty product is 1.
 
-    Its derivatives are right also where some factors are 0.
+    Derivatives are correct even where some factors are 0.
 
     Raises:
         AxisError: for an axis that x does not have.
@@ -193,16 +193,16 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
         >>> x.grad
         tensor([0., 6., 0.])
     """
-    axes = known_axes("prod", x, axis)
+    axes = checked_axes("prod", x, axis)
     shape = shape_of(x)
     if dtype is not None:
         x = astype(x, dtype)
     if not axes:
-        # The one factor there is, in the dtype of a product.
+        # A single factor, in the dtype of a product.
         return sum(x, axis=axis, dtype=dtype)
     if axis is not None:
-        # A product along several axes is one of products: the last axis first, as the others keep
-        # their numbers then.
+        # A product along several axes is a product of products: the last axis first, so that the
+        # others keep their numbers.
         for one in sorted(axes, reverse=True):
             x = _prod(x, axis=one, keepdims=keepdims, dtype=dtype)
         return x
@@ -214,25 +214,25 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
 
 
 def _number_reduced(x: Any, axis: Axis) -> int:
-    """How many elements go into one element of the result."""
+    """Return how many elements are reduced to one element of the result."""
     shape = shape_of(x)
     return product_of(shape[a] for a in from_the_front(shape, axis))
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The mean of the elements along some axes, or of all; NaN of none.
+    """Return the mean of the elements along some axes, or of all; an empty mean is NaN.
 
-    That of integers and booleans is a float64, as a quotient of integers is.
+    Integers and booleans give float64, as quotients of integers do.
     """
     return sum(x, axis=axis, keepdims=keepdims) / _number_reduced(x, axis)
 
 
 def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
-    """The variance along some axes, or of all elements.
+    """Return the variance along some axes, or of all elements.
 
-    The sum of squared deviations from the mean, divided by the number of elements less
+    That is the sum of squared deviations from the mean, divided by the number of elements minus
     ``correction``: 0 for the variance of a population, 1 for an estimate from a sample. Where that
-    is 0 or less it is NaN, or inf. Integers give float64.
+    divisor is 0 or less, the result is NaN or inf. Integers give float64.
     """
     deviation = subtract(x, mean(x, axis=axis, keepdims=True))
     squares = sum(deviation * deviation, axis=axis, keepdims=keepdims)
@@ -240,11 +240,11 @@ def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False
 
 
 def std(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
-    """The standard deviation: the root of ``var``. It counts as flat where it is 0.
+    """Return the standard deviation: the square root of ``var``.
 
-    There, where all elements are equal, it has a kink, and a gradient of 0 here.
+    Where it is 0, because all elements are equal, it has a kink; the gradient is taken as 0.
     """
     variance = var(x, axis=axis, correction=correction, keepdims=keepdims)
-    # The root is infinitely steep at 0, and the variance flat: together they would make NaN.
+    # At 0, the root has an infinite slope and the variance a slope of 0: their product is NaN.
     flat = equal(variance, 0)
     return where(flat, 0.0, sqrt(where(flat, 1.0, variance)))

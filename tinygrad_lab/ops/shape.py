@@ -11,18 +11,18 @@ import numpy as np
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
-from tinygrad_lab.ops.arguments.axes import known_axes, known_axis, known_shape
+from tinygrad_lab.ops.arguments.axes import checked_axes, checked_axis, checked_shape
 
 
 def _other_size(x: Any, *, shape: Any, copy: bool | None) -> str | None:
-    """Why x cannot be reshaped."""
+    """Explain why x cannot be reshaped."""
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     if sizes.count(-1) > 1:
         return f"expected a shape with at most one -1, got {sizes}."
     known = prod(size for size in sizes if size != -1)
     if copy is False and known == prod(shape_of(x)):
-        return f"x is not laid out so that it could be seen as {sizes} without a copy: copy=None."
-    what = f"is laid out in multiples of {known}" if -1 in sizes else f"has {known}"
+        return f"x has no memory layout that can be viewed as {sizes} without a copy: copy=None."
+    what = f"takes a multiple of {known}" if -1 in sizes else f"has {known}"
     return f"expected a shape for the {prod(shape_of(x))} elements of x, got {sizes}, which {what}."
 
 
@@ -30,28 +30,31 @@ reshape = op(
     "reshape",
     forward=lambda xp, x, *, shape, copy=None: xp.reshape(x, shape, copy=copy),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    latex=r"\mathrm{{reshape}}({x}, {shape})",
     check=_other_size,
-    doc="""x with the same elements in another shape; one size may be -1, for what is left.
+    doc="""Return the elements of x in another shape; one size may be -1, to be inferred.
 
-    ``copy=True`` puts them into new memory, False refuses to, None does it where it must.
+    ``copy=True`` always copies, False never does and raises instead, None copies if needed.
     """,
 )
 
 broadcast_to = op(
     "broadcast_to",
     forward=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
-    # The sum over the stretched axes is the un-broadcasting that every gradient goes through.
+    # Every gradient is summed over the axes that broadcasting stretched, so nothing is left to do.
     vjp={"x": lambda xp, g: g},
+    latex=r"\mathrm{{broadcast}}({x}, {shape})",
+    core_axes=0,
     check=lambda x, *, shape: (
         f"shape {shape_of(x)} does not broadcast to {shape}: compared from the right, its sizes "
         "must be equal to those or 1."
     ),
-    doc="x, repeated along new axes and axes of size 1 until it has the shape.",
+    doc="Repeat x along new axes and axes of size 1 to give it a shape.",
 )
 
 
 def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    """The permutation that undoes a permutation of axes."""
+    """Return the permutation that undoes a permutation of axes."""
     ordered = [a % len(axes) for a in axes]
     return tuple(ordered.index(a) for a in range(len(axes)))
 
@@ -60,28 +63,30 @@ permute_dims = op(
     "permute_dims",
     forward=lambda xp, x, *, axes: xp.permute_dims(x, axes),
     vjp={"x": lambda xp, g, axes: xp.permute_dims(g, _inverse(axes))},
+    words={"x": "g with its axes back in order"},
+    latex=r"\mathrm{{permute}}({x}, {axes})",
     check=lambda x, *, axes: (
         f"expected each of the {len(shape_of(x))} axes of x once, got axes {tuple(axes)}."
     ),
-    doc="x with its axes in another order: axis i of the result is axis ``axes[i]`` of x.",
+    doc="Permute the axes of x: axis i of the result is axis ``axes[i]`` of x.",
 )
 
 
 def moveaxis(x: Any, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Any:
-    """x with some axes moved to other places; the rest keep their order.
+    """Move some axes of x to other places; the rest keep their order.
 
     Raises:
-        ShapeError: for an axis that x does not have, or where not every axis has a place.
+        ShapeError: for an axis that x does not have, or different numbers of axes and places.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> tg.moveaxis(tg.zeros_like(tg.tensor([[[1.0], [2.0]]])), 0, -1).shape
         (2, 1, 1)
     """
-    moved = known_axes("moveaxis", x, source)
-    places = known_axes("moveaxis", x, destination)
+    moved = checked_axes("moveaxis", x, source)
+    places = checked_axes("moveaxis", x, destination)
     if len(moved) != len(places):
-        reason = f"expected a place for each axis that moves, got {source} to {destination}."
+        reason = f"expected one place for each axis to move, got {source} to {destination}."
         raise ShapeError(in_full("moveaxis", reason, {"x": x}, {}))
     staying = iter(a for a in range(len(shape_of(x))) if a not in moved)
     arriving = dict(zip(places, moved, strict=True))
@@ -92,12 +97,12 @@ def moveaxis(x: Any, source: int | tuple[int, ...], destination: int | tuple[int
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """x with two axes in each other's places.
+    """Swap two axes of x.
 
     Raises:
         AxisError: for an axis that x does not have.
     """
-    one, other = known_axis("swapaxes", x, axis1), known_axis("swapaxes", x, axis2)
+    one, other = checked_axis("swapaxes", x, axis1), checked_axis("swapaxes", x, axis2)
     axes = list(range(len(shape_of(x))))
     axes[one], axes[other] = other, one
     return permute_dims(x, axes=tuple(axes))
@@ -110,36 +115,39 @@ matrix_transpose = op(
     vjp={"x": lambda xp, g: xp.matrix_transpose(g)},
     latex="{x}^T",
     check=lambda x: f"expected a matrix or a stack of matrices, got shape {shape_of(x)}.",
-    doc="x with its last two axes swapped.",
+    doc="Swap the last two axes of x.",
 )
 
 expand_dims = op(
     "expand_dims",
     forward=lambda xp, x, *, axis=0: xp.expand_dims(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    latex=r"\mathrm{{expand}}({x}, {axis})",
     check=lambda x, *, axis: missing_axis(
         shape_of(x), axis, added=len(axis) if isinstance(axis, tuple) else 1
     ),
-    doc="x with a new axis of size 1 (or several); ``axis`` is its place in the result.",
+    doc="Add an axis of size 1 (or several) to x; ``axis`` is its place in the result.",
 )
 
 squeeze = op(
     "squeeze",
     forward=lambda xp, x, *, axis: xp.squeeze(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    latex=r"\mathrm{{squeeze}}({x}, {axis})",
     check=lambda x, *, axis: (
         missing_axis(shape_of(x), axis)
         or f"only axes of size 1 can be dropped, got axis {axis} of shape {shape_of(x)}."
     ),
-    doc="x without an axis of size 1 (or several).",
+    doc="Drop an axis of size 1 (or several) from x.",
 )
 
 flip = op(
     "flip",
     forward=lambda xp, x, *, axis=None: xp.flip(x, axis=axis),
     vjp={"x": lambda xp, g, axis: xp.flip(g, axis=axis)},
+    latex=r"\mathrm{{flip}}({x}, {axis})",
     check=lambda x, *, axis: missing_axis(shape_of(x), axis),
-    doc="x with the order of its elements reversed along an axis, several, or all (None).",
+    doc="Reverse the order of elements along an axis, several, or all (None).",
 )
 
 
@@ -154,26 +162,28 @@ def _split(xp: Any, g: Any, xs_shape: tuple[tuple[int, ...], ...], axis: int) ->
     return pieces
 
 
-def _unlike(*xs: Any, axis: int) -> str | None:
-    """Why tensors cannot be joined."""
+def _not_joinable(*xs: Any, axis: int) -> str | None:
+    """Explain why tensors cannot be joined."""
     shapes = [shape_of(x) for x in xs]
     got = f"got shapes {' and '.join(map(str, shapes))}."
     if len(set(map(len, shapes))) > 1:
         return f"expected tensors with the same number of axes, {got}"
     reason = missing_axis(shapes[0], axis)
-    return reason or f"expected tensors that differ in axis {axis} alone, {got}"
+    return reason or f"expected tensors that differ only in axis {axis}, {got}"
 
 
 _concat = op(
     "concat",
     forward=lambda xp, *xs, axis: xp.concat(xs, axis=axis),
     vjp={"xs": _split},
-    check=_unlike,
+    words={"xs": "its part of g"},
+    latex=r"\mathrm{{concat}}({xs})",
+    check=_not_joinable,
 )
 
 
 def concat(tensors: Sequence[Any], axis: int | None = 0) -> Any:
-    """Tensors joined along an axis that they have (None: flattened first)."""
+    """Join tensors along an existing axis (None: flatten them first)."""
     tensors = tuple(tensors)
     if not tensors:
         reason = "expected at least one tensor, got none."
@@ -184,7 +194,7 @@ def concat(tensors: Sequence[Any], axis: int | None = 0) -> Any:
 
 
 def stack(tensors: Sequence[Any], axis: int = 0) -> Any:
-    """Tensors of one shape, joined along a new axis."""
+    """Join tensors of one shape along a new axis."""
     return concat([expand_dims(x, axis=axis) for x in tensors], axis=axis)
 
 
@@ -198,29 +208,31 @@ unstack: Callable[..., Any] = op(
     "unstack",
     forward=lambda xp, x, *, axis=0: tuple(xp.unstack(x, axis=axis)),
     vjp={"x": _restack},
+    words={"x": "g, stacked again"},
+    latex=r"\mathrm{{unstack}}({x})",
     several_outputs=True,
     check=lambda x, *, axis: missing_axis(shape_of(x), axis),
-    doc="A tuple of the slices of x along an axis.",
+    doc="Return a tuple of the slices of x along an axis.",
 )
 
 
 def flatten(x: Any, start_dim: int = 0) -> Any:
-    """x with all axes from ``start_dim`` on joined into one."""
+    """Join all axes of x from ``start_dim`` on into one."""
     shape = shape_of(x)
     if shape and not -len(shape) <= start_dim < len(shape):
         raise ShapeError(f"flatten: a tensor of shape {shape} has no axis {start_dim}.")
-    # Not -1, which leaves open how long rows are where there are none.
+    # Not -1: without rows, their length could not be inferred.
     return reshape(x, shape=(*shape[:start_dim], prod(shape[start_dim:])))
 
 
-# --- several at once ---------------------------------------------------------------------------
+# --- several tensors ---------------------------------------------------------------------------
 
 
 def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
-    """Tensors, each broadcast to the shape that all of them have together.
+    """Broadcast tensors to a common shape.
 
     Raises:
-        ShapeError: if there is no such shape.
+        ShapeError: if there is none.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -228,7 +240,7 @@ def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
         >>> x.tolist(), y.tolist()
         ([[1.0, 1.0], [2.0, 2.0]], [[3.0, 4.0], [3.0, 4.0]])
     """
-    shapes = [known_shape("broadcast_arrays", x) for x in arrays]
+    shapes = [checked_shape("broadcast_arrays", x) for x in arrays]
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
@@ -242,18 +254,18 @@ def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
-    """The coordinates of all points of a grid, from those along each of its axes.
+    """Return the coordinates of all points of a grid, from the coordinates along its axes.
 
     Args:
         arrays: vectors (or single numbers): the coordinates along each axis.
-        indexing: ``"ij"`` makes the first vector vary along axis 0, as matrices are indexed;
-            ``"xy"`` along axis 1, as pictures are.
+        indexing: with ``"ij"`` the first vector varies along axis 0, as for matrices; with
+            ``"xy"``, along axis 1, as for pictures.
 
     Returns:
-        One array for each vector, all of one shape.
+        One array for each vector, all of the same shape.
 
     Raises:
-        ShapeError: for what is no vector.
+        ShapeError: for arrays with more than one axis.
         ArgumentError: for another ``indexing``.
 
     Example:
@@ -266,7 +278,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     if indexing not in ("xy", "ij"):
         reason = f"expected indexing 'xy' or 'ij', got {indexing!r}."
         raise ArgumentError(in_full("meshgrid", reason, labelled, {}))
-    shapes = [known_shape("meshgrid", x) for x in arrays]
+    shapes = [checked_shape("meshgrid", x) for x in arrays]
     if any(len(shape) > 1 for shape in shapes):
         reason = f"expected vectors, got shapes {' and '.join(map(str, shapes))}."
         raise ShapeError(in_full("meshgrid", reason, labelled, {}))

@@ -1,7 +1,7 @@
-"""Sorting, searching, and arrays as sets.
+"""Sorting, searching and set functions.
 
-The order of elements is made of integers, which are constants: gradients go to the elements that
-were put in order, each to where its value came from.
+The order of elements is given by integers, which are constants: gradients go to the sorted
+elements, each to where its value came from.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import shape_of
-from tinygrad_lab.ops.arguments.axes import known_axis
-from tinygrad_lab.ops.index import take
+from tinygrad_lab.ops.arguments.axes import checked_axis
+from tinygrad_lab.ops.positions import take
 from tinygrad_lab.ops.shape import flatten, flip
 
 # --- sorting -------------------------------------------------------------------------------------
 
 
 def _back_in_place(xp: Any, g: Any, x: Any, axis: int) -> Any:
-    """An element takes the gradient from where it went: its rank."""
+    """Give each element the gradient at its rank, where it went."""
     order = xp.argsort(x, axis=axis, stable=True)
-    # Positions are all different: to sort them needs no stability, and is faster without.
+    # Positions are distinct, so the sort need not be stable, and is faster.
     ranks = xp.argsort(order, axis=axis, stable=False)
     return xp.take_along_axis(g, ranks, axis=axis)
 
@@ -30,6 +30,8 @@ _sort = op(
     "sort",
     forward=lambda xp, x, *, axis, stable: xp.sort(x, axis=axis, stable=stable),
     vjp={"x": _back_in_place},
+    words={"x": "g, back where {x} was"},
+    latex=r"\mathrm{{sort}}({x})",
 )
 
 _argsort = op(
@@ -39,17 +41,16 @@ _argsort = op(
 
 
 def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """The elements in ascending (or descending) order along an axis.
+    """Sort the elements in ascending (or descending) order along an axis.
 
-    NaN counts as larger than all numbers. At ties the gradient goes as a stable sort moves the
-    elements.
+    NaN counts as larger than all numbers. At ties, the gradient follows a stable sort.
 
     Args:
         x: the elements.
         axis: the axis to sort along.
         descending: begin with the largest.
-        stable: leave equal elements (0.0 and -0.0) in the order that they have. False may be
-            several times faster.
+        stable: keep the order of equal elements (0.0 and -0.0). False may be several times
+            faster.
 
     Raises:
         AxisError: for an axis that x does not have.
@@ -59,15 +60,15 @@ def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) 
         >>> tg.sort(tg.tensor([2.0, 3.0, 1.0]), descending=True)
         tensor([3., 2., 1.])
     """
-    known_axis("sort", x, axis)
+    checked_axis("sort", x, axis)
     if not descending:
         return _sort(x, axis=axis, stable=stable)
-    # Turned round before and after: so equal elements keep their order.
+    # Flipped before and after, so that equal elements keep their order.
     return flip(_sort(flip(x, axis=axis), axis=axis, stable=stable), axis=axis)
 
 
 def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """The positions of the elements in ascending (or descending) order; as in ``sort``.
+    """Return the positions of the elements in ascending (or descending) order; as in ``sort``.
 
     ``take_along_axis(x, argsort(x, axis), axis)`` is ``sort(x, axis)``.
 
@@ -76,10 +77,10 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
         >>> tg.argsort(tg.tensor([2.0, 3.0, 1.0])).tolist()
         [2, 0, 1]
     """
-    last = shape_of(x)[known_axis("argsort", x, axis)] - 1
+    last = shape_of(x)[checked_axis("argsort", x, axis)] - 1
     if not descending:
         return _argsort(x, axis=axis, stable=stable)
-    # Turned round before and after: so equal elements keep their order.
+    # Flipped before and after, so that equal elements keep their order.
     return last - flip(_argsort(flip(x, axis=axis), axis=axis, stable=stable), axis=axis)
 
 
@@ -87,7 +88,7 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
 
 
 def _not_sorted_vector(x1: Any, x2: Any, *, side: str) -> str | None:
-    """Why x2 cannot be searched for in x1."""
+    """Explain why x2 cannot be searched for in x1."""
     if side not in ("left", "right"):
         return f"expected side 'left' or 'right', got {side!r}."
     if len(shape_of(x1)) != 1:
@@ -103,19 +104,19 @@ _searchsorted = op(
 
 
 def searchsorted(x1: Any, x2: Any, side: str = "left", sorter: Any = None) -> Any:
-    """Where the elements of x2 would have to be inserted into x1 for it to stay sorted.
+    """Return the positions at which inserting elements of x2 keeps x1 sorted.
 
     Args:
         x1: a vector in ascending order.
-        x2: what to search for, in any shape.
-        side: before (``"left"``) or behind (``"right"``) elements of the same value.
-        sorter: ``argsort(x1)``, where x1 is not sorted.
+        x2: the values to search for, in any shape.
+        side: before (``"left"``) or after (``"right"``) elements of the same value.
+        sorter: ``argsort(x1)``, if x1 is not sorted.
 
     Returns:
         Positions from 0 to ``len(x1)``, in the shape of x2.
 
     Raises:
-        ShapeError: if x1 is no vector, or for another ``side``.
+        ShapeError: if x1 is not a vector, or for another ``side``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -132,7 +133,7 @@ nonzero: Callable[..., Any] = op(
     forward=lambda xp, x: tuple(xp.nonzero(x)),
     several_outputs=True,
     check=lambda x: "a tensor without axes has no positions: tg.reshape(x, (1,)).",
-    doc="""The positions of the elements that are not 0: one array of integers for each axis.
+    doc="""Return the positions of the elements that are not 0: one array of integers for each axis.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -144,7 +145,7 @@ nonzero: Callable[..., Any] = op(
 isin = op(
     "isin",
     forward=lambda xp, x1, x2, *, invert=False: xp.isin(x1, x2, invert=invert),
-    doc="""For each element of x1 whether it is (with ``invert``, is not) among those of x2.
+    doc="""Tell, for each element of x1, whether it is (with ``invert``, is not) an element of x2.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -157,7 +158,7 @@ isin = op(
 
 
 class UniqueAll(NamedTuple):
-    """What ``unique_all`` gives."""
+    """The result of ``unique_all``."""
 
     values: Any
     indices: Any
@@ -166,14 +167,14 @@ class UniqueAll(NamedTuple):
 
 
 class UniqueCounts(NamedTuple):
-    """What ``unique_counts`` gives."""
+    """The result of ``unique_counts``."""
 
     values: Any
     counts: Any
 
 
 class UniqueInverse(NamedTuple):
-    """What ``unique_inverse`` gives."""
+    """The result of ``unique_inverse``."""
 
     values: Any
     inverse_indices: Any
@@ -187,14 +188,14 @@ _unique_all = op(
 
 
 def unique_all(x: Any) -> UniqueAll:
-    """The distinct elements of x, in ascending order, and where they are.
+    """Return the distinct elements of x, in ascending order, and where they occur.
 
-    No two NaN are the same. The gradient of a value goes to the first element that has it.
+    Every NaN is distinct. The gradient of a value goes to the first element that has it.
 
     Returns:
-        The named tuple ``(values, indices, inverse_indices, counts)``: the values; the positions
-        in the flattened x of the first element of each value; for each element of x the position
-        of its value; how many elements have each value.
+        The named tuple ``(values, indices, inverse_indices, counts)``: the values; the position of
+        the first element of each value in the flattened x; for each element of x, the position of
+        its value; the number of elements that have each value.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -204,13 +205,13 @@ def unique_all(x: Any) -> UniqueAll:
         >>> found.inverse_indices.tolist(), found.counts.tolist()
         ([1, 0, 1], [1, 2])
     """
-    # Not the values that the op found: those that stand at the positions have a gradient.
+    # Not the values that the op returns: those taken at the positions have a gradient.
     _, indices, inverse_indices, counts = _unique_all(x)
     return UniqueAll(take(flatten(x), indices), indices, inverse_indices, counts)
 
 
 def unique_counts(x: Any) -> UniqueCounts:
-    """The distinct elements of x, and how many there are of each: ``(values, counts)``.
+    """Return the distinct elements of x and the number of each: ``(values, counts)``.
 
     See ``unique_all``.
     """
@@ -219,7 +220,7 @@ def unique_counts(x: Any) -> UniqueCounts:
 
 
 def unique_inverse(x: Any) -> UniqueInverse:
-    """The distinct elements of x, and for each element the position of its value among them.
+    """Return the distinct elements of x, and for each element the position of its value.
 
     The named tuple ``(values, inverse_indices)``; see ``unique_all``.
     """
@@ -228,7 +229,7 @@ def unique_inverse(x: Any) -> UniqueInverse:
 
 
 def unique_values(x: Any) -> Any:
-    """The distinct elements of x, in ascending order; see ``unique_all``.
+    """Return the distinct elements of x, in ascending order; see ``unique_all``.
 
     Example:
         >>> import tinygrad_lab as tg

@@ -1,7 +1,7 @@
 """Trigonometric and hyperbolic functions and their inverses; angles are in radians.
 
 Derivatives: DLMF (dlmf.nist.gov), sections 4.20, 4.24, 4.34 and 4.38. The inverses are NaN outside
-of their domains, and have infinite slopes at those ends of a domain where calculus says so.
+their domains, and have infinite slopes at the ends of a domain where calculus gives them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ sin = op(
     vjp={"x": lambda xp, g, x: g * xp.cos(x)},
     latex=r"\sin {x}",
     elementwise=True,
-    doc="The sine of an angle in radians.",
+    doc="Return the sine of an angle in radians.",
 )
 
 cos = op(
@@ -25,7 +25,7 @@ cos = op(
     vjp={"x": lambda xp, g, x: -g * xp.sin(x)},
     latex=r"\cos {x}",
     elementwise=True,
-    doc="The cosine of an angle in radians.",
+    doc="Return the cosine of an angle in radians.",
 )
 
 tan = op(
@@ -34,17 +34,17 @@ tan = op(
     vjp={"x": lambda xp, g, out: g + g * out * out},
     latex=r"\tan {x}",
     elementwise=True,
-    doc="The tangent of an angle in radians.",
+    doc="Return the tangent of an angle in radians.",
 )
 
 asin = op(
     "asin",
     forward=lambda xp, x: xp.asin(x),
-    # (1 - x) (1 + x) rather than 1 - x²: exact also where x is close to 1.
+    # (1 - x) (1 + x) rather than 1 - x²: accurate even where x is close to 1.
     vjp={"x": lambda xp, g, x: xp.divide(g, xp.sqrt((1 - x) * (1 + x)))},
     latex=r"\arcsin {x}",
     elementwise=True,
-    doc="The angle from -π/2 to π/2 that has the sine x. Its derivative at -1 and 1 is inf.",
+    doc="Return the angle from -π/2 to π/2 with the sine x. Its derivative at -1 and 1 is inf.",
 )
 
 acos = op(
@@ -53,7 +53,7 @@ acos = op(
     vjp={"x": lambda xp, g, x: -xp.divide(g, xp.sqrt((1 - x) * (1 + x)))},
     latex=r"\arccos {x}",
     elementwise=True,
-    doc="The angle from 0 to π that has the cosine x. Its derivative at -1 and 1 is -inf.",
+    doc="Return the angle from 0 to π with the cosine x. Its derivative at -1 and 1 is -inf.",
 )
 
 atan = op(
@@ -62,12 +62,12 @@ atan = op(
     vjp={"x": lambda xp, g, x: xp.divide(g, 1 + x * x)},
     latex=r"\arctan {x}",
     elementwise=True,
-    doc="The angle from -π/2 to π/2 that has the tangent x.",
+    doc="Return the angle from -π/2 to π/2 with the tangent x.",
 )
 
 
 def _over_squared_length(xp: Any, part: Any, y: Any, x: Any) -> Any:
-    """part / (x² + y²), without overflow on the way to it, and 0 at the origin."""
+    """Return part / (x² + y²), without intermediate overflow; 0 at the origin."""
     length = xp.hypot(x, y)
     at_origin = length == 0
     divisor = xp.where(at_origin, xp.ones_like(length), length)
@@ -82,13 +82,14 @@ atan2 = op(
         "y": lambda xp, g, y, x: g * _over_squared_length(xp, x, y, x),
         "x": lambda xp, g, y, x: -g * _over_squared_length(xp, y, y, x),
     },
+    words={"y": "g × {x} / ({x} ^ 2 + {y} ^ 2)", "x": "-g × {y} / ({x} ^ 2 + {y} ^ 2)"},
     latex=r"\mathrm{{atan2}}({y}, {x})",
     elementwise=True,
-    doc="""The angle from -π to π between the first axis and the direction of the point (x, y).
+    doc="""Return the angle from -π to π between the x-axis and the direction of the point (x, y).
 
-    Note the order: ``tg.atan2(y, x)``. On the negative first axis the zero of y decides, by its
-    sign, between π and -π; the jump counts as none. At the origin, where the angle has no
-    derivative, it counts as flat: all its derivatives are 0 there.
+    Note the order: ``tg.atan2(y, x)``. On the negative x-axis, the sign of the zero y decides
+    between π and -π; derivatives ignore this jump. At the origin, where no derivative exists, all
+    derivatives are taken as 0.
     """,
 )
 
@@ -98,7 +99,7 @@ sinh = op(
     vjp={"x": lambda xp, g, x: g * xp.cosh(x)},
     latex=r"\sinh {x}",
     elementwise=True,
-    doc="The hyperbolic sine.",
+    doc="Return the hyperbolic sine.",
 )
 
 cosh = op(
@@ -107,7 +108,7 @@ cosh = op(
     vjp={"x": lambda xp, g, x: g * xp.sinh(x)},
     latex=r"\cosh {x}",
     elementwise=True,
-    doc="The hyperbolic cosine.",
+    doc="Return the hyperbolic cosine.",
 )
 
 tanh = op(
@@ -117,7 +118,7 @@ tanh = op(
     vjp={"x": lambda xp, g, out: g - g * out * out},
     latex=r"\tanh {x}",
     elementwise=True,
-    doc="The hyperbolic tangent.",
+    doc="Return the hyperbolic tangent.",
 )
 
 asinh = op(
@@ -127,7 +128,7 @@ asinh = op(
     vjp={"x": lambda xp, g, x: xp.divide(g, xp.hypot(x, 1))},
     latex=r"\mathrm{{arsinh}} \, {x}",
     elementwise=True,
-    doc="The number that has the hyperbolic sine x.",
+    doc="Return the number with the hyperbolic sine x.",
 )
 
 acosh = op(
@@ -137,7 +138,7 @@ acosh = op(
     vjp={"x": lambda xp, g, x: xp.divide(g, xp.sqrt(x - 1) * xp.sqrt(x + 1))},
     latex=r"\mathrm{{arcosh}} \, {x}",
     elementwise=True,
-    doc="The number from 0 up that has the hyperbolic cosine x. Its derivative at 1 is inf.",
+    doc="Return the number >= 0 with the hyperbolic cosine x. Its derivative at 1 is inf.",
 )
 
 atanh = op(
@@ -146,5 +147,5 @@ atanh = op(
     vjp={"x": lambda xp, g, x: xp.divide(g, (1 - x) * (1 + x))},
     latex=r"\mathrm{{artanh}} \, {x}",
     elementwise=True,
-    doc="The number that has the hyperbolic tangent x. Its derivative at -1 and 1 is inf.",
+    doc="Return the number with the hyperbolic tangent x. Its derivative at -1 and 1 is inf.",
 )

@@ -13,7 +13,7 @@ __all__ = ["Adam", "AdamW"]
 
 
 class Adam(Optimizer):
-    """Steps scaled by running means of the gradient, m, and of its square, v.
+    """Adam: steps scaled by running means of the gradient, m, and of its square, v.
 
         m ← β₁ m + (1 - β₁) g        v ← β₂ v + (1 - β₂) g²
         p ← p - lr · m̂ / (√v̂ + ε),   m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
@@ -22,7 +22,7 @@ class Adam(Optimizer):
 
     Args:
         params: tensors, or dicts of tensors and settings.
-        lr: the length of a step.
+        lr: the learning rate.
         betas: β₁ and β₂.
         eps: ε.
         weight_decay: added to the gradient, times the parameter; see ``AdamW``.
@@ -54,7 +54,7 @@ class Adam(Optimizer):
         betas = settings["betas"]
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ArgumentError(
-                f"{type(self).__name__}: betas are two numbers in [0, 1), got {betas}."
+                f"{type(self).__name__}: betas must be two numbers in [0, 1), got {betas}."
             )
 
     def update(
@@ -73,8 +73,8 @@ class Adam(Optimizer):
         elif decay:
             gradient = gradient + parameter * decay
         mean, square = state
-        # Augmented assignments work in the memory of what was just computed, never of an input:
-        # they save half of the allocations.
+        # Augmented assignments reuse the memory of intermediate results, never of an input: they
+        # save half of the allocations.
         new_mean = gradient - mean
         new_mean *= 1 - beta1
         new_mean += mean
@@ -82,7 +82,7 @@ class Adam(Optimizer):
         new_square -= square
         new_square *= 1 - beta2
         new_square += square
-        # √v̂ + ε = (√v + ε √(1 - β₂ᵗ)) / √(1 - β₂ᵗ): the corrections go into two numbers.
+        # √v̂ + ε = (√v + ε √(1 - β₂ᵗ)) / √(1 - β₂ᵗ): two numbers contain the corrections.
         correction = (1 - beta2**step) ** 0.5
         scale = xp.sqrt(new_square)
         scale += settings["eps"] * correction
@@ -92,7 +92,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay does not go through the running means.
+    """Adam with weight decay that bypasses the running means.
 
     Source: Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019.
     """

@@ -1,4 +1,4 @@
-"""Schedules of the learning rate: call ``step()`` after each step of the optimiser."""
+"""Schedules for the learning rate: call ``step()`` after each step of the optimiser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CosineAnnealingLR", "LambdaLR", "StepLR"]
 
 
 class LambdaLR:
-    """The first learning rate of each group, times a function of the number of steps so far.
+    """Multiplies the initial learning rate of each group by a function of the number of steps.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -30,7 +30,7 @@ class LambdaLR:
         self._apply()
 
     def step(self) -> None:
-        """Go on to the next learning rate."""
+        """Set the next learning rate."""
         touch(self, "schedule")
         self.last_epoch += 1
         self._apply()
@@ -40,21 +40,21 @@ class LambdaLR:
             group["lr"] = base * self.lr_lambda(self.last_epoch)
 
     def get_last_lr(self) -> list[float]:
-        """The learning rate of each group as it is now."""
+        """Return the current learning rate of each group."""
         return [group["lr"] for group in self.optimizer.param_groups]
 
 
 class StepLR(LambdaLR):
-    """The learning rate times ``gamma`` after every ``step_size`` steps."""
+    """Multiplies the learning rate by ``gamma`` after every ``step_size`` steps."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         super().__init__(optimizer, lambda steps: gamma ** (steps // step_size))
 
 
 class CosineAnnealingLR(LambdaLR):
-    """The learning rate along half a cosine, down to ``eta_min`` after ``T_max`` steps.
+    """Lowers the learning rate along half a cosine to ``eta_min`` after ``T_max`` steps.
 
-    From there on it stays at ``eta_min``, where PyTorch's goes up the cosine again.
+    After that it stays at ``eta_min``, whereas PyTorch's rises along the cosine again.
 
     Source: Loshchilov & Hutter, "SGDR", 2017, equation 5, without restarts.
     """

@@ -1,10 +1,10 @@
-"""What optimisers share: parameter groups, state, and one update over one flat vector.
+"""Base of the optimisers: parameter groups, state, and one update over one flat vector.
 
 An update is a pure function of (parameter, gradient, state, step count, settings) that works
-element by element. So parameters that are updated alike are bundled: laid end to end in one
-vector and updated at once, which for a net of six tensors takes six times fewer calls. The
-parameters are views of that vector. A step makes a new vector and rebinds them, so that graphs
-built with the old values stay right.
+element by element. So parameters with the same update are bundled: concatenated into one vector and
+updated in one call, which for a net of six tensors takes six times fewer calls. The parameters are
+views of that vector. A step makes a new vector and rebinds them, so graphs built with the old
+values stay valid.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError
 __all__ = ["Optimizer"]
 
 State = dict[str, Any]
-"""What is remembered of one parameter: ``"step"``, how often it was updated, and state arrays."""
+"""The state of one parameter: ``"step"``, its number of updates, and the state arrays."""
 
 living: WeakSet[Optimizer] = WeakSet()
-"""All optimisers there are: a step that is compiled may not change the settings of any."""
+"""All existing optimisers: a compiled step must not change the settings of any."""
 
 
 class Optimizer:
     """Base of the optimisers; a subclass names its state arrays and writes the update.
 
     Args:
-        params: tensors, or dicts with ``"params"`` and settings of their own.
-        defaults: settings of groups that do not say otherwise.
+        params: tensors, or dicts with ``"params"`` and their own settings.
+        defaults: the settings for groups that do not override them.
 
     ``param_groups`` is a list of dicts; their values (``lr``, ``weight_decay`` ...) may be
     changed between steps.
     """
 
     state_names: tuple[str, ...] = ()
-    """The state arrays that the update carries from step to step; they start at zero."""
+    """The names of the state arrays, which are zero before the first step."""
 
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
         self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self._bundles: list[list[_Bundle]] = []
         self._bundled: list[list[int]] = []
-        """Of each group, the ids of the parameters that its bundles hold."""
+        """The ids of the parameters in the bundles of each group."""
         self._states: dict[Tensor, State] = {}
-        """The states of parameters that are in no bundle now."""
+        """The states of parameters that are not in a bundle."""
         params = _tensors(params)
         if not params:
             raise ArgumentError("an optimiser needs at least one parameter, got none.")
@@ -60,10 +60,10 @@ class Optimizer:
         living.add(self)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Add parameters with settings of their own."""
+        """Add parameters with their own settings."""
         if not isinstance(group, Mapping) or "params" not in group:
             raise ArgumentTypeError(
-                f"a group is a dict with 'params' and settings of its own, got {group!r:.60}."
+                f"a group must be a dict with 'params' and optional settings, got {group!r:.60}."
             )
         tensors = _tensors(group["params"])
         known = {id(p) for p in self._parameters()}
@@ -71,7 +71,7 @@ class Optimizer:
             if not isinstance(parameter, Tensor):
                 raise ArgumentTypeError(
                     f"an optimiser takes tensors, got {type(parameter).__name__}: "
-                    f"{parameter!r:.60}. A module's are module.parameters()."
+                    f"{parameter!r:.60}. For a module, pass module.parameters()."
                 )
             if not parameter.is_leaf:
                 raise ArgumentError("an optimiser takes leaves, not tensors computed from others.")
@@ -91,11 +91,11 @@ class Optimizer:
         self._bundled.append([])
 
     def drop_param_groups(self, start: int) -> None:
-        """Forget the groups from a number on, which were added last."""
+        """Remove the last groups, from index ``start`` on."""
         del self.param_groups[start:], self._bundles[start:], self._bundled[start:]
 
     def zero_grad(self) -> None:
-        """Forget the gradients that the parameters have collected."""
+        """Reset the gradients of all parameters to None."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 touch(parameter, "set grad")
@@ -105,17 +105,18 @@ class Optimizer:
         """Update every parameter that has a gradient."""
         touch(self, "step")
         for number, group in enumerate(self.param_groups):
-            # Not through p.grad: every parameter is asked at every step.
+            # Reads _grad, not the slower property grad: this runs for every parameter at every
+            # step.
             active = [p for p in group["params"] if getattr(p, "_grad", None) is not None]
             for bundle in self.bundles(number, active):
                 bundle.step(self.update, group)
 
     def bundles(self, number: int, active: list[Tensor]) -> list[_Bundle]:
-        """The bundles that hold the parameters of a group that have a gradient now."""
-        # Tensors are compared as objects: == of two would compare their elements.
+        """Return the bundles of the parameters in a group that have a gradient now."""
+        # Compare ids: == of two tensors compares their elements.
         intact = list(map(id, active)) == self._bundled[number]
         for bundle in self._bundles[number]:
-            # Whether its parameters are still views of its vector: nobody rebound one since.
+            # A parameter that was rebound since is no longer a view of the vector.
             for parameter, view in zip(bundle.parameters, bundle.views, strict=False):
                 intact = intact and parameter._data is view
         if not intact:
@@ -123,7 +124,7 @@ class Optimizer:
         return self._bundles[number]
 
     def check(self, settings: Mapping[str, Any]) -> None:
-        """Raise an ``ArgumentError`` for settings that make no sense."""
+        """Raise an ``ArgumentError`` for invalid settings."""
 
     def _check_not_negative(self, settings: Mapping[str, Any], *names: str) -> None:
         kind = type(self).__name__
@@ -143,11 +144,11 @@ class Optimizer:
         step: int,
         settings: Mapping[str, Any],
     ) -> tuple[Array, Sequence[Array]]:
-        """The new parameter and the new state; a pure function, element by element."""
+        """Return the new parameter and the new state: a pure elementwise function."""
         raise NotImplementedError
 
     def _parameters(self) -> list[Tensor]:
-        """All parameters in order: a state dict calls them by their places here."""
+        """Return all parameters in order: a state dict refers to them by their index here."""
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
     # --- bundling ------------------------------------------------------------------------------
@@ -155,24 +156,24 @@ class Optimizer:
     def _bundle(self, number: int, active: list[Tensor]) -> None:
         """Bundle the parameters of a group that have a gradient now; the others keep their state.
 
-        Those go together that are of one kind, and were updated equally often.
+        A bundle holds parameters of the same library, dtype, device and step count.
         """
         self._unbundle(number)
-        alike: dict[Any, list[Tensor]] = {}
+        by_kind: dict[Any, list[Tensor]] = {}
         for parameter in active:
             state = self._states.get(parameter) or self._fresh_state(parameter)
             self._states[parameter] = state
             data = parameter.data
             key = (type(data), parameter.dtype, parameter.device, state["step"])
-            alike.setdefault(key, []).append(parameter)
+            by_kind.setdefault(key, []).append(parameter)
         self._bundles[number] = [
             _Bundle(parameters, [self._states.pop(p) for p in parameters], self.state_names)
-            for parameters in alike.values()
+            for parameters in by_kind.values()
         ]
         self._bundled[number] = list(map(id, active))
 
     def _unbundle(self, number: int) -> None:
-        """Give the states in a group's bundles back to the single parameters."""
+        """Return the states in a group's bundles to the single parameters."""
         for bundle in self._bundles[number]:
             self._states.update(zip(bundle.parameters, bundle.states(), strict=True))
         self._bundles[number], self._bundled[number] = [], []
@@ -184,7 +185,7 @@ class Optimizer:
     # --- state ---------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Settings, step counts and state arrays, with parameters numbered in order."""
+        """Return settings, step counts and state arrays, with parameters numbered in order."""
         for number in range(len(self.param_groups)):
             self._unbundle(number)
         numbers = {parameter: number for number, parameter in enumerate(self._parameters())}
@@ -200,11 +201,11 @@ class Optimizer:
         return {"state": dict(sorted(state.items())), "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what ``state_dict`` gave; the state moves to where the parameters are.
+        """Restore what ``state_dict`` returned; the state moves to the device of the parameters.
 
         Raises:
-            StateDictError: before anything is changed, if it was made by another kind of
-                optimiser, or for other parameters.
+            StateDictError: before anything is changed, if the state belongs to another kind of
+                optimiser or to other parameters.
         """
         groups, parameters = state_dict["param_groups"], self._parameters()
         self._check_fit(groups, state_dict["state"], parameters)
@@ -260,10 +261,10 @@ class Optimizer:
 
 
 def _tensors(params: Any) -> list[Any]:
-    """Parameters as a list; a single tensor, which one could iterate over too, is a mistake."""
+    """Return parameters as a list; raise for a single tensor, which is iterable, too."""
     if isinstance(params, Tensor):
         raise ArgumentTypeError(
-            "an optimiser takes a list of tensors, got a single one: write [tensor]."
+            "an optimiser takes a list of tensors, got a single tensor: write [tensor]."
         )
     if callable(getattr(params, "parameters", None)):
         raise ArgumentTypeError(
@@ -273,7 +274,7 @@ def _tensors(params: Any) -> list[Any]:
 
 
 class _Bundle:
-    """Parameters of one kind and age, end to end in one vector, with their state vectors."""
+    """Parameters of the same kind and step count in one vector, with their state vectors."""
 
     def __init__(
         self, parameters: list[Tensor], states: list[State], state_names: Sequence[str]
@@ -281,7 +282,7 @@ class _Bundle:
         self.parameters = parameters
         self.steps: int = states[0]["step"]
         self.numbers = isinstance(parameters[0]._data, float)
-        """The parameters are Python floats: the vector is a NumPy array of them."""
+        """Whether the parameters are Python floats, so that the vector is a NumPy array of them."""
         self.shapes = [parameter.shape for parameter in parameters]
         self.slices: list[slice] = []
         start = 0
@@ -296,7 +297,7 @@ class _Bundle:
         self.views: list[Array] = []
 
     def step(self, update: Callable[..., Any], settings: Mapping[str, Any]) -> None:
-        """One update of all the parameters at once."""
+        """Update all parameters with one call."""
         gradient = self._joined([p._grad._data for p in self.parameters])  # type: ignore[union-attr]
         self.steps += 1
         self.vector, self.state = update(
@@ -307,7 +308,7 @@ class _Bundle:
             parameter._rebind(view)
 
     def states(self) -> list[State]:
-        """The state of each parameter."""
+        """Return the state of each parameter."""
         parts = [self.parts(vector) for vector in self.state]
         return [
             {"step": self.steps, **dict(zip(self.state_names, its_parts, strict=True))}
@@ -315,14 +316,14 @@ class _Bundle:
         ]
 
     def _joined(self, arrays: Sequence[Array]) -> Array:
-        """Arrays end to end in one vector."""
+        """Concatenate arrays into one vector."""
         if self.numbers:
             return NUMPY.asarray(arrays)
         xp = namespaces[type(arrays[0])]
         return xp.concat([array.reshape(-1) for array in arrays])
 
     def parts(self, vector: Array) -> list[Array]:
-        """What a vector holds of each parameter, in the parameter's shape."""
+        """Split a vector into the parts of the parameters, in their shapes."""
         if self.numbers:
             return list(vector.tolist())
         return [

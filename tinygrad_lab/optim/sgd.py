@@ -13,12 +13,12 @@ __all__ = ["SGD"]
 
 
 class SGD(Optimizer):
-    """p ← p - lr · v with v ← momentum · v + g, as PyTorch has it.
+    """p ← p - lr · v with v ← momentum · v + g, as in PyTorch.
 
     Args:
         params: tensors, or dicts of tensors and settings.
-        lr: the length of a step.
-        momentum: how much of the last step goes on; the first v is g itself.
+        lr: the learning rate.
+        momentum: the fraction of the last v that is kept; the first v is g itself.
         weight_decay: added to the gradient, times the parameter.
         nesterov: look ahead: the step is g + momentum · v (Sutskever et al., 2013).
 

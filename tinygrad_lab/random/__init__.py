@@ -1,4 +1,4 @@
-"""Random numbers: one generator that ``tg.seed`` sets, and as many others as a user wants.
+"""Random numbers: a default generator that ``tg.seed`` seeds, and generators of the user.
 
 tg.seed(0)
 x = tg.random.normal((100, 40))                                # from the default generator

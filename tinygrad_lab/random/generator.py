@@ -1,8 +1,8 @@
-"""Generators of random numbers, and the one that ``tg.seed`` sets.
+"""Generators of random numbers, and the default one that ``tg.seed`` seeds.
 
-The numbers are drawn by NumPy's PCG64 on the CPU, whichever dtype and device they go to, so that a
-seed means the same numbers on every platform and device. (A new version of NumPy may change how a
-distribution is drawn; it has not done so for those used here.)
+NumPy's PCG64 draws the numbers on the CPU for every dtype and device, so a seed gives the same
+numbers on every platform and device. (A new version of NumPy may change how a distribution is
+drawn; it has not done so for those used here.)
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["Generator", "default_generator", "from_states", "remembered_states",
 
 
 class Generator:
-    """A stream of random numbers with a state that can be saved and set back.
+    """A stream of random numbers with a state that can be saved and restored.
 
-    The numbers are drawn by NumPy's PCG64 on the CPU, whichever device they go to, so that a
-    seed means the same numbers everywhere.
+    NumPy's PCG64 draws the numbers on the CPU for every device, so a seed gives the same numbers
+    everywhere.
 
     Example:
         >>> generator = Generator(0)
@@ -42,7 +42,7 @@ class Generator:
     def numpy(self) -> np.random.Generator:
         """The NumPy generator that draws."""
         if self._numpy is None:
-            # Made when first used: loading numpy.random takes a fifth of the package's import.
+            # Created on first use: loading numpy.random takes a fifth of the package's import time.
             self._numpy = np.random.default_rng(self._seed)
         for states in _remembering.get():
             if self not in states:
@@ -50,58 +50,58 @@ class Generator:
         return self._numpy
 
     def seed(self, seed: int) -> None:
-        """Start over from a seed.
+        """Restart from a seed.
 
         Raises:
-            ArgumentError: for a seed that is no integer of 0 or more.
+            ArgumentError: if the seed is not an integer of 0 or more.
         """
         self._seed, self._numpy = _checked(seed), None
 
     def get_state(self) -> dict[str, Any]:
-        """All there is to know to go on from here."""
+        """Return the state, from which the stream can continue."""
         return dict(self.numpy.bit_generator.state)
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+        """Continue from a state that ``get_state`` returned."""
         self.numpy.bit_generator.state = state
 
     def uniform(
         self, shape: tuple[int, ...], low: float, high: float, dtype: Any
     ) -> np.ndarray[Any, Any]:
-        """Numbers drawn evenly from low to high."""
+        """Draw numbers uniformly from low to high."""
         return self.numpy.uniform(low, high, shape).astype(dtype)
 
     def normal(
         self, shape: tuple[int, ...], mean: float, std: float, dtype: Any
     ) -> np.ndarray[Any, Any]:
-        """Numbers drawn from a normal distribution."""
+        """Draw numbers from a normal distribution."""
         return self.numpy.normal(mean, std, shape).astype(dtype)
 
     def integers(
         self, shape: tuple[int, ...], low: int, high: int, drawing: Any, dtype: Any
     ) -> np.ndarray[Any, Any]:
-        """Integers from low up to but without high, drawn as one dtype and given as another."""
+        """Draw integers from low up to high, exclusive, in one dtype and return them in another."""
         return np.asarray(self.numpy.integers(low, high, shape, dtype=drawing)).astype(dtype)
 
     def bernoulli(self, shape: tuple[int, ...], p: float, dtype: Any) -> np.ndarray[Any, Any]:
-        """Ones with a chance of p, zeros otherwise."""
+        """Draw ones with probability p, zeros otherwise."""
         return np.asarray(self.numpy.random(shape) < p).astype(dtype)
 
     def permutation(self, n: int) -> np.ndarray[Any, Any]:
-        """The integers below n in random order."""
+        """Return the integers below n in random order."""
         return self.numpy.permutation(n)
 
     def choice(self, n: int, shape: tuple[int, ...], replace: bool, p: Any) -> np.ndarray[Any, Any]:
-        """Integers below n, chosen by chances p, or evenly."""
+        """Draw integers below n with probabilities p, or uniformly."""
         return np.asarray(self.numpy.choice(n, shape, replace=replace, p=p))
 
     def keep_mask(self, shape: tuple[int, ...], drop: float) -> np.ndarray[Any, Any]:
-        """Booleans that are False with a chance of ``drop``."""
+        """Draw booleans that are False with probability ``drop``."""
         return self.numpy.random(shape, dtype=np.float32) >= drop
 
 
 def _checked(seed: Any) -> int | None:
-    """A seed that NumPy will take when the first number is drawn, which may be far from here."""
+    """Return a valid seed, or raise now instead of at the first draw."""
     if seed is None:
         return None
     if not isinstance(seed, int | np.integer) or seed < 0:
@@ -112,12 +112,12 @@ def _checked(seed: Any) -> int | None:
 _remembering: ContextVar[tuple[dict[Generator, dict[str, Any]], ...]] = ContextVar(
     "tinygrad_lab.remembering", default=()
 )
-"""Where to note the state that a generator has when it is first drawn from."""
+"""The dicts that record the state of each generator at its first draw."""
 
 
 @contextmanager
 def remembered_states() -> Iterator[dict[Generator, dict[str, Any]]]:
-    """The state in which a block found each generator that it draws from."""
+    """Record the initial state of each generator that a block draws from."""
     states: dict[Generator, dict[str, Any]] = {}
     token = _remembering.set((*_remembering.get(), states))
     try:
@@ -128,7 +128,7 @@ def remembered_states() -> Iterator[dict[Generator, dict[str, Any]]]:
 
 @contextmanager
 def from_states(states: Mapping[Generator, dict[str, Any]]) -> Iterator[None]:
-    """Run a block with generators set back to states, and after it as if it had not run."""
+    """Run a block with generators in given states, and restore their own states after it."""
     before = {generator: generator.get_state() for generator in states}
     try:
         for generator, state in states.items():
@@ -143,7 +143,7 @@ default_generator = Generator()
 
 
 def seed(n: int) -> None:
-    """Set the seed of the generator that initialisers and dropout draw from by default.
+    """Seed the default generator, from which initialisers and dropout draw.
 
     Example:
         >>> import tinygrad_lab as tg

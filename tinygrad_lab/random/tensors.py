@@ -1,4 +1,4 @@
-"""Tensors of random numbers, drawn from the default generator or from one of the user's."""
+"""Tensors of random numbers, drawn from the default generator or a given one."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def uniform(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Numbers drawn evenly from ``low`` to ``high``.
+    """Draw numbers uniformly from ``low`` to ``high``.
 
     Args:
-        shape: the size of each axis, or the one size of a vector.
-        low, high: the bounds; ``high`` itself comes up only by rounding.
-        dtype: a floating dtype; the default one, if not given.
+        shape: the size of each axis, or the length of a vector.
+        low, high: the bounds; ``high`` itself occurs only by rounding.
+        dtype: a floating dtype; the default one if not given.
         device: where the tensor lives; see ``tg.default_device``.
-        generator: where the numbers come from; the one that ``tg.seed`` sets, if not given.
-        requires_grad: whether a gradient is wanted.
-        name: what pictures call it.
+        generator: the source of the numbers; by default the one that ``tg.seed`` seeds.
+        requires_grad: whether to compute a gradient for it.
+        name: its name in pictures.
 
     Raises:
-        ArgumentError: for bounds that are not finite, or the wrong way round.
+        ArgumentError: for bounds that are not finite, or in the wrong order.
         DTypeError: for a dtype that is not floating.
 
     Example:
@@ -73,7 +73,7 @@ def normal(
     requires_grad: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Numbers drawn from a normal distribution; the other arguments are those of ``uniform``.
+    """Draw numbers from a normal distribution; the other arguments are those of ``uniform``.
 
     Raises:
         ArgumentError: for a standard deviation below 0.
@@ -100,16 +100,16 @@ def integers(
     device: str | None = None,
     generator: Generator = default_generator,
 ) -> Tensor:
-    """Integers drawn evenly from ``low`` up to but without ``high``.
+    """Draw integers uniformly from ``low`` up to ``high``, exclusive.
 
     Args:
-        shape: the size of each axis, or the one size of a vector.
+        shape: the size of each axis, or the length of a vector.
         low, high: the bounds.
         dtype: an integer dtype that holds them; int64 if not given.
         device, generator: as in ``uniform``.
 
     Raises:
-        ArgumentError: for bounds with nothing between them, or that the dtype cannot hold.
+        ArgumentError: for bounds without an integer between them, or outside the dtype.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -124,7 +124,7 @@ def integers(
         raise ArgumentError(
             f"integers: expected low < high within {wanted}, got low={low!r} and high={high!r}."
         )
-    # The same bits make the same number whatever the dtype is: all are drawn as int64, if it can.
+    # Draw as int64 if the bounds fit, so that a seed gives the same numbers in every dtype.
     drawing = np.dtype(np.uint64 if high > 2**63 else np.int64)
     sizes = sizes_of("integers", shape)
     drawn = _drawn(generator.integers, sizes, low, high, drawing, wanted, device=device)
@@ -139,16 +139,16 @@ def bernoulli(
     device: str | None = None,
     generator: Generator = default_generator,
 ) -> Tensor:
-    """Booleans that are True with a chance of ``p``, or as numbers 1 and 0.
+    """Draw booleans that are True with probability ``p``, or the numbers 1 and 0.
 
     Args:
-        shape: the size of each axis, or the one size of a vector.
-        p: the chance of True.
+        shape: the size of each axis, or the length of a vector.
+        p: the probability of True.
         dtype: ``tg.bool``, or the dtype of the ones and zeros.
         device, generator: as in ``uniform``.
 
     Raises:
-        ArgumentError: for a chance that is not from 0 to 1.
+        ArgumentError: for a probability outside 0 to 1.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -156,7 +156,7 @@ def bernoulli(
         [False, True, True, True, False]
     """
     if not 0 <= p <= 1:
-        raise ArgumentError(f"bernoulli: expected a chance from 0 to 1, got {p!r}.")
+        raise ArgumentError(f"bernoulli: expected a probability from 0 to 1, got {p!r}.")
     sizes, wanted = sizes_of("bernoulli", shape), known_dtype(dtype, "bernoulli")
     drawn = _drawn(generator.bernoulli, sizes, p, wanted, device=device)
     return leaf(drawn)
@@ -165,7 +165,7 @@ def bernoulli(
 def permutation(
     n: int, *, device: str | None = None, generator: Generator = default_generator
 ) -> Tensor:
-    """The integers from 0 to ``n - 1`` in random order: ``x[permutation(len(x))]`` shuffles rows.
+    """Return 0 to ``n - 1`` in random order: ``x[permutation(len(x))]`` shuffles rows.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -186,18 +186,18 @@ def choice(
     device: str | None = None,
     generator: Generator = default_generator,
 ) -> Tensor:
-    """Integers from 0 to ``n - 1``, each as often as chance has it: positions to pick rows by.
+    """Draw integers from 0 to ``n - 1``, for example as indices of rows.
 
     Args:
-        n: how many there are to choose from.
-        shape: the size of each axis, or the one size of a vector.
-        replace: whether one can be chosen again.
-        p: the chance of each, numbers that add up to 1; even chances if not given.
+        n: the number of integers to choose from.
+        shape: the size of each axis, or the length of a vector.
+        replace: whether an integer can be chosen more than once.
+        p: the probability of each integer, with a sum of 1; uniform if not given.
         device, generator: as in ``uniform``.
 
     Raises:
-        ArgumentError: for chances that are none, or for more choices than there are
-            without ``replace``.
+        ArgumentError: for invalid probabilities, or for more than ``n`` choices without
+            ``replace``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -221,7 +221,7 @@ def _floating(asked_by: str, dtype: Any) -> Any:
 
 
 def _drawn(draw: Callable[..., Any], *args: Any, device: str | None) -> Any:
-    """What a generator's method draws, on its device; a compiled step draws anew at each call."""
+    """Draw with a method of a generator onto a device; a compiled step draws again on each call."""
     backend, place = backend_at(device)
     if (recorder := current().recorder) is not None:
         return recorder.drawn(draw, *args)

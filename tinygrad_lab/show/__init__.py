@@ -1,1 +1,1 @@
-"""Readers of the graph for people: pictures, and formulas to draw one from."""
+"""Pictures of graphs, and the parser of formulas to draw."""

@@ -1,4 +1,4 @@
-"""From a picture in words to a scene: typeset the parts, have them placed, draw them there."""
+"""Composes a scene from a picture: typeset the parts, lay them out, draw them in place."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Point = tuple[float, float]
 _MARGIN = 16.0
 _HEAD, _HEAD_SIDE = 9.0, 3.6
 _NEAR = 120.0
-"""Lines up to this length lead to the next column, and nothing stands in between."""
+"""Lines up to this length lead to the next column, with nothing in between."""
 _FOOT, _FOOT_GAP = 22.0, 10.0
 
 
 def compose(picture: Picture) -> Scene:
-    """Everything in a picture at its place."""
+    """Lay out a picture and draw it."""
     plan = _Plan(picture)
     graph = [*plan.frames(), *plan.arrows(), *plan.boxes()]
     foot = list(_foot(picture))
@@ -39,14 +39,14 @@ def compose(picture: Picture) -> Scene:
 
 
 class _Plan:
-    """The blocks of a picture and where they came to stand."""
+    """The blocks of a picture and their positions."""
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
         self.horizontal = picture.direction == "LR"
         self.blocks = {box.key: typeset_box(box) for box in picture.boxes}
         self.stops: list[list[str]] = []
-        """For each arrow the blocks that it connects: two, or three with its label."""
+        """The blocks that each arrow connects: two, or three with its label."""
         for place, arrow in enumerate(picture.arrows):
             label = typeset_arrow(arrow, picture.direction)
             if label is not None:
@@ -65,7 +65,7 @@ class _Plan:
             for key, block in self.blocks.items()
         ]
         links = [
-            # A line without a label is as long as one with a label.
+            # A line without a label is made as long as one with a label.
             Link(source, target, length=4 - len(stops))
             for stops in self.stops
             for source, target in pairwise(stops)
@@ -82,13 +82,13 @@ class _Plan:
         return block.at(x - block.width / 2, y - block.height / 2)
 
     def boxes(self) -> Iterator[Group]:
-        """The boxes."""
+        """Yield a group for each box."""
         for box in self.picture.boxes:
             role = f"node {box.kind}{' output' * box.output}"
             yield Group(role, box.key, box.tooltip, self._placed(box.key))
 
     def frames(self) -> Iterator[Group]:
-        """The frames of modules, outer ones first."""
+        """Yield the frames of modules, outer ones first."""
         for frame in self.picture.frames:
             x0, y0, x1, y1 = self.layout.frames[frame.path]
             background = style.FRAMES[frame.path.count(".") % 2]
@@ -98,7 +98,7 @@ class _Plan:
             yield Group("module", frame.path, frame.path, (ground, title))
 
     def arrows(self) -> Iterator[Group]:
-        """The arrows, each with its label on it."""
+        """Yield the arrows, each with its label."""
         curves = iter(self.layout.curves)
         for arrow, stops in zip(self.picture.arrows, self.stops, strict=True):
             color = style.LINE if arrow.flows else style.FAINT_LINE
@@ -112,7 +112,7 @@ class _Plan:
             yield Group(role, f"{arrow.source}-{arrow.target}", arrow.tooltip, tuple(marks))
 
     def _line(self, source: str, target: str, route: tuple[Point, ...]) -> tuple[Point, ...]:
-        """A line from border to border: to a neighbour as one even bend, else as it was routed."""
+        """Draw a line from border to border: a smooth bend to a neighbour, else the given route."""
         (x0, y0), (x1, y1) = self.layout.centers[source], self.layout.centers[target]
         if self.horizontal:
             x0, x1 = x0 + self.blocks[source].width / 2, x1 - self.blocks[target].width / 2
@@ -129,7 +129,7 @@ class _Plan:
         return start, (x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2), end
 
     def _with_head(self, line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ...]]:
-        """A line that ends where its head begins, and the head."""
+        """Shorten a line to where its arrowhead begins, and return it with the head."""
         x, y = line[-1]
         if self.horizontal:
             neck = x - _HEAD, y
@@ -142,7 +142,7 @@ class _Plan:
 
 
 def _frame_of_both(one: str, other: str) -> str:
-    """The innermost frame in which two paths lie."""
+    """Return the innermost frame that contains both paths."""
     while one and one != other and not other.startswith(f"{one}."):
         one = one.rpartition(".")[0]
     return one
@@ -161,7 +161,7 @@ def _curve(points: tuple[Point, ...], color: str, *, dashed: bool) -> Shape:
 
 
 def _foot(picture: Picture) -> Iterator[Mark]:
-    """What the looks mean, and what was left out."""
+    """Yield the legend and the note below the graph."""
     middle = _FOOT / 2
     if picture.legend:
         yield from _legend(picture, middle)

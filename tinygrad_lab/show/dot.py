@@ -1,4 +1,4 @@
-"""A picture as DOT, for whoever wants to go on with Graphviz."""
+"""Pictures as DOT source, for further use with Graphviz."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["to_dot"]
 
 
 def to_dot(picture: Picture) -> str:
-    """A directed graph with a node for each box, an edge for each arrow, a cluster a module."""
+    """Write a digraph: a node for each box, an edge for each arrow, a cluster for each module."""
     from graphviz import Digraph
 
     graph = Digraph(graph_attr={"rankdir": picture.direction, "label": _plain(picture.note)})
@@ -48,14 +48,14 @@ def to_dot(picture: Picture) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text in which Graphviz finds nothing to interpret: no escapes, entities, markup."""
+    """Escape a text so that Graphviz reads no escapes, entities or markup in it."""
     from graphviz import escape
 
     return str(escape(text.replace("&", "&amp;")))
 
 
 def _tip(tooltip: str) -> str:
-    # A space where there is none: otherwise Graphviz would show the label instead.
+    # Without a tooltip, Graphviz would show the label; a space prevents that.
     return _plain(tooltip or " ")
 
 

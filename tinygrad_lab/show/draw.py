@@ -1,4 +1,4 @@
-"""draw: a picture of a computation."""
+"""draw: picture a computation."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def draw(
     legend: bool = True,
     most: int = 150,
 ) -> Drawing:
-    """A picture of the graph that outputs were computed from.
+    """Draw the graph that outputs were computed from.
 
-    A box is a value: what it is called, how it is computed, what it is, and its gradient, or
-    "not computed" where no sweep has come by. On each edge along which a gradient flows stands
-    the local derivative; between larger arrays the rule by which a gradient ``g`` goes back.
-    ``x * x`` has two edges, each with its own. Parts of modules stand in frames. Fused ops are
-    one box; ``draw(tg.graph(loss).opened())`` shows the small ops that they are composed of.
+    Each box shows a value: its name, its equation, its numbers and its gradient, or "not computed"
+    if no backward sweep has reached it. Each edge along which a gradient flows shows the local
+    derivative, or for larger arrays the rule that pulls a gradient ``g`` back. ``x * x`` has two
+    edges, each with its own derivative. Frames enclose the parts of modules. A fused op is one box;
+    ``draw(tg.graph(loss).opened())`` shows the small ops that it is composed of.
 
     Args:
-        outputs: tensors, containers of tensors, or one ``Graph``. Tensors without a name are
-            called after the variable that holds them where this function is called.
+        outputs: tensors, containers of tensors, or one ``Graph``. Tensors without a name are named
+            after the variable that holds them in the caller.
         direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
         values: whether to show the values.
         gradients: whether to show the gradients.
         local_derivatives: whether to show the local derivatives.
-        legend: whether to say below the graph what its looks mean.
-        most: graphs of more nodes are folded to about so many boxes: calls of modules first,
+        legend: whether to explain the kinds of boxes below the graph.
+        most: graphs with more nodes are folded to about this many boxes: calls of modules first,
             then the middle of the graph. The picture says so.
 
     Raises:
-        ArgumentError: for a direction or a limit that makes no sense.
-        ArgumentTypeError: for something that is not made of tensors.
+        ArgumentError: for an invalid direction or limit.
+        ArgumentTypeError: for outputs that are not tensors.
 
     Example:
         >>> import tinygrad_lab as tg

@@ -1,4 +1,4 @@
-"""Drawing: a finished picture, to be looked at in a notebook or saved."""
+"""Drawing: a finished picture, to show in a notebook or to save."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["Drawing"]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture of a graph; plain data that holds on to no tensor and can be pickled.
+    """A picture of a graph: plain data that references no tensor and can be pickled.
 
-    A notebook shows it by itself. The same graph gives the same bytes, in every process.
+    Notebooks display it. The same graph gives the same bytes in every process.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -44,34 +44,34 @@ class Drawing:
 
     @cached_property
     def svg(self) -> str:
-        """The picture as SVG, with nothing that it would have to fetch.
+        """The picture as self-contained SVG.
 
         Raises:
-            MissingDependencyError: if there is no Graphviz to place the boxes.
+            MissingDependencyError: if Graphviz, which places the boxes, is missing.
         """
         return to_svg(self._scene)
 
     @cached_property
     def dot(self) -> str:
-        """The graph in the language of Graphviz, for other programs."""
+        """The graph as DOT source, for other programs."""
         return to_dot(self.picture)
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture to a file; returns its path.
+        """Write the picture to a file and return its path.
 
         Args:
             path: ends in ``.svg``, ``.pdf``, ``.png`` or ``.dot``.
 
         Raises:
-            ArgumentError: for another ending.
+            ArgumentError: for another extension.
             DrawingError: if the file cannot be written.
-            MissingDependencyError: if something has to be installed first.
+            MissingDependencyError: if a package that is needed is not installed.
         """
         path = Path(path)
         write = self._writers().get(path.suffix.lower())
         if write is None:
             endings = ", ".join(self._writers())
-            raise ArgumentError(f"expected a file ending in {endings}; got {path.name!r}.")
+            raise ArgumentError(f"expected a file name ending in {endings}; got {path.name!r}.")
         if not path.parent.is_dir():
             raise DrawingError(f"there is no directory {str(path.parent)!r} to save in.")
         try:
@@ -89,7 +89,7 @@ class Drawing:
         }
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What notebooks show: the picture, or in words what it takes to see one."""
+        """Return the picture for a notebook, or a text that says what to install."""
         try:
             return {"image/svg+xml": self.svg, "text/plain": repr(self)}
         except MissingDependencyError as error:

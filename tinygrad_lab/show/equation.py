@@ -1,4 +1,4 @@
-"""What a node computes, as an equation: ``q × z``, ``tanh(h)``, ``x Wᵀ + b``, ``x[0, 1:]``."""
+"""The computation of a node as an equation: ``q × z``, ``tanh(h)``, ``x Wᵀ + b``, ``x[0, 1:]``."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.formatting import MINUS, number
 from tinygrad_lab.graphs import GraphNode
-from tinygrad_lab.show.measure import MINUS, number, superscript
+from tinygrad_lab.show.measure import superscript
 
 __all__ = ["Namer", "attribute_text", "equation", "key_text"]
 
 Namer = Callable[[GraphNode], str]
-"""What a picture calls a node."""
+"""Returns the name of a node in a picture."""
 
 _CHANGES = {"index_set": "=", "index_add": "+="}
-"""Ops that change elements in a copy, with the signs that say how."""
+"""Ops that change elements in a copy, with the sign for each change."""
 
 _MOST_INPUTS = 4
 _MOST_CHARACTERS = 32
 
 
 def equation(node: GraphNode, name: Namer) -> str:
-    """The right-hand side of the equation that a node stands for; ``""`` for a leaf.
+    """Return the right-hand side of a node's equation; ``""`` for a leaf.
 
-    It is made of what the op's declaration says: its symbol, its LaTeX, its name.
+    It is built from the op's declaration: its symbol, its LaTeX, its name.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -66,7 +67,7 @@ def _infix(symbol: str, left: str, right: str) -> str:
 
 
 def _around(symbol: str, x: str) -> str:
-    """One operand with a symbol around, before or after it; ``""`` if it is written as a call."""
+    """Write a symbol around, before or after one operand; ``""`` if it is written as a call."""
     if symbol in ("-", "√", "¬"):
         return symbol.replace("-", MINUS) + x
     if symbol == "Σ":
@@ -83,7 +84,7 @@ def _around(symbol: str, x: str) -> str:
 
 
 def _written_out(node: GraphNode, names: list[str]) -> str:
-    """The LaTeX of a declaration as plain text; ``""`` if it needs more than plain text has."""
+    """Convert the LaTeX of a declaration to plain text; ``""`` if plain text cannot express it."""
     op = node.op
     if op is None or op.latex is None or op.variadic or len(names) < len(op.inputs):
         return ""
@@ -102,7 +103,7 @@ def _call(node: GraphNode, names: list[str]) -> str:
 
 
 def _attributes(node: GraphNode, pattern: str) -> str:
-    """What an op was given besides tensors, where that says something."""
+    """Format the arguments other than tensors, without those that are None or False."""
     said = [
         f"{name}={text}"
         for name, value in node.attributes.items()
@@ -113,7 +114,7 @@ def _attributes(node: GraphNode, pattern: str) -> str:
 
 
 def attribute_text(value: Any) -> str:
-    """An attribute in a few characters; ``""`` for what has no short name of its own.
+    """Format an attribute in a few characters; ``""`` for values without a short form.
 
     Example:
         >>> attribute_text((0, 2)), attribute_text(np.dtype("float32")), attribute_text(object())
@@ -141,7 +142,7 @@ def _slice_text(value: slice) -> str:
 
 
 def key_text(key: tuple[Any, ...], arrays: list[str]) -> str:
-    """An index as it was written: ``[0, 1:, i]``, the arrays in it by their names."""
+    """Format an index as it was written, with the names of its arrays: ``[0, 1:, i]``."""
     waiting = iter(arrays)
     parts = ["None" if part is None else attribute_text(part) or next(waiting, "…") for part in key]
     return f"[{', '.join(parts)}]"

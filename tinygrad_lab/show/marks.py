@@ -1,4 +1,4 @@
-"""What a picture is made of once everything has its place: texts and shapes, in groups."""
+"""The elements of a picture after layout: texts and shapes, in groups."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 __all__ = ["Anchor", "Group", "Mark", "Scene", "Shape", "Text", "polygon", "polyline", "rounded"]
 
 Anchor = Literal["start", "middle", "end"]
-"""Which end of a text stands at its ``x``."""
+"""The end of a text that is placed at its ``x``."""
 Point = tuple[float, float]
 Step = tuple[Literal["M", "L", "C", "Z"], tuple[Point, ...]]
 
 _ROUND = 0.5522847498
-"""How far the control points of a quarter circle lie from its ends, in radii."""
+"""The distance of a quarter circle's control points from its ends, in radii."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Text:
     bold: bool = False
     italic: bool = False
     rest: str = ""
-    """More text on the same line, in the weight that ``text`` is not in."""
+    """More text on the same line, in the other weight than ``text``."""
 
     def moved(self, dx: float, dy: float) -> Text:
         return replace(self, x=self.x + dx, y=self.y + dy)
@@ -61,7 +61,7 @@ Mark = Text | Shape
 
 @dataclass(frozen=True)
 class Group:
-    """Marks that belong together, with what is said when somebody points at them."""
+    """Marks that belong together, with a tooltip."""
 
     role: str
     key: str
@@ -83,20 +83,20 @@ class Scene:
 
 
 def polyline(points: Iterable[Point]) -> tuple[Step, ...]:
-    """Straight lines from point to point."""
+    """Join points by straight lines."""
     first, *others = points
     return (("M", (first,)), *(("L", (point,)) for point in others))
 
 
 def polygon(points: Iterable[Point]) -> tuple[Step, ...]:
-    """A closed figure."""
+    """Join points to a closed polygon."""
     return (*polyline(points), ("Z", ()))
 
 
 def rounded(
     x: float, y: float, width: float, height: float, radius: float, *, bottom: bool = True
 ) -> tuple[Step, ...]:
-    """A rectangle with round corners; with ``bottom=False`` the lower two are square."""
+    """Outline a rectangle with round corners; with ``bottom=False`` the lower two are square."""
     low = radius if bottom else 0.0
     right, end = x + width, y + height
     near, low_near = radius * (1 - _ROUND), low * (1 - _ROUND)

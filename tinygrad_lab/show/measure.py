@@ -1,7 +1,7 @@
-"""How wide a text is, and how anything is written in a picture: numbers, names, arrays.
+"""Widths of texts, and the way names, indices and arrays are written in a picture.
 
-Widths are those of DejaVu Sans, the widest of the fonts a picture may be shown in: what fits in
-it fits in Helvetica, Arial or Segoe UI, so no text is ever cut off or runs out of its box.
+Widths are those of DejaVu Sans, the widest font a picture may be shown in: a text that fits in it
+also fits in Helvetica, Arial or Segoe UI, so no text is cut off or leaves its box.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.formatting import MINUS, number
+
 __all__ = [
     "MINUS",
     "Matrix",
     "as_matrix",
-    "number",
     "printable",
     "subscript",
     "superscript",
@@ -37,14 +38,13 @@ _BOLD = 1.14
 _MATRIX_SIDE = 6
 _MATRIX_SIZE = 12
 
-MINUS = "\N{MINUS SIGN}"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 @lru_cache(4096)
 def width(text: str, size: float, *, bold: bool = False) -> float:
-    """The width of a text in a font of a size, in the unit of the size.
+    """Return the width of a text at a font size, in the unit of the size.
 
     Example:
         >>> width("il", 10) < width("mw", 10) < width("mw", 10, bold=True)
@@ -64,7 +64,7 @@ def _advance(character: str) -> float:
 
 @lru_cache(4096)
 def printable(text: str) -> str:
-    """A text on one line: line breaks and invisible characters as Python writes them.
+    """Write a text on one line, with line breaks and invisible characters escaped as in Python.
 
     Example:
         >>> printable("two\\nlines")
@@ -78,45 +78,24 @@ def _escaped(character: str) -> str:
 
 
 def subscript(number: int) -> str:
-    """Digits as indices: ``12`` as ``₁₂``."""
+    """Write digits as indices: ``12`` as ``₁₂``."""
     return str(number).translate(_SUBSCRIPTS)
 
 
 def superscript(text: str) -> str:
-    """Digits as an exponent: ``-1`` as ``⁻¹``."""
+    """Write digits as an exponent: ``-1`` as ``⁻¹``."""
     return text.translate(_SUPERSCRIPTS)
-
-
-def number(value: Any, digits: int = 4) -> str:
-    """A number as a picture writes it, with a real minus sign.
-
-    Example:
-        >>> number(2 / 3), number(3), number(float("inf")), number(True)
-        ('0.6667', '3', '∞', 'True')
-    """
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    if isinstance(value, int | np.integer):
-        return str(int(value)).replace("-", MINUS)
-    one = float(value)
-    if np.isnan(one):
-        return "NaN"
-    if np.isinf(one):
-        return "∞" if one > 0 else f"{MINUS}∞"
-    mantissa, e, exponent = f"{one:.{digits}g}".partition("e")
-    text = f"{mantissa}e{int(exponent)}" if e else mantissa
-    return text.replace("-", MINUS)
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The numbers of a small array, in rows, as they are written."""
+    """The formatted numbers of a small array, in rows."""
 
     rows: tuple[tuple[str, ...], ...]
 
 
 def as_matrix(array: np.ndarray[Any, Any]) -> Matrix | None:
-    """An array as rows of numbers; None if it has too many, or more axes than a page.
+    """Format an array as rows of numbers; None if it is too large or has more than two axes.
 
     Example:
         >>> as_matrix(np.eye(2)).rows

@@ -1,4 +1,4 @@
-"""A scene as PDF or PNG, by matplotlib and the font that it brings along."""
+"""Writes scenes as PDF or PNG, with matplotlib and the font that comes with it."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def to_paper(scene: Scene, path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingDependencyError(
-            f"{path.suffix} files are written by matplotlib: pip install matplotlib. "
-            ".svg needs nothing."
+            f"writing {path.suffix} files needs matplotlib: pip install matplotlib. "
+            ".svg files do not."
         ) from error
-    # Whatever style the user has set for plots: the same picture is the same bytes.
+    # Ignore the user's plotting style: the same picture gives the same bytes.
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams["pdf.fonttype"] = 42  # TrueType: text stays text
+        matplotlib.rcParams["pdf.fonttype"] = 42  # TrueType keeps text selectable
         figure = Figure(figsize=(scene.width / _POINTS, scene.height / _POINTS))
         FigureCanvasAgg(figure)
         _fill(figure, scene)
         pdf = path.suffix.lower() == ".pdf"
-        # Nor a date or a version in the file.
+        # Omit date and version from the file.
         nothing = {"CreationDate": None, "Producer": None, "Creator": None}
         metadata = nothing if pdf else {"Software": None}
         figure.savefig(path, dpi=_resolution(scene), metadata=metadata)
 
 
 def _resolution(scene: Scene) -> float:
-    """Dots per inch: fewer where the picture would get too large for an image."""
+    """Return the dots per inch, reduced if the image would be too large."""
     by_area = _POINTS * (_MOST_PIXELS / (scene.width * scene.height)) ** 0.5
     return min(_DOTS, by_area, _POINTS * _LONGEST_SIDE / max(scene.width, scene.height))
 

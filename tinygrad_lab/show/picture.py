@@ -1,6 +1,6 @@
-"""What a picture says, before anything is placed: boxes, arrows and frames with their words.
+"""The content of a picture before layout: boxes, arrows and frames with their texts.
 
-A ``Picture`` is plain data: text and numbers that are ready to be written, no node, no array.
+A ``Picture`` is plain data: formatted text and numbers, no nodes or arrays.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
-from tinygrad_lab.graphs import Edge, Graph, GraphNode, bytes_text
+from tinygrad_lab.formatting import bytes_text, number, range_text
+from tinygrad_lab.graphs import Edge, Graph, GraphNode
 from tinygrad_lab.show.equation import equation
-from tinygrad_lab.show.fold import Bundle, Unit, bundles, fold, modules_of
-from tinygrad_lab.show.measure import Matrix, as_matrix, number, printable, subscript
+from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of
+from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
 from tinygrad_lab.show.rule import rule_text
 
 __all__ = ["Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row", "picture_of"]
@@ -26,7 +27,7 @@ Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 
 _FEW = 12
-"""Up to so many derivatives are written out."""
+"""Up to this many derivatives are written out."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Row:
     label: Literal["value", "gradient", ""]
     content: Content
     known: bool = True
-    """Whether the content is a number, not the reason why there is none."""
+    """Whether the content is a number, and not the reason why there is none."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,23 @@ class Box:
     output: bool
     name: str
     equation: str
-    """How it is computed: ``q × z``; ``""`` for leaves."""
+    """The computation: ``q × z``; ``""`` for leaves."""
     rows: tuple[Row, ...]
     tooltip: str
     frame: str
-    """The path of the frame that it stands in; ``""`` outside all."""
+    """The path of the frame around it; ``""`` outside all frames."""
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """A use of a value as an input, with the local derivative."""
+    """The use of a value as an input, with the local derivative."""
 
     source: str
     target: str
     label: str
-    """What is derived by what, ``∂f/∂x``, or what happens to a gradient, ``g @ Wᵀ``."""
+    """The derivative's name, ``∂f/∂x``, or the rule for a gradient, ``g @ Wᵀ``."""
     content: Content
-    """The derivative; no lines if there is nothing to say."""
+    """The derivative; empty if it is not shown."""
     flows: bool
     """Whether a gradient flows back along it."""
     tooltip: str
@@ -72,7 +73,7 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Frame:
-    """A module: its boxes and the frames of the modules inside it stand in this frame."""
+    """A module; its frame encloses its boxes and the frames of its submodules."""
 
     path: str
     title: str
@@ -85,16 +86,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Picture:
-    """All that a picture says."""
+    """The content of a picture."""
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     frames: tuple[Frame, ...]
-    """Outer ones before those inside them."""
+    """Outer frames before those inside them."""
     direction: Direction
     legend: bool
     note: str
-    """What was left out."""
+    """A remark on what was left out."""
     title: str
 
 
@@ -108,12 +109,12 @@ def picture_of(
     legend: bool = True,
     most: int = 150,
 ) -> Picture:
-    """Put a graph into words; see ``draw`` for the arguments."""
-    homes = modules_of(graph)
-    words = _Words(graph, homes, values=values, gradients=gradients)
-    units = fold(graph, most, homes)
+    """Describe a graph as a picture; see ``draw`` for the arguments."""
+    module_of = modules_of(graph)
+    words = _Describer(graph, module_of, values=values, gradients=gradients)
+    units = fold(graph, most, module_of)
     boxes = tuple(map(words.box, units))
-    lines = bundles(graph, units)
+    lines = lines_between(graph, units)
     outputs = ", ".join(words.name(node) for node in graph.outputs[:4])
     return Picture(
         boxes=boxes,
@@ -148,19 +149,19 @@ def _frames(graph: Graph, boxes: tuple[Box, ...]) -> Iterator[Frame]:
         yield Frame(path, f"{last} · {kind}" if kind else last)
 
 
-class _Words:
-    """Puts the nodes and edges of one graph into words."""
+class _Describer:
+    """Describes the nodes and edges of one graph."""
 
     def __init__(
-        self, graph: Graph, homes: Mapping[int, str], *, values: bool, gradients: bool
+        self, graph: Graph, module_of: Mapping[int, str], *, values: bool, gradients: bool
     ) -> None:
         self._values, self._gradients = values, gradients
         self._outputs = {node.index for node in graph.outputs}
         self._swept = any(node.gradient is not None for node in graph)
-        self._frame_of = homes
+        self._frame_of = module_of
 
     def name(self, node: GraphNode) -> str:
-        """What a node is called: its name, a constant's number, or ``v₃``, 3 being its index."""
+        """Return a node's name, a constant's number, or ``v₃``, where 3 is the index."""
         if node.name:
             path = self._frame_of.get(node.index, "") if node.is_leaf else ""
             return printable(node.name.rpartition(f"{path}.")[2] if path else node.name)
@@ -171,7 +172,7 @@ class _Words:
     # --- boxes -------------------------------------------------------------------------------
 
     def box(self, unit: Unit) -> Box:
-        """The box of a unit."""
+        """Describe a unit as a box."""
         node = unit.node
         output = any(one.index in self._outputs for one in unit.members)
         if node is None:
@@ -210,7 +211,7 @@ class _Words:
         )
 
     def _rows(self, node: GraphNode) -> Iterator[Row]:
-        """What is known of a node's value and gradient."""
+        """Yield the rows for a node's value and gradient."""
         if self._values and node.op is not None and node.op.several_outputs:
             yield Row("", ("several outputs",), known=False)
             return
@@ -227,8 +228,8 @@ class _Words:
 
     # --- arrows ------------------------------------------------------------------------------
 
-    def arrow(self, line: Bundle, *, derivative: bool) -> Arrow:
-        """The arrow of an edge, or of several."""
+    def arrow(self, line: Line, *, derivative: bool) -> Arrow:
+        """Describe the edges of a line as an arrow."""
         edge = line.edges[0]
         ends = line.source.key, line.target.key
         flows = any(one.needs_gradient for one in line.edges)
@@ -242,7 +243,7 @@ class _Words:
         return Arrow(*ends, label, content, flows, tooltip)
 
     def _derivative(self, edge: Edge) -> tuple[str, Content]:
-        """The local derivative of an edge as numbers, or as the rule that takes its place."""
+        """Format an edge's local derivative as numbers, or the rule that replaces them."""
         of, by = self.name(edge.target), self.name(edge.source)
         if _by_element(edge):
             of, by = f"{of}ᵢ", f"{by}ᵢ"
@@ -253,13 +254,13 @@ class _Words:
 
 
 def _is_plain_number(node: GraphNode) -> bool:
-    """Whether a node is a number in the user's code that nobody gave a name."""
+    """Return whether a node is an unnamed number in the user's code."""
     known = node.value is not None and node.shape == ()
     return known and node.name is None and node.op_name == "constant"
 
 
 def _which_use(edge: Edge) -> str:
-    """Says which input it is where a node is an input of the same op more than once."""
+    """Name the input of an edge if its source is an input of the same op more than once."""
     uses = [position for position, source in edge.target.inputs if source is edge.source]
     if len(uses) == 1:
         return ""
@@ -269,14 +270,14 @@ def _which_use(edge: Edge) -> str:
 
 
 def _by_element(edge: Edge) -> bool:
-    """Whether an element of the target depends on the same element of the source alone."""
+    """Return whether each element of the target depends only on the same element of the source."""
     op = edge.target.op
     same = edge.source.shape == edge.target.shape != ()
     return same and op is not None and op.elementwise
 
 
 def _small_derivative(edge: Edge) -> Content | None:
-    """The local derivative or the Jacobian as numbers, if they are few."""
+    """Format the local derivative or the Jacobian, if it has few elements."""
     if edge.target.op is None or edge.target.op.several_outputs:
         return None
     source, target = _size(edge.source), _size(edge.target)
@@ -299,7 +300,7 @@ def _numpy(array: Array) -> np.ndarray[Any, Any]:
 
 
 def _content(node: GraphNode, value: Array | None) -> tuple[Content, bool]:
-    """A value as numbers, or as its shape, dtype and range; and whether there is any number."""
+    """Format a value or its shape, dtype and range, and return whether its numbers are known."""
     outline = " × ".join(map(str, node.shape)) + f" · {node.dtype}"
     if value is None:
         return (outline, "not kept"), False
@@ -308,22 +309,11 @@ def _content(node: GraphNode, value: Array | None) -> tuple[Content, bool]:
         return (number(array[()]),), True
     if (numbers := as_matrix(array)) is not None:
         return numbers, True
-    return (outline, _range_text(array)), True
-
-
-def _range_text(array: np.ndarray[Any, Any]) -> str:
-    if array.size == 0:
-        return "empty"
-    if array.dtype == bool:
-        return f"{int(array.sum()):,} of {array.size:,} True"
-    finite = array[np.isfinite(array)]
-    left_out = array.size - finite.size
-    text = f"{number(finite.min(), 3)} … {number(finite.max(), 3)}" if finite.size else ""
-    return text + f"{', ' * bool(text)}{left_out:,} not finite" * bool(left_out)
+    return (outline, range_text(array)), True
 
 
 def _node_tooltip(node: GraphNode, title: str) -> str:
-    """What there is to know besides: where it was made, what the way back keeps of it."""
+    """Describe a node further: the line that made it, and the arrays kept for backward."""
     lines = [title or printable(node.label)]
     shape = "number" if node.shape == () else f"shape {node.shape}"
     if node.shape is not None:

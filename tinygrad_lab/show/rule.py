@@ -1,9 +1,9 @@
 """A vjp rule in a few characters: ``g @ yᵀ``, as it is written in the op's declaration.
 
 An edge of a scalar, or of an elementwise op, has numbers for its local derivative. Between larger
-arrays the local derivative is a Jacobian that nobody wants to see; what backpropagation does
-instead is the rule, so that is what a picture shows: from ``g``, the gradient of the op's output,
-to that of the input. It is read from the source of the rule itself.
+arrays the local derivative is a Jacobian, too large to read. Backpropagation applies the rule
+instead, so a picture shows that: from ``g``, the gradient of the op's output, to the gradient of
+the input. Its text is the declaration's ``words`` for it, or is read from the source of the rule.
 """
 
 from __future__ import annotations
@@ -23,59 +23,11 @@ from tinygrad_lab.show.measure import MINUS
 
 __all__ = ["rule_text"]
 
-_WORDS: Mapping[str, Mapping[str, str]] = {
-    "pow": {"x": "g × {y} × {x} ^ ({y} - 1)", "y": "g × {out} × log({x})"},
-    "hypot": {"x": "g × {x} / {out}", "y": "g × {y} / {out}"},
-    "atan2": {"y": "g × {x} / ({x} ^ 2 + {y} ^ 2)", "x": "-g × {y} / ({x} ^ 2 + {y} ^ 2)"},
-    "logaddexp": {"x": "g × sigmoid({x} - {y})", "y": "g × sigmoid({y} - {x})"},
-    "relu": {"x": "g where {x} > 0"},
-    "clip": {
-        "x": "g where {x} is within",
-        "min": "g where {x} < {min}",
-        "max": "g where {x} > {max}",
-    },
-    "maximum": {"x": "g where {x} > {y}, half at ties", "y": "g where {y} > {x}, half at ties"},
-    "minimum": {"x": "g where {x} < {y}, half at ties", "y": "g where {y} < {x}, half at ties"},
-    "sum": {"x": "g for each summand"},
-    "max": {"x": "g to the largest"},
-    "min": {"x": "g to the smallest"},
-    "prod": {"x": "g × the product of the others"},
-    "cumulative_sum": {"x": "Σ g from here on"},
-    "cumulative_prod": {"x": "Σ g × the others, from here on"},
-    "sort": {"x": "g, back where {x} was"},
-    "roll": {"x": "g, shifted back"},
-    "index_set": {"x": "g, but 0 where set", "values": "g where set"},
-    "index_add": {"values": "g where added"},
-    "linear": {"x": "g @ {weight}", "weight": "gᵀ @ {x}", "bias": "Σ g over the rows"},
-    "conv1d": {"x": "conv1dᵀ(g, {weight})", "weight": "conv1d({x}, g)", "bias": "Σ g by channel"},
-    "conv2d": {"x": "conv2dᵀ(g, {weight})", "weight": "conv2d({x}, g)", "bias": "Σ g by channel"},
-    "conv_transpose1d": {
-        "x": "conv1d(g, {weight})",
-        "weight": "conv1d(g, {x})",
-        "bias": "Σ g by channel",
-    },
-    "conv_transpose2d": {
-        "x": "conv2d(g, {weight})",
-        "weight": "conv2d(g, {x})",
-        "bias": "Σ g by channel",
-    },
-    "max_pool1d": {"x": "g to the first largest"},
-    "max_pool2d": {"x": "g to the first largest"},
-    "checkpoint": {"inputs": "g back through another run"},
-    "cross_entropy": {"logits": "g × (softmax({logits}) - onehot({labels})) / N"},
-    "dropout": {"x": "g where kept, × 1 / (1 - p)"},
-    "permute_dims": {"x": "g with its axes back in order"},
-    "concat": {"xs": "its part of g"},
-    "unstack": {"x": "g, stacked again"},
-    "output": {"x": "g as part {position}"},
-}
-"""Rules that are loops or calls of kernels, in the field's words."""
-
 _MOST_CHARACTERS = 40
 
 
 def rule_text(edge: Edge, name: Namer) -> str:
-    """What the rule makes of ``g`` on its way back along an edge.
+    """Write what the rule computes from ``g`` on the way back along an edge.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -91,9 +43,7 @@ def rule_text(edge: Edge, name: Namer) -> str:
     if rule is None:
         return ""
     words = _named(edge.target, name)
-    text = _WORDS.get(op.name, {}).get(served)
-    if op.name == "linear" and served == "weight" and len(edge.target.shape) != 2:
-        text = "Σ gᵢ {x}ᵢᵀ over the rows i"
+    text = op.words.get(served)
     text = text.replace("-", MINUS).format_map(words) if text else _from_source(rule, words)
     text = text or f"the rule of {op.name}"
     axes = _summed_axes(edge)
@@ -109,12 +59,13 @@ def _axes_text(axes: tuple[int, ...]) -> str:
 
 
 def _summed_axes(edge: Edge) -> tuple[int, ...]:
-    """The axes that broadcasting stretched or put in front: there the gradients add up."""
+    """Return the axes that broadcasting stretched or added in front: gradients add up there."""
     op, source, target = edge.target.op, edge.source.shape, edge.target.shape
-    if op is None or not (op.elementwise or op.name in ("broadcast_to", "matmul")):
+    if op is None or not (op.elementwise or op.core_axes is not None):
         return ()
-    if op.name == "matmul":  # stacks of matrices are broadcast, the matrices are not
-        source, target = source[:-2], target[:-2]
+    # All axes of an input with fewer, such as a bias, are core axes.
+    core = min(op.core_axes or 0, len(source))
+    source, target = source[: len(source) - core], target[: max(0, len(target) - core)]
     in_front = len(target) - len(source)
     return tuple(
         axis
@@ -127,7 +78,7 @@ def _summed_axes(edge: Edge) -> tuple[int, ...]:
 
 
 def _named(node: GraphNode, name: Namer) -> dict[str, str]:
-    """The words for everything that a rule can ask for."""
+    """Return the text for each name that a rule can ask for."""
     op = node.op
     assert op is not None
     inputs: dict[str, list[GraphNode]] = {one: [] for one in op.inputs}
@@ -149,19 +100,19 @@ def _named(node: GraphNode, name: Namer) -> dict[str, str]:
 
 
 def _from_source(rule: Rule, words: Mapping[str, str]) -> str:
-    """The expression that a rule returns, written for people; ``""`` if it is not that simple."""
+    """Write the expression that a rule returns; return ``""`` if it is not a short formula."""
     expression = None if rule.joint else _returned(rule.function)
     if expression is None:
         return ""
     try:
         text = _Writer(words).text(expression)
-    except _NotPlainError:
+    except _NoFormulaError:
         return ""
     return text if len(text) <= _MOST_CHARACTERS else ""
 
 
 def _returned(function: Callable[..., Any]) -> ast.expr | None:
-    """The expression of a lambda, or of a function that is one return statement."""
+    """Return the expression of a lambda, or of a function that is one return statement."""
     code: CodeType | None = getattr(function, "__code__", None)
     if code is None:
         return None
@@ -180,7 +131,7 @@ def _returned(function: Callable[..., Any]) -> ast.expr | None:
 
 @lru_cache(64)
 def _functions(filename: str, source: str) -> tuple[ast.Lambda | ast.FunctionDef, ...]:
-    """All functions of a file."""
+    """Return the functions of a file."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -194,7 +145,7 @@ def _first_line(node: ast.Lambda | ast.FunctionDef) -> int:
 
 
 def _starts_at(code: CodeType, body: ast.expr) -> bool:
-    """Whether a lambda's code is that of a body: two lambdas may start on one line."""
+    """Tell whether a lambda's code starts at a body: two lambdas may start on one line."""
     columns = [
         (line, column)
         for line, _, column, _ in code.co_positions()
@@ -203,8 +154,8 @@ def _starts_at(code: CodeType, body: ast.expr) -> bool:
     return bool(columns) and min(columns) == (body.lineno, body.col_offset)
 
 
-class _NotPlainError(Exception):
-    """An expression that is not plain arithmetic."""
+class _NoFormulaError(Exception):
+    """An expression that has no notation as a formula."""
 
 
 _SIGNS: Mapping[type[ast.AST], tuple[str, int]] = {
@@ -221,25 +172,25 @@ _SIGNS: Mapping[type[ast.AST], tuple[str, int]] = {
     ast.Eq: ("=", 2),
     ast.NotEq: ("≠", 2),
 }
-"""Operators with how tightly they bind."""
+"""The sign of each operator, and its precedence."""
 
 _INFIX_CALLS = {"divide": ast.Div, "matmul": ast.MatMult, "multiply": ast.Mult, "pow": ast.Pow}
 _ATOM = 9
 
 
 class _Writer:
-    """Writes a rule's expression with the words of a picture."""
+    """Writes a rule's expression with the names of a picture."""
 
     def __init__(self, words: Mapping[str, str]) -> None:
         self._words = words
 
-    def text(self, node: ast.expr, tightness: int = 0) -> str:
-        """An expression, in brackets if what is around it binds more tightly."""
+    def text(self, node: ast.expr, precedence: int = 0) -> str:
+        """Write an expression, in brackets if the expression around it binds more tightly."""
         text, own = self._written(node)
-        return f"({text})" if own < tightness else text
+        return f"({text})" if own < precedence else text
 
     def _written(self, node: ast.expr) -> tuple[str, int]:
-        """An expression, and how tightly its outermost operator binds."""
+        """Write an expression; return it with the precedence of its outermost operator."""
         if isinstance(node, ast.Name | ast.Attribute):
             return self._name(node), _ATOM
         if isinstance(node, ast.Constant):
@@ -252,18 +203,18 @@ class _Writer:
             return self._operator(type(node.ops[0]), node.left, node.comparators[0])
         if isinstance(node, ast.Call):
             return self._call(node)
-        raise _NotPlainError
+        raise _NoFormulaError
 
     def _name(self, node: ast.Name | ast.Attribute) -> str:
         if isinstance(node, ast.Attribute):  # math.pi
             return "π" if node.attr == "pi" else node.attr
         if not (word := self._words.get(node.id)):
-            raise _NotPlainError
+            raise _NoFormulaError
         return f"({word})" if word.startswith(MINUS) else word
 
     def _operator(self, kind: type[ast.AST], left: ast.expr, right: ast.expr) -> tuple[str, int]:
         if kind not in _SIGNS:
-            raise _NotPlainError
+            raise _NoFormulaError
         sign, own = _SIGNS[kind]
         loose = own if kind in (ast.Add, ast.Mult) else own + 1
         return f"{self.text(left, own)} {sign} {self.text(right, loose)}", own
@@ -276,13 +227,11 @@ class _Writer:
         if any(isinstance(one, ast.Starred) for one in arguments) or not isinstance(
             node.func, ast.Attribute
         ):
-            return self._special(function, node)
+            raise _NoFormulaError  # a helper of the declaration's own file: no name in the field
         if function == "matrix_transpose":
             return f"{self.text(arguments[0], _ATOM)}ᵀ", _ATOM
         if function in ("zeros_like", "ones_like"):
             return "01"[function == "ones_like"], _ATOM
-        if function == "put_at":
-            return self._special(function, node)
         return (
             f"{function}({', '.join([*map(self.text, arguments), *self._keywords(node)])})",
             _ATOM,
@@ -291,12 +240,3 @@ class _Writer:
     def _keywords(self, node: ast.Call) -> list[str]:
         said = [(one.arg, self.text(one.value)) for one in node.keywords]
         return [f"{name}={text}" for name, text in said if text != "None"]
-
-    def _special(self, function: str, node: ast.Call) -> tuple[str, int]:
-        """Calls with helpers of the declaration's own file, which have no name in the field."""
-        g = self.text(node.args[0])
-        if function == "put_at":
-            return f"{g} put back at {self._words['key']}", 1
-        if function == "index":
-            return f"{g}{self._words['key']}", _ATOM
-        raise _NotPlainError

@@ -1,8 +1,8 @@
-"""Colours and sizes of a picture, all in one place.
+"""Colours and sizes of a picture.
 
-The hues are blue and orange of Okabe & Ito (2008), which people with any colour vision tell
-apart, darkened until text in them has a contrast of at least 4.5 : 1 on white (WCAG 2.2, AA).
-No meaning hangs on a hue alone: kinds of boxes also differ in their border.
+The hues are blue and orange of Okabe & Ito (2008), which are distinguishable with any colour
+vision, darkened until text in them has a contrast of at least 4.5 : 1 on white (WCAG 2.2, AA). No
+meaning depends on a hue alone: kinds of boxes also differ in their border.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FAINT_LINE = "#9aa1ac"
 PAPER = "#ffffff"
 PILL = "#e8f2f9"
 FRAMES = ("#f6f7f9", "#eff1f4")
-"""The grounds of frames, and of frames in frames, in turn."""
+"""The backgrounds of frames, alternating with the nesting depth."""
 FRAME_BORDER = "#c9ced6"
 
 NAME_SIZE = 15.0
@@ -34,7 +34,7 @@ DERIVATIVE_SIZE = 12.5
 
 @dataclass(frozen=True)
 class Look:
-    """How a kind of box looks."""
+    """The look of a kind of box."""
 
     header: str
     border: str

@@ -1,4 +1,4 @@
-"""A scene as SVG: self-contained, without ids, scripts or style sheets that could leak out."""
+"""Writes scenes as self-contained SVG, without ids, scripts or style sheets that could leak out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def to_svg(scene: Scene) -> str:
-    """The scene as a standalone SVG document, in user units of one CSS pixel."""
+    """Write a scene as a standalone SVG document, in user units of one CSS pixel."""
     return "\n".join(_lines(scene)) + "\n"
 
 
@@ -84,5 +84,5 @@ def _text(text: str) -> str:
 
 
 def _valid(text: str) -> str:
-    """A text without the characters that XML cannot hold."""
+    """Replace the characters that XML does not allow."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

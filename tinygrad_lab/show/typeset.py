@@ -1,4 +1,4 @@
-"""From words to blocks: how large a box or a label is, and where in it each text stands."""
+"""Typesets boxes and labels: computes their size and the position of each text in them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Block:
     marks: tuple[Mark, ...]
 
     def at(self, x: float, y: float) -> tuple[Mark, ...]:
-        """The marks with that corner at (x, y)."""
+        """Return the marks, moved so that this corner is at (x, y)."""
         return tuple(mark.moved(x, y) for mark in self.marks)
 
 
@@ -40,7 +40,7 @@ class Block:
 
 
 def typeset_box(box: Box) -> Block:
-    """A header with the name and the equation, below it a line for value and gradient."""
+    """Typeset a header with name and equation, and below it the rows of value and gradient."""
     title = _title(box)
     rows = [(row, _row_content(row)) for row in box.rows]
     inner = max(
@@ -67,7 +67,7 @@ def typeset_box(box: Box) -> Block:
 
 
 def _title(box: Box) -> Block:
-    """The name in bold, and the equation."""
+    """Typeset the name in bold, and the equation."""
     rest = f" = {box.equation}" if box.equation else ""
     wide = width(box.name, style.NAME_SIZE, bold=True) + width(rest, style.NAME_SIZE)
     line = _line(wide / 2, _LEADING / 2, box.name, style.NAME_SIZE, style.INK, "middle", bold=True)
@@ -106,7 +106,7 @@ def _row_content(row: Row) -> Block:
 
 
 def typeset_arrow(arrow: Arrow, direction: Direction) -> Block | None:
-    """The label of an arrow on a tinted ground; None if it has none."""
+    """Typeset the label of an arrow on a tinted background; None if it has none."""
     if not (arrow.label or arrow.content):
         return None
     size = style.DERIVATIVE_SIZE
@@ -128,7 +128,7 @@ def _text_block(text: str, size: float, color: str, rest: str = "") -> Block:
 
 
 def _on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
-    """Blocks side by side, or one below the other, on a tinted ground."""
+    """Place blocks side by side, or stacked, on a tinted background."""
     widths, heights = [block.width for block in blocks], [block.height for block in blocks]
     side, above = 7.0, 2.5
     wide = (max(widths) if stacked else sum(widths)) + 2 * side
@@ -164,7 +164,7 @@ def _content(
 
 
 def _matrix(matrix: Matrix, size: float, color: str) -> Block:
-    """Numbers in columns between square brackets."""
+    """Typeset numbers in columns between square brackets."""
     columns = list(zip(*matrix.rows, strict=True))
     widths = [max(width(cell, size) for cell in column) for column in columns]
     rights: list[float] = []
@@ -173,7 +173,7 @@ def _matrix(matrix: Matrix, size: float, color: str) -> Block:
         x += one + (_CELL_GAP if rights else 0)
         rights.append(x)
     wide, high = x + _BRACKET, len(matrix.rows) * _LEADING + 2
-    # Numbers below each other end at one line; a single row looks best centred.
+    # Columns are right-aligned; a single row looks best centred.
     anchor: Anchor = "end" if len(matrix.rows) > 1 else "middle"
     places = [
         right - (one / 2 if anchor == "middle" else 0)
@@ -203,6 +203,6 @@ def _line(
     bold: bool = False,
     italic: bool = False,
 ) -> Text:
-    """A line of text around the height ``middle``."""
+    """Place a line of text with its vertical centre at ``middle``."""
     y = middle + _BASELINE * size
     return Text(x, y, text, size, color, anchor, bold=bold, italic=italic)

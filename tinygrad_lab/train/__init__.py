@@ -1,6 +1,6 @@
-"""Training on MNIST-1D: the paper's four nets, the loop, and what a run leaves behind.
+"""Training on MNIST-1D: the paper's four nets, the loop, and the files of a run.
 
-Not imported by ``import tinygrad_lab``; the command ``tinygrad-lab train`` is made of it.
+Not imported by ``import tinygrad_lab``; the command ``tinygrad-lab train`` uses it.
 """
 
 from tinygrad_lab.train.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint

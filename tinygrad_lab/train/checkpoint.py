@@ -1,6 +1,6 @@
-"""Checkpoints: a model's parameters as safetensors, with what is needed to make the model again.
+"""Checkpoints: a model's parameters as safetensors, with metadata to rebuild the model.
 
-Safetensors and not pickle: reading a pickle runs whatever code is in it.
+Safetensors, not pickle, because reading a pickle runs any code in it.
 """
 
 import json
@@ -23,9 +23,9 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_model", "save_checkpoint"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint says of itself, besides the parameters.
+    """The metadata of a checkpoint.
 
-    ``model`` is a key of ``MODELS``, ``step`` the number of updates behind the parameters.
+    ``model`` is a key of ``MODELS``, ``step`` the number of updates so far.
     """
 
     model: str
@@ -36,14 +36,14 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, model: Module, about: Checkpoint) -> None:
-    """Write a model's state and what it is; a file that was there stays whole until replaced.
+    """Write a model's state and metadata; an existing file stays intact until replaced.
 
-    Raises ``OSError`` where it cannot be written.
+    Raises ``OSError`` if it cannot be written.
     """
     from safetensors.numpy import save
 
-    # Safetensors takes the bytes as they lie in memory, and after a step a matrix may lie there
-    # column by column.
+    # Safetensors writes the bytes in memory order, and after a step a matrix may be stored column
+    # by column.
     arrays = {
         name: np.ascontiguousarray(value.to("cpu").numpy())
         for name, value in model.state_dict().items()
@@ -53,10 +53,10 @@ def save_checkpoint(path: Path, model: Module, about: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path, model: Module) -> Checkpoint:
-    """Put the state in a checkpoint into a model, and return what the checkpoint says of itself.
+    """Load the state of a checkpoint into a model, and return its metadata.
 
-    Raises ``DataError`` where the file is not such a checkpoint, ``StateDictError`` where it is
-    one of another model, ``OSError`` where it cannot be read.
+    Raises ``DataError`` if the file is not such a checkpoint, ``StateDictError`` if it is of
+    another model, ``OSError`` if it cannot be read.
     """
     arrays, about = _read(path)
     model.load_state_dict(arrays)
@@ -64,9 +64,9 @@ def load_checkpoint(path: Path, model: Module) -> Checkpoint:
 
 
 def load_model(path: Path) -> tuple[Module, Checkpoint]:
-    """Make the model that a checkpoint is of, on the CPU, with the state in it.
+    """Build the model of a checkpoint on the CPU and load its state.
 
-    Raises as ``load_checkpoint`` does.
+    Raises the errors of ``load_checkpoint``.
     """
     arrays, about = _read(path)
     if about.model not in MODELS:
@@ -81,7 +81,7 @@ def load_model(path: Path) -> tuple[Module, Checkpoint]:
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], Checkpoint]:
     from safetensors import SafetensorError, safe_open
 
-    # safetensors' own message for a missing file or a folder does not say which.
+    # The message of safetensors for a missing file or a folder does not name it.
     path.open("rb").close()
     try:
         with safe_open(path, framework="np") as file:
@@ -99,5 +99,5 @@ def _about(path: Path, metadata: Mapping[str, str]) -> Checkpoint:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: expected a checkpoint that `tinygrad-lab train` wrote; its metadata do not "
-            f"say of which model and settings it is: {error!r}"
+            f"name its model and settings: {error!r}"
         ) from error

@@ -20,9 +20,9 @@ DOTS_PER_INCH = 150
 
 
 def write_curves(path: Path, metrics: Metrics) -> None:
-    """Draw a run's loss and accuracy, training and test, with the published accuracy as a band.
+    """Draw the loss and accuracy of a run, with the published accuracy as a band.
 
-    Raises ``OSError`` where the file cannot be written.
+    Raises ``OSError`` if the file cannot be written.
     """
     figure = _figure(width=10, height=4)
     loss_axes, accuracy_axes = figure.subplots(1, 2)
@@ -51,9 +51,9 @@ def write_curves(path: Path, metrics: Metrics) -> None:
 
 
 def write_comparison(path: Path, runs: Sequence[Metrics]) -> None:
-    """Draw the test accuracy of several models side by side, each with its published one.
+    """Draw the test accuracies of several models beside the published ones.
 
-    Raises ``OSError`` where the file cannot be written.
+    Raises ``OSError`` if the file cannot be written.
     """
     figure = _figure(width=3 * len(runs) + 1, height=3.6)
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
@@ -93,7 +93,7 @@ def _accuracy(metrics: Metrics) -> str:
 
 
 def _line_style(num_points: int) -> dict[str, object]:
-    # A line through one point cannot be seen.
+    # A line through a single point would be invisible.
     return {"linewidth": 1.6, "marker": "o" if num_points == 1 else None}
 
 
@@ -130,6 +130,6 @@ def _finish(axes: "Axes", steps: int) -> None:
 
 def _save(figure: "Figure", path: Path) -> None:
     image = io.BytesIO()
-    # A Figure that pyplot does not know of draws with Agg, also where there is no display.
+    # A Figure outside pyplot draws with Agg, even without a display.
     figure.savefig(image, format="png")
     write_atomically(path, image.getvalue())

@@ -1,4 +1,4 @@
-"""A run: a model trained on MNIST-1D from its seed on, and everything about it in a folder."""
+"""A run: a model trained on MNIST-1D from a seed, with all results in a folder."""
 
 import math
 from collections.abc import Callable
@@ -25,9 +25,9 @@ SAMPLES_DRAWN = 2
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a run depends on; the same experiment gives the same numbers, bit for bit.
+    """The inputs of a run; the same experiment gives the same numbers, bit for bit.
 
-    ``model`` is a key of ``MODELS``; ``shuffle_seq`` tells of the data, which ``run`` is given.
+    ``model`` is a key of ``MODELS``; ``shuffle_seq`` describes the data that ``run`` is given.
     """
 
     model: str
@@ -47,17 +47,17 @@ def run(
     on_measurement: Callable[[list[Measurement]], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Metrics:
-    """Train a model and leave everything about it in a folder.
+    """Train a model and write all results to a folder.
 
     ``metrics.json``, ``metrics.csv`` and ``checkpoint.safetensors`` are written at every
-    measurement, so that little is lost when the process is killed; ``curves.png`` and
-    ``graph.svg`` at the end. Files of these names that an earlier run left are removed first, so
-    that all of them tell of this one. A training that diverges keeps its last checkpoint with
-    finite numbers, if there is one.
+    measurement, so that little is lost if the process is killed; ``curves.png`` and ``graph.svg``
+    at the end. Files of these names from an earlier run are removed first, so that all files belong
+    to this run. A training that diverges keeps its last checkpoint with finite numbers, if there is
+    one.
 
-    ``compiled`` and the callbacks are those of ``fit``. Raises ``DeviceError`` for a device that is
-    not there, ``ArgumentError`` for settings that the data does not allow, ``OSError`` where the
-    folder cannot be written to.
+    ``compiled`` and the callbacks are those of ``fit``. Raises ``DeviceError`` for a missing
+    device, ``ArgumentError`` for settings that the data does not allow, ``OSError`` if the folder
+    cannot be written to.
     """
     for name in (METRICS, TABLE, CHECKPOINT, CURVES, GRAPH):
         (folder / name).unlink(missing_ok=True)

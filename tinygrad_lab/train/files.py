@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and a folder for each run."""
+"""Atomic writes, and a folder for each run."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,13 @@ __all__ = ["make_run_folder", "next_run_folder", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file so that at any moment it holds its old or its new content, and nothing between.
+    """Write a file so that at any moment it holds either its old or its new content.
 
-    The content goes into a file beside it first, which then takes its place. A process that is
-    killed loses nothing that was there; against a power failure one would also need ``fsync``,
-    which takes longer than many a training step. Text is written as UTF-8.
+    The content is written to a temporary file beside it, which then replaces it. If the process is
+    killed, nothing is lost; safety against a power failure would need ``fsync``, which takes longer
+    than many training steps. Text is written as UTF-8.
 
-    Raises ``OSError`` where it cannot be written; the old file stays then.
+    Raises ``OSError`` if it cannot be written; the old file then remains.
     """
     if isinstance(content, str):
         content = content.encode()
@@ -29,7 +29,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def next_run_folder(parent: Path, name: str) -> Path:
-    """Make ``parent/name``, or ``name-2``, ``name-3`` ... where earlier runs have those.
+    """Create ``parent/name``, or ``name-2``, ``name-3`` ... if earlier runs have taken those.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as parent:
@@ -41,7 +41,8 @@ def next_run_folder(parent: Path, name: str) -> Path:
     while True:
         folder = parent / (name if number == 1 else f"{name}-{number}")
         try:
-            # Made and not only looked for: two runs that start together get two folders.
+            # Create the folder instead of testing for it: two runs that start together get two
+            # folders.
             folder.mkdir()
         except FileExistsError:
             number += 1
@@ -50,14 +51,14 @@ def next_run_folder(parent: Path, name: str) -> Path:
 
 
 def make_run_folder(folder: Path, *, overwrite: bool = False) -> Path:
-    """Make the folder that the user asked for, or take it if it is empty or may be overwritten.
+    """Create the folder, or use an existing one that is empty or may be overwritten.
 
-    Raises ``ArgumentError`` where something is in it, ``OSError`` where it cannot be made.
+    Raises ``ArgumentError`` if it is not empty, ``OSError`` if it cannot be created.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not overwrite and any(folder.iterdir()):
         raise ArgumentError(
-            f"the folder {folder} is not empty: choose another with --out, or let files of the "
-            "same names be replaced with --overwrite"
+            f"the folder {folder} is not empty: choose another with --out, or replace files of the "
+            "same names with --overwrite"
         )
     return folder

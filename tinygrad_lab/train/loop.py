@@ -1,4 +1,4 @@
-"""The training loop: one update, a row of updates, and a whole training with its measurements."""
+"""The training loop: one update, many updates, and a whole training with measurements."""
 
 import math
 import warnings
@@ -32,17 +32,17 @@ __all__ = [
 ]
 
 MEASUREMENTS = 60
-"""How many measurements make a smooth curve."""
+"""The number of measurements for a smooth curve."""
 
 MOST_STEPS_UNMEASURED = 500
-"""How many steps may pass without one: runs are saved then, and a kill loses those after."""
+"""The most steps between measurements: runs are saved at each, and a kill loses later steps."""
 
 Status: TypeAlias = Literal["running", "finished", "interrupted", "diverged"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One update: its loss in nats and its accuracy in percent are the batch's, before it."""
+    """One update, with the loss in nats and accuracy in percent of its batch, before the update."""
 
     number: int
     loss: float
@@ -51,11 +51,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Where a training stands after a step; losses in nats, accuracies in percent.
+    """The state of a training after a step; losses in nats, accuracies in percent.
 
     ``loss`` and ``train_accuracy`` are means over the batches since the last measurement, each
-    taken before its update; ``test_loss`` and ``test_accuracy`` are those of the whole test set
-    at this moment.
+    taken before its update; ``test_loss`` and ``test_accuracy`` are those of the whole test set at
+    this step.
     """
 
     step: int
@@ -66,16 +66,15 @@ class Measurement:
 
     @property
     def is_finite(self) -> bool:
-        """Whether there are still numbers to train with."""
+        """Whether all numbers are finite, so that training can continue."""
         return math.isfinite(self.loss) and math.isfinite(self.test_loss)
 
 
 def update(model: Module, optimizer: optim.Optimizer, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Let a model learn from one batch, and return its loss and accuracy as they were before.
+    """Train a model on one batch, and return its loss and accuracy before the update.
 
     ``x`` are inputs of shape (N, ...), ``y`` labels of shape (N,); the loss is in nats, the
-    accuracy in percent. A loss that is not finite has no gradient to follow: the model then
-    stays as it is.
+    accuracy in percent. If the loss is not finite, the model is not updated.
     """
     loss, logits = _learn(model, optimizer, x, y)
     return loss.item(), _accuracy(logits, y)
@@ -84,7 +83,7 @@ def update(model: Module, optimizer: optim.Optimizer, x: Tensor, y: Tensor) -> t
 def _learn(
     model: Module, optimizer: optim.Optimizer, x: Tensor, y: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The update, with its loss and logits as tensors: a step that can be compiled."""
+    """Update the model and return loss and logits as tensors: a step that can be compiled."""
     logits = model(x)
     loss = cross_entropy(logits, y)
     if _is_finite(loss):
@@ -95,20 +94,20 @@ def _learn(
 
 
 def _is_finite(loss: Tensor) -> bool:
-    """Whether there is a gradient to follow; a compiled step looks anew at each call."""
+    """Return whether the loss is finite; a compiled step checks again on each call."""
     xp = namespace_of([loss.data])
     return xp.holds(xp.isfinite(loss.data))
 
 
 def compiles_on(device: str) -> bool:
-    """Whether steps on a device are compiled: they become NumPy code."""
+    """Return whether steps on a device are compiled, since they become NumPy code."""
     return device == "cpu"
 
 
 def _step_of(
     model: Module, optimizer: optim.Optimizer, compiled: bool
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The step of a training; one that cannot be compiled runs as it is, with one warning."""
+    """Return the training step, compiled if possible; otherwise warn once and run it as it is."""
 
     from tinygrad_lab.compiler import compile as compile_step
 
@@ -124,8 +123,8 @@ def _step_of(
         try:
             return run(x, y)
         except CompileError as reason:
-            # It left everything as it was before.
-            warnings.warn(f"the training goes on uncompiled. {reason}", stacklevel=3)
+            # The failed attempt changed nothing.
+            warnings.warn(f"the training continues uncompiled. {reason}", stacklevel=3)
             run = step
             return run(x, y)
 
@@ -135,13 +134,13 @@ def _step_of(
 def train_steps(
     model: Module, data: MNIST1D, settings: Settings, *, seed: int = 0, compiled: bool = True
 ) -> Iterator[Step]:
-    """Train a model, step by step: whoever iterates shows, measures, saves, and stops at will.
+    """Train a model step by step; the caller may measure, save or stop between steps.
 
-    The batches are drawn by ``seed``, epoch after epoch, and go to where the model is. The steps
-    end with ``settings.steps``, or with the first whose loss is not finite. On the CPU they are
-    compiled (``tg.compile``), if ``compiled``: the numbers are the same, bit for bit.
+    The batches are drawn by ``seed``, epoch after epoch, and move to the model's device. The steps
+    end after ``settings.steps``, or with the first loss that is not finite. On the CPU they are
+    compiled (``tg.compile``) if ``compiled``: the numbers are the same, bit for bit.
 
-    Raises ``ArgumentError`` where a batch would be larger than the training set.
+    Raises ``ArgumentError`` if a batch is larger than the training set.
 
     >>> from tinygrad_lab.data import mnist1d
     >>> from tinygrad_lab.train import make_model
@@ -166,7 +165,7 @@ def train_steps(
     for number, (x, y) in zip(range(1, settings.steps + 1), _endless(loader), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate(number)
-        # What overflows ends in a loss that is not finite, and that is told once, below.
+        # An overflow leads to a loss that is not finite, which is reported once, below.
         with np.errstate(all="ignore"):
             labels = tensor(y, device=device)
             loss, logits = step(tensor(x, device=device), labels)
@@ -176,7 +175,7 @@ def train_steps(
 
 
 def _groups(model: Module, settings: Settings) -> list[Any]:
-    """The parameters; where weights decay, those apart from the biases, which do not."""
+    """Return the parameters; with weight decay, in one group of weights and one of biases."""
     parameters = list(model.parameters())
     if not settings.weight_decay:
         return parameters
@@ -201,17 +200,17 @@ def fit(
     on_measurement: Callable[[list[Measurement]], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Measurement]:
-    """Train a model and return what was measured, every ``measure_every`` steps and at the end.
+    """Train a model and return measurements, every ``measure_every`` steps and at the end.
 
     The same seeds (this one, and ``tg.seed`` before the model was made) give the same numbers,
-    bit for bit, on the same machine with as many threads of BLAS (the command uses one).
-    ``on_step`` is told of each step, ``on_measurement`` of each measurement, with all those
-    before it; after each step ``should_stop`` may end the training. ``compiled`` is that of
-    ``train_steps``. Left to itself, ``measure_every`` gives about 60 measurements, and more where
-    they would be more than 500 steps apart.
+    bit for bit, on the same machine with the same number of BLAS threads (the command uses one).
+    ``on_step`` gets each step, ``on_measurement`` the history up to each measurement; after each
+    step ``should_stop`` may end the training. ``compiled`` is that of ``train_steps``. By default,
+    ``measure_every`` gives about 60 measurements, and more if they would be more than 500 steps
+    apart.
 
-    Raises ``ArgumentError`` where ``measure_every`` is less than 1, or a batch would be larger
-    than the training set.
+    Raises ``ArgumentError`` if ``measure_every`` is less than 1, or if a batch is larger than the
+    training set.
     """
     if measure_every is None:
         measure_every = min(max(1, settings.steps // MEASUREMENTS), MOST_STEPS_UNMEASURED)
@@ -238,7 +237,7 @@ def fit(
 
 
 def evaluate(model: Module, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Return the mean loss in nats and the accuracy in percent, in evaluation mode, without graph.
+    """Return mean loss in nats and accuracy in percent, in evaluation mode, without a graph.
 
     ``x`` are inputs of shape (N, ...), ``y`` labels of shape (N,).
     """
@@ -253,7 +252,7 @@ def evaluate(model: Module, x: Tensor, y: Tensor) -> tuple[float, float]:
 
 
 def status(history: list[Measurement], settings: Settings) -> Status:
-    """Say how a training ended that left this history."""
+    """Return how the training with this history ended."""
     if not history[-1].is_finite:
         return "diverged"
     return "finished" if history[-1].step == settings.steps else "interrupted"

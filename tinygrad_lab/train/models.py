@@ -20,7 +20,7 @@ NUM_DIGITS = 10
 class Logistic(nn.Module):
     """Logistic regression: one linear layer. 410 parameters.
 
-    It takes signals of shape (N, 40) and returns logits of shape (N, 10).
+    Maps signals of shape (N, 40) to logits of shape (N, 10).
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Logistic(nn.Module):
 class MLP(nn.Module):
     """Three linear layers with ReLU, and a residual around the second. 15,210 parameters.
 
-    It takes signals of shape (N, 40) and returns logits of shape (N, 10).
+    Maps signals of shape (N, 40) to logits of shape (N, 10).
     """
 
     def __init__(self, hidden_features: int = 100) -> None:
@@ -54,8 +54,8 @@ class MLP(nn.Module):
 class CNN(nn.Module):
     """Three convolutions with ReLU, each halving the length, and a linear layer. 5,210 parameters.
 
-    It takes signals of shape (N, 40) and returns logits of shape (N, 10). The signals' length goes
-    from 40 over 19 and 10 to 5: (length + 2 · padding - kernel) // 2 + 1.
+    Maps signals of shape (N, 40) to logits of shape (N, 10). The length of the signals goes from 40
+    via 19 and 10 to 5: (length + 2 · padding - kernel) // 2 + 1.
     """
 
     def __init__(self, channels: int = 25) -> None:
@@ -77,7 +77,7 @@ class CNN(nn.Module):
 class GRU(nn.Module):
     """A bidirectional GRU that reads point by point, and a linear layer. 5,134 parameters.
 
-    It takes signals of shape (N, 40) and returns logits of shape (N, 10). The linear layer sees
+    Maps signals of shape (N, 40) to logits of shape (N, 10). The linear layer sees
     the hidden states of all steps, not only of the last: 40 steps of 2 · 6 numbers.
     """
 
@@ -98,13 +98,13 @@ MODELS: Mapping[str, Callable[[], nn.Module]] = {
     "cnn": CNN,
     "gru": GRU,
 }
-"""The models by the names that the command line knows them by."""
+"""The models by their names on the command line."""
 
 
 def make_model(name: str) -> nn.Module:
-    """Make one of the paper's models, initialised by the generator that ``tg.seed`` sets.
+    """Build one of the paper's models, initialised by the generator that ``tg.seed`` sets.
 
-    Raises ``ArgumentError`` for a name that is none of ``MODELS``.
+    Raises ``ArgumentError`` for a name that is not in ``MODELS``.
 
     >>> sum(parameter.size for parameter in make_model("mlp").parameters())
     15210

@@ -1,4 +1,4 @@
-"""What is seen while a net trains: a bar in a terminal, a line now and then in a log."""
+"""The progress of a training: a bar in a terminal, about ten lines in a log."""
 
 import sys
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ __all__ = ["Progress"]
 
 LOG_LINES = 10
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n}/{total} [{remaining} left{postfix}]"
-"""With the loss and the accuracies behind it, this leaves a bar in 80 columns."""
+"""Leaves room for the loss and the accuracies after it, in 80 columns."""
 
 SMOOTHING = 0.98
-"""How much of the shown loss and accuracy comes from earlier steps: those of about 50 count."""
+"""The weight of earlier steps in the shown loss and accuracy: an average over about 50 steps."""
 
 
 class Progress:
-    """Show how a training goes, on a terminal as a live bar, elsewhere as about ten lines.
+    """Shows the progress of a training: a live bar in a terminal, elsewhere about ten lines.
 
-    Give its methods to ``fit``: ``on_step`` for the bar, ``on_measurement`` for the lines. The
+    Pass its methods to ``fit``: ``on_step`` for the bar, ``on_measurement`` for the lines. The
     loss (in nats) and the accuracy (in percent) of the bar are smoothed over the last batches.
     """
 
@@ -43,7 +43,7 @@ class Progress:
             desc=f"{self.name:<8}",
             bar_format=BAR,
             file=self.stream,
-            # tqdm shows nothing in a terminal that does not tell its size; these are 80 × 24 then.
+            # tqdm shows nothing in a terminal of unknown size; assume 80 × 24.
             ncols=size.columns,
             nrows=size.lines,
             disable=not self.is_live,
@@ -59,10 +59,10 @@ class Progress:
         self.bar.close()
 
     def on_step(self, step: Step) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         if not self.is_live:
             return
-        # A mean whose weights fade; divided by their sum, it is right from the first step on.
+        # An exponential moving average, divided by its weights: unbiased from the first step on.
         self.weight = SMOOTHING * self.weight + (1 - SMOOTHING)
         share = (1 - SMOOTHING) / self.weight
         self.loss += share * (step.loss - self.loss)
@@ -73,7 +73,7 @@ class Progress:
         self.bar.update()
 
     def on_measurement(self, history: Sequence[Measurement]) -> None:
-        """Take the test accuracy into the bar, or write a line when another tenth is done."""
+        """Add the test accuracy to the bar, or print a line after each tenth."""
         last = history[-1]
         self.test = f" (test {last.test_accuracy:.0f} %)"
         tenths = last.step * LOG_LINES // self.num_steps

@@ -1,6 +1,6 @@
-"""What a run leaves to read: metrics as JSON and CSV, curves, the model's graph, the table.
+"""The reports of a run: metrics as JSON and CSV, the model's graph, and the table of results.
 
-Losses are in nats and accuracies in percent, in all of them.
+Losses are in nats and accuracies in percent.
 """
 
 import csv
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Metrics:
-    """One model's training, as ``metrics.json`` has it."""
+    """The training of one model, as written to ``metrics.json``."""
 
     model: str
     settings: Settings
@@ -44,26 +44,26 @@ class Metrics:
     device: str
     shuffle_seq: bool
     parameters: int
-    """How many numbers the model learns."""
+    """The number of parameters that the model learns."""
     status: Status
     seconds: float
-    """How long the training took, its measurements included."""
+    """The duration of the training, including measurements."""
     compiled: bool
-    """Whether its steps were compiled, which changes the seconds alone."""
+    """Whether its steps were compiled, which affects only ``seconds``."""
     history: Sequence[Measurement]
 
     @property
     def published(self) -> Published:
-        """What the paper reached with this model on this data."""
+        """The accuracy from the paper for this model on this data."""
         return (PUBLISHED_SHUFFLED if self.shuffle_seq else PUBLISHED)[self.model]
 
     @property
     def test_accuracy(self) -> float | None:
-        """The accuracy on the test set after the last step; None where the training diverged."""
+        """The accuracy on the test set after the last step; None if the training diverged."""
         return None if self.status == "diverged" else self.history[-1].test_accuracy
 
     def as_dict(self) -> dict[str, Any]:
-        """The metrics as JSON can hold them: with None for numbers that are not finite."""
+        """Return the metrics for JSON, with None for numbers that are not finite."""
         return {
             "model": self.model,
             "status": self.status,
@@ -88,7 +88,7 @@ class Metrics:
 
 
 def versions() -> dict[str, str]:
-    """The versions that the numbers of a run depend on.
+    """Return the versions that the numbers of a run depend on.
 
     >>> sorted(versions())
     ['numpy', 'python', 'tinygrad_lab']
@@ -106,22 +106,22 @@ def write_metrics(path: Path, metrics: Metrics) -> None:
 
 
 def write_csv(path: Path, history: Sequence[Measurement]) -> None:
-    """Write the history as a table with a header; a cell is empty where a number is not finite."""
+    """Write the history as a table with a header; numbers that are not finite are empty cells."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(Measurement))
     for measurement in history:
-        # A CSV writer leaves the cell of a None empty.
+        # A CSV writer writes None as an empty cell.
         table.writerow(_finite_or_none(value) for value in asdict(measurement).values())
     write_atomically(path, text.getvalue())
 
 
 def write_graph(path: Path, model: Module, x: Any, y: Any) -> None:
-    """Draw a model's graph, from a few samples to their loss, with gradients, as SVG.
+    """Draw a model's graph as SVG, from a few samples to their loss, with gradients.
 
     ``x`` and ``y`` are arrays of shape (N, 40) and (N,).
 
-    Raises ``MissingDependencyError`` where no renderer of pictures is installed.
+    Raises ``MissingDependencyError`` if no renderer is installed.
     """
     from tinygrad_lab.show.draw import draw
 
@@ -130,7 +130,7 @@ def write_graph(path: Path, model: Module, x: Any, y: Any) -> None:
     labels.name = "labels"
     model.eval()
     model.zero_grad()
-    with np.errstate(all="ignore"):  # a diverged model is drawn with the infinities it has
+    with np.errstate(all="ignore"):  # a diverged model is drawn with its infinities
         logits = model(signals)
         loss = cross_entropy(logits, labels)
         logits.name, loss.name = "logits", "loss"
@@ -144,7 +144,7 @@ def results_table(runs: Sequence[Metrics]) -> str:
     header = ("model", "test accuracy, %", "published, %", "parameters", "steps", "seconds")
     rows = [header, *(_row(run) for run in runs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    # The first column is text, which starts at the left; the others are numbers.
+    # The first column is text, aligned left; the others are numbers.
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(
         "| "
@@ -162,7 +162,7 @@ def write_results(folder: Path, runs: Sequence[Metrics]) -> None:
     write_atomically(folder / "results.md", f"{title}\n\n{results_table(runs)}\n\n{source}\n")
     summaries = [run.as_dict() for run in runs]
     for summary in summaries:
-        del summary["history"]  # it stands in the model's own metrics.json
+        del summary["history"]  # it is in the model's metrics.json
     write_atomically(folder / "results.json", _json({"results": summaries}))
 
 

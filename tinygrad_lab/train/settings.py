@@ -1,4 +1,4 @@
-"""How a net is trained: the settings of each model, and what the paper reached with its own.
+"""The settings of a training for each model, and the accuracies in the paper.
 
 Source: Greydanus & Kobak, "Scaling Down Deep Learning with MNIST-1D" (2020; ICML 2024),
 arXiv:2011.14439.
@@ -26,17 +26,17 @@ Schedule: TypeAlias = Literal["constant", "cosine", "steps"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a net is trained, by Adam with decoupled weight decay (which is Adam at a decay of 0).
+    """The settings of a training by Adam with decoupled weight decay (plain Adam if it is 0).
 
     ``steps`` counts updates of the parameters, ``batch_size`` the samples in each; ``lr`` is the
-    learning rate of the first step. ``schedule`` says how it goes on: ``"constant"``; or
-    ``"cosine"``, which takes it down to 0 along half a period of a cosine (Loshchilov & Hutter,
-    "SGDR", 2017, without restarts); or ``"steps"``, a tenth of it from half of the training on, a
-    hundredth from four fifths on. ``weight_decay`` shrinks the weights, not the biases, by the
-    factor ``1 - lr * weight_decay`` at each step (Loshchilov & Hutter, "Decoupled Weight Decay
-    Regularization", 2019).
+    learning rate of the first step. ``schedule`` says how it changes: ``"constant"``; or
+    ``"cosine"``, down to 0 along half a period of a cosine (Loshchilov & Hutter, "SGDR", 2017,
+    without restarts); or ``"steps"``, a tenth of it after half of the training, a hundredth after
+    four fifths. ``weight_decay`` shrinks the weights, not the biases, by the factor ``1 - lr *
+    weight_decay`` at each step (Loshchilov & Hutter, "Decoupled Weight Decay Regularization",
+    2019).
 
-    Raises ``ArgumentError`` for numbers that make no sense.
+    Raises ``ArgumentError`` for invalid numbers.
 
     >>> Settings(steps=100, schedule="cosine").learning_rate(step=51)
     0.005
@@ -64,9 +64,9 @@ class Settings:
             raise ArgumentError(f"Settings: schedule must be one of {known}; got {self.schedule!r}")
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of a step, the first of which is 1.
+        """Return the learning rate of a step; the first step is 1.
 
-        A cosine starts a step late and thus ends just above 0: no step is for nothing.
+        The cosine is evaluated at ``step - 1``, so the last step still has a rate above 0.
         """
         if self.schedule == "constant":
             return self.lr
@@ -77,7 +77,7 @@ class Settings:
 
 
 REFERENCE = Settings()
-"""What the paper's code uses: Adam at 1e-2 for 6,000 batches of 100."""
+"""The settings of the paper's code: Adam at 1e-2 for 6,000 batches of 100."""
 
 DEFAULTS: Mapping[str, Settings] = {
     "logistic": Settings(schedule="steps"),
@@ -85,16 +85,15 @@ DEFAULTS: Mapping[str, Settings] = {
     "cnn": REFERENCE,
     "gru": Settings(schedule="steps"),
 }
-"""What ``tinygrad-lab train`` uses for each model.
+"""The settings of ``tinygrad-lab train`` for each model.
 
-Chosen on validation splits of the training data, never on the test set; ``docs/training.md`` says
-how.
+Chosen on validation splits of the training data, never on the test set; see ``docs/training.md``.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A test accuracy from the paper, in percent; ``spread`` where one is given."""
+    """A test accuracy from the paper, in percent, with its ``spread`` if given."""
 
     accuracy: float
     spread: float | None = None
@@ -118,4 +117,4 @@ PUBLISHED_SHUFFLED: Mapping[str, Published] = {
     "cnn": Published(56),
     "gru": Published(57),
 }
-"""The same where the 40 points of all signals were put into one random order."""
+"""The same for signals whose 40 points were shuffled in the same order."""

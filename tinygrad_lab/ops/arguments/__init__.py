@@ -1,1 +1,1 @@
-"""What ops are given besides arrays, checked: axes, windows, conditions on matrices."""
+"""Checks of the arguments of ops: axes, windows, conditions on matrices."""

@@ -1,4 +1,4 @@
-"""Axes as users name them: one or several, from the front or, negative, from the back."""
+"""Axes as users give them: one or several; negative ones count from the end."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentTypeError, AxisError
 
-__all__ = ["Axis", "along", "from_the_front", "known_axes", "known_axis", "known_shape"]
+__all__ = [
+    "Axis",
+    "along",
+    "checked_axes",
+    "checked_axis",
+    "checked_shape",
+    "from_the_front",
+    "no_such_axis",
+    "with_axes",
+]
 
 Axis = int | tuple[int, ...] | None
 
 
 def from_the_front(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    """Axes that a shape has, counted from the front; all of them for None.
+    """Return axes of a shape as counted from the front; all of them for None.
 
-    Of a single number, which has none, NumPy lets one sum along axis 0 or -1 all the same.
+    A single number has no axes, but NumPy allows a sum of it along axis 0 or -1.
     """
     if axis is None or not shape:
         return tuple(range(len(shape)))
@@ -25,16 +34,16 @@ def from_the_front(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
-    """The index that takes a part along one axis, counted from the front, and all of the others."""
+    """Return the index that takes a part along one axis and everything along the others."""
     return (*(slice(None),) * axis, part)
 
 
-# Functions that are made of several ops look at axes before the first op runs: an error of an op
-# inside would speak of things that the user never wrote.
+# Functions composed of several ops check axes before the first op runs: an error from an op inside
+# would mention things that the user never wrote.
 
 
-def known_shape(name: str, x: Any) -> tuple[int, ...]:
-    """The shape of a Tensor, an array or a number.
+def checked_shape(name: str, x: Any) -> tuple[int, ...]:
+    """Return the shape of a Tensor, an array or a number.
 
     Raises:
         ArgumentTypeError: for anything else, such as a list.
@@ -42,20 +51,20 @@ def known_shape(name: str, x: Any) -> tuple[int, ...]:
     if type(x) not in namespaces and not hasattr(x, "shape"):
         reason = (
             f"expected a Tensor, a number or an array, got {type(x).__name__}: tg.tensor(...) "
-            "makes a tensor of lists."
+            "turns lists into a tensor."
         )
         raise ArgumentTypeError(in_full(name, reason, {"x": x}, {}))
     return shape_of(x)
 
 
-def known_axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
-    """Axes of x, counted from the front.
+def checked_axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
+    """Return axes of x, counted from the front.
 
     Raises:
-        AxisError: for an axis that there is not.
-        ArgumentTypeError: for what is no axis.
+        AxisError: for an axis that x does not have.
+        ArgumentTypeError: for anything but integers.
     """
-    shape = known_shape(name, x)
+    shape = checked_shape(name, x)
     if reason := missing_axis(shape, axis):
         integers = all(map(is_integer, axis if isinstance(axis, tuple) else (axis,)))
         kind = AxisError if integers else ArgumentTypeError
@@ -63,10 +72,21 @@ def known_axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
     return from_the_front(shape, axis)
 
 
-def known_axis(name: str, x: Any, axis: Any) -> int:
-    """One axis of x, counted from the front; errors as in ``known_axes``."""
-    axes = known_axes(name, x, axis)
+def checked_axis(name: str, x: Any, axis: Any) -> int:
+    """Return one axis of x, counted from the front; errors as in ``checked_axes``."""
+    axes = checked_axes(name, x, axis)
     if axis is None or isinstance(axis, tuple):
         reason = f"expected one axis, got {axis}."
         raise ArgumentTypeError(in_full(name, reason, {"x": x}, {"axis": axis}))
     return axes[0]
+
+
+def no_such_axis(x: Any, *, axis: Axis, **_: Any) -> str | None:
+    """Explain why x cannot be reduced."""
+    return missing_axis(shape_of(x), axis)
+
+
+def with_axes(xp: Any, reduced: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    """Restore the reduced axes of an array, with size 1."""
+    lost = from_the_front(x_shape, axis)
+    return xp.reshape(reduced, tuple(1 if a in lost else n for a, n in enumerate(x_shape)))

@@ -1,6 +1,6 @@
-"""What ops ask of matrices before they work, and what they say where they fail.
+"""Checks of matrices before an op runs, and explanations where it fails.
 
-Also where a derivative does not exist: a rule finds that out of the numbers, and raises.
+Also errors where a derivative does not exist: a rule sees that from the values, and raises.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.engine.explain import in_full, shape_of
+from tinygrad_lab.engine.explain import in_full, raw, shape_of
 from tinygrad_lab.errors import DTypeError, GradientError, ShapeError
 
 __all__ = [
+    "holds",
     "matrices",
     "no_gradient",
     "not_finite",
     "not_positive_definite",
-    "raw",
     "singular",
     "some_are_equal",
     "some_are_zero",
@@ -27,11 +27,11 @@ __all__ = [
 
 
 def matrices(x: Any) -> Any:
-    """x, if it holds matrices.
+    """Return x, if it holds matrices.
 
     Raises:
         ShapeError: if it does not.
-        DTypeError: if its numbers are of a type that LAPACK does not know.
+        DTypeError: if LAPACK does not support its dtype.
     """
     if len(shape_of(x)) < 2:
         raise ShapeError(f"expected a matrix or a stack of matrices, got shape {shape_of(x)}.")
@@ -41,11 +41,11 @@ def matrices(x: Any) -> Any:
 
 
 def square(x: Any) -> Any:
-    """x, if it holds square matrices.
+    """Return x, if it holds square matrices.
 
     Raises:
         ShapeError: if it does not.
-        DTypeError: if its numbers are of a type that LAPACK does not know.
+        DTypeError: if LAPACK does not support its dtype.
     """
     if len(shape_of(x)) < 2 or shape_of(x)[-1] != shape_of(x)[-2]:
         raise ShapeError(f"expected square matrices (..., n, n), got shape {shape_of(x)}.")
@@ -56,22 +56,22 @@ def square(x: Any) -> Any:
 
 
 def _first(marked: Any, name: str) -> str:
-    """Which matrix of a stack is the first that is marked; the name alone of one matrix."""
+    """Name the first marked matrix of a stack; a single matrix has the name alone."""
     place = next(map(tuple, np.argwhere(marked)), ())
     return f"{name}[{', '.join(map(str, place))}]" if place else name
 
 
 def singular(x: Any, name: str = "x") -> str:
-    """Why x has no inverse."""
+    """Explain why x has no inverse."""
     xp = namespace_of([x])
     return (
-        f"{_first(xp.to_numpy(xp.det(x)) == 0, name)} is singular: some combination of its columns "
-        "is zero. tg.pinv(x) is defined for every matrix."
+        f"{_first(xp.to_numpy(xp.det(x)) == 0, name)} is singular: its columns "
+        "are linearly dependent. tg.pinv(x) is defined for every matrix."
     )
 
 
 def not_finite(x: Any, **_: Any) -> str | None:
-    """Why an iteration did not end."""
+    """Explain why an iteration did not converge."""
     finite = np.isfinite(namespace_of([x]).to_numpy(x)).all(axis=(-2, -1))
     if finite.all():
         return None
@@ -79,7 +79,7 @@ def not_finite(x: Any, **_: Any) -> str | None:
 
 
 def not_positive_definite(x: Any) -> str:
-    """Why x has no Cholesky factor."""
+    """Explain why x has no Cholesky factor."""
     xp = namespace_of([x])
     if reason := not_finite(x):
         return reason
@@ -94,37 +94,32 @@ def not_positive_definite(x: Any) -> str:
 
 
 def no_gradient(name: str, reason: str, x: Any) -> GradientError:
-    """The error of a rule at a point where there is no derivative."""
+    """Return the error to raise at a point where no derivative exists."""
     return GradientError(in_full(name, f"no gradient exists here: {reason}", {"x": x}, {}))
 
 
-def raw(x: Any) -> Any:
-    """The array of x: whether there is a derivative is no part of the derivative's own graph."""
-    return getattr(x, "_data", x)
-
-
 def some_are_equal(ordered: Any) -> bool:
-    """Whether some of the ordered numbers along the last axis are equal, but for rounding."""
+    """Tell whether some of the ordered numbers along the last axis are equal up to rounding."""
     return _some_vanish(ordered[..., 1:] - ordered[..., :-1], ordered)
 
 
 def holds(condition: Any) -> bool:
-    """Whether a condition on numbers holds; a compiled step looks anew at each call."""
-    condition = getattr(condition, "_data", condition)
+    """Tell whether a condition on numbers holds; a compiled step checks it again on each call."""
+    condition = raw(condition)
     return namespace_of([condition]).holds(condition)
 
 
 def some_are_zero(numbers: Any) -> bool:
-    """Whether some of the numbers along the last axis are zero, but for rounding."""
+    """Tell whether some of the numbers along the last axis are zero up to rounding."""
     return _some_vanish(numbers, numbers)
 
 
 _ROUNDINGS = 32
-"""By how many roundings of the largest one LAPACK's eigenvalues and singular values may be off."""
+"""The error of LAPACK's eigenvalues and singular values, in rounding errors of the largest one."""
 
 
 def _some_vanish(small: Any, numbers: Any) -> bool:
-    """Whether some numbers along the last axis are nothing beside the largest of others."""
+    """Tell whether some numbers along the last axis are negligible beside the largest of others."""
     if 0 in small.shape:
         return False
     xp = namespace_of([numbers])

@@ -1,4 +1,4 @@
-"""Where windows lie on the spatial axes of a tensor, from what users say; and windows as a tensor.
+"""Windows on the spatial axes of a tensor, from the settings that users give; windows as tensors.
 
 Convolution and pooling take the same settings, PyTorch's: one integer for all spatial axes, or a
 tuple with one for each.
@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.conversion import zeros_like
-from tinygrad_lab.ops.index import beside, getitem
+from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.shape import broadcast_to, concat
 
@@ -28,17 +28,17 @@ def windows_of(
     padding: Any,
     dilation: Any,
 ) -> Windows:
-    """The windows of a kernel over lengths ``size``, as many as fit.
+    """Return the windows of a kernel over lengths ``size``, as many as fit.
 
     Raises:
-        ArgumentError, ArgumentTypeError: for settings that make no sense.
+        ArgumentError, ArgumentTypeError: for invalid settings.
         ShapeError: for a kernel that does not fit.
     """
     return _windows_of(size, kernel, *map(hashable, (stride, padding, dilation)))
 
 
 def hashable(setting: Any) -> Any:
-    """A setting with a list as the tuple it stands for."""
+    """Return a setting with a list turned into a tuple."""
     return tuple(setting) if isinstance(setting, list) else setting
 
 
@@ -65,7 +65,7 @@ def _windows_of(
 
 
 def per_axis(name: str, value: Any, axes: int, *, least: int) -> tuple[int, ...]:
-    """A setting as one integer for each spatial axis.
+    """Return a setting as one integer for each spatial axis.
 
     Raises:
         ArgumentError, ArgumentTypeError: for anything else, or less than ``least``.
@@ -91,7 +91,7 @@ def _is_integer(value: Any) -> bool:
 def _edges(
     padding: Any, reach: tuple[int, ...], stride: tuple[int, ...]
 ) -> tuple[tuple[int, int], ...]:
-    """What a padding puts before and after, along each axis."""
+    """Return how much a padding adds before and after, along each axis."""
     if not isinstance(padding, str):
         both = per_axis("padding", padding, len(reach), least=0)
         return tuple((edge, edge) for edge in both)
@@ -101,10 +101,10 @@ def _edges(
         raise ArgumentError(f"expected a padding of 'same', 'valid' or integers, got {padding!r}.")
     if any(step != 1 for step in stride):
         raise ArgumentError(
-            f"padding='same' keeps the lengths, which a stride of {stride} would not: say by how "
-            "much to pad, or leave out the stride."
+            f"padding='same' keeps the lengths, which a stride of {stride} would change: give the "
+            "padding as integers, or leave out the stride."
         )
-    # Where the halves differ, the end gets more, as in PyTorch.
+    # An odd total puts one more at the end, as in PyTorch.
     return tuple(((n - 1) // 2, n // 2) for n in reach)
 
 
@@ -112,7 +112,7 @@ def _edges(
 
 
 def padded(x: Any, windows: Windows, value: float = 0.0) -> Any:
-    """x (..., *size) with a number before and after along its spatial axes."""
+    """Pad x (..., *size) with a number before and after along its spatial axes."""
     first = x.ndim - len(windows.size)
     for axis, (before, after) in enumerate(windows.padding, start=first):
         parts = [_margin(x, axis, before, value), x, _margin(x, axis, after, value)]
@@ -122,7 +122,7 @@ def padded(x: Any, windows: Windows, value: float = 0.0) -> Any:
 
 
 def _margin(x: Any, axis: int, width: int, value: float) -> Any:
-    """A piece of one number, to be put beside x; None if it has no width."""
+    """Return a slab filled with one number, to be joined to x; None if it has no width."""
     if width == 0:
         return None
     slab = zeros_like(getitem(x, (*(slice(None),) * axis, slice(1))))
@@ -131,9 +131,9 @@ def _margin(x: Any, axis: int, width: int, value: float) -> Any:
 
 
 def places(windows: Windows, x: Any) -> list[Any]:
-    """For each spatial axis the positions of all elements of all windows, in the padded array.
+    """Return, for each spatial axis, the positions of all window elements in the padded array.
 
-    As indices next to each other they give an array (*count, *kernel).
+    Used together as indices, they give an array (*count, *kernel).
     """
     axes = len(windows.kernel)
     indices = []
@@ -142,10 +142,10 @@ def places(windows: Windows, x: Any) -> list[Any]:
         steps = np.arange(windows.kernel[axis]) * windows.dilation[axis]
         shape = [1] * (2 * axes)
         shape[axis], shape[axes + axis] = windows.count[axis], windows.kernel[axis]
-        indices.append(beside(x, np.reshape(starts[:, None] + steps, tuple(shape))))
+        indices.append(array_like(x, np.reshape(starts[:, None] + steps, tuple(shape))))
     return indices
 
 
 def gathered(x: Any, windows: Windows, value: float = 0.0) -> Any:
-    """All windows of x (..., *size) with their elements: (..., *count, *kernel)."""
+    """Gather all windows of x (..., *size): (..., *count, *kernel)."""
     return getitem(padded(x, windows, value), (..., *places(windows, x)))

@@ -1,8 +1,8 @@
 """Fast kernels, forward and backward, for the fused ops: plain functions on raw arrays.
 
-Every kernel takes the arrays' namespace ``xp`` first (NumPy or CuPy), keeps the dtype that it is
-given, and never writes into its inputs. What it returns may lie in any memory order: the kernels
-pick the order in which the next one is fast, and say so in their docstrings.
+Every kernel takes the arrays' namespace ``xp`` first (NumPy or CuPy), keeps the dtype of its
+inputs, and never writes to them. Results may have any memory order: kernels choose one in which the
+next kernel is fast, and document it.
 """
 
 from typing import Any, TypeAlias
@@ -17,10 +17,10 @@ Namespace: TypeAlias = Any
 
 
 def of_one_dtype(xp: Namespace, *arrays: Array) -> tuple[Array, ...]:
-    """Arrays (or None) in the dtype that a product of them has; kernels want them alike."""
+    """Convert arrays (or None) to the dtype of their product; kernels need one dtype."""
     first = arrays[0].dtype
     for array in arrays:
-        # Mostly it is the very same dtype: asking for that first takes a third of the time.
+        # Usually the dtypes are one object: comparing by identity first takes a third of the time.
         if array is not None and array.dtype is not first and array.dtype != first:
             break
     else:

@@ -2,18 +2,18 @@
 transpose.
 
 With channels last in memory, a row of a kernel's window is one contiguous run of ``K * C_in``
-numbers, so gathering windows is a plain strided copy and the convolution one matrix product
-(im2col: Chellapilla, Puri and Simard, 2006). A column of ones next to the windows adds the bias in
-that same product, and yields its gradient in the product of the weights' gradient: 10 µs instead
-of 23 + 19 on 1,000 windows.
+numbers, so gathering windows is a strided copy, and the convolution one matrix product (im2col:
+Chellapilla, Puri and Simard, 2006). A column of ones next to the windows adds the bias in the same
+product, and gives its gradient in the product for the weights' gradient: 10 µs instead of 23 + 19
+on 1,000 windows.
 
 A convolution is linear in x and in the weights, so there are three products, each a gradient of
 the others: ``product`` (x with weights), ``transposed`` (an output with weights: the gradient of
 x, and what a transposed convolution computes) and ``weight_gradient`` (x with an output).
 
-Shapes are PyTorch's, (N, C, *S); the memory of what is returned is (N, *S, C), so that the next
-convolution finds its input channels-last. Inputs may lie in any order. With groups, each group of
-channels has a product of its own, on a first axis of the matrices.
+Shapes are PyTorch's, (N, C, *S); results are (N, *S, C) in memory, so that the input of the next
+convolution is channels-last. Inputs may have any memory order. With groups, each group of channels
+has its own product, along a first axis of the matrices.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ Gradients = tuple[Array | None, Array | None, Array | None]
 
 
 class Residual(NamedTuple):
-    """What backward needs beside the weights."""
+    """What backward needs besides the weights."""
 
     rows: Array
     """The windows, (G, N * |count|, |K| * C_in / G), and with a bias a column of ones."""
@@ -76,12 +76,12 @@ def backward(
 ) -> Gradients:
     """Return the gradients of ``x``, ``weight`` and ``bias``. ``g`` is (N, C_out, *count).
 
-    Those of weight and bias are views of one fresh buffer that nothing else holds.
+    Those of weight and bias are views of one new buffer that nothing else refers to.
     """
     rows, windows, groups = residual
     g = xp.ascontiguousarray(channels_last(g))
     dx = dweight = dbias = None
-    # First what reads the windows: a compiled step then has their memory for what x's needs.
+    # The gradients that read the windows come first: a compiled step then reuses that memory.
     if needs[1] or needs[2]:
         d_matrix = weight_gradient(xp, rows, g, groups)
         width = prod(weight.shape[1:])
@@ -126,7 +126,7 @@ def transposed_backward(
     groups: int,
     needs: Sequence[bool] = (True, True, True),
 ) -> Gradients:
-    """Return the gradients of what ``transposed_forward`` takes. ``g`` is (N, C_out, *size)."""
+    """Return the gradients of ``transposed_forward``. ``g`` is (N, C_out, *size)."""
     dx = dweight = dbias = None
     if needs[0] or needs[1]:
         dx, (rows, *_) = forward(xp, g, weight, None, windows=windows, groups=groups)
@@ -159,7 +159,7 @@ _WINDOW_FIRST = {n: (0, *range(3, n + 1), 2, 1) for n in range(3, 6)}
 
 
 def weight_gradient(xp: Namespace, rows: Array, g: Array, groups: int) -> Array:
-    """Return the gradient of the weights, (outputs, |K| * C), by the order of the windows.
+    """Return the gradient of the weights, (outputs, |K| * C), in the order of the windows.
 
     ``rows`` are the windows, (G, R, |K| * C), ``g`` the gradient of the output, (N, *count,
     outputs), contiguous.
@@ -179,15 +179,16 @@ def transposed(xp: Namespace, g: Array, weight: Array, windows: Windows, groups:
     over = _blocks(windows).over
     gathered = over.number * over.elements * weight.shape[0]
     written = 2 * windows.number * windows.elements * weight.shape[1] * groups
-    way = _by_taps if written < gathered else _by_blocks
-    return way(xp, g, weight, windows, groups)
+    algorithm = _by_taps if written < gathered else _by_blocks
+    return algorithm(xp, g, weight, windows, groups)
 
 
 def _by_taps(xp: Namespace, g: Array, weight: Array, windows: Windows, groups: int) -> Array:
-    """For each element of the kernel one product, added where all windows have that element.
+    """Compute ``transposed`` with one product for each kernel element, added at its tap.
 
-    The better way from many outputs to few channels: with kernel 3 and stride 1, a quarter of the
-    time of the other from 16 to 1, half from 32 to 16; from 25 to 25 a third more.
+    This is the faster algorithm from many outputs to few channels: with kernel 3 and stride 1, a
+    quarter of the time of ``_by_blocks`` from 16 to 1, half from 32 to 16; from 25 to 25, a third
+    more.
     """
     outputs, channels = weight.shape[:2]
     by_tap = channels_last(weight).reshape(groups, outputs // groups, windows.elements, channels)
@@ -201,7 +202,7 @@ def _by_taps(xp: Namespace, g: Array, weight: Array, windows: Windows, groups: i
 
 
 def _by_blocks(xp: Namespace, g: Array, weight: Array, windows: Windows, groups: int) -> Array:
-    """One product, itself a convolution of ``g``.
+    """Compute ``transposed`` with one product, itself a convolution of ``g``.
 
     Along each axis, cut the input into blocks of ``stride`` steps, and the kernel into ``taps``
     such blocks. Window i starts with block i, so block j gets its gradient from the windows j -
@@ -229,18 +230,18 @@ _KERNEL_FIRST = {n: (0, *range(3, n + 1), 1, 2) for n in range(3, 6)}
 
 
 class Blocks(NamedTuple):
-    """How ``_by_blocks`` cuts input and kernel; only numbers of axes and sizes, worked out once."""
+    """How ``_by_blocks`` cuts input and kernel: axes and sizes, computed once."""
 
     over: Windows
-    """The windows over ``g``: for each block of the input, what contributes to it."""
+    """The windows over ``g``: for each block of the input, the outputs that contribute to it."""
     whole: tuple[int, ...]
-    """The lengths of the kernel, filled up with zeros to whole blocks."""
+    """The lengths of the kernel, padded with zeros to whole blocks."""
     places: tuple[Any, ...]
-    """Where in there the kernel's elements are."""
+    """Where the kernel's elements are in ``whole``."""
     cut: tuple[int, ...]
     """``taps``, ``stride`` of each axis, in turn."""
     reverse: tuple[slice, ...]
-    """Turns the taps of (G, *cut, outputs, C) around."""
+    """Reverses the taps of (G, *cut, outputs, C)."""
     taps_first: tuple[int, ...]
     """From there to (G, *taps, outputs, *stride, C)."""
     joined: tuple[int, ...]
@@ -254,13 +255,13 @@ class Blocks(NamedTuple):
 @lru_cache(maxsize=1024)
 def _blocks(windows: Windows) -> Blocks:
     axes = range(len(windows.stride))
-    # With stride 1, blocks are single steps and a dilation stays one; else the kernel's gaps are
-    # filled up with zeros.
+    # With stride 1, blocks are single steps and the dilation remains; otherwise the kernel's gaps
+    # are filled with zeros.
     gaps = [1 if s == 1 else d for s, d in zip(windows.stride, windows.dilation, strict=True)]
     spacing = [d if s == 1 else 1 for s, d in zip(windows.stride, windows.dilation, strict=True)]
     filled = [d * (k - 1) + 1 for k, d in zip(windows.kernel, gaps, strict=True)]
     taps = [-(-n // s) for n, s in zip(filled, windows.stride, strict=True)]
-    # The first block has all taps but one before the start of g.
+    # For the first block, all taps except one lie before the start of g.
     before = [d * (t - 1) for t, d in zip(taps, spacing, strict=True)]
     reached = [n + edge for n, edge in zip(windows.count, before, strict=True)]
     needed = [-(-one.stop // s) for one, s in zip(windows.inside, windows.stride, strict=True)]

@@ -1,4 +1,4 @@
-"""One layer of gated recurrent units (GRU), in one direction or in both at once.
+"""One layer of gated recurrent units (GRU), in one direction or in both together.
 
 Cho et al. (2014), arXiv:1406.1078, with the reset gate applied after the product, as in the
 equations of PyTorch's ``torch.nn.GRU``:
@@ -8,22 +8,22 @@ equations of PyTorch's ``torch.nn.GRU``:
     n  = tanh(W_in x + b_in + r * (W_hn h + b_hn))       candidate
     h' = (1 - z) * n + z * h
 
-At this size (batch 100, hidden 6, 40 steps) a step costs its number of calls, not its arithmetic.
-Hence:
+At small sizes (batch 100, hidden 6, 40 steps), the time of a step is that of its calls, not of its
+arithmetic. Hence:
 
-- *One product a step.* Time step t has one column vector a sample, ``[h; x_t; 1]``, of both
-  directions stacked; one packed matrix turns it into everything linear, biases included.
+- *One product per step.* Time step t has one column vector per sample, ``[h; x_t; 1]``, with both
+  directions stacked; one packed matrix computes everything linear from it, biases included.
 - *Features first, batch last*, so that every gate of a step is one contiguous block: a call on
   contiguous blocks costs 0.9 µs, on strided rows 3 to 4 µs.
 - *Sigmoids through tanh*, ``sigmoid(a) = (1 + tanh(a/2)) / 2``, with the halves in the packed
-  matrix. Of ``n`` the product delivers ``B = (W_hn h + b_hn) / 2`` and ``A = W_in x + b_in + B``,
-  so that ``n = tanh(A + tanh_r * B)`` needs no sigmoid. ``h' = n + z * (h - n)``.
-- *Everything else inside the loop too*, on buffers that stay in the first-level cache: factors
-  prepared for all steps at once took longer (27 to 70 µs a factor, against 40 calls of 0.9 µs).
+  matrix. For ``n``, the product gives ``B = (W_hn h + b_hn) / 2`` and ``A = W_in x + b_in + B``,
+  so ``n = tanh(A + tanh_r * B)`` needs no sigmoid. ``h' = n + z * (h - n)``.
+- *Everything else inside the loop*, on buffers that stay in the first-level cache: preparing
+  factors for all steps together took longer (27 to 70 µs a factor, against 40 calls of 0.9 µs).
 
-The price: a packed matrix has zero blocks, through which a NaN in one direction or an infinity in
+The cost: the packed matrix has zero blocks, through which a NaN in one direction or an infinity in
 ``x`` reaches the other direction of the same sample. Samples never mix. Wide layers (more than
-``STACKED``), where arithmetic counts, run their directions one after the other.
+``STACKED``), where arithmetic dominates, run their directions one after the other.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ from . import Array, Namespace
 __all__ = ["Residual", "backward", "forward"]
 
 STACKED = 32
-"""Up to so many hidden units and inputs together, both directions go through one product."""
+"""The largest number of hidden units plus inputs for which both directions share one product."""
 
 PARAMETERS = 4
 """weight_ih, weight_hh, bias_ih, bias_hh, for each direction."""
 
 
 class Layout(NamedTuple):
-    """Which directions a run holds, and how wide they are; S = directions in the run."""
+    """The directions of a run, and their widths; S is the number of directions in the run."""
 
     reverse: tuple[bool, ...]
     features: int
@@ -59,17 +59,17 @@ class Layout(NamedTuple):
         return self.units + len(self.reverse) * self.features + 1
 
     def states(self, direction: int) -> slice:
-        """Rows of one direction's h."""
+        """Return the rows of one direction's h."""
         return slice(direction * self.hidden, (direction + 1) * self.hidden)
 
     def inputs(self, direction: int) -> slice:
-        """Rows of one direction's x."""
+        """Return the rows of one direction's x."""
         start = self.units + direction * self.features
         return slice(start, start + self.features)
 
 
 class Run(NamedTuple):
-    """What the directions that ran together leave for backward; steps in the order of the loop."""
+    """What backward needs of directions that ran together; steps in the order of the loop."""
 
     layout: Layout
     packed: Array
@@ -105,7 +105,7 @@ def forward(xp: Namespace, x: Array, h0: Array, *parameters: Array) -> tuple[Arr
         _forward_steps(xp, run)
         for place, d in enumerate(held):
             after = run.states[1:, layout.states(place)]
-            out[:, d * hidden : (d + 1) * hidden] = _turned(after, layout.reverse[place])
+            out[:, d * hidden : (d + 1) * hidden] = _flip_time(after, layout.reverse[place])
         runs.append(run)
     return out.transpose(2, 0, 1), tuple(runs)
 
@@ -116,8 +116,8 @@ def _grouped(directions: int, width: int) -> list[list[int]]:
     return [everyone] if width <= STACKED else [[d] for d in everyone]
 
 
-def _turned(steps: Array, reverse: bool) -> Array:
-    """Return (T, …) in the order of the loop, or back from it."""
+def _flip_time(steps: Array, reverse: bool) -> Array:
+    """Return (T, …) reversed if ``reverse``: from the order of time to that of the loop or back."""
     return steps[::-1] if reverse else steps
 
 
@@ -142,7 +142,7 @@ def _pack(
 
 
 def _unpack(xp: Namespace, layout: Layout, d_packed: Array) -> list[Array]:
-    """Return the gradients of the parameters from that of the packed matrix: adjoint of _pack."""
+    """Return the gradients of the parameters from that of the packed matrix; adjoint of _pack."""
     hidden, units = layout.hidden, layout.units
     d_packed[:units] += d_packed[3 * units :]
     d_packed[: 3 * units] *= 0.5
@@ -169,7 +169,7 @@ def _start(xp: Namespace, layout: Layout, x: Array, h0: Array, packed: Array) ->
     states[:, -1] = 1
     steps = x.transpose(1, 2, 0)
     for d, reverse in enumerate(layout.reverse):
-        states[:length, layout.inputs(d)] = _turned(steps, reverse)
+        states[:length, layout.inputs(d)] = _flip_time(steps, reverse)
     gates = xp.empty((length, 4 * units, batch), dtype=dtype)
     update = xp.empty((length, units, batch), dtype=dtype)
     difference = xp.empty_like(update)
@@ -202,8 +202,8 @@ def backward(
 ) -> tuple[Array | None, ...]:
     """Return the gradients of ``x``, ``h0`` and every parameter, in the order of ``forward``.
 
-    ``g`` has the shape of the result, (N, T, directions * hidden). ``needs`` says for each which
-    is wanted (all, if None); the others are None.
+    ``g`` has the shape of the result, (N, T, directions * hidden). ``needs`` tells which gradients
+    to compute (all, if None); the others are None.
     """
     hidden = residual[0].layout.hidden
     steps = g.transpose(1, 2, 0)
@@ -214,12 +214,12 @@ def backward(
     needs = needs or (True,) * (2 + PARAMETERS * count)
     for run in residual:
         first = len(d_h0) * hidden
-        mine = _loop_order(xp, run.layout, steps[:, first : first + run.layout.units])
+        mine = _contiguous_in_loop_order(xp, run.layout, steps[:, first : first + run.layout.units])
         d_linear, d_initial, d_packed = _sweep(xp, run, mine, needs[0], any(needs[2:]))
         for d, reverse in enumerate(run.layout.reverse):
             d_h0.append(d_initial[run.layout.states(d)].T)
             if needs[0]:
-                d_x.append(_turned(d_linear[:, run.layout.inputs(d)], reverse))
+                d_x.append(_flip_time(d_linear[:, run.layout.inputs(d)], reverse))
         d_parameters += _unpack(xp, run.layout, d_packed)
     dx = (d_x[0] if len(d_x) == 1 else d_x[0] + d_x[1]).transpose(2, 0, 1) if needs[0] else None
     dh0 = xp.stack(d_h0) if needs[1] else None
@@ -227,13 +227,13 @@ def backward(
     return tuple(d if need else None for d, need in zip(gradients, needs, strict=True))
 
 
-def _loop_order(xp: Namespace, layout: Layout, steps: Array) -> Array:
-    """Return (T, units, N), contiguous, with the steps of reverse directions turned around."""
-    turned = xp.empty(steps.shape, dtype=steps.dtype)
+def _contiguous_in_loop_order(xp: Namespace, layout: Layout, steps: Array) -> Array:
+    """Return (T, units, N), contiguous, with the steps of reverse directions reversed."""
+    ordered = xp.empty(steps.shape, dtype=steps.dtype)
     for d, reverse in enumerate(layout.reverse):
         rows = layout.states(d)
-        turned[:, rows] = _turned(steps[:, rows], reverse)
-    return turned
+        ordered[:, rows] = _flip_time(steps[:, rows], reverse)
+    return ordered
 
 
 def _sweep(

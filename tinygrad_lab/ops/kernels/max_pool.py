@@ -1,8 +1,8 @@
 """The largest element of each window (PyTorch's ``max_pool1d``, ``max_pool2d``).
 
-All windows have their k-th element on one strided view of the array, a *tap*. So the maximum is a
-few elementwise calls a tap, over arrays as large as the result, and nothing is gathered. The
-result lies in the memory order of x.
+The k-th elements of all windows form one strided view of the array, a *tap*. So the maximum takes a
+few elementwise calls per tap, on arrays of the size of the result, and nothing is gathered. The
+result has the memory order of x.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Residual(NamedTuple):
     """What backward needs."""
 
     place: Array
-    """The number of the tap that was the largest, the first of several: (..., *count)."""
+    """The index of the largest tap, the first at ties: (..., *count)."""
     windows: Windows
 
 
@@ -32,16 +32,16 @@ def forward(xp: Namespace, x: Array, windows: Windows) -> tuple[Array, Residual]
     place = xp.zeros_like(out, dtype=xp.uint8 if windows.elements <= 256 else xp.int32)
     for number, tap in enumerate(others, start=1):
         candidate = whole[(..., *tap)]
-        # Also true of a NaN, which then stays.
+        # Also true for a NaN, which then stays.
         larger = ~(candidate <= out)
         xp.maximum(out, candidate, out=out)
-        # Numbers ascend. Writing them through a mask takes ten times as long.
+        # Tap numbers ascend, so maximum works. Writing through a mask takes ten times as long.
         xp.maximum(place, larger * place.dtype.type(number), out=place)
     return out, Residual(place, windows)
 
 
 def backward(xp: Namespace, g: Array, residual: Residual) -> Array:
-    """Return the gradient of x: that of each maximum goes to where it was found."""
+    """Return the gradient of x: each maximum passes its gradient to where it was found."""
     place, windows = residual
     lead = g.shape[: g.ndim - len(windows.count)]
     whole = xp.zeros_like(place, shape=(*lead, *windows.padded), dtype=g.dtype)
@@ -54,7 +54,7 @@ def backward(xp: Namespace, g: Array, residual: Residual) -> Array:
 
 
 def _padded(xp: Namespace, x: Array, windows: Windows) -> Array:
-    """Return x with -inf, which no number is below, where its padding is."""
+    """Return x padded with -inf, which is never larger than an element."""
     if not windows.margins:
         return x
     lead = x.shape[: x.ndim - len(windows.size)]

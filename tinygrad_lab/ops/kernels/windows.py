@@ -1,7 +1,7 @@
-"""Windows that slide over the spatial axes of an array: what convolution and pooling share.
+"""Windows that slide over the spatial axes of an array, for convolution and pooling.
 
-In one dimension, window i of kernel K, stride s and dilation d is made of the elements i s,
-i s + d, …, i s + (K - 1) d of the padded array. In several, it is the same along each axis.
+In one dimension, window i of kernel K, stride s and dilation d has the elements i s, i s + d, …,
+i s + (K - 1) d of the padded array. In several dimensions, it is the same along each axis.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,9 @@ __all__ = ["Windows", "channels_first", "channels_last", "columns", "pad", "view
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Where windows lie; every field has one entry for each spatial axis.
+    """The layout of windows; every field has one entry for each spatial axis.
 
-    What follows from the fields is worked out once: a small convolution is over in the time that
-    a dozen tuples take.
+    Derived values are cached: a small convolution takes no longer than making a dozen tuples.
     """
 
     size: tuple[int, ...]
@@ -31,7 +30,7 @@ class Windows:
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
-    """What is put before and after."""
+    """How much is added before and after."""
     count: tuple[int, ...]
     """How many windows there are."""
 
@@ -42,13 +41,13 @@ class Windows:
 
     @cached_property
     def inside(self) -> tuple[slice, ...]:
-        """The array in its padding."""
+        """The place of the array in its padding."""
         starts = (before for before, _ in self.padding)
         return tuple(slice(b, b + n) for b, n in zip(starts, self.size, strict=True))
 
     @cached_property
     def margins(self) -> tuple[tuple[slice, ...], ...]:
-        """The padding: for each axis what is before and after, within the axes before it."""
+        """The parts of the padding: before and after each axis, within the axes before it."""
         return tuple(
             (*self.inside[:axis], margin)
             for axis, place in enumerate(self.inside)
@@ -58,12 +57,12 @@ class Windows:
 
     @cached_property
     def elements(self) -> int:
-        """How many elements a window has."""
+        """The number of elements of a window."""
         return prod(self.kernel)
 
     @cached_property
     def number(self) -> int:
-        """How many windows there are in all."""
+        """The total number of windows."""
         return prod(self.count)
 
     @cached_property
@@ -74,7 +73,7 @@ class Windows:
 
     @cached_property
     def taps(self) -> tuple[tuple[slice, ...], ...]:
-        """For each element of a window, where all windows have it in the padded array."""
+        """For each element of a window, its places in the padded array, for all windows."""
         steps = list(zip(self.dilation, self.stride, self.count, strict=True))
         return tuple(
             tuple(
@@ -111,13 +110,13 @@ def pad(xp: Namespace, x: Array, windows: Windows) -> Array:
 
 
 def view(xp: Namespace, padded: Array, windows: Windows, groups: int = 1) -> Array:
-    """Return all windows of a padded, contiguous array (N, *S, C): a view, not for writing.
+    """Return all windows of a padded, contiguous array (N, *S, C): a read-only view.
 
     Its shape is (groups, N, *count, *kernel, C / groups).
     """
     shape, strides = _layout(windows, padded.shape, padded.strides, groups)
     if isinstance(padded, numpy.ndarray):
-        # NumPy's as_strided is written in Python: 9 µs against 1, five times a step.
+        # NumPy's as_strided is written in Python: 9 µs against 1, five times per step.
         return numpy.ndarray(shape, padded.dtype, padded, 0, strides)
     return xp.lib.stride_tricks.as_strided(padded, shape=shape, strides=strides)
 
@@ -126,7 +125,7 @@ def view(xp: Namespace, padded: Array, windows: Windows, groups: int = 1) -> Arr
 def _layout(
     windows: Windows, shape: tuple[int, ...], strides: tuple[int, ...], groups: int
 ) -> tuple[Any, Any]:
-    """Shape and strides of the view of all windows."""
+    """Return the shape and strides of the view of all windows."""
     along_batch, *along, along_channels = strides
     channels = shape[-1] // groups
     return (groups, shape[0], *windows.count, *windows.kernel, channels), (
@@ -141,15 +140,15 @@ def _layout(
 def columns(xp: Namespace, gathered: Array, windows: Windows, *, ones: bool = False) -> Array:
     """Copy windows (G, N, *count, *kernel, C) into rows (G, N * |count|, |kernel| * C).
 
-    With ``ones``, every row ends with a one. Copying costs by the number of contiguous runs.
-    Where a window is shorter along the last axis than there are windows (few channels, so a first
-    layer), runs along the windows are fewer: the matrix is then transposed in memory, and the copy
-    of 1,900 windows of 5 takes 40 µs instead of 61.
+    With ``ones``, every row ends with a one. The cost of the copy is that of its contiguous runs.
+    Where a window is shorter along the last axis than the number of windows (few channels, as in a
+    first layer), runs along the windows are fewer: the matrix is then transposed in memory, and
+    the copy of 1,900 windows of 5 takes 40 µs instead of 61.
     """
     groups, batch, channels = gathered.shape[0], gathered.shape[1], gathered.shape[-1]
     rows, width = batch * windows.number, windows.elements * channels
     if windows.kernel[-1] * channels < windows.count[-1]:
-        gathered = gathered.transpose(_TURN[len(windows.count)])
+        gathered = gathered.transpose(_WINDOWS_LAST[len(windows.count)])
         matrix = xp.empty((groups, width + ones, rows), dtype=gathered.dtype)
         matrix[:, :width].reshape(gathered.shape)[...] = gathered
         if ones:
@@ -162,5 +161,5 @@ def columns(xp: Namespace, gathered: Array, windows: Windows, *, ones: bool = Fa
     return matrix
 
 
-_TURN = {n: (0, *range(n + 2, 2 * n + 3), *range(1, n + 2)) for n in range(1, 4)}
+_WINDOWS_LAST = {n: (0, *range(n + 2, 2 * n + 3), *range(1, n + 2)) for n in range(1, 4)}
 """From (G, N, *count, *kernel, C) to (G, *kernel, C, N, *count), by the number of spatial axes."""

@@ -1,0 +1,91 @@
+"""Numbers, arrays and byte counts as short text: in tables of a terminal and in pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.backends import Array, namespaces
+
+__all__ = ["MINUS", "array_text", "bytes_text", "number", "range_text"]
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """Format a number for a picture, with a real minus sign.
+
+    Example:
+        >>> number(2 / 3), number(3), number(float("inf")), number(True)
+        ('0.6667', '3', '∞', 'True')
+    """
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, int | np.integer):
+        return str(int(value)).replace("-", MINUS)
+    one = float(value)
+    if np.isnan(one):
+        return "NaN"
+    if np.isinf(one):
+        return "∞" if one > 0 else f"{MINUS}∞"
+    mantissa, e, exponent = f"{one:.{digits}g}".partition("e")
+    text = f"{mantissa}e{int(exponent)}" if e else mantissa
+    return text.replace("-", MINUS)
+
+
+def range_text(array: np.ndarray[Any, Any]) -> str:
+    """Format the range of an array for a picture, and count the elements that are not finite.
+
+    Example:
+        >>> range_text(np.array([0.5, np.nan, 2.0])), range_text(np.array([True, False]))
+        ('0.5 … 2, 1 not finite', '1 of 2 True')
+    """
+    if array.size == 0:
+        return "empty"
+    if array.dtype == bool:
+        return f"{int(array.sum()):,} of {array.size:,} True"
+    finite = _finite(array)
+    text = f"{number(finite.min(), 3)} … {number(finite.max(), 3)}" if finite.size else ""
+    non_finite = array.size - finite.size
+    return text + f"{', ' * bool(text)}{non_finite:,} not finite" * bool(non_finite)
+
+
+def array_text(value: Array | None, most: int = 4) -> str:
+    """Format an array for a terminal, in ASCII numbers: up to ``most`` of them, else its range.
+
+    Example:
+        >>> array_text(np.array([1.0, -2.5])), array_text(np.arange(10)), array_text(None)
+        ('[ 1.  -2.5]', '0 … 9', 'not kept')
+    """
+    if value is None:
+        return "not kept"
+    data = namespaces[type(value)].to_numpy(value)
+    if data.ndim == 0:
+        return f"{data.item():.4g}" if data.dtype.kind == "f" else str(data.item())
+    if data.size == 0:
+        return "empty"
+    if data.size <= most:
+        return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
+    if data.dtype.kind == "b":
+        return f"{data.min()} … {data.max()}"
+    finite = _finite(data)
+    return f"{finite.min():.3g} … {finite.max():.3g}" if finite.size else "nothing finite"
+
+
+def _finite(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return array[np.isfinite(array)] if array.dtype.kind == "f" else array
+
+
+def bytes_text(count: float) -> str:
+    """Format a number of bytes with a unit.
+
+    Example:
+        >>> bytes_text(8), bytes_text(1500)
+        ('8 B', '1.5 kB')
+    """
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
