@@ -190,6 +190,7 @@ class TestTheScriptInAReport:
         assert repr(error.found) in shown
         assert repr(error.expected) in shown
 
+    @pytest.mark.numpy_only("the script is run by itself, where no strict device is registered")
     def test_reproduces_an_op_that_a_user_declared(self, tmp_path: Path) -> None:
         error = failure(sine_with_a_wrong_rule(), tg.tensor(np.array([0.1]), name="x"))
         assert error.snippet is not None
