@@ -1,8 +1,9 @@
-"""What every test here runs under: reproducible examples, a backend, and nothing left behind.
+"""Settings of all tests: reproducible examples, a backend, and nothing left behind.
 
-``pytest --backend numpy|cupy|strict`` says on which arrays the tests compute. ``strict`` are those
-of ``array_api_strict``, which can do what the standard says and no more. All tests of the files
-listed below run on each, but those marked ``numpy_only``; without a GPU ``cupy`` is skipped.
+``pytest --backend numpy|cupy|strict`` chooses the arrays that the tests compute on. ``strict`` is
+``array_api_strict``, which offers what the standard defines and no more. The tests of the files
+listed below run on each backend, except those marked ``numpy_only``; without a GPU ``cupy`` is
+skipped.
 """
 
 import functools
@@ -30,16 +31,16 @@ settings.register_profile(
     max_examples=30,
     suppress_health_check=[HealthCheck.too_slow],
 )
-# For an hour: other examples in every run, and many.
+# Takes an hour: many examples, and new ones in every run.
 settings.register_profile(
     "thorough", settings.get_profile("reproducible"), derandomize=False, max_examples=600
 )
-# What does not depend on values is found by few: whether functions and devices are the right ones.
+# A few examples are enough to find wrong functions and devices, which do not depend on values.
 settings.register_profile("brief", settings.get_profile("reproducible"), max_examples=9)
 settings.load_profile("reproducible")
 
 register_device("strict", strict_backend)
-# Not the first of the strict devices: what is made on the default device by mistake is found out.
+# Not the default strict device, so that arrays made on the default by mistake are found.
 DEVICES = {"numpy": "cpu", "cupy": "cuda", "strict": "strict:1"}
 
 PORTABLE = {
@@ -61,8 +62,8 @@ PORTABLE = {
     "test_stateful.py",
     "test_transforms.py",
 }
-"""The files of tests about what is computed; those of other files are about NumPy, or do not
-depend on the backend (pictures, the command line, files, errors)."""
+"""The test files that run on every backend. The others are about NumPy, or do not depend on the
+backend (pictures, the command line, files, errors)."""
 
 
 _in_force = ExitStack()
@@ -83,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("brief")
     if backend != "numpy" and _missing(backend) is None:
         _make_tensors_on(DEVICES[backend])
-        # The strict backend has no kernels: fused ops run as the small ops they are composed of.
+        # The strict backend has no kernels: fused ops run as their composites of small ops.
         _in_force.enter_context(changed(device=DEVICES[backend], composing=backend == "strict"))
 
 
@@ -92,7 +93,7 @@ def pytest_unconfigure() -> None:
 
 
 def _missing(backend: str) -> str | None:
-    """Why a backend cannot be had here."""
+    """Return the reason why a backend is not available here, or None."""
     try:
         backend_for_device(DEVICES[backend])
     except tg.errors.DeviceError as error:
@@ -101,7 +102,7 @@ def _missing(backend: str) -> str | None:
 
 
 def _make_tensors_on(chosen: str) -> None:
-    """Let ``tg.tensor`` put NumPy's arrays, too, on a device wherever none is asked for."""
+    """Make ``tg.tensor`` put data, even NumPy arrays, on a device unless another is given."""
     on_cpu = tg.tensor
 
     @functools.wraps(on_cpu)
@@ -116,13 +117,13 @@ def _make_tensors_on(chosen: str) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """On other backends than NumPy files of tests about NumPy are not even imported."""
+    """Do not import the test files about NumPy on other backends."""
     portable = collection_path.is_dir() or collection_path.name in PORTABLE
     return None if portable or config.getoption("--backend") == "numpy" else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On other backends than NumPy no examples of docstrings run, and no tests about NumPy."""
+    """Deselect docstring examples and tests about NumPy on other backends."""
     backend = config.getoption("--backend")
     if backend == "numpy":
         return
@@ -139,7 +140,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
-    """Ops that a test declares are gone after it; nothing that it switched on stays on."""
+    """Remove the ops that a test declared, and check that it left no context switched on."""
     ops, kernels = dict(table), dict(forwards)
     before = current()
     yield

@@ -1,4 +1,4 @@
-"""A call of every op that has a gradient, for tests that must hold for all of them."""
+"""One call of every op that has a gradient, for properties that hold for all of them."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ Function = Callable[..., tg.Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """A function of some arrays, smooth around them; with its name in the list of tests."""
+    """A function, arrays around which it is smooth, and a name for test ids."""
 
     name: str
     function: Function
@@ -34,7 +34,7 @@ class Case:
 
 
 def numbers(*shape: int, seed: int = 0) -> Array:
-    """Numbers without a pattern, none closer to 0 than a quarter, none twice."""
+    """Return random numbers, all different and at least a quarter away from 0."""
     rng = np.random.default_rng([seed, *shape])
     drawn = rng.uniform(0.25, 2.0, size=shape) * rng.choice([-1.0, 1.0], size=shape)
     return np.asarray(drawn)
@@ -61,7 +61,7 @@ def _dropout(x: tg.Tensor) -> tg.Tensor:
 
 
 def _checkpoint(x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
-    # One tensor as an argument, one that the function finds around it.
+    # One tensor is an argument, the other is captured by the closure.
     return tg.checkpoint(lambda x: (x * y).sin() + y, x)
 
 
@@ -116,7 +116,7 @@ ELEMENTWISE = [
     _from_recipe("transfer", A, function=lambda x: ops.transfer(x, device=x.device)),
     _from_recipe("alias", A, function=ops.alias),
 ]
-"""Ops that work element by element, and broadcast."""
+"""Elementwise ops, which broadcast."""
 
 MOVING = [
     _from_recipe("index", CUBE, function=lambda x: x[1, ..., ::2]),
@@ -199,7 +199,7 @@ def _symmetric(x: tg.Tensor) -> tg.Tensor:
 
 
 def _vectors_without_signs(vectors: tg.Tensor) -> tg.Tensor:
-    """Of every vector, which is a column, all products of two elements."""
+    """Return all products of two elements of each column, which do not depend on its sign."""
     return tg.einsum("...ik,...jk->...ijk", vectors, vectors)
 
 
@@ -370,14 +370,14 @@ COMPOSED = [
     Case("all reductions of nothing", lambda x: x.sum() + x.prod(), (np.zeros((0, 2)),)),
     Case("0-d", lambda x: (x * x).sum() + x.mean() * x.max() + x.prod(), (ONE,)),
 ]
-"""Functions made of several ops, and ops called in other ways."""
+"""Functions composed of several ops, and further ways to call an op."""
 
 
 _LISTED = [*ELEMENTWISE, *MOVING, *REDUCING, *PRODUCTS, *MATRICES]
 
 
 def _drawn() -> Iterator[Case]:
-    """A call of every op that is not listed above, as its recipe draws it."""
+    """Yield a call, drawn by its recipe, of every op that is not listed above."""
     listed = {re.split(r"\W", case.name)[0] for case in [*_LISTED, *COMPOSED]}
     for recipe in RECIPES:
         if recipe.name in table and table[recipe.name].rules and recipe.name not in listed:
@@ -389,16 +389,16 @@ def _drawn() -> Iterator[Case]:
 
 DRAWING = settings(derandomize=True, database=None)
 CASES = [*_LISTED, *_drawn()]
-"""One or more of every op of the table that has a rule; see ``test_ops.py``."""
+"""One or more cases for every op of the table that has a vjp rule; see ``test_ops.py``."""
 
 
 def weights_of(shape: Sequence[int]) -> Array:
-    """A gradient of an output of that shape, of numbers without a pattern."""
+    """Return a random cotangent of that shape, the same one each time."""
     return np.asarray(np.random.default_rng(99).normal(size=shape))
 
 
 def weighted(case: Case, arrays: Sequence[Array]) -> float:
-    """A scalar that depends on every element of what a case computes, each in its own way."""
+    """Return the sum of a case's output elements, each times a weight of its own."""
     with tg.no_grad():
         out = case.function(*map(tg.tensor, arrays)).numpy()
     return float((out * weights_of(out.shape)).sum())
@@ -407,7 +407,7 @@ def weighted(case: Case, arrays: Sequence[Array]) -> float:
 def finite_differences(
     function: Callable[[Sequence[Array]], float], arrays: Sequence[Array], step: float = 1e-6
 ) -> list[Array]:
-    """Central differences of a function by every element of its arguments."""
+    """Return the central differences of a function by every element of its arguments."""
     gradients = []
     for position, array in enumerate(arrays):
         gradient = np.zeros_like(array)

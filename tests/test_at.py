@@ -25,7 +25,7 @@ shapes = npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4)
 
 
 def any_index(data: st.DataObject, shape: tuple[int, ...]) -> Any:
-    """An index of integers, slices, ``...``, ``None``, integer arrays or a mask."""
+    """Draw an index of integers, slices, ``...``, ``None``, integer arrays or a mask."""
     return data.draw(
         npst.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True)
         | npst.integer_array_indices(shape, result_shape=npst.array_shapes(max_dims=2, max_side=3))

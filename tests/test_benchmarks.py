@@ -1,6 +1,6 @@
-"""Whoever takes part in a benchmark computes the same as everybody else, on tiny settings.
+"""All participants of a benchmark compute the same, on tiny settings.
 
-Timings are measurements to read; nothing here is about them.
+Nothing here tests timings, which are measurements.
 """
 
 from dataclasses import replace
@@ -18,8 +18,8 @@ from benchmarks.peers.with_tinygrad_lab_compiled import first_calls
 from tinygrad_lab.errors import CompileError
 
 MODELS = (("logistic", "sgd"), ("mlp", "sgd"), ("mlp", "adam"), ("cnn", "adam"), ("gru", "adam"))
-# Importing PyTorch, or compiling for JAX or numba, takes seconds; the command checks them all at
-# every run.
+# Importing PyTorch, or compiling for JAX or numba, takes seconds; the command itself checks all
+# participants at every run.
 OURS = (peers.BUFFERS, peers.TINYGRAD_LAB, peers.COMPILED_NUMPY)
 
 
@@ -86,7 +86,7 @@ def test_scalar_chains_compiled_compute_the_same() -> None:
 def test_what_runs_eagerly_is_not_timed_as_compiled() -> None:
     class Eager:
         def __call__(self) -> None:
-            """Never compiled."""
+            """Run eagerly."""
 
         @property
         def optimized_source(self) -> str:
@@ -111,7 +111,7 @@ def test_a_bar_compares_two_participants() -> None:
     assert Bar("PyTorch", "tg.compile, numba", 5.0).verdict("W4", ratios) is None
 
 
-def test_a_target_that_there_is_not_does_not_take_part() -> None:
+def test_a_missing_target_does_not_take_part() -> None:
     assert not peers.CompiledPeer("", "numpy", "", target="abacus").available
     assert peers.COMPILED_NUMPY.available
 
@@ -124,7 +124,7 @@ def test_memory_counts_the_moments_and_gradients_that_a_step_keeps() -> None:
     assert eager["kept"] > 2 * parameters
     assert compiled["kept"] > 2 * parameters
     assert eager["grown"] == compiled["grown"] == 0
-    # 100 activations of two layers at the least.
+    # At least 100 activations of two layers.
     assert eager["during"] > 2 * 100 * 20 * 4
 
 

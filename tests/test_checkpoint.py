@@ -27,7 +27,7 @@ def plainly(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def gradients(
     run: Callable[..., Any], build: Callable[..., tg.Tensor], *tensors: tg.Tensor
 ) -> list[Any]:
-    """What ``build`` computes with checkpoints made by ``run``, and all gradients of it."""
+    """Return what ``build`` computes with checkpoints made by ``run``, and all its gradients."""
     for one in tensors:
         one.grad = None
     out = build(run)
@@ -55,7 +55,7 @@ class TestGradients:
         def build(run: Any) -> tg.Tensor:
             y = x * w
             z = y.exp() + x
-            # y and x are found around it, z and y are arguments, and each comes of the others.
+            # y and x are captured, z and y are arguments, and they depend on each other.
             return run(lambda z, y_again: z * y * x + y_again, z, y) + y
 
         assert_transparent(build, x, w)
@@ -243,7 +243,7 @@ class TestMemory:
 
 
 class TestMistakes:
-    def test_a_parameter_that_was_set_anew_in_between_is_told(self) -> None:
+    def test_a_parameter_that_was_replaced_in_between_is_told(self) -> None:
         layer = nn.Linear(2, 1)
         out = tg.checkpoint(layer, tg.tensor([[1.0, 2.0]]))
         layer.weight.data = layer.weight.data * 2

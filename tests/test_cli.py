@@ -1,4 +1,4 @@
-"""What holds for the command: its files, its one-line errors, its exit codes, its Ctrl-C."""
+"""The command line: its files, its one-line errors, its exit codes, its Ctrl-C."""
 
 import json
 import os
@@ -31,7 +31,7 @@ RUN_FILES = [
     "results.json",
     "results.md",
 ]
-# Commands of a test run in a process of their own; one thread of BLAS leaves room for others.
+# Commands run in their own processes; with one BLAS thread each they leave room for others.
 ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 COMMAND = [sys.executable, "-c", "from tinygrad_lab.cli import main; main()"]
 
@@ -52,7 +52,7 @@ def succeed(*arguments: str) -> Result:
 
 
 def output_of(command: list[str]) -> str:
-    """What a process writes to stdout; it must succeed."""
+    """Return what a process writes to stdout; it must succeed."""
     process = subprocess.run(command, env=ENVIRONMENT, text=True, capture_output=True, check=True)
     return process.stdout
 
@@ -74,7 +74,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 @pytest.fixture
 def endless_training() -> Iterator[subprocess.Popen[str]]:
-    """A training that goes on until a signal ends it, and has written its first metrics."""
+    """Start a training that only a signal ends, and wait for its first metrics."""
     arguments = ["train", "--model", "logistic", "--steps", "10000000", "--out", "run"]
     process = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -327,7 +327,7 @@ class TestInterruption:
         self, endless_training: subprocess.Popen[str]
     ) -> None:
         endless_training.send_signal(signal.SIGINT)
-        time.sleep(0.1)  # by now the training has ended, and its pictures are being made
+        time.sleep(0.1)  # by now the training has ended, and its pictures are being drawn
         endless_training.send_signal(signal.SIGINT)
         _, stderr = endless_training.communicate(timeout=30)
         assert endless_training.returncode == 130
@@ -359,7 +359,7 @@ with Interruption("run"):
         endless_training.wait()
         metrics = metrics_in(Path("run"))
         assert metrics["status"] == "running"
-        # Metrics are written first, so a kill may come between both.
+        # Metrics are written first, so a kill may come in between.
         step = load_model(Path("run", "checkpoint.safetensors"))[1].step
         steps = [measurement["step"] for measurement in metrics["history"]]
         assert step in steps[-2:]
@@ -448,8 +448,8 @@ class TestKernels:
         assert re.search("^blas .*kernels: Nehalem, threads: 1$", text, re.MULTILINE)
         assert re.search("^kernels +Nehalem: chosen by OPENBLAS_CORETYPE", text, re.MULTILINE)
 
-    def begun_anew(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """A command that takes kernels for faster which any processor can run."""
+    def restarting(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command that believes that kernels for any processor are faster."""
         code = (
             "import os, sys, tinygrad_lab.cli.blas as blas, tinygrad_lab.cli as cli\n"
             "blas.faster_kernels = lambda flags, kernels: None if kernels == 'Nehalem' else "
@@ -467,11 +467,11 @@ class TestKernels:
             stderr=subprocess.PIPE,
         )
 
-    def test_are_chosen_by_beginning_the_process_anew_once(self) -> None:
+    def test_are_chosen_by_restarting_the_process_once(self) -> None:
         if not _picks_kernels():
             pytest.skip("no OpenBLAS with kernels for several processors")
         arguments = ["train", "--model", "logistic", "--steps", "3", "--out", "run"]
-        process = self.begun_anew(*arguments)
+        process = self.restarting(*arguments)
         stdout, stderr = process.communicate("mine\n")
         assert process.returncode == 0, stderr
         pids = re.findall(r"^process (\d+) ?(.*)$", stdout, re.MULTILINE)
@@ -481,18 +481,18 @@ class TestKernels:
 
     def test_are_not_chosen_against_the_user(self) -> None:
         arguments = ["train", "--model", "logistic", "--steps", "2", "--out", "run"]
-        process = self.begun_anew(*arguments, OPENBLAS_CORETYPE="Haswell")
+        process = self.restarting(*arguments, OPENBLAS_CORETYPE="Haswell")
         stdout, stderr = process.communicate("mine\n")
         assert process.returncode == 0, stderr
         assert stdout.count("process") == 1
         assert "matrix products" not in stderr
 
     def test_exit_codes_and_ctrl_c_are_those_of_the_command(self) -> None:
-        process = self.begun_anew("train", "--model", "logistic", "--out", "/dev/null/no")
+        process = self.restarting("train", "--model", "logistic", "--out", "/dev/null/no")
         assert process.communicate("\n")[1].splitlines()[-1].startswith("error: ")
         assert process.returncode == 1
         endless = ["train", "--model", "logistic", "--steps", "10000000", "--out", "run"]
-        process = self.begun_anew(*endless)
+        process = self.restarting(*endless)
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
@@ -505,17 +505,15 @@ class TestKernels:
         assert process.returncode == 130
         assert stderr.endswith("interrupted: the results so far are in run\n")
 
-    def test_within_another_program_nothing_begins_anew(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_within_another_program_nothing_restarts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(blas, "faster_kernels", lambda *_: "Nehalem")
         monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
-        monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it began anew"))
+        monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it restarted"))
         succeed("train", "--model", "logistic", "--steps", "2", "--out", "run")
 
 
 def _picks_kernels() -> bool:
-    """Whether NumPy's OpenBLAS can be told which kernels to take."""
+    """Tell whether NumPy's OpenBLAS can be told which kernels to use."""
     library = blas.libraries()[0]
     return library.name == "openblas" and platform.machine() == "x86_64"
 
@@ -538,7 +536,7 @@ class TestInfo:
 
 
 def _in_a_terminal(arguments: Sequence[str]) -> str:
-    """What a command writes to a terminal."""
+    """Return what a command writes to a terminal."""
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, *arguments], env=ENVIRONMENT, stdout=terminal, stderr=terminal
@@ -549,7 +547,7 @@ def _in_a_terminal(arguments: Sequence[str]) -> str:
         while chunk := os.read(controller, 4096):
             output += chunk
     except OSError:
-        pass  # how Linux says that nobody has the terminal open any more
+        pass  # Linux reports so that no process has the terminal open any more
     finally:
         os.close(controller)
         process.wait()

@@ -34,9 +34,9 @@ from .little_programs import little_programs, step_of
 
 Step = Callable[..., Any]
 
-memory = sys.modules["tinygrad_lab.compiler.memory"]  # tg.compile is a function
+memory = sys.modules["tinygrad_lab.compiler.memory"]  # the name tg.compile is a function
 BUFFERS = pytest.mark.parametrize("large", [1, memory._LARGE_BUFFER])
-"""Constants in large buffers are written at each call: in all buffers, or in no small ones."""
+"""The least size of buffers whose constants are written at each call: all, or only large ones."""
 
 
 def batch(seed: int = 0, size: int = 12) -> tuple[tg.Tensor, tg.Tensor]:
@@ -46,7 +46,7 @@ def batch(seed: int = 0, size: int = 12) -> tuple[tg.Tensor, tg.Tensor]:
 
 
 class Training:
-    """A model, an optimiser and the usual four lines."""
+    """A model, an optimiser and the usual four-line step."""
 
     def __init__(self, model: str = "mlp", optimizer: Any = tg.optim.Adam, **settings: Any) -> None:
         tg.seed(0)
@@ -185,7 +185,7 @@ class TestTheNumbers:
 
             def step(scale: float) -> tg.Tensor:
                 ends = []
-                for k in range(60):
+                for k in range(30):
                     x = scale * (k % 7 - 3)
                     hidden = [(w * x - 0.5 * v).relu() for w in ws for v in ws[:3]]
                     ends.append(sum(h * w for h, w in zip(hidden, ws * 3, strict=True)))
@@ -266,7 +266,7 @@ def test_dot_which_stands_for_matmul_gives_the_same_bits(
         ((5, 4, 7, 3), (0, 3, 2, 1), True),
         ((30, 40, 6), (0, 2, 1), False),  # runs of 40
         ((30, 2, 3), (0, 2, 1), False),  # rows of 6
-        ((30, 6, 20), (2, 1, 0), False),  # rows are apart
+        ((30, 6, 20), (2, 1, 0), False),  # rows are not contiguous
     ],
 )
 def test_rows_with_few_elements_along_their_last_axis_are_shuffled(
@@ -418,7 +418,7 @@ class TestNothingIsFrozen:
         assert_same(compiled.everything(), eager.everything())
         assert replays(step) == 1
 
-    def test_a_setting_that_is_switched_on_is_recorded_anew(self) -> None:
+    def test_a_setting_that_is_switched_on_is_recorded_again(self) -> None:
         compiled, eager, step = side_by_side(lambda: Training("mlp", tg.optim.SGD))
         for training in (compiled, eager):
             training.optimizer.param_groups[0]["weight_decay"] = 0.1
@@ -427,7 +427,7 @@ class TestNothingIsFrozen:
         assert_same(compiled.everything(), eager.everything())
         assert replays(step) == 2
 
-    def test_another_batch_size_is_recorded_anew(self) -> None:
+    def test_another_batch_size_is_recorded_again(self) -> None:
         compiled, eager, step = side_by_side(Training)
         for size in (5, 5, 12, 5):
             x, y = batch(size, size)
@@ -804,7 +804,7 @@ class TestTheSource:
     def test_runs_with_numpy_alone_and_gives_the_same_numbers(
         self, model: str, tmp_path: Path
     ) -> None:
-        training, _, step = side_by_side(lambda: Training(model))
+        _, _, step = side_by_side(lambda: Training(model))
         step.save(tmp_path / "step.py")
         x, y = batch(3)
         np.savez(tmp_path / "batch.npz", x=x.data, y=y.data)
@@ -824,7 +824,6 @@ class TestTheSource:
         )
         mine = [float(step(x, y).item()) for _ in range(3)]
         assert [float(line) for line in out.stdout.split()] == mine
-        assert training is not None
 
     def test_of_dropout_draws_the_same_numbers(self, tmp_path: Path) -> None:
         drop = nn.Dropout(0.5)
@@ -923,9 +922,9 @@ class TestTheOptimizedSource:
             and getattr(value.array, "nbytes", 0) > 4_096
         ]
         pairs = itertools.combinations(constants, 2)
-        alike = [(a, b) for a, b in pairs if (a.flat[0], b.flat[0]) == (0.0, 0.0)]
-        signs = [np.signbit(a.flat[0]) == np.signbit(b.flat[0]) for a, b in alike]
-        assert [np.shares_memory(a, b) for a, b in alike] == signs
+        zeros = [(a, b) for a, b in pairs if (a.flat[0], b.flat[0]) == (0.0, 0.0)]
+        signs = [np.signbit(a.flat[0]) == np.signbit(b.flat[0]) for a, b in zeros]
+        assert [np.shares_memory(a, b) for a, b in zeros] == signs
         assert {*signs} == {True, False}
 
     def test_copies_nothing_beforehand_where_all_checks_come_before_the_writes(self) -> None:
@@ -1123,7 +1122,7 @@ def test_a_compiled_step_lets_go_of_the_arrays_that_it_was_recorded_with() -> No
         # Not isinstance: some objects import something when asked for their class.
         return [one for one in gc.get_objects() if type(one) is Recorder]
 
-    before = recorders()  # failed tests may hold some
+    before = recorders()  # the tracebacks of failed tests may hold some
     tracemalloc.start()
     try:
         for _ in range(5):

@@ -1,5 +1,6 @@
 """``step.source`` computes what the step does, bit for bit, and is readable."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def dropout_net() -> nn.Module:
 
 
 class Training:
-    """A model, an optimiser and the usual four lines."""
+    """A model, an optimiser and the usual four-line step."""
 
     def __init__(self, model: str, optimizer: Any = tg.optim.Adam, **settings: Any) -> None:
         tg.seed(0)
@@ -363,7 +364,8 @@ class TestTheSourceReadsLikeWrittenByHand:
 
     @pytest.mark.parametrize("model", [*MODELS, "dropout"])
     def test_of_every_net_is_clean(self, model: str, tmp_path: Path) -> None:
-        ruff = shutil.which("ruff")
+        beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        ruff = shutil.which("ruff", path=beside_python)
         if ruff is None:
             pytest.skip("ruff is not installed")
         path = tmp_path / "saved.py"

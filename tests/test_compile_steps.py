@@ -430,7 +430,7 @@ class TestSteps:
                 self.optimizer.step()
                 self.optimizer.zero_grad()
 
-        # Once for a first gradient, once for one that is added.
+        # One recording sets the first gradient, another adds to it.
         check(variant(step=step, before=before), replays=2)
 
     def test_that_go_through_several_batches(self) -> None:
@@ -742,7 +742,7 @@ class TestWhatWouldBeFrozen:
             tg.compile(training.step)(*training.batch(0))
         assert "test_compile_steps.py:" in str(caught.value)
         assert len(training.optimizer.param_groups) == 1
-        # An optimiser's moments, zeros, may have been made by then.
+        # By then, an optimiser may have made its moments, which are zeros.
         assert_same(training.state()[: len(before)], before)
         assert training.optimizer.param_groups[0]["lr"] == settings["lr"]
         # The draws of dropout were undone, too.

@@ -28,7 +28,7 @@ def numbers(*shape: int, seed: int = 0, dtype: str = "float64") -> Array:
 def assert_same(
     torch: ModuleType, name: str, arrays: list[Array], settings: dict[str, Any]
 ) -> None:
-    """A function and its gradients are those of PyTorch's function of that name."""
+    """Check that a function and its gradients are those of PyTorch's function of that name."""
     ours = [tg.tensor(a, requires_grad=True) for a in arrays]
     theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
     out = getattr(tg, name)(*ours, **settings)
@@ -46,7 +46,7 @@ def assert_same(
 
 @st.composite
 def settings(draw: st.DrawFn, axes: int, least: int, most: int) -> Any:
-    """One integer for all axes, or one for each."""
+    """Draw one integer for all axes, or one for each."""
     one = st.integers(least, most)
     return draw(one | st.tuples(*[one] * axes))
 
@@ -212,7 +212,7 @@ class TestAtTheEdges:
     def test_a_net_of_them_learns(self) -> None:
         tg.seed(0)
         rng = np.random.default_rng(0)
-        # Bars, upright or lying, somewhere in the image.
+        # Bars, vertical or horizontal, at random places.
         labels = rng.integers(0, 2, 60)
         images = rng.normal(0, 0.1, (60, 1, 8, 8)).astype(np.float32)
         for image, label, place in zip(images, labels, rng.integers(1, 7, 60), strict=True):
@@ -259,7 +259,7 @@ LAYERS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = {
 
 
 def twins(name: str, torch: ModuleType) -> tuple[Any, Any, Array]:
-    """A layer of ours and of PyTorch's with the same parameters, in float64, and an input."""
+    """Return our layer and PyTorch's with the same float64 parameters, and an input."""
     arguments, named, shape = LAYERS[name]
     ours = getattr(nn, name)(*arguments, **named).to("float64")
     theirs = getattr(torch.nn, name)(*arguments, **named).to(torch.float64)
@@ -301,7 +301,7 @@ class TestLayers:
         torch.manual_seed(0)
         ours = getattr(nn, name)(6, 30, 5)
         theirs = getattr(torch.nn, name)(6, 30, 5)
-        # Of 4,500 numbers within a bound the largest is all but the bound; so it bounds the biases.
+        # The largest of 4,500 uniform numbers is almost their bound, which also bounds the biases.
         largest = np.abs(ours.weight.detach().numpy()).max()
         assert largest == pytest.approx(theirs.weight.abs().max().item(), rel=0.01)
         biases = np.abs(ours.bias.detach().numpy()).max()

@@ -136,7 +136,7 @@ class TestRanges:
         assert tg.arange(-(2**63), -(2**63) + 2).tolist() == [-(2**63), -(2**63) + 1]
 
     def test_of_floats_round_once(self) -> None:
-        # In float32, ten thousand steps of 0.1 would be off by more than a whole step's rounding.
+        # Added up in float32, ten thousand steps of 0.1 would be off by more than one rounding.
         x = tg.arange(0.0, 1000.0, 0.1)
         assert (x.dtype, x.shape) == (np.float32, (10_000,))
         np.testing.assert_array_equal(x.numpy(), (np.arange(10_000) * 0.1).astype("float32"))

@@ -1,4 +1,4 @@
-"""What holds for the data: MNIST-1D as published, IDX files as specified, batches as promised."""
+"""Data: MNIST-1D as published, IDX files as specified, batches as documented."""
 
 import gzip
 import hashlib
@@ -40,7 +40,7 @@ FIELDS = list(PUBLISHED_SHA256)
 IDX_TYPE_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 seeds = st.integers(0, 2**32 - 1)
 
-# Files and a busy machine take their time, and how much is not what is tested here.
+# Files on a busy machine are slow, and speed is not tested here.
 unhurried = settings(deadline=None)
 making_data_sets = settings(unhurried, max_examples=10)
 
@@ -106,7 +106,7 @@ class TestMNIST1D:
         order = distance.argmin(axis=0)
         assert sorted(order) == list(range(40))
         assert not np.array_equal(order, np.arange(40))
-        # Sums over another order: the standard deviation may differ in its last bit.
+        # Sums in another order: the standard deviation may differ in its last bit.
         np.testing.assert_allclose(shuffled.x, plain.x[:, order], rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(shuffled.x_test, plain.x_test[:, order], rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(shuffled.t, plain.t, rtol=1e-6)
@@ -227,7 +227,7 @@ class TestReadIdx:
         assert images.shape == (10_000, 28, 28)
         assert images.dtype == labels.dtype == np.uint8
         assert (images.min(), images.max()) == (0, 255)
-        # The counts that the data set is known to have; in the wrong order they would still add up,
+        # The known counts of the data set; labels in the wrong order would have the same counts,
         # hence the first labels as well.
         counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
         assert np.bincount(labels).tolist() == counts
@@ -235,7 +235,7 @@ class TestReadIdx:
 
 
 class OnlyIndexable:
-    """Offers what a loader may ask for, and nothing else of an array."""
+    """A sequence with only the methods that a loader needs."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array

@@ -1,4 +1,4 @@
-"""Devices: which there are, which is meant where none is named, and what is said without a GPU."""
+"""Devices: the list, the default, and the errors without a GPU."""
 
 import threading
 
@@ -51,7 +51,7 @@ class TestDefaultDevice:
         assert tg.get_default_device() == "cpu"
 
     def test_holds_in_a_block_and_ends_with_it_whatever_happens(self) -> None:
-        # `changed` is what default_device is: with it, a name may be tried that is not there.
+        # `changed` is what default_device uses; it also takes the name of a device that is missing.
         seen = []
 
         @changed(device="cuda:9")

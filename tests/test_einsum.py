@@ -1,4 +1,4 @@
-"""Einstein summation and its kin: what NumPy computes, for any formula, with the gradients."""
+"""Einstein summation and related functions: NumPy's values for any formula, and gradients."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Elementwise ops at the edges: IEEE 754, large numbers, kinks; Python floats do as NumPy does."""
+"""Elementwise ops at the edges: IEEE 754, large numbers, kinks; Python floats follow NumPy."""
 
 import math
 from collections.abc import Callable
@@ -58,7 +58,7 @@ every_binary = pytest.mark.parametrize("name", BINARY)
 
 
 def run(op: Op, make: Callable[[float], tg.Tensor], *numbers: float) -> list[float]:
-    """The value of an op and its gradients, of inputs of one kind."""
+    """Return the value and the gradients of an op, for inputs made by ``make``."""
     inputs = [make(number) for number in numbers]
     out = op(*inputs)
     if out.requires_grad:
@@ -90,7 +90,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "imag": np.zeros_like,
     "clip": np.maximum,
 }
-"""What a function is to compute; where none is given here, NumPy has it under the same name."""
+"""Reference functions; for all others, NumPy has one of the same name."""
 
 
 class TestValues:
@@ -298,14 +298,14 @@ class TestLargeNumbers:
     def test_have_finite_derivatives_of_first_and_second_order(
         self, name: str, x: float, dtype: Any
     ) -> None:
-        # Warnings are errors here: nothing overflows on the way either.
+        # Warnings are errors here, so nothing overflows on the way either.
         op = STABLE.get(name, lambda x: tg.gelu(x, approximate="tanh"))
         for at in (tg.tensor(np.asarray(x, dtype)), x):
             for order in (tg.grad(op), tg.grad(tg.grad(op))):
                 assert math.isfinite(order(at).item())
 
     def test_do_not_overflow_on_the_way_to_a_length_an_angle_or_a_sum(self) -> None:
-        huge = 1e30  # its square is no float32
+        huge = 1e30  # its square overflows float32
         x, y = (tg.tensor(np.float32(huge), requires_grad=True) for _ in range(2))
         (
             tg.hypot(x, y) + tg.logaddexp(x, y) + huge * tg.atan2(y, x) + huge * tg.asinh(x)

@@ -1,4 +1,4 @@
-"""Errors: one tree; each says what was expected, what came, in which op, with what, and where."""
+"""Errors: one tree; each tells what was expected, what came, in which op, with what and where."""
 
 import builtins
 import inspect
@@ -30,7 +30,7 @@ B = tg.tensor([True, False], name="bits")
 
 
 class Mistake:
-    """The error that a wrong call must raise, and what its message must say."""
+    """The error that a wrong call must raise, and parts of its message."""
 
     def __init__(self, kind: type[Exception], *says: str) -> None:
         self.kind, self.says = kind, says
@@ -160,7 +160,7 @@ def ids_of(mistakes: list[tuple[Callable[[], Any], Mistake]]) -> list[str]:
 
 every_mistake = pytest.mark.parametrize(("function", "mistake"), MISTAKES, ids=ids_of(MISTAKES))
 
-# What the libraries underneath say in such cases.
+# Phrases from the errors of the libraries underneath.
 FOREIGN = [
     "could not be broadcast",
     "array at index",

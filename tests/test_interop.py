@@ -103,7 +103,7 @@ class TestNumPy:
         assert x.grad is not None
         np.testing.assert_allclose(x.grad.numpy(), np.exp(np.float32([0.5, 1.0])), rtol=1e-6)
 
-    def test_functions_that_there_are_not_here_are_type_errors(self) -> None:
+    def test_missing_functions_are_type_errors(self) -> None:
         with pytest.raises(TypeError):
             np.heaviside(tg.tensor([1.0]), 0.5)
         with pytest.raises(TypeError):
@@ -177,13 +177,16 @@ class TestDLPack:
         there = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
         x = tg.from_dlpack(there)  # type: ignore[attr-defined]
         assert isinstance(x, tg.Tensor)
-        assert x.tolist() == there.tolist()
+        there[0, 0] = 5.0
+        assert x.tolist() == there.tolist() == [[5.0, 2.0], [3.0, 4.0]]
         assert x.dtype == np.float32
 
     def test_takes_memory_from_numpy_and_from_itself(self) -> None:
         array = np.array([1.0, 2.0])
         for source in (array, tg.tensor(array)):
-            assert tg.from_dlpack(source).tolist() == [1.0, 2.0]  # type: ignore[attr-defined]
+            taken = tg.from_dlpack(source)  # type: ignore[attr-defined]
+            assert taken.tolist() == [1.0, 2.0]
+            assert np.shares_memory(taken.data, np.asarray(source))
 
     def test_tensors_can_be_made_of_torch_tensors(self) -> None:
         torch = pytest.importorskip("torch")
@@ -297,8 +300,8 @@ NEEDS_MORE_THAN_THE_STANDARD = {
     "cross_entropy",
     "gru",
     "dropout",  # random numbers
-    "transfer",  # from one library to another
-    "output",  # no op that is run
+    "transfer",  # between libraries
+    "output",  # an op that is not run
     "checkpoint",
 }
 portable = pytest.mark.parametrize(
@@ -307,7 +310,7 @@ portable = pytest.mark.parametrize(
 
 
 class TestArrayAPI:
-    """Every op that is written against ``xp`` runs on a library that offers the standard alone."""
+    """Every op written against ``xp`` runs on a library that has only the standard."""
 
     @portable
     def test_forward_and_rules_need_nothing_but_the_standard(self, case: Case) -> None:
@@ -352,7 +355,7 @@ class TestArrayAPI:
 
 
 class TestTorch:
-    """The same numbers as PyTorch, which tests elsewhere take for the reference."""
+    """The numbers of PyTorch, which other tests use as a reference."""
 
     @pytest.mark.parametrize(
         "name",

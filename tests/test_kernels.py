@@ -2,7 +2,7 @@
 
 References are written for clarity: plain loops over samples, steps and taps. Their gradients come
 from the complex step, f'(x) = Im f(x + ih) / h (Squire and Trapp, 1998), which has no cancellation,
-so that float64 kernels are held to 1e-10.
+so float64 kernels are tested to 1e-10.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ few = settings(max_examples=20, deadline=None)
 
 
 class Proxy:
-    """A namespace that is not NumPy itself, as the engine's are not."""
+    """A namespace that is not NumPy itself, as in the engine."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
@@ -42,7 +42,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def in_order(x: Array, order: str) -> Array:
-    """The same values in another memory order, read-only, so that a kernel that writes fails."""
+    """Return the values in another memory order, read-only, so that a kernel that writes fails."""
     if order == "C":
         x = np.ascontiguousarray(x)
     elif order == "F":
@@ -63,7 +63,7 @@ orders = st.sampled_from(ORDERS)
 
 
 def complex_step(function: Callable[..., Array], inputs: Sequence[Array], g: Array) -> list[Array]:
-    """Gradients of ``sum(g * function(*inputs))`` for every input, element by element."""
+    """Compute the gradients of ``sum(g * function(*inputs))``, element by element."""
     gradients = []
     for position, x in enumerate(inputs):
         gradient = np.zeros(x.shape)
@@ -91,7 +91,7 @@ def arrays_in(value: Any) -> Iterator[Array]:
 
 
 def assert_masked(backward: Callable[[tuple[bool, ...]], Sequence[Array]], count: int) -> None:
-    """Every mask gives None where nothing is needed, and elsewhere what the full mask gives."""
+    """Check that each mask gives None for unneeded gradients and does not change the others."""
     full = backward((True,) * count)
     masks = list(product((True, False), repeat=count))
     for mask in masks if count <= 3 else masks[:: len(masks) // 40]:
@@ -270,7 +270,7 @@ def naive_conv(x: Array, weight: Array, bias: Array, *, windows: Windows, groups
 
 @st.composite
 def windows(draw: st.DrawFn, axes: int | None = None) -> Windows:
-    """Windows over one axis or two; lengths may leave a rest behind the last."""
+    """Draw windows over one axis or two; elements may be left over behind the last."""
     axes = axes or draw(st.integers(1, 2))
     kernel, stride, dilation = (
         tuple(draw(st.integers(1, most)) for _ in range(axes)) for most in (3, 3, 2)
@@ -284,7 +284,7 @@ def windows(draw: st.DrawFn, axes: int | None = None) -> Windows:
 
 @st.composite
 def convolutions(draw: st.DrawFn) -> tuple[list[Array], dict[str, Any]]:
-    """x, weight and bias, and the settings."""
+    """Draw x, weight and bias, and the settings."""
     over = draw(windows())
     batch, groups, channels, outputs = (draw(st.integers(1, most)) for most in (2, 2, 3, 3))
     shapes = [
@@ -316,7 +316,7 @@ def test_conv(case: Any, order: str, g_order: str, xp: Any) -> None:
     if x.size * expected.size <= 400:
         reference = complex_step(lambda *v: naive_conv(*v, **sizes), arrays, g)
         assert_all_close(gradients, reference)
-    # What is too large for that is linear in each: <g, A v> = <A' g, v>.
+    # Larger cases are checked by linearity in each input: <g, A v> = <A' g, v>.
     for position in (0, 1):
         v = rng(4).standard_normal(arrays[position].shape)
         moved = [x, weight, 0 * bias]
@@ -331,7 +331,7 @@ def test_conv(case: Any, order: str, g_order: str, xp: Any) -> None:
 @settings(max_examples=60, deadline=None)
 @given(case=convolutions(), order=orders, g_order=orders, xp=st.sampled_from([np, Proxy()]))
 def test_transposed_conv(case: Any, order: str, g_order: str, xp: Any) -> None:
-    """It is the gradient of the convolution by its input, and linear in all it takes."""
+    """Check against the gradient of the convolution by its input, and linearity in each input."""
     (v, weight, _), sizes = case
     out, residual = conv.forward(np, v, weight, None, **sizes)
     x, bias = rng(5).standard_normal(out.shape), rng(6).standard_normal(v.shape[1])
@@ -391,7 +391,7 @@ def test_conv_masks_and_memory_order(size: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
 @pytest.mark.parametrize("padding", [0, 1, 3])
 def test_conv_leaves_a_rest(kernel: int, stride: int, padding: int) -> None:
-    """Whatever is left behind the last window, <g, conv(v)> = <gradient(g), v>."""
+    """Check <g, conv(v)> = <gradient(g), v> with elements left over behind the last window."""
     weight, bias = rng().standard_normal((2, 2, kernel)), np.zeros(2)
     for length in range(max(1, kernel - 2 * padding), 10):
         v = rng(length).standard_normal((2, 2, length))
@@ -413,7 +413,7 @@ def test_a_view_of_windows() -> None:
     np.testing.assert_array_equal(seen, expected)
     assert np.shares_memory(seen, x)
 
-    # An array that is not NumPy's goes through its own library's as_strided.
+    # Arrays of other libraries go through as_strided of their own.
     class Other:
         shape, strides = x.shape, x.strides
 
@@ -427,7 +427,7 @@ def test_a_view_of_windows() -> None:
 
 
 def naive_max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
-    """The maxima, and for each the place in x of the first element that has it."""
+    """Return the maxima and, for each, the place in x of the first element that has it."""
     lead = x.shape[: x.ndim - len(windows.size)]
     out = np.full((*lead, *windows.count), -np.inf)
     places = np.zeros((*out.shape, x.ndim), dtype=int)
@@ -455,7 +455,7 @@ def naive_max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
     xp=st.sampled_from([np, Proxy()]),
 )
 def test_max_pool(over: Windows, lead: list[int], seed: int, xp: Any) -> None:
-    # Few different numbers, so that many windows have several that are the largest.
+    # Few distinct numbers, so that many windows have ties.
     x = rng(seed).integers(-2, 3, size=(*lead, *over.size)).astype(float)
     expected, places = naive_max_pool(x, over)
     out, residual = max_pool.forward(xp, x, over)
@@ -463,7 +463,7 @@ def test_max_pool(over: Windows, lead: list[int], seed: int, xp: Any) -> None:
     g = rng(3).standard_normal(out.shape)
     wanted = np.zeros_like(x)
     for place in np.ndindex(out.shape):
-        if np.isfinite(expected[place]):  # not of padding alone
+        if np.isfinite(expected[place]):  # windows of padding alone have no maximum
             wanted[tuple(places[place])] += g[place]
     np.testing.assert_allclose(max_pool.backward(xp, g, residual), wanted, **TIGHT)
 
@@ -482,7 +482,7 @@ def test_max_pool_lies_in_the_order_of_x_and_lets_nan_win() -> None:
 
 
 def naive_gru(x: Array, h0: Array, *parameters: Array) -> Array:
-    """PyTorch's equations, one direction, one step and one gate after the other."""
+    """Run PyTorch's equations, one direction, one step and one gate at a time."""
     hidden = h0.shape[2]
     outs = []
     for d, h in enumerate(h0):
@@ -626,7 +626,7 @@ def test_float32_stays_float32_and_is_close_to_float64(run: Callable[..., Any]) 
 
 @runs
 def test_backward_can_be_repeated(run: Callable[..., Any]) -> None:
-    """Neither residual nor inputs are written to, and a gradient aliases nothing that is kept."""
+    """Check that residual and inputs are not written to, and that no gradient aliases them."""
     inputs, _, (residual, backward) = run(np.float64)
     before = [v.tobytes() for v in arrays_in([inputs, residual])]
     first = list(arrays_in(backward()))

@@ -1,7 +1,7 @@
 """Linear algebra: what NumPy computes, derivatives where they exist, an error where they do not.
 
-That gradients of first and second order are right is tested in ``test_ops.py``, on the cases of
-``op_cases.py``; here stand the values, and the points where something special happens.
+Gradients of first and second order are tested in ``test_ops.py``, on the cases of
+``op_cases.py``. The tests here are about values and special points.
 """
 
 import math
@@ -54,7 +54,7 @@ def leaf(array: Any) -> tg.Tensor:
 
 
 def gradient_of(function: Callable[[tg.Tensor], tg.Tensor], array: Any) -> Array:
-    """The gradient of the weighted result of a function."""
+    """Return the gradient of the weighted result of a function."""
     x = leaf(array)
     out = function(x)
     out.backward(gradient=weights_of(out.shape))
@@ -397,7 +397,7 @@ WITH_EQUAL_ONES = [
 
 
 class TestEqualEigenvalues:
-    """Their eigenvectors are not unique; sums over all that belong to one value are."""
+    """Their eigenvectors are not unique, but sums over all vectors of one eigenvalue are."""
 
     @pytest.mark.parametrize("matrix", WITH_EQUAL_ONES)
     @both_dtypes
@@ -533,7 +533,7 @@ class TestSymmetricInputs:
 
 
 class TestIdentities:
-    """What holds between the functions for any matrix, with all their gradients."""
+    """Identities between the functions for any matrix, with all gradients."""
 
     @given(seed=st.integers(0, 2**32), size=st.integers(1, 5))
     def test_the_determinant_is_the_product_of_the_eigenvalues(self, seed: int, size: int) -> None:
@@ -592,7 +592,7 @@ class TestArrayAPI:
             xp, op = namespace_of([x]), table[name]
             outs = op.forward(xp, x, **attributes)
             (rule,) = op.rules
-            # Squares are the same whichever signs the vectors have.
+            # Squares do not depend on the signs of the vectors.
             gradients.append(rule.function(xp, tuple(outs), x, *attributes.values()))
         assert type(gradients[1]) is type(strict.asarray(0.0))
         np.testing.assert_allclose(np.asarray(gradients[1]), gradients[0], rtol=1e-9, atol=1e-9)

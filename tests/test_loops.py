@@ -105,7 +105,7 @@ class TestLoops:
         compiled = both(Recurrent)
         assert "for t in range(10):" in compiled.optimized_source
 
-    def test_refuse_labels_that_there_are_not(self) -> None:
+    def test_refuse_labels_out_of_range(self) -> None:
         compiled = both(lambda: make_model("logistic"))
         x, _ = batch(0)
         with pytest.raises(tg.errors.IndexingError):

@@ -1,4 +1,4 @@
-"""Modules: PyTorch's values, gradients, names and initialisations, and what a Module promises."""
+"""Modules: PyTorch's values, gradients, names and initialisations, and the Module interface."""
 
 import copy
 import pickle
@@ -57,7 +57,7 @@ def arrays(module: nn.Module) -> dict[str, Array]:
 
 
 class Encoder(nn.Module):
-    """Modules inside modules, with parameters of its own before and after them."""
+    """Nested modules, with parameters before and after them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Tied(nn.Module):
         return self.second(self.first(x))
 
 
-# --- what layers compute, in loops --------------------------------------------------------------
+# --- layers as plain loops ----------------------------------------------------------------------
 
 
 def looped_linear(x: Array, weight: Array, bias: Array | None) -> Array:
@@ -109,7 +109,7 @@ def looped_conv1d(x: Array, weight: Array, bias: Array | None, stride: int, padd
 def looped_gru(
     x: Array, h0: Array, state: Mapping[str, Array], layers: int, bidirectional: bool
 ) -> tuple[Array, Array]:
-    """PyTorch's equations, sample by sample and step by step; x is (T, N, input)."""
+    """Run PyTorch's equations, sample by sample and step by step; x is (T, N, input)."""
     last = []
     directions = ["", "_reverse"][: 1 + bidirectional]
     for layer in range(layers):
@@ -252,7 +252,7 @@ def assert_same_step(
     torch: Any,
     pick: Callable[[Any], Any] = lambda out: out,
 ) -> None:
-    """With the same parameters, outputs and all gradients agree, input's included."""
+    """Check that outputs and all gradients, input's included, agree for the same parameters."""
     dtype = x.dtype
     theirs.to(getattr(torch, str(dtype)))
     ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
@@ -421,7 +421,7 @@ class TestAgainstPyTorch:
 
 
 def their_model(torch: Any, name: str) -> Any:
-    """The nets of ``train/models.py`` in PyTorch."""
+    """Return a net of ``train/models.py`` in PyTorch."""
     layer, relu = torch.nn, torch.relu
 
     class Logistic(layer.Module):  # type: ignore[misc, name-defined]
@@ -477,14 +477,14 @@ LAYERS: dict[str, tuple[tuple[Any, ...], float]] = {
 
 
 def assert_uniform(draws: Array, bound: float) -> None:
-    """Kolmogorov-Smirnov: passes 999 of 1,000 uniform samples, and with given seeds always."""
+    """Check by Kolmogorov-Smirnov; 999 of 1,000 uniform samples pass, given seeds always do."""
     assert np.abs(draws).max() <= bound
     distance = stats.kstest(draws, stats.uniform(-bound, 2 * bound).cdf).statistic
     assert distance < 1.95 / np.sqrt(draws.size)
 
 
 def pooled(make: Callable[[], Any], of: Callable[[Any], Array]) -> dict[str, Array]:
-    """All parameters of many modules, by name."""
+    """Return all parameters of many modules, by name."""
     modules = [make() for _ in range(5)]
     return {
         name: np.concatenate([of(dict(module.named_parameters())[name]) for module in modules])
@@ -606,7 +606,7 @@ class TestParameter:
         nn.Parameter(array).data[0] = 5
         assert array[0] == 1
 
-    def test_of_integers_is_refused_for_want_of_gradients(self) -> None:
+    def test_of_integers_is_refused_because_they_have_no_gradients(self) -> None:
         with pytest.raises(TinygradLabError, match="floating"):
             nn.Parameter(np.array([1, 2]))
 
@@ -951,7 +951,7 @@ class TestContainers:
 
 
 def places(out: tg.Tensor) -> list[tuple[str, str, str]]:
-    """Op, module path and module class of every computed node."""
+    """Return op, module path and module class of every computed node."""
     return [(n.op_name, n.module, n.module_class) for n in tg.graph(out) if not n.is_leaf]
 
 
@@ -981,7 +981,7 @@ class TestScope:
 
         stack, x = Stack(), tg.tensor([[1.0, 2.0]])
         assert [module for _, module, _ in places(stack(x))] == ["layers.0"]
-        stack.layers.append(nn.Linear(2, 2))  # also after it was called
+        stack.layers.append(nn.Linear(2, 2))  # also after a call
         assert [module for _, module, _ in places(stack(x))] == ["layers.0", "layers.1"]
         stack.layers = nn.ModuleList([nn.Linear(2, 2)])
         assert [module for _, module, _ in places(stack(x))] == ["layers.0"]
@@ -1053,7 +1053,7 @@ class TestDropout:
         assert share == pytest.approx(p, abs=6 * np.sqrt(p * (1 - p) / size))
         np.testing.assert_allclose(out[out != 0], 1 / (1 - p))
 
-    def test_repeats_with_the_seed_and_draws_anew_at_each_call(self) -> None:
+    def test_repeats_with_the_seed_and_draws_new_numbers_at_each_call(self) -> None:
         dropout, x = nn.Dropout(0.5), tg.tensor(np.ones(64))
         tg.seed(5)
         first, second = dropout(x).tolist(), dropout(x).tolist()

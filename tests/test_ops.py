@@ -1,4 +1,4 @@
-"""Every op of the table: its gradient is that of its value, at any order, shape and dtype."""
+"""Every op of the table: its gradient matches its value, at any order, shape and dtype."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def gradients_of(case: Case, arrays: Sequence[Array]) -> list[Array]:
-    """The gradients of the weighted output of a case, by backward()."""
+    """Return the gradients of the weighted output of a case, by backward()."""
     tensors = [tg.tensor(array, requires_grad=True) for array in arrays]
     out = case.function(*tensors)
     out.backward(gradient=weights_of(out.shape))
@@ -47,7 +47,7 @@ def gradients_of(case: Case, arrays: Sequence[Array]) -> list[Array]:
 
 
 def gradient_along(case: Case, arrays: Sequence[Array]) -> float:
-    """One number made of all first derivatives of a case."""
+    """Combine all first derivatives of a case in one number."""
     gradients = gradients_of(case, arrays)
     return float(sum((g * weights_of(g.shape)).sum() for g in gradients))
 
@@ -287,11 +287,11 @@ class TestIndexing:
         self.check(shape, data.draw(npst.arrays(bool, shape[:axes])))
 
     def check(self, shape: tuple[int, ...], index: Any) -> None:
-        """Values as NumPy has them; an element's gradient counts how often it was taken."""
+        """Check NumPy's values, and that an element's gradient counts how often it was taken."""
         array = numbers(*shape, seed=3)
         x = tg.tensor(array, requires_grad=True)
         parts = index if isinstance(index, tuple) else (index,)
-        # Arrays lie beside the tensor that they index.
+        # Index arrays lie on the device of the tensor.
         taken = x[tuple(tg.tensor(p) if isinstance(p, np.ndarray) else p for p in parts)]
         np.testing.assert_array_equal(taken.detach().numpy(), array[index])
         taken.backward(gradient=np.ones(taken.shape))

@@ -1,4 +1,4 @@
-"""Optimisers and schedules: PyTorch's numbers, in the groups, over the steps, through a save."""
+"""Optimisers and schedules: PyTorch's numbers, by group, over steps and across saves."""
 
 import copy
 import math
@@ -65,7 +65,7 @@ def start(dtype: str = "float64", shapes: list[tuple[int, ...]] = SHAPES) -> lis
 
 
 def slopes(step: int, parameters: list[Any]) -> list[Array]:
-    """The gradients of a step, of every size."""
+    """Return the gradients of a step, of many sizes."""
     rng = np.random.default_rng(1000 + step)
     return [
         np.asarray(rng.normal(size=p.shape) * 10 ** rng.uniform(-3, 1), dtype=p.dtype)
@@ -80,7 +80,7 @@ def advance(
     *,
     without: Iterable[int] = (),
 ) -> None:
-    """Give every parameter its gradient of that step, but for some, and update."""
+    """Set the gradients of a step, except for some parameters, and update."""
     for number, (parameter, slope) in enumerate(
         zip(parameters, slopes(step, parameters), strict=True)
     ):
@@ -107,7 +107,7 @@ def assert_close(some: list[Array], others: list[Array], dtype: Any = "float64")
 
 
 class PlainSGD:
-    """PyTorch's manual, torch.optim.SGD."""
+    """The formulas of torch.optim.SGD in PyTorch's documentation."""
 
     def __init__(
         self,
@@ -405,10 +405,10 @@ class TestParameters:
         expected = values(parameters)
         stepping = make(optimiser, parameters)
         for step in range(20):
-            if step % 5 == 3:  # somebody sets one of them
+            if step % 5 == 3:  # set one of them
                 parameters[0].data = np.full((3, 4), 0.25 * step)
                 expected[0] = np.full((3, 4), 0.25 * step)
-            if step % 7 == 4:  # or all of them, in the usual idiom
+            if step % 7 == 4:  # set all of them, as usual
                 for number, parameter in enumerate(parameters):
                     parameter.data -= 0.5 * parameter.data
                     expected[number] = expected[number] - 0.5 * expected[number]
@@ -452,7 +452,7 @@ class TestParameters:
         net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
         x = tg.tensor(np.random.default_rng(0).normal(size=(5, 3)), requires_grad=True)
         stepping = make(optimiser, net.parameters())
-        for step in range(3):  # before the first step, and after, when parameters are views
+        for step in range(3):  # before the first step, and after it, when parameters are views
             older = net(x).sum()
             kept = [
                 (array, array.copy())
@@ -543,12 +543,12 @@ class TestState:
                 return parameters
             return [{"params": parameters[:2], "lr": 0.03}, {"params": parameters[2:]}]
 
-        # Parameters rest now and then, so that they are not all of one age.
+        # Some parameters skip steps, so that their step counts differ.
         rests = {3: [0], 5: [1, 2], 12: [3], 15: [0]}
         parameters = start("float32")
         stepping = make(optimiser, groups(parameters))
         for step in range(20):
-            if step in (6, 13):  # saved, and gone on with elsewhere from there
+            if step in (6, 13):  # save, and continue elsewhere
                 state = copy.deepcopy(stepping.state_dict())
                 parameters = [nn.Parameter(p.detach().numpy().copy()) for p in parameters]
                 stepping = make(optimiser, groups(parameters), lr=9.0)
@@ -768,7 +768,7 @@ class TestSchedules:
     def rates(
         self, make: Callable[[Any, Any], Any], library: Any, parameters: Any, steps: int
     ) -> Any:
-        """The learning rates of two groups before every step, and those the schedule reports."""
+        """Return the rates of two groups before every step, and those that the schedule reports."""
         optimiser = library.SGD(
             [{"params": [parameters[0]]}, {"params": [parameters[1]], "lr": 0.5}], lr=0.1
         )

@@ -1,4 +1,4 @@
-"""Tensors of random numbers: the same for a seed, of the distribution that was asked for."""
+"""Tensors of random numbers: the same for the same seed, and of the right distribution."""
 
 from collections.abc import Callable
 from typing import Any

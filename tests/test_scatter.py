@@ -1,4 +1,4 @@
-"""Adding at an index: what repeats adds up, wherever NumPy's rules put it."""
+"""Adding at an index: repeated positions add up, by NumPy's indexing rules."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ shapes = npst.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4)
 
 @st.composite
 def keys(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """An index of slices, integers, None, ``...`` and one or more arrays of integers."""
+    """Draw an index of slices, integers, None, ``...`` and one or more arrays of integers."""
     together = draw(npst.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3))
     mentioned = draw(st.integers(1, len(shape)))
     with_array = draw(st.integers(0, mentioned - 1))
     dots = draw(st.none() | st.integers(0, mentioned))
     parts: list[Any] = []
     for place in range(mentioned):
-        # Behind the dots the axes are counted from the back.
+        # Axes after the ellipsis are counted from the end.
         behind = dots is not None and place >= dots
         size = shape[place - mentioned if behind else place]
         array = npst.arrays(
@@ -44,7 +44,7 @@ def keys(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 class TestFlatPositions:
-    @settings(max_examples=200)
+    @settings(max_examples=100)
     @given(data=st.data(), shape=shapes)
     def test_are_those_that_the_index_picks(
         self, data: st.DataObject, shape: tuple[int, ...]

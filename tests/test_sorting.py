@@ -1,4 +1,4 @@
-"""Sorting, searching and sets: NumPy's values, and gradients to where a value came from."""
+"""Sorting, searching and sets: NumPy's values, and gradients to where each value came from."""
 
 import re
 from collections.abc import Callable

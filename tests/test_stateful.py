@@ -1,7 +1,7 @@
-"""Graphs grown at random, step by step, beside a second, naive way of differentiating them.
+"""Random graphs, grown step by step, checked against a second, naive differentiation.
 
-The second way knows nothing of the engine: it writes down the Jacobian of every operation when it
-is done, as a small matrix, and multiplies them out, from the leaves on.
+The naive way does not use the engine: it stores the Jacobian of each operation as a small matrix
+and multiplies these, starting from the leaves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tinygrad_lab as tg
 
 Array = np.ndarray[Any, Any]
 SIZE = 3
-"""All tensors are vectors of so many elements, so that any goes with any."""
+"""The length of all tensors, so that any two can be combined."""
 
 vectors = st.lists(
     st.floats(-1.5, 1.5, allow_nan=False, width=32), min_size=SIZE, max_size=SIZE
@@ -25,7 +25,7 @@ which = st.integers(0, 1000)
 
 
 class Known:
-    """A tensor, with what the naive way knows of it."""
+    """A tensor, with its Jacobians for the naive way."""
 
     def __init__(
         self, tensor: tg.Tensor, value: Array, parts: list[tuple[Known, Array]], leaf: bool = False
@@ -33,15 +33,15 @@ class Known:
         self.tensor = tensor
         self.value = value
         self.parts = parts
-        """What it was computed from, each with the Jacobian of this by that."""
+        """The inputs, each with the Jacobian of this tensor by it."""
         self.leaf = leaf
         self.grad: Array | None = None
-        """What a leaf has collected."""
+        """The gradient that a leaf has accumulated."""
         self.scale = 1.0
-        """What the hooks of this tensor multiply a gradient by, all together."""
+        """The product of the factors by which the hooks multiply a gradient."""
 
     def jacobians(self, found: dict[int, dict[Known, Array]] | None = None) -> dict[Known, Array]:
-        """The Jacobian of this by every leaf that it depends on, as hooks have it."""
+        """Return the Jacobians by every leaf that this depends on, hooks included."""
         found = {} if found is None else found
         if id(self) not in found:
             total: dict[Known, Array] = {self: np.eye(SIZE)} if self.leaf else {}
@@ -53,7 +53,7 @@ class Known:
 
 
 class Graphs(RuleBasedStateMachine):
-    """Leaves, and tensors computed from them and from each other."""
+    """Leaves, and tensors computed from leaves and from each other."""
 
     @initialize(first=vectors, second=vectors)
     def start(self, first: Array, second: Array) -> None:
@@ -65,7 +65,7 @@ class Graphs(RuleBasedStateMachine):
     # Growing.
 
     def one(self, number: int) -> Known:
-        """Some tensor, the latest the likeliest to be asked for."""
+        """Draw a tensor; the latest is the most likely."""
         known = [*reversed(self.computed), *self.leaves]
         return known[number % len(known)]
 
@@ -129,7 +129,7 @@ class Graphs(RuleBasedStateMachine):
         with tg.no_grad():
             self.add(x.tensor * y.tensor, x.value * y.value)
 
-    # Changing what there is.
+    # Changing tensors.
 
     @rule(i=which, value=vectors)
     def rebind(self, i: int, value: Array) -> None:
@@ -146,7 +146,7 @@ class Graphs(RuleBasedStateMachine):
     @rule(i=which, step=st.floats(-0.5, 0.5, width=32))
     def step_in_place(self, i: int, step: float) -> None:
         leaf = self.leaves[i % len(self.leaves)]
-        # It writes into memory that graphs may keep: they are not to be used any more.
+        # This writes into memory that graphs may keep, so they must not be used any more.
         self.computed.clear()
         leaf.tensor.data -= step
         leaf.value = leaf.value - step
@@ -190,7 +190,7 @@ class Graphs(RuleBasedStateMachine):
             if gradient is not None:
                 close(gradient.detach().numpy(), g @ jacobians[leaf])
 
-    # What holds after every step.
+    # Invariants after every step.
 
     @invariant()
     def values_are_right(self) -> None:
@@ -206,8 +206,9 @@ class Graphs(RuleBasedStateMachine):
 
     @invariant()
     def gradients_flow_where_there_is_a_leaf(self) -> None:
+        found: dict[int, dict[Known, Array]] = {}
         for known in getattr(self, "computed", []):
-            assert known.tensor.requires_grad == bool(known.jacobians())
+            assert known.tensor.requires_grad == bool(known.jacobians(found))
 
 
 def close(found: Array, expected: Array) -> None:

@@ -1,4 +1,4 @@
-"""The strict backend: arrays that can do what the Array API standard says, and no more."""
+"""The strict backend: arrays with what the Array API standard defines, and no more."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ class TestTensors:
         with pytest.raises(DTypeError, match="cannot be type promoted"):
             on("strict") * tg.tensor([1, 2], device="strict")
 
-    def test_are_not_made_on_devices_that_there_are_not(self) -> None:
+    def test_are_not_made_on_missing_devices(self) -> None:
         with pytest.raises(DeviceError, match="expected a device strict, strict:1, strict:2"):
             tg.tensor([1.0], device="strict:9")
 

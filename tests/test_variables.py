@@ -20,14 +20,14 @@ def code(f: Any) -> Any:
 
 
 def calls(code: CodeType) -> Iterator[Target | None]:
-    """Return the variables that the results of the calls in a function are stored in, in order."""
+    """Yield the variables that the results of the calls in a function are stored in, in order."""
     variables = Variables(code)
     for instruction in dis.get_instructions(code):
         if instruction.opname == "CALL":
             yield variables.of(instruction.offset)
 
 
-def test_the_variable_of_a_result_is_the_one_it_is_stored_in_at_once() -> None:
+def test_the_variable_of_a_result_is_the_one_it_is_stored_in_directly() -> None:
     stored = ["local", "outside", None, None, RETURNED]
     assert list(calls(code.__code__)) == stored
 

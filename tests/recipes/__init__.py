@@ -1,6 +1,6 @@
-"""How to call every differentiable function at random: what ``test_properties.py`` proves rests on.
+"""Random calls of every differentiable function, for the properties in ``test_properties.py``.
 
-One file a family of functions, one line a function; ``kinds.py`` says what lines there are.
+One file for each family of functions, one line for each function; ``kinds.py`` defines the kinds.
 """
 
 from . import elementwise, matrices, moving, nets, reducing
@@ -15,7 +15,7 @@ RECIPES = [
     *matrices.RECIPES,
     *nets.RECIPES,
 ]
-"""One for every differentiable function; ``test_properties.py`` says which are missing."""
+"""One recipe for every differentiable function; ``test_properties.py`` names the missing ones."""
 
 WITHOUT_GRADIENT: dict[str, str] = {
     "argsort": "positions",
@@ -24,12 +24,11 @@ WITHOUT_GRADIENT: dict[str, str] = {
     "one_hot": "a choice",
     "searchsorted": "positions",
 }
-"""Functions composed of ops that no gradient flows through: each with what they give instead."""
+"""Composed functions that no gradient flows through, each with what it returns instead."""
 
 SEEN_THROUGH = {
-    "index": "getitem",
-    "put": "getitem",
+    "put": "index",
     "output": "unstack",
     "unique": "unique_values",
 }
-"""Ops that are not called by themselves, with the function whose recipe reaches them."""
+"""Ops that are not called directly, each with the function whose recipe covers it."""

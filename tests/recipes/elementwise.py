@@ -1,6 +1,8 @@
-"""Functions that work element by element, and broadcast."""
+"""Elementwise functions, which broadcast."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from hypothesis import strategies as st
@@ -48,6 +50,9 @@ def _transfer(choose: st.DrawFn) -> Call:
     return Call(lambda x: ops.transfer(x, device=x.device), (shaped(choose),), np.positive)
 
 
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
 def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
@@ -66,7 +71,7 @@ RECIPES = [
     binary("subtract"),
     binary("multiply"),
     binary("divide", y=(0.3, 2.0)),
-    binary("remainder", y=(0.3, 2.0), apart=lambda x, y: x / y - np.round(x / y)),
+    binary("remainder", y=(0.3, 2.0), gap=lambda x, y: x / y - np.round(x / y)),
     binary("pow", x=(0.2, 2.0)),
     binary("hypot", x=(0.3, 2.0), kinks=[(0.0, 0.0)]),
     # exponentials and logarithms
@@ -76,8 +81,8 @@ RECIPES = [
     unary("log1p", low=-0.8),
     unary("log2", low=0.2),
     unary("log10", low=0.2),
-    unary("erf", numpy=None),
-    unary("erfc", numpy=None),
+    unary("erf", numpy=_erf),
+    unary("erfc", numpy=lambda x: 1 - _erf(x)),
     binary("logaddexp"),
     # angles
     unary("sin"),
@@ -93,11 +98,11 @@ RECIPES = [
     unary("acosh", low=1.2, high=3.0),
     unary("atanh", low=-0.9, high=0.9),
     binary("atan2", x=(0.3, 2.0)),
-    # in pieces
+    # piecewise
     unary("abs", kinks=[0.0]),
-    binary("maximum", apart=np.subtract, kinks=[(0.5, 0.5)]),
-    binary("minimum", apart=np.subtract, kinks=[(0.5, 0.5)]),
-    binary("copysign", apart=lambda x, y: x * y, kinks=[(0.0, 1.0), (0.0, -1.0)]),
+    binary("maximum", gap=np.subtract, kinks=[(0.5, 0.5)]),
+    binary("minimum", gap=np.subtract, kinks=[(0.5, 0.5)]),
+    binary("copysign", gap=lambda x, y: x * y, kinks=[(0.0, 1.0), (0.0, -1.0)]),
     binary("nextafter", torch=None),
     special("clip", _clip, kinks=[_at_the_bounds()]),
     special("where", _where),
@@ -109,8 +114,8 @@ RECIPES = [
     unary("leaky_relu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, 0.01 * x)),
     unary("elu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, np.expm1(x))),
     unary("silu", numpy=lambda x: x * _sigmoid(x)),
-    unary("gelu", numpy=None),
-    # the same numbers, of another kind or elsewhere
+    unary("gelu", numpy=lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2),
+    # the same numbers in another dtype or on another device
     special("astype", _astype, shared=False),
     special("transfer", _transfer, shared=False),
 ]

@@ -1,9 +1,9 @@
-"""Kinds of recipes: how a function of one kind is called at random.
+"""Kinds of recipes: how to draw random calls of a function.
 
-One line a function says what it is of: ``unary("exp")``, ``unary("log", low=0.2)``,
-``binary("add")``, ``reduction("sum")``, ``along("flip")``; what fits none of these gets a strategy
-of its own, with ``special``. A recipe draws shapes (also without axes, empty, with axes of size 1)
-and values away from kinks; the kinks themselves are listed, to be looked at apart.
+One line gives a function its kind: ``unary("exp")``, ``unary("log", low=0.2)``,
+``binary("add")``, ``reduction("sum")``, ``along("flip")``; a function of no such kind gets its own
+strategy with ``special``. A recipe draws shapes (also without axes, empty, with axes of size 1) and
+values away from kinks; the kinks themselves are listed and tested separately.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from tinygrad_lab import ops
 
 Array = np.ndarray[Any, Any]
 MARGIN = 0.02
-"""How far values are from kinks."""
+"""The least distance of values from kinks."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a function."""
+    """A function and its arguments."""
 
     function: Callable[..., Any]
-    """Of Tensors."""
+    """The function of Tensors."""
     arrays: tuple[Array, ...]
     """The Tensors' values, in float64."""
     expected: Callable[..., Any] | None = None
-    """The same of NumPy's arrays, where NumPy or a line of it knows."""
+    """The same function of NumPy's arrays; only calls at a kink have none."""
     torch: Callable[..., Any] | None = None
-    """The same of PyTorch: ``torch(module, *tensors)``."""
+    """The same function of PyTorch, called as ``torch(module, *tensors)``."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to draw calls of one function."""
+    """A strategy for calls of one function."""
 
     name: str
     calls: st.SearchStrategy[Call]
-    """With arguments that the function is smooth around."""
+    """Calls with arguments around which the function is smooth."""
     elementwise: bool = False
     kinks: tuple[Call, ...] = ()
-    """With arguments where the slopes on the two sides differ: kinks and ties."""
+    """Calls at kinks and ties, where the one-sided slopes differ."""
     shared: bool = True
-    """PyTorch has it, too."""
+    """Whether PyTorch has the function, too."""
 
     def __str__(self) -> str:
         return self.name
@@ -70,7 +70,7 @@ def numbers(
 
 
 def distinct(seed: int, shape: Sequence[int]) -> Array:
-    """Numbers of which no two are close to each other, in size either: there are no ties."""
+    """Return numbers without ties: no two are close to each other, nor are their sizes."""
     count = int(np.prod(shape))
     order = np.random.default_rng(seed).permutation(count)
     return ((order - count / 2) * 0.3 + 0.1).reshape(tuple(shape))
@@ -83,19 +83,19 @@ def away(array: Array, kinks: Sequence[float]) -> Array:
 
 
 def shaped(choose: st.DrawFn, least: int = 0, dims: int = 0) -> Array:
-    """Numbers in a shape of ``dims`` axes or more, each of size ``least`` or more."""
+    """Draw numbers in a shape of at least ``dims`` axes, each of size ``least`` or more."""
     shape = choose(npst.array_shapes(min_dims=dims, max_dims=3, min_side=least, max_side=3))
     return numbers(choose(seeds), shape)
 
 
-# --- what the same is in NumPy and PyTorch -------------------------------------------------------
+# --- the same function in NumPy and PyTorch ------------------------------------------------------
 
 SAME = object()
-"""NumPy's, or PyTorch's, function has the same name."""
+"""Marks that the function of NumPy, or PyTorch, has the same name."""
 
 
 def of_torch(name: str) -> Callable[..., Any]:
-    """A function of PyTorch by its name there, in one of the places where it may be."""
+    """Find a PyTorch function by name in the modules where it may be."""
 
     def call(torch: Any, *tensors: Any, **options: Any) -> Any:
         places = (torch.linalg, torch, torch.nn.functional, torch.special)
@@ -120,7 +120,7 @@ def function_of(name: str) -> Callable[..., Any]:
 
 
 def _at(function: Callable[..., Any], points: Sequence[Any]) -> tuple[Call, ...]:
-    """Calls of a function at some points, each the numbers or lists that are its arguments."""
+    """Return calls of a function at some points; a point holds the arguments, numbers or lists."""
     arrays = [tuple(np.asarray(value, dtype=np.float64) for value in point) for point in points]
     return tuple(Call(function, point) for point in arrays)
 
@@ -137,7 +137,7 @@ def unary(
     numpy: Any = SAME,
     torch: Any = SAME,
 ) -> Recipe:
-    """An elementwise function of numbers from low to high."""
+    """Return the recipe of an elementwise function of numbers from low to high."""
     function = function_of(name)
 
     def call(shape: tuple[int, ...], seed: int) -> Call:
@@ -158,12 +158,12 @@ def binary(
     *,
     x: tuple[float, float] = (-2.0, 2.0),
     y: tuple[float, float] = (-2.0, 2.0),
-    apart: Callable[[Array, Array], Array] | None = None,
+    gap: Callable[[Array, Array], Array] | None = None,
     kinks: Sequence[tuple[float, float]] = (),
     numpy: Any = SAME,
     torch: Any = SAME,
 ) -> Recipe:
-    """An elementwise function of two numbers, broadcast; ``apart`` is 0 where it has kinks."""
+    """Return the recipe of a broadcasting function of two numbers; ``gap`` is 0 at its kinks."""
     function = function_of(name)
 
     def call(shapes: npst.BroadcastableShapes, seed: int) -> Call:
@@ -171,7 +171,7 @@ def binary(
         for attempt in range(200):
             left = numbers([seed, attempt, 0], one, *x)
             right = numbers([seed, attempt, 1], other, *y)
-            if apart is None or (np.abs(apart(left, right)) > MARGIN).all():
+            if gap is None or (np.abs(gap(left, right)) > MARGIN).all():
                 break
         return Call(function, (left, right), _reference(name, numpy), _peer(name, torch))
 
@@ -194,7 +194,7 @@ def reduction(
     numpy: Any = SAME,
     torch: Any = None,
 ) -> Recipe:
-    """A function of ``axis=`` and ``keepdims=``, of ``least`` elements or more along each axis."""
+    """Return the recipe of a reduction by ``axis=`` and ``keepdims=``, over ``least`` or more."""
     function = function_of(name)
 
     @st.composite
@@ -220,7 +220,7 @@ def reduction(
 
 
 def some_axes(ndim: int) -> st.SearchStrategy[Any]:
-    """All axes (None), one of so many, or a tuple of some."""
+    """Draw the ``axis=`` of a reduction: None for all axes, one axis, or a tuple of several."""
     if not ndim:
         return st.none()
     several = npst.valid_tuple_axes(ndim, min_size=1)
@@ -237,7 +237,7 @@ def along(
     numpy: Any = SAME,
     torch: Callable[..., Any] | None = None,
 ) -> Recipe:
-    """A function of one ``axis=``, and of other options, each one of a few."""
+    """Return the recipe of a function of one ``axis=``; other options are drawn from lists."""
     function = function_of(name)
 
     @st.composite
@@ -265,9 +265,9 @@ def special(
     shared: bool = True,
     **options: Any,
 ) -> Recipe:
-    """A function that is called in a way of its own, drawn by ``draw(choose, **options)``.
+    """Return the recipe of a function whose calls are drawn by ``draw(choose, **options)``.
 
-    ``shared`` if PyTorch has it, too.
+    ``shared`` tells whether PyTorch has the function, too.
     """
 
     @st.composite
@@ -281,7 +281,7 @@ def special(
 
 
 def in_one(parts: Sequence[Any]) -> Any:
-    """Several Tensors as one vector."""
+    """Join several Tensors in one vector."""
     return tg.concat([tg.reshape(part, (part.size,)) for part in parts])
 
 

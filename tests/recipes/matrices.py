@@ -91,7 +91,7 @@ EQUATIONS = [
 
 def _einsum(choose: st.DrawFn) -> Call:
     equation = choose(st.sampled_from(EQUATIONS))
-    # The dots stand for an axis of its own on each operand, which broadcast.
+    # The dots stand for one axis of each operand; these axes broadcast.
     sizes = {letter: choose(st.integers(0, 3)) for letter in "bijkl"} | {".": choose(small)}
     shapes = [
         tuple(sizes[letter] for letter in term.replace("...", "."))
@@ -144,7 +144,7 @@ _stacks = st.sampled_from([(), (0,), (2,), (1, 2)])
 
 
 def _matrices(choose: st.DrawFn, rows: int | None = None, columns: int | None = None) -> Array:
-    """Matrices whose singular values are different, and none near zero."""
+    """Draw matrices whose singular values differ from each other and from zero."""
     rows = choose(small) if rows is None else rows
     columns = choose(small) if columns is None else columns
     stack, rng = choose(_stacks), np.random.default_rng(choose(seeds))
@@ -185,7 +185,7 @@ def _solve(choose: st.DrawFn) -> Call:
 
 
 def _matrix_power(choose: st.DrawFn) -> Call:
-    # Through power 0, the identity, no gradient flows.
+    # Power 0 is the identity, which no gradient flows through.
     n = choose(st.integers(-3, 5).filter(bool))
     return Call(
         lambda x: tg.matrix_power(x, n),
@@ -209,7 +209,7 @@ def _lower_half(choose: st.DrawFn) -> Call:
 
 
 def _decomposed(array: Array, parts: Callable[[Any, Any], Sequence[Any]]) -> Call:
-    """Of the parts of a decomposition, which has the same name in all three libraries."""
+    """Return a call for the parts of a decomposition that all three libraries name the same."""
     return Call(
         lambda x: in_one(parts(tg, x)),
         (array,),
@@ -219,7 +219,7 @@ def _decomposed(array: Array, parts: Callable[[Any, Any], Sequence[Any]]) -> Cal
 
 
 def _without_signs(vectors: Any) -> Any:
-    """Of every vector, which is a column, all products of two elements: its sign is arbitrary."""
+    """Return all products of two elements of each column, whose sign is arbitrary."""
     return vectors[..., :, None, :] * vectors[..., None, :, :]
 
 
@@ -249,7 +249,7 @@ def _eigvalsh(choose: st.DrawFn) -> Call:
 
 
 def _with_eigenvalues(choose: st.DrawFn) -> Array:
-    """Matrices whose symmetric parts have different eigenvalues."""
+    """Draw matrices whose symmetric parts have distinct eigenvalues."""
     vectors = np.linalg.qr(_squares(choose)).Q
     size = vectors.shape[-1]
     turning = numbers(choose(seeds), vectors.shape)
@@ -264,7 +264,7 @@ def _svd(choose: st.DrawFn) -> Call:
 
     def parts(of: Any, x: Any) -> list[Any]:
         u, s, vh = of.svd(x, full_matrices=full)
-        # Turning the signs of both of a pair of vectors changes nothing.
+        # Flipping the signs of both vectors of a pair changes nothing.
         pairs = u[..., :, None, :] * vh.mT[..., None, :, :]
         return [s, _without_signs(u), _without_signs(vh.mT), pairs]
 

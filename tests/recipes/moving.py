@@ -160,7 +160,7 @@ def _meshgrid(choose: st.DrawFn) -> Call:
 
 
 def _joined(choose: st.DrawFn, *, stacked: bool) -> tuple[tuple[Array, ...], int]:
-    """Arrays that can be joined along an axis."""
+    """Draw arrays that can be joined, and the axis."""
     shape = choose(npst.array_shapes(min_dims=1 - stacked, max_dims=3, min_side=0, max_side=3))
     axis = choose(st.integers(-len(shape) - stacked, len(shape) - 1 + stacked))
     arrays = []
@@ -317,7 +317,7 @@ def _diag(choose: st.DrawFn) -> Call:
 
 
 def _index_of(choose: st.DrawFn, array: Array) -> tuple[Any, Any]:
-    """Any index of an array, with arrays of NumPy, and with Tensors in their place."""
+    """Draw an index of an array, and the same index with Tensors instead of NumPy arrays."""
     kinds = [
         npst.basic_indices(array.shape, allow_newaxis=True),
         npst.integer_array_indices(array.shape, result_shape=npst.array_shapes(max_side=3)),
@@ -335,7 +335,7 @@ def _getitem(choose: st.DrawFn) -> Call:
 
 
 def _changed(choose: st.DrawFn, change: str) -> Call:
-    """``x.at[index].set(values)`` or ``.add(values)``."""
+    """Draw a call of ``x.at[index].set(values)`` or ``.add(values)``."""
     array = shaped(choose, least=1, dims=1)
     parts, ours = _index_of(choose, array)
     place = array[parts].shape
@@ -405,7 +405,7 @@ RECIPES = [
     special("triu", _triangle, of="triu"),
     special("diagonal", _diagonal),
     special("diag", _diag),
-    special("getitem", _getitem, shared=False),
+    special("index", _getitem, shared=False),
     special("index_set", _changed, change="set", shared=False),
     special("index_add", _changed, change="add", shared=False),
     special("take", _take, shared=False),

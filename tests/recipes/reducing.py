@@ -31,7 +31,7 @@ def _torch_spread(name: str, torch: Any, x: Any, **options: Any) -> Any:
 
 
 def _cumulated(name: str) -> Any:
-    """PyTorch's, which has no option to begin with the sum of nothing."""
+    """Return PyTorch's function, with the initial element that it has no option for."""
 
     def peer(torch: Any, x: Any, axis: int, include_initial: bool) -> Any:
         found = getattr(torch, name)(x, axis)
@@ -50,7 +50,7 @@ def _sorted(x: Array, axis: int, descending: bool) -> Array:
 
 
 def _softmax(name: str) -> Any:
-    """softmax and its kin, along one axis."""
+    """Return the recipe of softmax or log_softmax along one axis."""
     references: dict[str, Any] = {
         "softmax": lambda x, axis: np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True),
         "log_softmax": lambda x, axis: x - np.log(np.exp(x).sum(axis=axis, keepdims=True)),
@@ -117,7 +117,7 @@ def _norm(choose: st.DrawFn) -> Call:
 
 
 def _with_different_sizes(seed: int, shape: tuple[int, ...]) -> Array:
-    """Numbers of which no element, no sum of sizes and no singular value is like another."""
+    """Return numbers whose elements, sums of absolute values and singular values all differ."""
     x = distinct(seed, shape)
     return np.sign(x) * (0.2 + np.abs(x)) ** 1.5
 
@@ -182,7 +182,7 @@ RECIPES = [
     ),
     _softmax("softmax"),
     _softmax("log_softmax"),
-    # what is there
+    # sets of elements
     *(
         special(name, _unique, of=name, shared=False)
         for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")
