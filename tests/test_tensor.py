@@ -335,20 +335,16 @@ class TestGrad:
 
     def test_stays_of_the_dtype_of_its_leaf_whatever_was_assigned(self) -> None:
         x = tg.tensor([1.0, 2.0], requires_grad=True)
-        try:
+        with pytest.raises(tg.errors.DTypeError, match="float32.*float64"):
             x.grad = tg.tensor(np.zeros(2, np.float64))
-        except tg.errors.DTypeError:
-            return
+        assert x.grad is None
         x.sum().backward()
         assert x.grad is not None
         assert x.grad.dtype == np.float32
 
     def test_holds_no_history_whatever_was_assigned(self) -> None:
         x = tg.scalar(2.0)
-        try:
-            x.grad = x * 3
-        except tg.errors.TinygradLabError:
-            return
+        x.grad = x * 3
         assert x.grad is not None
         assert not x.grad.requires_grad
 
