@@ -19,7 +19,8 @@ import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.backends import Array, namespaces
-from tinygrad_lab.engine.backward import ancestors, sweep
+from tinygrad_lab.engine.ancestry import ancestors
+from tinygrad_lab.engine.backward import sweep
 from tinygrad_lab.engine.history import inputs_with_history, run_composite
 from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.op import Op

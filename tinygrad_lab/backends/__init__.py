@@ -15,6 +15,7 @@ from tinygrad_lab.backends.form import (  # isort: skip
     SEVERAL_FORMS,
     SMALL,
     Form,
+    fact,
     form_of,
     register_number,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Form",
     "Namespace",
     "backend_for_device",
+    "fact",
     "form_of",
     "forwards",
     "namespace_of",

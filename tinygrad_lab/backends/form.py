@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, namespaces
 
-__all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "form_of", "register_number"]
+__all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "fact", "form_of", "register_number"]
 
 SMALL = 4096
 """Values of up to this many elements are kept for pictures, even if no rule needs them."""
@@ -96,3 +96,12 @@ def _new_form(key: tuple[Any, ...], array: Array) -> Form:
 def register_number(kind: type, namespace: Any) -> None:
     """Register a class as a kind of Python float."""
     NUMBERS[kind] = Form(namespace, float, (), namespace.default_device)
+
+
+def fact(array: Any, what: str) -> Any:
+    """Return ``"shape"``, ``"dtype"`` or ``"device"`` of an array, or of each in a tuple."""
+    if isinstance(array, tuple):
+        return tuple(fact(one, what) for one in array)
+    if what == "device":
+        return namespaces[array.__class__].device_of(array)
+    return getattr(array, what, () if what == "shape" else type(array))

@@ -16,7 +16,8 @@ from tinygrad_lab import ops, trees
 from tinygrad_lab.array_api.creation import scalar, tensor
 from tinygrad_lab.backends import PYTHON, namespaces
 from tinygrad_lab.context import changed, current
-from tinygrad_lab.engine.backward import ancestors, sweep
+from tinygrad_lab.engine.ancestry import ancestors
+from tinygrad_lab.engine.backward import sweep
 from tinygrad_lab.engine.history import inputs_with_history, run_composite, with_history
 from tinygrad_lab.engine.hooks import observer
 from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast

@@ -25,7 +25,8 @@ from tinygrad_lab.compiler.refusal import refused
 from tinygrad_lab.compiler.surroundings import Named
 from tinygrad_lab.compiler.trace import Event, Origin, Trace, Value, phases, target_of
 from tinygrad_lab.context import Touch, changed
-from tinygrad_lab.engine.backward import ancestors, sweep
+from tinygrad_lab.engine.ancestry import ancestors
+from tinygrad_lab.engine.backward import sweep
 from tinygrad_lab.engine.hooks import run_hooks
 from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.tensor import Tensor, detached

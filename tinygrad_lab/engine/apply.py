@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tinygrad_lab.backends import SEVERAL_FORMS, Form, form_of, namespace_of, namespaces
+from tinygrad_lab.backends import SEVERAL_FORMS, Form, fact, form_of, namespace_of
 from tinygrad_lab.context import Context, current
 from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient, explained
 from tinygrad_lab.engine.node import Application, Leaf, Node
@@ -16,7 +16,7 @@ from tinygrad_lab.engine.signatures import arguments_of
 from tinygrad_lab.engine.tensor import Tensor, computed, detached
 from tinygrad_lab.engine.user_code import user_site
 
-__all__ = ["apply", "fact", "function_of", "source_of"]
+__all__ = ["apply", "function_of", "source_of"]
 
 
 def function_of(op: Op) -> Callable[..., Any]:
@@ -30,12 +30,12 @@ def function_of(op: Op) -> Callable[..., Any]:
 
 
 def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
-    """Compute the output of an op, and make its node where a gradient flows.
+    """Compute the output of an op, and make its node if a gradient flows or someone records.
 
     Args:
         op: what to apply.
         inputs: Tensors, arrays and numbers; None for one that was left out.
-        attributes: what the op takes besides: ``axis``, ``stride`` ...
+        attributes: its other arguments: ``axis``, ``stride`` ...
 
     Returns:
         A Tensor; a tuple of Tensors for an op with several outputs.
@@ -50,7 +50,7 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     out, residual = _run_forward(op, inputs, arrays, attributes, context)
     form = SEVERAL_FORMS if op.several_outputs else form_of(out)
     plan = op.plan(_needs(op, inputs, form, attributes, context))
-    if not (plan.rules or context.recording or context.debugger):
+    if not (plan.rules or context.recording or context.debugger):  # nobody wants to go back
         return tuple(map(detached, out)) if op.several_outputs else detached(out)
     sources = tuple(map(source_of, inputs))
     kept = _kept(plan, arrays, out, residual, attributes)
@@ -83,17 +83,17 @@ def _needs(
 ) -> tuple[bool, ...]:
     """Return for each input whether the output's gradient flows back to it."""
     wanted = tuple([isinstance(x, Tensor) and x._node is not None for x in inputs])
-    if context.grad_enabled and op.rules and any(wanted):
+    if context.grad_enabled and op.rules and any(wanted):  # no_grad() disables it
         if form.floating:
             return wanted
-        # Integers and booleans do not vary smoothly with anything. Complex numbers are an error.
+        # Integers and booleans do not vary smoothly with anything. Complex outputs are an error.
         if getattr(form.dtype, "kind", "") == "c":
             raise complex_gradient(op, inputs, attributes)
     return (False,) * len(inputs)
 
 
 def source_of(x: Any) -> Node | None:
-    """Return the node of an input; None for one that was left out."""
+    """Return the node of a Tensor, a constant Leaf for a number or array, None for an omission."""
     if isinstance(x, Tensor):
         return x._node or x.node
     return None if x is None else Leaf(x)
@@ -115,33 +115,27 @@ def _kept(
     return kept
 
 
-def fact(array: Any, what: str) -> Any:
-    """Return ``"shape"``, ``"dtype"`` or ``"device"`` of an array, or of each in a tuple."""
-    if isinstance(array, tuple):
-        return tuple(fact(one, what) for one in array)
-    if what == "device":
-        return namespaces[array.__class__].device_of(array)
-    return getattr(array, what, () if what == "shape" else type(array))
-
-
 def _keep_leaves(sources: Sequence[Node | None], arrays: Sequence[Any]) -> None:
-    """Keep large inputs, too: recording asks for every value."""
+    """Keep large inputs as well: recording needs every value."""
     for source, array in zip(sources, arrays, strict=True):
         if isinstance(source, Leaf):
             source._result = array
 
 
 def _tensor_at(node: Node, out: Any, context: Context) -> Tensor:
-    """Return the Tensor that a node belongs to."""
+    """Make the Tensor for a node."""
     if node.form.small or context.recording:
         node._result = out
     return computed(out, node)
 
 
 def _part(node: Node, position: int, outs: Sequence[Any], context: Context) -> Tensor:
-    """Return one of the Tensors of an op that has several outputs."""
+    """Make the Tensor of one of several outputs, as an ``output`` node computed from the op's node.
+
+    The rule of ``output`` puts its gradient in its place, and so the op's rule gets a tuple.
+    """
     form = form_of(outs[position])
-    # Integers and booleans among the outputs, such as positions, are constants.
+    # Integers and booleans among the outputs, such as sort indices, are constants.
     plan = output.plan((node.requires_grad and form.floating,))
     attributes = {"position": position, "count": len(outs)}
     part = Application(plan, (node,), dict(attributes) if plan.rules else {}, attributes, form)

@@ -6,9 +6,12 @@ this use contributes
 
     (g(u) pulled back through op, to input i)        for scalars: g(u) * du/dv
 
-and g(v) is the sum of the contributions of all its uses. Starting from g(f) = 1, the sweep
-visits the nodes from the youngest to the oldest. A value is always older than the values that
-use it, so when its turn comes, all its uses have contributed and its gradient is complete.
+and g(v) is the sum of the contributions of all its uses. Starting from g(f) = 1, the sweep visits
+every node once, the youngest first. A value is older than the values that use it, so when its turn
+comes, all its uses have contributed: its gradient is complete, and no contribution can come later.
+That is why no set of visited nodes is needed (whose order would depend on memory addresses):
+``gradients`` holds a node from its first contribution to its visit. Leaves are not visited; in the
+end their gradients are what is left. ``pull_back`` in ``node.py`` sums over broadcast axes.
 
 Source: Griewank & Walther, "Evaluating Derivatives", 2nd ed., 2008, section 3.2.
 """
@@ -24,7 +27,7 @@ from tinygrad_lab.engine.explain import FAILURES_OF_RULES, explained_backward
 from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.pending import PENDING
 
-__all__ = ["ancestors", "sweep"]
+__all__ = ["sweep"]
 
 
 def sweep(
@@ -40,24 +43,25 @@ def sweep(
 
     Args:
         outputs: nodes to start from, each with its gradient.
-        within: visit no other nodes than these.
-        pull_back: takes the place of ``node.pull_back``, to record or to check it.
-        observe: is shown every complete gradient and returns the one to go on with.
-        free: drop what a node keeps once it was used.
-        keep: keep gradients of up to so many elements in their nodes, for pictures.
+        within: visit only these nodes.
+        pull_back: used instead of ``node.pull_back``, to check it, or to build a graph of its work
+            for gradients of gradients (``calculus/transforms.py``).
+        observe: called with each complete gradient; returns the one to continue with.
+        free: drop what a node keeps once it has been used.
+        keep: keep gradients of up to this many elements in their nodes, for pictures.
 
     Raises:
         GraphFreedError: if an earlier sweep dropped what this one needs.
     """
     gradients: dict[Node, Any] = dict(outputs)
     waiting = {node.priority: node for node in outputs if node.__class__ is not Leaf}
-    queue = sorted(waiting)  # of priorities: the youngest node comes first
+    queue = sorted(waiting)  # a heap of priorities, which count down: the smallest is the youngest
     while queue:
         node = waiting.pop(heappop(queue))
         g = gradients.pop(node)
         if observe is not None or g.__class__ in PENDING:
             g = _complete(node, g, observe)
-        node._gradient = g if node.form.size <= keep else None  # None: computed, and not kept
+        node._gradient = g if node.form.size <= keep else None  # None: computed but not kept
         try:
             for source, contribution in pull_back(node, g) if pull_back else node.pull_back(g):
                 if contribution is None:
@@ -77,26 +81,8 @@ def sweep(
 
 
 def _complete(node: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Any:
-    """Return a gradient to which every use has contributed, as its observer wants it."""
+    """Return a gradient to which every use has contributed, after its observer has seen it."""
+    # PENDING: collected part by part, such as the gradients of an op with several outputs.
     if g.__class__ in PENDING:
         g = g.total()  # type: ignore[attr-defined]
     return g if observe is None else observe(node, g)
-
-
-def ancestors(outputs: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
-    """Return all nodes that outputs were computed from, and the outputs, oldest first.
-
-    The search does not go beyond the nodes in ``stop``.
-    """
-    found = dict.fromkeys(outputs)
-    waiting = list(found)
-    ends = set(stop)
-    while waiting:
-        node = waiting.pop()
-        if node in ends:
-            continue
-        for source in node.inputs:
-            if source is not None and source not in found:
-                found[source] = None
-                waiting.append(source)
-    return sorted(found, key=lambda node: node.priority, reverse=True)

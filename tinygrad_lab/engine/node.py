@@ -1,7 +1,8 @@
 """What a computation remembers: one node for each value, and how it came to be.
 
-A node holds nodes and raw arrays, never Tensors. An output keeps the nodes it was computed from
-alive and nothing keeps the output alive, so a graph is freed with its last output.
+References only run backward: a Tensor refers to its node, a node to the nodes of its inputs and to
+the arrays it keeps. A leaf refers to its Tensor weakly, and no node to the nodes that use it. So
+there are no cycles, and a graph is freed with the last Tensor that was computed in it.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ class Node:
     form: Form
     """Shape, dtype and device of the value."""
     priority: float
-    """Its place in the sweep's queue. It counts down: the youngest node comes first."""
+    """Its place in the sweep's queue. It counts down: the youngest node has the smallest."""
     scope: Scope | None
     """The module whose ``forward`` was running."""
     code: CodeType | None
-    """With ``offset``: the place in the user's code that asked for this value."""
+    """With ``offset``: where in the user's code this value was computed."""
     offset: int
 
     op: Op | None = None
@@ -59,7 +60,7 @@ class Node:
     inputs: tuple[Node | None, ...] = ()
     attributes: Mapping[str, Any] = {}
     kept: Mapping[str, Any] = {}
-    """What the vjp rules asked for, by the names they use."""
+    """What the vjp rules ask for, by the names they use."""
 
     @property
     def value(self) -> Array | None:
@@ -85,7 +86,7 @@ class Node:
 
     @property
     def gradient_was_computed(self) -> bool:
-        """Whether a sweep has visited this node, with the gradient kept or not."""
+        """Whether a sweep has visited this node, whether or not it kept the gradient."""
         return hasattr(self, "_gradient")
 
     @property
@@ -108,7 +109,7 @@ class Node:
             g: the gradient of the final output with respect to this node's value.
 
         Yields:
-            Each input that needs a gradient, with what this use of it contributes.
+            Each input that needs a gradient, with the contribution of this use.
         """
         xp = namespace_of_gradient(g)
         for _, source, gradient in contributions(self, xp, g, self.kept):
@@ -131,7 +132,7 @@ class Application(Node):
     """One node for each input; None for an input that was left out."""
     kept: Mapping[str, Any]
     attributes: Mapping[str, Any]
-    """What the op was given besides arrays: ``axis``, ``stride`` ..."""
+    """The op's other arguments: ``axis``, ``stride`` ..."""
 
     def __init__(
         self,
@@ -166,7 +167,7 @@ class Leaf(Node):
     __slots__ = ("generation", "requires_grad", "tensor")
     tensor: ref[Any] | None
     generation: int
-    """How often the tensor's data had been set when this leaf was made."""
+    """How many times the tensor's data had been set when this leaf was made."""
     line = None
 
     def __init__(
@@ -186,13 +187,13 @@ class Leaf(Node):
         self.show(data)
 
     def show(self, data: Array) -> None:
-        """Let pictures show these data as this leaf's value."""
+        """Make pictures show this data as the leaf's value."""
         self.form = form_of(data)
         self._result = data if self.form.small else None
 
     def renewed(self, data: Array) -> Leaf:
         """Return a leaf for the same tensor with new data; older graphs keep the old leaf."""
-        # Not through __init__: an optimiser's step does this for every parameter.
+        # Bypasses __init__ for speed: an optimiser's step does this for every parameter.
         leaf = Leaf.__new__(Leaf)
         leaf.requires_grad = self.requires_grad
         leaf.priority = next_priority()
@@ -216,7 +217,8 @@ def contributions(
 
     Args:
         node: the node, an ``Application``.
-        xp: the namespace of ``g``: that of its arrays, or of Tensors to record the rules' work.
+        xp: the namespace of ``g``. For gradients of gradients it is that of Tensors, and ``g`` and
+            ``kept`` hold Tensors, so that the rules build a graph (``calculus/transforms.py``).
         g: the gradient; a tuple of gradients where the op has several outputs.
         kept: what the rules ask for, by name.
 
@@ -235,14 +237,14 @@ def contributions(
 
 
 def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
-    """Sum and cast a gradient to the shape, dtype and kind of the value that it belongs to.
+    """Sum and cast a gradient to the shape, dtype and kind of its value.
 
     A broadcast value was used several times, and the gradients of several uses add up. So the
     vjp of broadcasting is a sum over the axes that were stretched or put in front.
     """
     data = getattr(gradient, "_data", gradient)
     if data.__class__ is float or data is None:
-        return gradient
+        return gradient  # of a number; or None, where no gradient flows
     target = node.form
     if target.dtype is float:
         return xp.transfer(xp.sum(gradient), device="python")

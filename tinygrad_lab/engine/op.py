@@ -6,12 +6,17 @@
         vjp={"x": lambda xp, g, y: g * y, "y": lambda xp, g, x: g * x},
     )
 
-``op()`` in ``declare.py`` makes an ``Op`` of that. ``forward(xp, *inputs, *, attributes...)`` and
-the rules are written against any namespace ``xp``: NumPy, CuPy, Python floats, or Tensors. A rule
+``op()`` in ``declare.py`` turns that into an ``Op`` and returns the function that users call, which
+calls ``apply``. A new op is such a declaration in a file of ``ops/`` and nothing else.
+
+The forward and the rules are written against any namespace ``xp``: NumPy, CuPy, Python floats, or
+Tensors, whose ``xp`` is the ops themselves: with it, rules build a graph of their own work. A rule
 ``rule(xp, g, what it asks for...)`` is a vector-Jacobian product (vjp): from ``g``, the gradient of
 the output, it computes that of an input. It asks for what it needs by naming it: an input, ``out``,
 an attribute, ``x_shape`` or ``x_dtype`` of an input ``x``, ``needs`` (which inputs need a gradient)
-or the ``residual`` of a fused kernel. A node keeps what its rules ask for and nothing else.
+or the ``residual`` of a fused kernel. A node keeps what its rules ask for, under these names: here
+y if x needs a gradient, x if y does. (An op with a ``composite`` keeps every input; small values
+are also kept for pictures.)
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ table: dict[str, Op] = {}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """A vector-Jacobian product: from the gradient of the output to that of some inputs."""
+    """A vector-Jacobian product: from the gradient of the output to those of some inputs."""
 
     inputs: tuple[str, ...]
     function: Callable[..., Any]
@@ -40,7 +45,7 @@ class Rule:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Plan:
-    """What the way back through an op takes, for the inputs that need a gradient."""
+    """What running an op backward involves, for the inputs that need a gradient."""
 
     op: Op
     needs: tuple[bool, ...]
@@ -60,7 +65,7 @@ class Op:
 
     name: str
     symbol: str
-    """What pictures write in its node."""
+    """Its label in pictures."""
     forward: Callable[..., Any]
     rules: tuple[Rule, ...]
     inputs: tuple[str, ...]
@@ -71,20 +76,20 @@ class Op:
     """How the op is called: the inputs, then the attributes."""
     latex: str | None = None
     words: Mapping[str, str] = field(default_factory=dict)
-    """What pictures write for the rule of an input, where its source is no short formula."""
+    """Shown in pictures for the rule of an input whose source is not a short formula."""
     elementwise: bool = False
     core_axes: int | None = None
-    """How many of the last axes of an input take no part in broadcasting; None without any."""
+    """How many of the last axes of an input take no part in broadcasting."""
     composite: Callable[..., Any] | None = None
-    """The same value by small ops: what pictures open and higher derivatives go through."""
+    """The same computation in small ops: pictures open it, higher derivatives go through it."""
     residual: bool = False
     """The forward returns its value and a residual: by-products that its own rule asks for."""
     several_outputs: bool = False
-    """The forward returns a tuple. So is ``g``, with None for an output no gradient reached."""
+    """The forward returns a tuple; ``g`` is one too, with None for outputs no gradient reached."""
     check: Callable[..., str | None] | None = None
-    """Says what is wrong with arrays that the forward failed on."""
+    """Explains why the forward failed on some arrays."""
     internal: bool = False
-    """It is for other ops and for rules, and not among the public functions."""
+    """Only for other ops and for rules, not public."""
     doc: str = ""
     _plans: dict[tuple[bool, ...], Plan] = field(default_factory=dict)
 
@@ -92,7 +97,7 @@ class Op:
         return f"<op {self.name}>"
 
     def plan(self, needs: tuple[bool, ...]) -> Plan:
-        """Return the plan for the way back to the inputs marked in ``needs``."""
+        """Return the plan for the inputs marked in ``needs``."""
         plan = self._plans.get(needs)
         if plan is None:
             plan = self._plans[needs] = self._make_plan(needs)
@@ -111,7 +116,7 @@ class Op:
         return Plan(self, needs, tuple(rules), tuple(keeps))
 
     def _positions(self, rule: Rule, count: int) -> tuple[int, ...]:
-        """Return where the inputs that a rule serves stand among ``count`` actual inputs."""
+        """Return the positions of a rule's inputs among ``count`` actual inputs."""
         positions: list[int] = []
         for name in rule.inputs:
             first = self.inputs.index(name)

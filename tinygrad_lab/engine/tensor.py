@@ -46,10 +46,10 @@ class Tensor(Reading, Methods["Tensor"]):
     _node: Node | None
     """The history; None if no gradient flows through this tensor."""
     _origin: Node
-    """The node of a tensor that no gradient flows through. Made when first asked for."""
+    """The node of a tensor that no gradient flows through; often made on first access."""
     _grad: Tensor | None
     _gradient_of: Callable[[], Tensor | None] | None
-    """A reference to the tensor whose ``.grad`` this became; None if it is that of several."""
+    """A reference to the tensor whose ``.grad`` this became; None if several tensors share it."""
 
     @property
     def data(self) -> Array:
@@ -57,7 +57,7 @@ class Tensor(Reading, Methods["Tensor"]):
 
         Assigning binds a new value of the same shape, dtype and kind, and leaves graphs that were
         built with the old one as they are. Writing into it (``x.data[0] = 1``) changes them;
-        ``with tg.debug():`` finds that.
+        ``with tg.debug():`` detects it.
         """
         touch(self, "look")
         if isinstance(self._data, np.generic):
@@ -71,7 +71,7 @@ class Tensor(Reading, Methods["Tensor"]):
         self._rebind(assignment.as_data(new, old, self._label()))
 
     def _rebind(self, data: Array) -> None:
-        """Take on new data as a new leaf: pictures of older graphs still show the old data."""
+        """Bind new data through a new leaf, so that pictures of older graphs show the old data."""
         self._data = data
         node = self._node or getattr(self, "_origin", None)
         if not isinstance(node, Leaf):
@@ -114,15 +114,15 @@ class Tensor(Reading, Methods["Tensor"]):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether this tensor was not computed from others that require a gradient."""
+        """False if this tensor was computed from others that require a gradient."""
         return self._node is None or isinstance(self._node, Leaf)
 
     @property
     def grad(self) -> Tensor | None:
         """The gradient that ``backward()`` has collected here; None where none was computed.
 
-        Only leaves collect. A detached Tensor in memory of its own, of the shape, dtype, device
-        and kind of this one.
+        Only leaves collect. A detached Tensor with its own memory, and with this tensor's shape,
+        dtype, device and kind.
         """
         return getattr(self, "_grad", None)
 
@@ -145,13 +145,13 @@ class Tensor(Reading, Methods["Tensor"]):
         """Compute the gradient of this tensor with respect to every leaf, and add it to ``.grad``.
 
         Args:
-            gradient: the gradient of some later scalar with respect to this tensor, of its
-                shape. May be left out where the tensor has one element: it is 1 then.
-            free: drop what the graph keeps as the sweep goes. Saves memory, and no second
-                ``backward()`` can go through the graph.
+            gradient: the gradient of some later scalar with respect to this tensor, in its shape.
+                Optional for a tensor of one element: 1.
+            free: drop what each node keeps once it was visited. Saves memory; a second
+                ``backward()`` raises where a rule asks for something.
 
         Raises:
-            GradientError: if no gradient flows here, or ``gradient`` is missing.
+            GradientError: if this tensor requires no gradient, or ``gradient`` is missing.
             GraphFreedError: if an earlier ``backward(free=True)`` dropped what is needed.
 
         Example:
@@ -165,7 +165,7 @@ class Tensor(Reading, Methods["Tensor"]):
             raise GradientError(
                 f"{self._label()} does not depend on a tensor that requires a gradient. Make one "
                 "with tg.scalar(value) or tg.tensor(data, requires_grad=True), outside no_grad(). "
-                "(What a compiled step returns has no history: call backward() inside of it.)"
+                "(What a compiled step returns has no history: call backward() inside it.)"
             )
         context = current()
         gradients = sweep(
@@ -189,7 +189,7 @@ class Tensor(Reading, Methods["Tensor"]):
         return detached(self._read())
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Let this leaf require a gradient, or no longer; return the tensor itself.
+        """Switch this leaf's ``requires_grad`` on or off; return the tensor itself.
 
         Raises:
             GradientError: for a tensor that was computed from others.
@@ -212,7 +212,7 @@ class Tensor(Reading, Methods["Tensor"]):
         return self
 
     def _collect(self, gradient: Array) -> Tensor:
-        """Let an array that nobody else has be the data of ``.grad``; return the new ``.grad``."""
+        """Make an array that nothing else refers to the data of ``.grad``, and return ``.grad``."""
         self._grad = collected = detached(gradient)
         collected._gradient_of = ref(self)
         return collected
@@ -232,13 +232,16 @@ def computed(data: Array, node: Node) -> Tensor:
     if node.requires_grad:
         tensor._node = node
     else:
-        # No gradient flows through it: how it came to be is for readers of the graph alone.
+        # No gradient flows through it: its history is kept for inspection only.
         tensor._origin = node
     return tensor
 
 
 def _deliver(leaf: Any, holder: list[Array]) -> None:
-    """Add the one gradient in ``holder`` to what the tensor of a leaf has collected."""
+    """Add the gradient in ``holder`` to the ``.grad`` of a leaf's tensor.
+
+    It comes in a list so that nothing else refers to it: then ``owned`` need not copy it.
+    """
     tensor = leaf.owner()
     if tensor is not None:
         collected = tensor.grad
@@ -249,5 +252,5 @@ def _deliver(leaf: Any, holder: list[Array]) -> None:
             holder[0] = collected._read() + holder[0]
         holder[0] = owned(holder)
         tensor._collect(holder[0])
-    # For pictures, should the tensor itself be gone by then.
+    # For pictures, in case the tensor is gone by then.
     leaf._gradient = holder[0] if leaf.form.small else None

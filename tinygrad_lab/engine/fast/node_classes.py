@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tinygrad_lab.backends import NUMBERS, namespaces
-from tinygrad_lab.engine.apply import fact
+from tinygrad_lab.backends import NUMBERS, fact, namespaces
 from tinygrad_lab.engine.fast.source import called, run, written_out
 from tinygrad_lab.engine.node import Leaf, Node, unbroadcast
 from tinygrad_lab.engine.op import Op, Plan
