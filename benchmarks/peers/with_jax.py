@@ -11,8 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import lax
-from jax import numpy as jnp
+from jax import lax, numpy as jnp
 
 from benchmarks.participant import Outcome, Participant
 from benchmarks.problems import (
