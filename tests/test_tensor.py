@@ -335,7 +335,7 @@ class TestGrad:
 
     def test_stays_of_the_dtype_of_its_leaf_whatever_was_assigned(self) -> None:
         x = tg.tensor([1.0, 2.0], requires_grad=True)
-        with pytest.raises(tg.errors.DTypeError, match="float32.*float64"):
+        with pytest.raises(tg.errors.DTypeError, match=r"float32.*float64"):
             x.grad = tg.tensor(np.zeros(2, np.float64))
         assert x.grad is None
         x.sum().backward()

@@ -45,10 +45,9 @@ class Scope:
     """What this module calls the modules inside it, by their ``id``."""
 
 
-Touch = Literal["read", "look", "set grad", "first grad", "run", "step", "schedule"]
-"""What is about to happen to a thing: a tensor is read (``"look"``: by the user, through
-``.data``), its ``.grad`` is set or collected for the first time, a module runs, an optimiser or a
-schedule steps."""
+Touch = Literal["read", "look", "set grad", "collect", "run", "step", "schedule"]
+"""What is about to happen to things: tensors are read (``"look"``: by the user, as ``.data``), or
+their ``.grad`` set; leaves collect gradients; a module runs; an optimiser or a schedule steps."""
 
 
 class Recorder(Protocol):
@@ -60,8 +59,8 @@ class Recorder(Protocol):
     def real(self, arrays: Sequence[Any]) -> list[Any]:
         """Return such arrays as they are, for an error message."""
 
-    def touch(self, thing: Any, how: Touch) -> None:
-        """Take note that something is about to happen to a tensor, module or optimiser."""
+    def touch(self, how: Touch, things: Sequence[Any]) -> None:
+        """Take note that something is about to happen to tensors, modules or optimisers."""
 
     def observe(self, node: Any, g: Any) -> Any:
         """Take note of the complete gradient of a node; return the one to go on with."""
@@ -129,11 +128,11 @@ enter = _context.set
 leave = _context.reset
 
 
-def touch(thing: Any, how: Touch) -> None:
-    """Tell the recorder, if there is one, what is about to happen to a thing."""
+def touch(how: Touch, *things: Any) -> None:
+    """Tell the recorder, if there is one, what is about to happen to some things."""
     recorder = current().recorder
     if recorder is not None:
-        recorder.touch(thing, how)
+        recorder.touch(how, things)
 
 
 class changed(ContextDecorator):  # noqa: N801 - used like a function

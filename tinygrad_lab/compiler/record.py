@@ -185,26 +185,36 @@ class Recorder:
         self.lift(inputs)
         return self.traced([x._data if isinstance(x, Tensor) else x for x in inputs])
 
-    def touch(self, thing: Any, how: Touch) -> None:
-        """Prepare for what is about to happen to a tensor, a module or an optimiser."""
-        match how:
-            case "read":
-                self.lift([thing])
-            case "look":
-                _refuse_looking()
-            case "set grad":
-                self.lift_owner(thing)
-            case "first grad":
-                self._note_first_gradient(thing)
-            case "run":
-                self._visit(thing)
-            case "step":
-                self.lift_optimizer(thing)
-            case "schedule":
-                raise refused(
-                    "a step of a learning rate schedule",
-                    "Call scheduler.step() after the compiled step.",
-                )
+    def touch(self, how: Touch, things: Sequence[Any]) -> None:
+        """Prepare for what is about to happen to tensors, modules or optimisers."""
+        if how == "schedule":
+            raise refused(
+                "a step of a learning rate schedule",
+                "Call scheduler.step() after the compiled step.",
+            )
+        if how == "look":
+            _refuse_looking()
+        if how == "read":
+            self.lift(things)
+        prepare: dict[str, Callable[[Any], None]] = {
+            "set grad": self.lift_owner,
+            "collect": self._prepare_collecting,
+            "run": self._visit,
+            "step": self.lift_optimizer,
+        }
+        if how in prepare:
+            for thing in things:
+                prepare[how](thing)
+
+    def _prepare_collecting(self, leaf: Leaf) -> None:
+        """Lift the gradient that a leaf's tensor has collected, or note that it has none."""
+        tensor = leaf.owner()
+        if tensor is None:
+            return
+        if tensor.grad is None:
+            self._note_first_gradient(tensor)
+        else:
+            self.lift([tensor.grad])
 
     def traced(self, arrays: Sequence[Any]) -> list[Any]:
         """Return the arrays that an op is given, with the user's NumPy arrays traced, too."""

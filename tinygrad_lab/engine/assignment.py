@@ -20,24 +20,25 @@ from tinygrad_lab.errors import (
 __all__ = ["as_data", "as_seed", "check_floating", "check_grad", "is_grad_of_another"]
 
 
-def as_data(value: Any, old: Array, label: str) -> Array:
-    """Return a new value in the dtype and kind of the old one that it replaces.
+def as_data(value: Any, owner: Any) -> Array:
+    """Return a new value for a Tensor, in the dtype and kind of the one it has.
 
     Raises:
         ShapeError: for a value of another shape.
         ArgumentTypeError: for something that holds no numbers.
     """
     new: Any = array_of(value)[0] if isinstance(value, list | tuple) else value
+    old = owner._data
     backend = namespaces[type(old)]
     if type(new) not in namespaces:
         raise ArgumentTypeError(
-            f".data of {label} takes an array, a number or a Tensor, got "
+            f".data of {owner._label()} takes an array, a number or a Tensor, got "
             f"{type(new).__name__}: {new!r:.60}."
         )
     if backend.name == "python":
         if getattr(new, "size", 1) != 1:
             raise ShapeError(
-                f"{label} is a single number; .data cannot be set to a value of shape "
+                f"{owner._label()} is a single number; .data cannot be set to a value of shape "
                 f"{tuple(new.shape)}."
             )
         if type(new) is type(old):
@@ -46,8 +47,8 @@ def as_data(value: Any, old: Array, label: str) -> Array:
     new = backend.asarray(new) if type(new) in (float, int, bool) else new
     if new.shape != old.shape:
         raise ShapeError(
-            f"{label} has shape {tuple(old.shape)}; .data cannot be set to a value of shape "
-            f"{tuple(new.shape)}."
+            f"{owner._label()} has shape {tuple(old.shape)}; .data cannot be set to a value of "
+            f"shape {tuple(new.shape)}."
         )
     if new.dtype == old.dtype and type(new) is type(old):
         return new
@@ -79,31 +80,34 @@ def _of_nobody() -> None:
     """Stand for the reference of a Tensor that was nobody's ``.grad``."""
 
 
-def check_floating(data: Array, label: str) -> None:
-    """Raise a ``DTypeError`` for data of a dtype that has no gradients."""
+def check_floating(owner: Any) -> None:
+    """Raise a ``DTypeError`` for a Tensor of a dtype that has no gradients."""
+    data = owner._data
     dtype = getattr(data, "dtype", None) or np.dtype(type(data))
     if isinstance(data, float) or dtype.kind == "f":
         return
     hint = "tg.real(x)" if dtype.kind == "c" else "numbers like 1.0, or x.astype(...)"
-    raise DTypeError(f"only floating-point tensors have gradients, {label} is {dtype}: {hint}.")
+    raise DTypeError(
+        f"only floating-point tensors have gradients, {owner._label()} is {dtype}: {hint}."
+    )
 
 
-def as_seed(gradient: Any, data: Array, label: str) -> Array:
-    """Return the gradient that a sweep starts from, as an array like the output's data.
+def as_seed(gradient: Any, output: Any) -> Array:
+    """Return the gradient that a sweep starts from, as an array like the data of its output.
 
     Args:
         gradient: numbers in the output's shape; None stands for 1.
-        data: the output's data.
-        label: how error messages refer to the output.
+        output: the Tensor that the sweep starts at.
     """
+    data = output._data
     xp = namespaces[type(data)]
     form = form_of(data)
     if gradient is None:
         if form.size != 1:
             raise GradientError(
-                f"backward() needs a scalar, {label} has shape {form.shape}. Reduce it first "
-                "(loss.sum(), loss.mean()), or say which combination of its elements is meant: "
-                "backward(gradient=...)."
+                f"backward() needs a scalar, {output._label()} has shape {form.shape}. Reduce it "
+                "first (loss.sum(), loss.mean()), or say which combination of its elements is "
+                "meant: backward(gradient=...)."
             )
         return _one(xp, form)
     try:
@@ -112,11 +116,12 @@ def as_seed(gradient: Any, data: Array, label: str) -> Array:
         seed = xp.asarray(gradient, dtype=form.dtype, device=form.device)
     except (ValueError, TypeError):
         raise ArgumentError(
-            f"gradient must be numbers in the shape of {label}, {form.shape}; got {gradient!r:.60}."
+            f"gradient must be numbers in the shape of {output._label()}, {form.shape}; got "
+            f"{gradient!r:.60}."
         ) from None
     if seed.shape != form.shape:
         raise ShapeError(
-            f"gradient must have the shape of {label}, {form.shape}; got {seed.shape}."
+            f"gradient must have the shape of {output._label()}, {form.shape}; got {seed.shape}."
         )
     return seed
 

@@ -77,7 +77,10 @@ def sweep(
             raise explained_backward(node, error) from None
         if free:
             node.release()
-    return {leaf: _complete(leaf, g, observe) for leaf, g in gradients.items()}
+    for leaf, g in gradients.items():
+        if observe is not None or g.__class__ in PENDING:
+            gradients[leaf] = _complete(leaf, g, observe)
+    return gradients
 
 
 def _complete(node: Node, g: Any, observe: Callable[[Node, Array], Array] | None) -> Any:

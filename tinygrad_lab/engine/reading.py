@@ -54,7 +54,7 @@ class Reading:
 
     def _read(self) -> Array:
         """Return the raw value for reading; a step that is being compiled traces it."""
-        touch(self, "read")
+        touch("read", self)
         return self._data
 
     def item(self) -> Any:

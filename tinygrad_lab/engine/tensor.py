@@ -59,16 +59,16 @@ class Tensor(Reading, Methods["Tensor"]):
         built with the old one as they are. Writing into it (``x.data[0] = 1``) changes them;
         ``with tg.debug():`` detects it.
         """
-        touch(self, "look")
+        touch("look", self)
         if isinstance(self._data, np.generic):
             self._data = np.asarray(self._data)
         return self._data
 
     @data.setter
     def data(self, value: Tensor | Array | float) -> None:
-        old = self._read()
+        touch("read", self)
         new = value._read() if isinstance(value, Tensor) else value
-        self._rebind(assignment.as_data(new, old, self._label()))
+        self._rebind(assignment.as_data(new, self))
 
     def _rebind(self, data: Array) -> None:
         """Bind new data through a new leaf, so that pictures of older graphs show the old data."""
@@ -132,7 +132,7 @@ class Tensor(Reading, Methods["Tensor"]):
             raise ArgumentTypeError(f".grad is a Tensor or None, got {type(value).__name__}.")
         if value is not None:
             assignment.check_grad(value, self)
-        touch(self, "set grad")
+        touch("set grad", self)
         if value is not None:
             value = value.detach() if value.requires_grad else value
             shared = assignment.is_grad_of_another(value, self)
@@ -175,14 +175,12 @@ class Tensor(Reading, Methods["Tensor"]):
             observe=observer(context),
             pull_back=context.debugger.pull_back if context.debugger else None,
         )
-        while gradients:
-            leaf, *holder = gradients.popitem()
-            _deliver(leaf, holder)
+        _deliver(gradients)
 
     def _seed(self, gradient: Any) -> Array:
         """Return the gradient that a sweep starts from, as an array like this tensor's own."""
         given = gradient._data if isinstance(gradient, Tensor) else gradient
-        return assignment.as_seed(given, self._data, self._label())
+        return assignment.as_seed(given, self)
 
     def detach(self) -> Tensor:
         """Return the same value, in the same memory, without a history."""
@@ -204,7 +202,7 @@ class Tensor(Reading, Methods["Tensor"]):
             )
         name = self.name
         if requires_grad:
-            assignment.check_floating(self._data, self._label())
+            assignment.check_floating(self)
             self._node = Leaf(self._data, requires_grad=True, name=name, tensor=self)
         else:
             self._node = None
@@ -237,20 +235,19 @@ def computed(data: Array, node: Node) -> Tensor:
     return tensor
 
 
-def _deliver(leaf: Any, holder: list[Array]) -> None:
-    """Add the gradient in ``holder`` to the ``.grad`` of a leaf's tensor.
-
-    It comes in a list so that nothing else refers to it: then ``owned`` need not copy it.
-    """
-    tensor = leaf.owner()
-    if tensor is not None:
-        collected = tensor.grad
-        if collected is None:
-            touch(tensor, "first grad")
-        else:
-            # Not in place: the user may have set one gradient for several leaves.
-            holder[0] = collected._read() + holder[0]
-        holder[0] = owned(holder)
-        tensor._collect(holder[0])
-    # For pictures, in case the tensor is gone by then.
-    leaf._gradient = holder[0] if leaf.form.small else None
+def _deliver(gradients: dict[Any, Array]) -> None:
+    """Add the gradients of leaves to the ``.grad`` of their tensors."""
+    touch("collect", *gradients)
+    while gradients:
+        # In a list, so that nothing else refers to the gradient: then ``owned`` need not copy it.
+        leaf, *holder = gradients.popitem()
+        tensor = leaf.owner()
+        if tensor is not None:
+            collected = getattr(tensor, "_grad", None)
+            if collected is not None:
+                # Not in place: the user may have set one gradient for several leaves.
+                holder[0] = collected._data + holder[0]
+            holder[0] = owned(holder)
+            tensor._collect(holder[0])
+        # For pictures, in case the tensor is gone by then.
+        leaf._gradient = holder[0] if leaf.form.small else None

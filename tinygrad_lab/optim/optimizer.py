@@ -97,13 +97,13 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Reset the gradients of all parameters to None."""
         for group in self.param_groups:
+            touch("set grad", *group["params"])
             for parameter in group["params"]:
-                touch(parameter, "set grad")
                 parameter._grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        touch(self, "step")
+        touch("step", self)
         for number, group in enumerate(self.param_groups):
             # Reads _grad, not the slower property grad: this runs for every parameter at every
             # step.
