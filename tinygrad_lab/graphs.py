@@ -22,7 +22,7 @@ from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.engine.ancestry import ancestors
 from tinygrad_lab.engine.backward import sweep
 from tinygrad_lab.engine.history import inputs_with_history, run_composite
-from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
+from tinygrad_lab.engine.node import Leaf, Node, contributions, stretched_axes, unbroadcast
 from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import Line, is_library
@@ -55,6 +55,16 @@ class Edge:
     """The name of that input in the op."""
     needs_gradient: bool
     """Whether a gradient flows back along it."""
+
+    @property
+    def summed_axes(self) -> tuple[int, ...]:
+        """The axes of the target that broadcasting stretched: gradients add up along them."""
+        op, source, target = self.target.op, self.source.shape, self.target.shape
+        if op is None or not (op.elementwise or op.core_axes is not None):
+            return ()
+        # All axes of an input with fewer, such as a bias, are core axes.
+        core = min(op.core_axes or 0, len(source))
+        return stretched_axes(source[: len(source) - core], target[: max(0, len(target) - core)])
 
     def local_derivative(self) -> Array | None:
         """Return the derivative of each target element with respect to its source element.

@@ -17,6 +17,7 @@ from tinygrad_lab.array_api.casting import castable_dtype
 from tinygrad_lab.array_api.interchange import PROTOCOLS, namespace_method
 from tinygrad_lab.backends import Array, form_of
 from tinygrad_lab.backends.devices import backend_at
+from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.hooks import note_hooks
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.errors import (
@@ -207,7 +208,7 @@ def _check_replacement(replaced: Any, g: Any) -> None:
             "a hook returns None, or a Tensor to go on with; this one returned "
             f"{type(replaced).__name__}."
         )
-    came, expected = form_of(replaced._data), form_of(getattr(g, "_data", g))
+    came, expected = form_of(replaced._data), form_of(raw(g))
     if came.shape != expected.shape:
         raise ShapeError(
             f"a hook must keep the gradient's shape, {expected.shape}; this one returned "

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.casting import castable_dtype
 from tinygrad_lab.backends.dtypes import known_dtype
+from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, DTypeError
 
@@ -117,7 +118,7 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
         >>> tg.result_type(tg.float32, tg.tensor([1, 2], dtype=tg.int8), 2.0)
         dtype('float32')
     """
-    operands = [getattr(x, "_data", x) for x in arrays_and_dtypes]
+    operands = [raw(x) for x in arrays_and_dtypes]
     if all(isinstance(x, int | float | complex) for x in arrays_and_dtypes):
         raise ArgumentError(
             "result_type: expected a tensor, an array or a dtype among the arguments, got "

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.trace import Event, Origin, Value, memory_owner
+from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of
 from tinygrad_lab.errors import CompileError
@@ -42,7 +43,7 @@ def do_the_same(first: Recording, second: Recording) -> bool:
 
 def _returns_something_else(one: Any, other: Any) -> bool:
     """Return whether two calls returned different numbers, or different constant arrays."""
-    mine, theirs = (getattr(each, "_data", each) for each in (one, other))
+    mine, theirs = map(raw, (one, other))
     if not isinstance(mine, _NUMBERS) or not isinstance(theirs, _NUMBERS):
         return False
     floating = np.asarray(mine).dtype.kind == np.asarray(theirs).dtype.kind == "f"

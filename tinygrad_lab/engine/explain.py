@@ -53,7 +53,7 @@ def describe(x: Any) -> str:
     if x is None:
         return "None"
     name = getattr(x, "name", None)
-    data = getattr(x, "_data", x)
+    data = raw(x)
     namespace = namespaces.get(type(data))
     if namespace is None or not hasattr(data, "shape"):
         return f"{name + ' ' if name else ''}{type(data).__name__} {data!r:.40}"

@@ -15,6 +15,7 @@ from weakref import ref
 
 from tinygrad_lab.backends import Array, Form, form_of
 from tinygrad_lab.context import Scope
+from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.op import Op, Plan
 from tinygrad_lab.engine.pending import namespace_of_gradient
 from tinygrad_lab.engine.user_code import Line, line_of
@@ -242,7 +243,7 @@ def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
     A broadcast value was used several times, and the gradients of several uses add up. So the
     vjp of broadcasting is a sum over the axes that were stretched or put in front.
     """
-    data = getattr(gradient, "_data", gradient)
+    data = raw(gradient)
     if data.__class__ is float or data is None:
         return gradient  # of a number; or None, where no gradient flows
     target = node.form

@@ -8,6 +8,7 @@ from typing import Any
 from tinygrad_lab import ops
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.context import no_grad
+from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
     adaptive_avg_pool1d,
@@ -186,8 +187,8 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
         )
     if x.dtype.kind not in "iu":
         raise DTypeError(f"embedding: expected integers, got {x.dtype}: x.astype(tg.int64).")
-    raw, count = getattr(x, "_data", x), weight.shape[0]
-    if found := 0 not in raw.shape and namespace_of([raw]).outside(raw, count):
+    labels, count = raw(x), weight.shape[0]
+    if found := 0 not in labels.shape and namespace_of([labels]).outside(labels, count):
         raise IndexingError(
             f"embedding: {count} rows are numbered 0 to {count - 1}, got {found[0]} to {found[1]}."
         )

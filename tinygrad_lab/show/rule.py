@@ -9,13 +9,9 @@ the input. Its text is the declaration's ``words`` for it, or is read from the s
 from __future__ import annotations
 
 import ast
-import inspect
-import linecache
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from types import CodeType
-from typing import Any
+from collections.abc import Mapping
 
+from tinygrad_lab.engine.lambdas import expression_of
 from tinygrad_lab.engine.op import Rule
 from tinygrad_lab.graphs import Edge, GraphNode
 from tinygrad_lab.show.equation import Namer, attribute_text, key_text
@@ -46,7 +42,7 @@ def rule_text(edge: Edge, name: Namer) -> str:
     text = op.words.get(served)
     text = text.replace("-", MINUS).format_map(words) if text else _from_source(rule, words)
     text = text or f"the rule of {op.name}"
-    axes = _summed_axes(edge)
+    axes = edge.summed_axes
     return f"Σ {_bracketed(text)} over {_axes_text(axes)}" if axes else text
 
 
@@ -56,22 +52,6 @@ def _bracketed(text: str) -> str:
 
 def _axes_text(axes: tuple[int, ...]) -> str:
     return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
-
-
-def _summed_axes(edge: Edge) -> tuple[int, ...]:
-    """Return the axes that broadcasting stretched or added in front: gradients add up there."""
-    op, source, target = edge.target.op, edge.source.shape, edge.target.shape
-    if op is None or not (op.elementwise or op.core_axes is not None):
-        return ()
-    # All axes of an input with fewer, such as a bias, are core axes.
-    core = min(op.core_axes or 0, len(source))
-    source, target = source[: len(source) - core], target[: max(0, len(target) - core)]
-    in_front = len(target) - len(source)
-    return tuple(
-        axis
-        for axis, size in enumerate(target)
-        if axis < in_front or source[axis - in_front] != size
-    )
 
 
 # --- what the names in a rule stand for -----------------------------------------------------------
@@ -101,7 +81,7 @@ def _named(node: GraphNode, name: Namer) -> dict[str, str]:
 
 def _from_source(rule: Rule, words: Mapping[str, str]) -> str:
     """Write the expression that a rule returns; return ``""`` if it is not a short formula."""
-    expression = None if rule.joint else _returned(rule.function)
+    expression = None if rule.joint else expression_of(rule.function)
     if expression is None:
         return ""
     try:
@@ -109,49 +89,6 @@ def _from_source(rule: Rule, words: Mapping[str, str]) -> str:
     except _NoFormulaError:
         return ""
     return text if len(text) <= _MOST_CHARACTERS else ""
-
-
-def _returned(function: Callable[..., Any]) -> ast.expr | None:
-    """Return the expression of a lambda, or of a function that is one return statement."""
-    code: CodeType | None = getattr(function, "__code__", None)
-    if code is None:
-        return None
-    names = list(inspect.signature(function).parameters)
-    for node in _functions(code.co_filename, "".join(linecache.getlines(code.co_filename))):
-        arguments = [one.arg for one in node.args.args]
-        if arguments != names or _first_line(node) != code.co_firstlineno:
-            continue
-        if isinstance(node, ast.Lambda):
-            if _starts_at(code, node.body):
-                return node.body
-        elif isinstance(last := node.body[-1], ast.Return) and len(node.body) == 1:
-            return last.value
-    return None
-
-
-@lru_cache(64)
-def _functions(filename: str, source: str) -> tuple[ast.Lambda | ast.FunctionDef, ...]:
-    """Return the functions of a file."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return ()
-    kinds = (ast.Lambda, ast.FunctionDef)
-    return tuple(node for node in ast.walk(tree) if isinstance(node, kinds))
-
-
-def _first_line(node: ast.Lambda | ast.FunctionDef) -> int:
-    return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
-
-
-def _starts_at(code: CodeType, body: ast.expr) -> bool:
-    """Tell whether a lambda's code starts at a body: two lambdas may start on one line."""
-    columns = [
-        (line, column)
-        for line, _, column, _ in code.co_positions()
-        if line is not None and column is not None and (line, column) != (code.co_firstlineno, 0)
-    ]
-    return bool(columns) and min(columns) == (body.lineno, body.col_offset)
 
 
 class _NoFormulaError(Exception):
