@@ -9,10 +9,18 @@ from typing import Any, Literal
 from benchmarks import peers, problems
 from benchmarks.peers import Peer
 
-ARRAY_PEERS = (peers.NUMPY, peers.TINYGRAD_LAB, peers.TORCH, peers.AUTOGRAD, peers.MYGRAD)
+ARRAY_PEERS = (
+    peers.NUMPY,
+    peers.TINYGRAD_LAB,
+    peers.PLAIN,
+    peers.TORCH,
+    peers.AUTOGRAD,
+    peers.MYGRAD,
+)
 SCALAR_PEERS = (
     peers.NUMPY,
     peers.TINYGRAD_LAB,
+    peers.PLAIN,
     peers.MICROGRAD,
     peers.MICROGRAD_NO_COLLECTOR,
 )

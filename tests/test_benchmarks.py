@@ -20,7 +20,7 @@ from tinygrad_lab.errors import CompileError
 MODELS = (("logistic", "sgd"), ("mlp", "sgd"), ("mlp", "adam"), ("cnn", "adam"), ("gru", "adam"))
 # Importing PyTorch, or compiling for JAX or numba, takes seconds; the command itself checks all
 # participants at every run.
-OURS = (peers.BUFFERS, peers.TINYGRAD_LAB, peers.COMPILED_NUMPY)
+OURS = (peers.BUFFERS, peers.TINYGRAD_LAB, peers.PLAIN, peers.COMPILED_NUMPY)
 
 
 def small(model: Any, optimiser: Any, **sizes: int) -> problems.Training:

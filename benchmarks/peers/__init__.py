@@ -63,6 +63,7 @@ class CompiledPeer(Peer):
 
 NUMPY = Peer("NumPy by hand", "numpy", "numpy_by_hand")
 TINYGRAD_LAB = Peer("tinygrad_lab", "tinygrad_lab", "with_tinygrad_lab")
+PLAIN = Peer("tinygrad_lab, plain", "tinygrad_lab", "with_tinygrad_lab_plain")
 TORCH = Peer("PyTorch", "torch", "with_torch")
 AUTOGRAD = Peer("HIPS autograd", "autograd", "with_autograd")
 MYGRAD = Peer("MyGrad", "mygrad", "with_mygrad")
