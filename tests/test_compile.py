@@ -622,7 +622,7 @@ class TestNobodyIsDisturbed:
                     b.grad = a.grad
             return found
 
-        with pytest.warns(UserWarning, match=r"runs uncompiled: two tensors have one \.grad"):
+        with pytest.warns(UserWarning, match=r"runs uncompiled: two tensors share one \.grad"):
             found = run(compiled=True)
         assert found == run(compiled=False)
 

@@ -506,7 +506,7 @@ class TestSteps:
             self.model.eval()
             return loss
 
-        with pytest.warns(UserWarning, match="in another mode"):
+        with pytest.warns(UserWarning, match="changes the mode"):
             check(lambda: variant(step=step)(Net(nn.Dropout(0.5))), replays=0)
 
     def test_that_draw_random_numbers(self) -> None:
@@ -707,7 +707,7 @@ class TestChangesBetweenCalls:
         w, v = (tg.tensor([1.0], requires_grad=True) for _ in range(2))
         step = tg.compile(lambda x: (w.grad + v.grad) * x)
         w.grad = v.grad = tg.tensor([1.0])
-        with pytest.warns(UserWarning, match=r"two tensors have one \.grad"):
+        with pytest.warns(UserWarning, match=r"two tensors share one \.grad"):
             assert [step(tg.tensor([2.0])).item() for _ in range(4)] == [4.0] * 4
         v.grad = tg.tensor([5.0])
         assert step(tg.tensor([2.0])).item() == 12.0
@@ -754,7 +754,7 @@ class TestWhatWouldBeFrozen:
             self.saved.append(loss)
             return loss
 
-        self.refused(step, "kept beyond its end[\\s\\S]*Return it")
+        self.refused(step, "kept after its end[\\s\\S]*Return it")
 
     def test_a_detached_activation_or_parameter_that_is_kept(self) -> None:
         def activation(self: Any, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
@@ -765,11 +765,11 @@ class TestWhatWouldBeFrozen:
             self.saved.append(self.model.first.weight.detach())
             return Training.step(self, x, y)
 
-        self.refused(activation, r"kept beyond its end[\s\S]*self\.model\.first")
+        self.refused(activation, r"kept after its end[\s\S]*self\.model\.first")
         tg.seed(0)
         training = variant(step=parameter)()
         training.saved = []
-        with pytest.raises(CompileError, match="kept beyond its end"):
+        with pytest.raises(CompileError, match="kept after its end"):
             tg.compile(training.step)(*training.batch(0))
 
     def test_a_setting_of_the_optimiser(self) -> None:

@@ -1,4 +1,4 @@
-"""What the surrounding ``with`` blocks ask of every op: one immutable value per thread.
+"""The context that surrounding ``with`` blocks set: one immutable value per thread.
 
 The value lives in a ``ContextVar``: a new thread starts from the default, and leaving a block,
 also through an exception, takes its changes back. (A generator that is suspended inside a block
@@ -51,32 +51,32 @@ their ``.grad`` set; leaves collect gradients; a module runs; an optimiser or a 
 
 
 class Recorder(Protocol):
-    """Whoever writes down what happens to arrays while a function runs, to replay it later."""
+    """Something that records what happens to arrays while a function runs, to replay it later."""
 
     def arrays_of(self, inputs: Sequence[Any]) -> list[Any]:
-        """Return the arrays of an op's inputs, in a form that notes what is done with them."""
+        """Return the arrays of an op's inputs, in a form that records what is done with them."""
 
     def real(self, arrays: Sequence[Any]) -> list[Any]:
         """Return such arrays as they are, for an error message."""
 
     def touch(self, how: Touch, things: Sequence[Any]) -> None:
-        """Take note that something is about to happen to tensors, modules or optimisers."""
+        """Note what is about to happen to tensors, modules or optimisers."""
 
     def observe(self, node: Any, g: Any) -> Any:
-        """Take note of the complete gradient of a node; return the one to go on with."""
+        """Note the complete gradient of a node; return the one to continue with."""
 
     def drawn(self, draw: Callable[..., Any], *args: Any) -> Any:
         """Return what a generator's method draws, to be drawn again at each replay."""
 
 
 class Debugger(Protocol):
-    """Whoever checks every op, forward and backward."""
+    """Something that checks every op, forward and backward."""
 
     def check_forward(self, node: Any, arrays: Sequence[Any], out: Any) -> None:
         """Check what an op computed from arrays."""
 
     def check_memory(self, node: Any) -> None:
-        """Check that what a node keeps is as it was."""
+        """Check that the arrays that a node keeps have not changed."""
 
     def pull_back(self, node: Any, g: Any) -> Iterable[tuple[Any, Any]]:
         """Do what ``node.pull_back`` does, checked."""
@@ -84,7 +84,7 @@ class Debugger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is asked of the ops that run now."""
+    """The settings under which ops run now."""
 
     grad_enabled: bool = True
     recording: bool = False
@@ -93,18 +93,18 @@ class Context:
     scope: Scope | None = None
     debugger: Debugger | None = None
     device: str = "cpu"
-    """Where creation functions put what they make, if not told."""
+    """The device of new tensors, unless one is named."""
     recorder: Recorder | None = None
     plain: bool = False
     """Ops are applied by the plain engine, which a debugger can step through."""
     ordinary: bool = True
-    """Nothing is asked but gradients: what `engine/fast` wrote may run."""
+    """Nothing but gradients is needed: the code that ``engine/fast`` wrote may run."""
 
     blocks: tuple[tuple[object, Mapping[str, Any]], ...] = ()
-    """The changes of the ``with`` blocks in force, outermost first, each with a mark of its own."""
+    """The changes of the ``with`` blocks in force, outermost first, each with its own mark."""
 
     def with_changes(self, **changes: Any) -> Context:
-        """This context with some fields changed."""
+        """Return this context with some fields changed."""
         context = replace(self, **changes)
         ordinary = context.grad_enabled and not (
             context.recording or context.composing or context.plain or context.debugger is not None
@@ -112,7 +112,7 @@ class Context:
         return replace(context, ordinary=ordinary)
 
     def without_block(self, mark: object) -> Context:
-        """This context without one block, be it the innermost or not."""
+        """Return this context without one block, which need not be the innermost."""
         blocks = tuple(block for block in self.blocks if block[0] is not mark)
         context = Context(scope=self.scope, blocks=blocks)
         for _, changes in blocks:
@@ -158,7 +158,7 @@ class changed(ContextDecorator):  # noqa: N801 - used like a function
         return run
 
     def _around_generator(self, function: Any) -> Any:
-        """The generator function with every step of it, and nothing between them, in the block."""
+        """Wrap a generator function so that only its steps run in the block."""
 
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -231,7 +231,7 @@ def no_grad() -> changed:
 
 
 def record() -> changed:
-    """Run a block in which every op is recorded and every array is kept, large ones too.
+    """Run a block in which every op is recorded and every array is kept, even a large one.
 
     Outside of it a graph has a node only where a gradient flows, and a value only where it is
     small. Recording is apart from gradients: it also records under ``no_grad``.

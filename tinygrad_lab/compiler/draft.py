@@ -511,7 +511,7 @@ def compose_views(draft: Draft) -> None:
                 break
             event.args = (inner.args[0], key, *event.args[2:])
             event.writes = None if event.writes is None else inner.args[0]
-            event.read_anew()
+            event.refresh_inputs()
             source = inner.args[0]
 
 

@@ -269,8 +269,8 @@ class Recorder:
         if isinstance(leaf, Tensor):
             if leaf.requires_grad:
                 raise UnsupportedError(
-                    "an argument requires a gradient, whose history a replay does not give. Where "
-                    "none is wanted, pass x.detach()"
+                    "an argument requires a gradient, and what a replay returns has no history. "
+                    "If none is needed, pass x.detach()"
                 )
             # A separate tensor: at the next call one tensor may be passed twice, or an argument
             # may no longer be a tensor that the step also has from elsewhere.
@@ -398,13 +398,13 @@ class Recorder:
             self.recording.module_settings[module] = settings_of(module)
 
     def _note_first_gradient(self, tensor: Tensor) -> None:
-        """A gradient is collected that is the first: was it so from the start?"""
+        """Note that a tensor collects its first gradient, if it had none before the step."""
         lifted = self._lifted.get(id(tensor))
         if lifted is not None and lifted.grad is None and not lifted.gradient_set:
             lifted.first_gradient = True
 
     def drawn(self, draw: Callable[..., Any], *args: Any) -> Any:
-        """What a generator's method draws, which it does anew at each call."""
+        """Draw from a generator, again at each replay."""
         return traced_namespace.drawn(draw, *args)
 
     def real(self, arrays: Sequence[Any]) -> list[Any]:
@@ -610,9 +610,9 @@ def _leaked(value: Value) -> CompileError:
     event = value.event
     line = line_of(event.code, event.offset) if event is not None else None
     return CompileError(
-        f"tg.compile: {value.name or 'a tensor'} of the step is kept beyond its end, where later "
-        "calls, which replay what was recorded, would not renew it. Return it; or let the step "
-        "set .data of a tensor that was there before (state.data = new)."
+        f"tg.compile: {value.name or 'a tensor'} of the step is kept after its end, where later "
+        "calls, which replay the recording, would not update it. Return it; or let the step "
+        "set .data of a tensor from before the step (state.data = new)."
         + (f"\n  made at {line}" if line is not None else "")
     )
 
@@ -621,7 +621,7 @@ def _owner_of(gradient: Tensor) -> Tensor | None:
     """Return the tensor that has another as its ``.grad``."""
     reference = getattr(gradient, "_gradient_of", lambda: None)
     if reference is None:
-        raise UnsupportedError("two tensors have one .grad")
+        raise UnsupportedError("two tensors share one .grad")
     owner = reference()
     return owner if owner is not None and owner.grad is gradient else None
 
@@ -709,7 +709,7 @@ def _order_moves(recording: Recording) -> None:
     for state, value in moved.items():
         source = value.root.origin.key  # type: ignore[union-attr]
         if source in moved and source != state:
-            raise UnsupportedError("tensors exchange what they hold")
+            raise UnsupportedError("tensors swap their data")
     recording.writes = {**moved, **recording.writes}
 
 
@@ -719,7 +719,7 @@ def _is_state(value: Value) -> bool:
 
 def _check_modes(modules: Mapping[Any, bool]) -> None:
     if any(module.training is not mode for module, mode in modules.items()):
-        raise UnsupportedError("it leaves a module in another mode (train, eval) than it found it")
+        raise UnsupportedError("it changes the mode (train, eval) of a module")
 
 
 def _check_settings(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:

@@ -366,7 +366,7 @@ class _Rolling:
         args = tuple([self._list_for(one) for one in event.args])
         event.args, event.kwargs = mapped(args, self._found), mapped(event.kwargs, self._found)
         event.writes = self._found(event.writes)
-        event.read_anew()
+        event.refresh_inputs()
         for one in self._before:
             one.phase, one.scope = event.phase, event.scope
 
@@ -434,7 +434,7 @@ def _leaves(event: Event) -> list[Any]:
 def _set_leaves(event: Event, leaves: Iterator[Any]) -> None:
     event.args, event.kwargs = mapped((event.args, event.kwargs), lambda _: next(leaves))
     event.writes = next(leaves)
-    event.read_anew()
+    event.refresh_inputs()
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -128,9 +128,9 @@ class Event:
     """The values it reads, in order; a value that is used twice comes twice."""
 
     def __post_init__(self) -> None:
-        self.read_anew()
+        self.refresh_inputs()
 
-    def read_anew(self) -> None:
+    def refresh_inputs(self) -> None:
         """Find the inputs among the arguments again, after these were changed."""
         if self.is_on_numbers or (not self.kwargs and _FLAT.issuperset(map(type, self.args))):
             inputs = tuple([one for one in self.args if one.__class__ is Value])

@@ -1,4 +1,4 @@
-"""``with tg.debug():`` checks what the fast path takes on trust.
+"""``with tg.debug():`` checks what is ordinarily taken on trust.
 
 It finds the op that makes the first NaN or infinity, in either direction; arrays that were
 written to between forward and backward; and rules that return a gradient of the wrong shape or
@@ -44,13 +44,13 @@ def debug() -> changed:
 
 
 class Debugger:
-    """What ``with tg.debug():`` remembers: checksums of kept arrays, and who used them."""
+    """Checks of every op, and the checksums of kept arrays that they compare."""
 
     def __init__(self) -> None:
         self._checksums: WeakKeyDictionary[Node, dict[str, int]] = WeakKeyDictionary()
 
     def check_forward(self, node: Any, arrays: Sequence[Any], out: Any) -> None:
-        """Called with every new node: looks for the first non-finite value, takes checksums."""
+        """Look for the first non-finite value in a new node, and take checksums."""
         outs = _parts(out)
         if not all(map(_is_finite, outs)) and all(map(_is_finite, _not_none(arrays))):
             found = next(filter(None, map(_first_non_finite, outs)))
@@ -60,7 +60,7 @@ class Debugger:
         self._checksums[node] = dict(_checksums(node.kept))
 
     def pull_back(self, node: Any, g: Any) -> Iterator[tuple[Node, Any]]:
-        """``node.pull_back`` with its arrays and its results checked."""
+        """Do what ``node.pull_back`` does, and check its arrays and results."""
         self.check_memory(node)
         xp = namespace_of_gradient(g)
         for _, target, gradient in contributions(node, xp, g, node.kept):
@@ -70,7 +70,7 @@ class Debugger:
             yield target, gradient
 
     def check_memory(self, node: Node) -> None:
-        """Raise where an array that a node keeps was written to since."""
+        """Raise if an array that a node keeps was written to since."""
         before = self._checksums.get(node, {})
         for name, checksum in _checksums(node.kept):
             if before.get(name, checksum) != checksum:
@@ -82,7 +82,7 @@ class Debugger:
                 )
 
     def _check_form(self, node: Node, target: Any, g: Any, gradient: Any) -> None:
-        """Raise where a gradient does not fit, before it is summed and cast until it does.
+        """Raise if a gradient does not fit, before it is summed and cast until it does.
 
         It has the shape of its input, or that to which broadcasting stretched it; and the dtype
         of its input or of the output.
@@ -90,7 +90,7 @@ class Debugger:
         rule = f"the rule of {_op_name(node)}"
         shape, expected = tuple(getattr(gradient, "shape", None) or ()), target.shape
         if expected is None:
-            return  # one of several outputs: it is put together with the others
+            return  # a gradient of one of several outputs, which is not complete yet
         if not (_stretches(expected, shape) and _reaches(node, shape, g, expected)):
             raise ShapeError(
                 f"{rule} gave a gradient of shape {shape} to an input of shape {expected}.\n"
@@ -122,15 +122,15 @@ def _parts(g: Any) -> tuple[Any, ...]:
 
 
 def _stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    """Whether broadcasting can make an array of a shape one of another."""
+    """Return whether an array of one shape broadcasts to another."""
     if len(shape) > len(to):
         return False
     return all(a in (b, 1) for a, b in zip(reversed(shape), reversed(to), strict=False))
 
 
 def _reaches(node: Node, shape: tuple[int, ...], g: Any, expected: tuple[int, ...]) -> bool:
-    """Whether the input can have been stretched to a shape: by an elementwise op up to its output,
-    by others to as many axes as that has.
+    """Return whether the input can have been broadcast to a shape: by an elementwise op to at most
+    its output's shape, by others to at most as many axes.
     """
     out = tuple(getattr(g, "shape", ()))
     if shape == expected:
@@ -156,7 +156,7 @@ def _is_finite(array: Any) -> bool:
 
 
 def _first_non_finite(array: Any) -> str:
-    """The first NaN or infinity of an array and its place; empty if there is none."""
+    """Describe the first NaN or infinity of an array and its place; empty if there is none."""
     data = _floats(array)
     places = np.argwhere(~np.isfinite(data))
     if len(places) == 0:
@@ -175,7 +175,7 @@ def _checksums(kept: Any) -> Iterator[tuple[str, int]]:
 
 
 def _named(node: Node, name: str | None = None) -> str:
-    """The names of a node's inputs, or of one of them, in brackets; nothing if they have none."""
+    """Write the names of a node's inputs, or of one of them, in brackets; empty without names."""
     op = node.op
     names = [
         input_node.name

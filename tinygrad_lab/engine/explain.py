@@ -49,7 +49,7 @@ FAILURES_OF_RULES = (AttributeError, KeyError, ShapeError)
 
 
 def describe(x: Any) -> str:
-    """One input in an error message: its name, shape, dtype and device."""
+    """Describe one input for an error message: its name, shape, dtype and device."""
     if x is None:
         return "None"
     name = getattr(x, "name", None)
@@ -68,7 +68,7 @@ def explained(
     attributes: Mapping[str, Any],
     error: Exception,
 ) -> TinygradLabError:
-    """The error to raise where a forward failed with ``error``."""
+    """Return the error to raise for a forward that failed with ``error``."""
     if isinstance(error, CompileError):
         return error
     reason, kind = _reason(op, arrays, attributes, error)
@@ -106,7 +106,7 @@ def explained_backward(node: Any, error: Exception) -> Exception:
 def in_full(
     name: str, reason: str, inputs: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> str:
-    """A message that says what is wrong, in which op, with which tensors, on which line."""
+    """Write a message: what is wrong, in which op, with which tensors, on which line."""
     parts = [f"{name}: {reason}"]
     parts += [f"  {label}: {describe(x)}" for label, x in inputs.items()]
     if attributes:
@@ -120,7 +120,7 @@ def in_full(
 def _reason(
     op: Op, arrays: Sequence[Any], attributes: Mapping[str, Any], error: Exception
 ) -> tuple[str, type[TinygradLabError]]:
-    """What is wrong, as far as the arrays show it, and the class of error that it is."""
+    """Find what is wrong, as far as the arrays show it, and the class of error to raise."""
     if isinstance(error, TinygradLabError):
         return str(error), type(error)
     if op.elementwise:
@@ -153,31 +153,31 @@ def _reason(
 
 
 def _kind(op: Op, attributes: Mapping[str, Any], error: Exception) -> type[TinygradLabError]:
-    """The class of this project that says what a built-in error of a forward means."""
+    """Map a built-in error of a forward to the class of this project that fits."""
     if isinstance(error, IndexError):
-        # NumPy's error for an axis that there is not is both.
+        # NumPy's error for a missing axis is both.
         return AxisError if isinstance(error, ValueError) else IndexingError
     if isinstance(error, np.linalg.LinAlgError):
         return LinAlgError
     if isinstance(error, TypeError):
-        # What an op is given besides arrays has one right type, but for a dtype.
+        # An attribute of an op has one right type, unless it is a dtype.
         return ArgumentTypeError if set(attributes) - {"dtype"} else DTypeError
-    # Elementwise ops that could broadcast their inputs complain about the numbers in them.
+    # An elementwise op that could broadcast its inputs complains about their values.
     return ShapeError if isinstance(error, ValueError) and not op.elementwise else ArgumentError
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of an array or a Tensor; that of a number is ``()``."""
+    """Return the shape of an array or a Tensor; ``()`` for a number."""
     return tuple(getattr(x, "shape", ()))
 
 
 def raw(x: Any) -> Any:
-    """Return the array or number that a Tensor holds; x itself if it is none."""
+    """Return the array or number that a Tensor holds; x itself if it is not a Tensor."""
     return getattr(x, "_data", x)
 
 
 def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:
-    """The shapes of the inputs of a function that is composed of ops.
+    """Return the shapes of the inputs of a function that is composed of ops.
 
     Raises:
         ArgumentTypeError: for an input that is no Tensor, number or array.
@@ -191,7 +191,7 @@ def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:
 
 
 def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | None:
-    """Says that an axis is none of those of a shape (and of ``added`` more); None if it is."""
+    """Explain which axis a shape (with ``added`` more axes) does not have; None if it has all."""
     count = len(shape) + added
     axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
     if not all(map(is_integer, axes)):
@@ -206,23 +206,23 @@ def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | 
 
 
 def _is_required(op: Op, name: str) -> bool:
-    """Whether an input may not be left out."""
+    """Return whether an input has no default."""
     return inspect.signature(op.forward).parameters[name].default is inspect.Parameter.empty
 
 
 def _is_of_kind(kind: str, array: Any) -> bool:
-    """Whether these are numbers of one of NumPy's kinds: "b" for booleans, "c" for complex."""
+    """Return whether an array is of one of NumPy's kinds: "b" for booleans, "c" for complex."""
     dtype = getattr(array, "dtype", None) or np.dtype(type(array))
     return getattr(dtype, "kind", "") == kind
 
 
 def is_integer(x: Any) -> bool:
-    """Whether x is an integer, be it Python's or NumPy's; arrays of one element are none."""
+    """Return whether x is an integer, of Python or NumPy; an array of one element is not."""
     return isinstance(x, Integral)
 
 
 def broadcast(shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Whether arrays of these shapes broadcast against each other."""
+    """Return whether arrays of these shapes broadcast against each other."""
     longest = max(map(len, shapes), default=0)
     for axis in range(1, longest + 1):
         sizes = {shape[-axis] for shape in shapes if axis <= len(shape)} - {1}

@@ -1,4 +1,4 @@
-"""What nodes keep, as the Tensors it was: raw arrays joined to the nodes they belong to.
+"""Making Tensors of what nodes keep: raw arrays joined to the nodes they belong to.
 
 Nodes hold raw arrays. To run a rule so that its own work is recorded, or to run a fused op again
 as the small ops it is composed of, the arrays get their history back.
@@ -18,7 +18,7 @@ __all__ = ["inputs_with_history", "run_composite", "with_history"]
 
 
 def with_history(name: str, value: Any, named_nodes: dict[str, Any], node: Node) -> Any:
-    """Something that a node kept, as the Tensor it was: one of its inputs, or its output."""
+    """Make a Tensor of something that a node kept: one of its inputs, or its output."""
     source = node if name == "out" else named_nodes.get(name)
     if name == "residual" and _holds_floats(value):
         op: Any = node.op
@@ -44,7 +44,7 @@ def _rejoined(value: Any, source: Node | None) -> Any:
 
 
 def inputs_with_history(node: Any) -> list[Any]:
-    """The inputs of a node of a fused op, as Tensors; it keeps them all."""
+    """Make Tensors of the inputs of a fused op's node, which keeps them all."""
     op = node.plan.op
     named = op.named_arrays(node.inputs)
     inputs: list[Any] = []
@@ -55,6 +55,6 @@ def inputs_with_history(node: Any) -> list[Any]:
 
 
 def run_composite(node: Any, inputs: list[Any]) -> Tensor:
-    """A fused op again, as the small ops it is composed of."""
+    """Run a fused op again, as the small ops it is composed of."""
     with within(node.scope), changed(grad_enabled=True, composing=True):
         return node.plan.op.composite(*inputs, **node.attributes)

@@ -1,4 +1,4 @@
-"""Functions of the user's that see gradients during a sweep, and may replace them."""
+"""Hooks: a user's functions that see gradients during a sweep, and may replace them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def note_hooks(node: Node) -> None:
 
 
 def run_hooks(node: Node, g: Array) -> Array:
-    """Return a gradient after the hooks of its node."""
+    """Return a gradient after running the hooks of its node."""
     for hook in list(getattr(node, "_hooks", {}).values()):
         replaced = hook(g)
         g = g if replaced is None else replaced
@@ -29,7 +29,7 @@ def run_hooks(node: Node, g: Array) -> Array:
 
 
 def observer(context: Context) -> Callable[[Node, Array], Array] | None:
-    """Return the function that a sweep shows its gradients to; None if nobody wants to see them."""
+    """Return the function that is called with each complete gradient; None if there is none."""
     if context.recorder is not None:
         return context.recorder.observe
     return run_hooks if _hooked else None

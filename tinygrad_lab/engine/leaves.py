@@ -1,4 +1,4 @@
-"""Tensors at the start of a graph: what everything that makes them shares."""
+"""Leaf tensors: what all functions that create tensors share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Shape = int | Sequence[int]
 
 
 def leaf(data: Any, *, requires_grad: bool = False, name: str | None = None) -> Tensor:
-    """A Tensor on the very same data, with a name if it has one, that may want a gradient.
+    """Return a Tensor on the very same data, with a name and ``requires_grad`` if given.
 
     Raises:
-        DTypeError: if a gradient is wanted of integers, booleans or complex numbers.
+        DTypeError: if integers, booleans or complex numbers are to require a gradient.
     """
     tensor = detached(data)
     if name is not None:
@@ -28,10 +28,10 @@ def leaf(data: Any, *, requires_grad: bool = False, name: str | None = None) -> 
 
 
 def sizes_of(asked_by: str, shape: Any) -> tuple[int, ...]:
-    """A shape as the sizes of its axes: integers of 0 or more.
+    """Return a shape as a tuple of sizes: integers of 0 or more.
 
     Raises:
-        ArgumentTypeError: for what is no shape.
+        ArgumentTypeError: for something that is not a shape.
         ShapeError: for a negative size.
     """
     try:

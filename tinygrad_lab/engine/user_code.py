@@ -1,4 +1,4 @@
-"""Which line of the user's code asked for an op.
+"""The line of the user's code that applied an op.
 
 A node remembers a code object and an offset into it, which cost next to nothing and keep no
 frame (and with it no local variable) alive; line and text are looked up when somebody reads.
@@ -21,7 +21,7 @@ _NETS = join(_PACKAGE, "train", "models.py")
 
 
 class _IsLibrary(dict[str, bool]):
-    """Whether a file belongs to this package, asked once a file."""
+    """A cache of whether a file belongs to this package."""
 
     def __missing__(self, filename: str) -> bool:
         ours = filename.startswith((_PACKAGE, "<tinygrad_lab"))
@@ -47,7 +47,7 @@ class Line:
 
 
 def user_site(frame: FrameType | None = None) -> tuple[CodeType | None, int]:
-    """Code and offset of the innermost frame that is not this package's own."""
+    """Return code and offset of the innermost frame outside this package."""
     if frame is None:
         frame = sys._getframe(1)
     while frame is not None:
@@ -58,7 +58,7 @@ def user_site(frame: FrameType | None = None) -> tuple[CodeType | None, int]:
 
 
 def line_of(code: CodeType | None, offset: int) -> Line | None:
-    """The source line that an offset into a code object stands for."""
+    """Return the source line at an offset into a code object."""
     if code is None:
         return None
     # Two bytes an instruction; a code object lists one position for each.
