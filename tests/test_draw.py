@@ -34,6 +34,7 @@ from tinygrad_lab.graphs import Edge
 from tinygrad_lab.show import layout
 from tinygrad_lab.show.draw import draw
 from tinygrad_lab.show.drawing import Drawing
+from tinygrad_lab.show.equation import equation
 from tinygrad_lab.show.layout import renderer
 from tinygrad_lab.show.marks import Shape, Text
 from tinygrad_lab.show.measure import MINUS, Matrix, printable
@@ -1003,3 +1004,19 @@ def test_edges_are_those_of_the_graph() -> None:
     edges: tuple[Edge, ...] = tg.graph(f).edges
     keys = [(f"n{one.source.index}", f"n{one.target.index}") for one in edges]
     assert sorted((one.source, one.target) for one in draw(f).picture.arrows) == sorted(keys)
+
+
+def test_an_equation_may_name_what_an_op_was_given_besides_tensors() -> None:
+    scale = tg.op(
+        "scaled_of_tests",
+        "c x",
+        forward=lambda xp, x, *, factor: x * factor,
+        vjp={"x": lambda xp, g, factor: g * factor},
+        latex=r"{factor} \, {x}",
+    )
+    x = tg.scalar(3.0, name="x")
+    node = tg.graph(scale(x, factor=2.0)).outputs[0]
+    assert equation(node, lambda node: node.label) == "2 x"
+    i, j = tg.tensor([0, 1], name="i"), tg.tensor([1, 0], name="j")
+    taken = tg.graph(tg.tensor([[1.0, 2.0], [3.0, 4.0]], name="A", requires_grad=True)[i, j])
+    assert equation(taken.outputs[0], lambda node: node.label) == "A[i, j]"

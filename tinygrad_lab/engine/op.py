@@ -76,7 +76,7 @@ class Op:
     """How the op is called: the inputs, then the attributes."""
     latex: str | None = None
     words: Mapping[str, str] = field(default_factory=dict)
-    """Shown in pictures for the rule of an input whose source is not a short formula."""
+    """Shown in pictures for rules whose source is not a short formula; ``out``: for the value."""
     elementwise: bool = False
     core_axes: int | None = None
     """How many of the last axes of an input take no part in broadcasting."""

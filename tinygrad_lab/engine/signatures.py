@@ -154,7 +154,7 @@ def _check_words(
     """Raise if words describe a rule that does not exist, or name something unknown."""
     served = [x for rule in rules for x in rule.inputs]
     for x, text in words.items():
-        if x not in served:
+        if x not in (*served, "out"):
             raise DeclarationError(
                 f"op {name!r}: expected words for inputs that have a rule "
                 f"({', '.join(served) or 'none has'}), got words for {x!r}."

@@ -89,7 +89,7 @@ _index = op(
     "[ ]",
     forward=_take,
     vjp={"x": lambda xp, g, arrays, x_shape, key: xp.put_at(g, arrays, key=key, shape=x_shape)},
-    words={"x": "g put back at {key}"},
+    words={"out": "{x}{key}", "x": "g put back at {key}"},
     latex="{x}_{{{key}}}",
     check=misfit,
 )

@@ -13,13 +13,10 @@ from tinygrad_lab.formatting import MINUS, number
 from tinygrad_lab.graphs import GraphNode
 from tinygrad_lab.show.measure import superscript
 
-__all__ = ["Namer", "attribute_text", "equation", "key_text"]
+__all__ = ["Namer", "attribute_text", "equation", "key_text", "words_of"]
 
 Namer = Callable[[GraphNode], str]
 """Returns the name of a node in a picture."""
-
-_CHANGES = {"index_set": "=", "index_add": "+="}
-"""Ops that change elements in a copy, with the sign for each change."""
 
 _MOST_INPUTS = 4
 _MOST_CHARACTERS = 32
@@ -28,7 +25,7 @@ _MOST_CHARACTERS = 32
 def equation(node: GraphNode, name: Namer) -> str:
     """Return the right-hand side of a node's equation; ``""`` for a leaf.
 
-    It is built from the op's declaration: its symbol, its LaTeX, its name.
+    It is built from the op's declaration: its words, its symbol, its LaTeX, its name.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -41,18 +38,34 @@ def equation(node: GraphNode, name: Namer) -> str:
         return ""
     names = [_operand(name(source)) for _, source in node.inputs]
     symbol = node.op.symbol
-    if node.op.name == "index":
-        return names[0] + key_text(node.attributes.get("key", ()), names[1:])
-    if node.op.name in _CHANGES:
-        place = key_text(node.attributes.get("key", ()), names[2:])
-        return f"{names[0]} with {place} {_CHANGES[node.op.name]} {names[1]}"
+    if text := node.op.words.get("out"):
+        return text.format_map(words_of(node, lambda source: _operand(name(source))))
     if len(node.inputs) == 2 and not any(c.isalnum() or c in "?[" for c in symbol):
         return _infix(symbol, *names)
     if len(node.inputs) == 1 and (text := _around(symbol, names[0])):
         return text + _attributes(node, " ({})")
-    if " " in symbol and (text := _written_out(node, names)):
+    if " " in symbol and (text := _written_out(node, name)):
         return text
     return _call(node, names)
+
+
+def words_of(node: GraphNode, name: Namer) -> dict[str, str]:
+    """Return the text for each name that a declaration's words may use."""
+    op = node.op
+    assert op is not None
+    inputs: dict[str, list[GraphNode]] = {one: [] for one in op.inputs}
+    for position, source in node.inputs:
+        inputs[op.inputs[min(position, len(op.inputs) - 1)]].append(source)
+    words = {"out": name(node), "g": "g"}
+    for one, sources in inputs.items():
+        words[one] = ", ".join(map(name, sources))
+        words[f"{one}_shape"] = ", ".join(str(source.shape) for source in sources)
+        words[f"{one}_dtype"] = ", ".join(str(source.dtype) for source in sources)
+        words[f"{one}_device"] = ", ".join(source.device for source in sources)
+    for one, value in node.attributes.items():
+        arrays = list(map(name, inputs[op.inputs[-1]]))
+        words[one] = key_text(value, arrays) if one == "key" else attribute_text(value)
+    return words
 
 
 def _operand(name: str) -> str:
@@ -83,13 +96,14 @@ def _around(symbol: str, x: str) -> str:
     return ""
 
 
-def _written_out(node: GraphNode, names: list[str]) -> str:
+def _written_out(node: GraphNode, name: Namer) -> str:
     """Convert the LaTeX of a declaration to plain text; ``""`` if plain text cannot express it."""
     op = node.op
-    if op is None or op.latex is None or op.variadic or len(names) < len(op.inputs):
+    if op is None or op.latex is None or op.variadic or len(node.inputs) < len(op.inputs):
         return ""
     plain = op.latex.replace(r" \,", "").replace("^T", "ᵀ")
-    return "" if "\\" in plain else plain.format_map(dict(zip(op.inputs, names, strict=True)))
+    words = words_of(node, lambda source: _operand(name(source)))
+    return "" if "\\" in plain else plain.format_map(words)
 
 
 def _call(node: GraphNode, names: list[str]) -> str:

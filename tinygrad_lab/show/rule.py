@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 from tinygrad_lab.engine.lambdas import expression_of
 from tinygrad_lab.engine.op import Rule
-from tinygrad_lab.graphs import Edge, GraphNode
-from tinygrad_lab.show.equation import Namer, attribute_text, key_text
+from tinygrad_lab.graphs import Edge
+from tinygrad_lab.show.equation import Namer, attribute_text, words_of
 from tinygrad_lab.show.measure import MINUS
 
 __all__ = ["rule_text"]
@@ -38,7 +38,7 @@ def rule_text(edge: Edge, name: Namer) -> str:
     rule = next((one for one in op.rules if served in one.inputs), None)
     if rule is None:
         return ""
-    words = _named(edge.target, name)
+    words = words_of(edge.target, name)
     text = op.words.get(served)
     text = text.replace("-", MINUS).format_map(words) if text else _from_source(rule, words)
     text = text or f"the rule of {op.name}"
@@ -52,28 +52,6 @@ def _bracketed(text: str) -> str:
 
 def _axes_text(axes: tuple[int, ...]) -> str:
     return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
-
-
-# --- what the names in a rule stand for -----------------------------------------------------------
-
-
-def _named(node: GraphNode, name: Namer) -> dict[str, str]:
-    """Return the text for each name that a rule can ask for."""
-    op = node.op
-    assert op is not None
-    inputs: dict[str, list[GraphNode]] = {one: [] for one in op.inputs}
-    for position, source in node.inputs:
-        inputs[op.inputs[min(position, len(op.inputs) - 1)]].append(source)
-    words = {"out": name(node), "g": "g"}
-    for one, sources in inputs.items():
-        words[one] = ", ".join(map(name, sources))
-        words[f"{one}_shape"] = ", ".join(str(source.shape) for source in sources)
-        words[f"{one}_dtype"] = ", ".join(str(source.dtype) for source in sources)
-        words[f"{one}_device"] = ", ".join(source.device for source in sources)
-    for one, value in node.attributes.items():
-        arrays = [words[last] for last in op.inputs[-1:] if words[last]]
-        words[one] = key_text(value, arrays) if one == "key" else attribute_text(value)
-    return words
 
 
 # --- from source to text --------------------------------------------------------------------------
