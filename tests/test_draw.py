@@ -559,7 +559,7 @@ def test_equations(operation: Callable[[tg.Tensor], tg.Tensor], equation: str) -
 def test_equations_of_arrays() -> None:
     x = tg.tensor(np.ones((3, 4)), requires_grad=True)
     i = tg.tensor([0, 2])
-    for result, equation in [
+    for result, expected in [
         (x[0], "x[0]"),
         (x[:, 1:3], "x[:, 1:3]"),
         (x[i, ..., None], "x[i, …, None]"),
@@ -570,7 +570,7 @@ def test_equations_of_arrays() -> None:
         (x.reshape(4, 3), "reshape(x, shape=(4, 3))"),
         (tg.concat([x] * 5), "concat(x, x, … 5 inputs, axis=0)"),
     ]:
-        assert draw(result).picture.boxes[-1].equation == equation
+        assert draw(result).picture.boxes[-1].equation == expected
 
 
 @unhurried
