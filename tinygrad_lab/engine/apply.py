@@ -30,7 +30,7 @@ def function_of(op: Op) -> Callable[..., Any]:
 
 
 def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
-    """Compute the output of an op, and make its node if a gradient flows or someone records.
+    """Compute the output of an op, and make its node if a gradient flows or someone looks on.
 
     Args:
         op: what to apply.

@@ -2,7 +2,8 @@
 
 References only run backward: a Tensor refers to its node, a node to the nodes of its inputs and to
 the arrays it keeps. A leaf refers to its Tensor weakly, and no node to the nodes that use it. So
-there are no cycles, and a graph is freed with the last Tensor that was computed in it.
+there are no cycles: a Tensor keeps alive what it was computed from, and a graph is freed with the
+last Tensor that was computed in it.
 """
 
 from __future__ import annotations
@@ -82,12 +83,12 @@ class Node:
 
     @property
     def gradient(self) -> Array | None:
-        """The gradient of the last sweep, if it was computed and is small enough to keep."""
+        """The gradient of the last sweep, or what a leaf then had in ``.grad``, if small."""
         return getattr(self, "_gradient", None)
 
     @property
     def gradient_was_computed(self) -> bool:
-        """Whether a sweep has visited this node, whether or not it kept the gradient."""
+        """Whether a sweep has reached this node, whether or not it kept the gradient."""
         return hasattr(self, "_gradient")
 
     @property
@@ -159,7 +160,7 @@ class Application(Node):
         return bool(self.plan.rules)
 
     def release(self) -> None:
-        self.kept = {}
+        self.kept = {}  # what a rule asks for is not found then: see ``explained_backward``
 
 
 class Leaf(Node):
@@ -219,7 +220,8 @@ def contributions(
     Args:
         node: the node, an ``Application``.
         xp: the namespace of ``g``. For gradients of gradients it is that of Tensors, and ``g`` and
-            ``kept`` hold Tensors, so that the rules build a graph (``calculus/transforms.py``).
+            ``kept`` hold Tensors, joined to the nodes they belong to (``history.py``), so that the
+            rules build a graph (``calculus/transforms.py``).
         g: the gradient; a tuple of gradients where the op has several outputs.
         kept: what the rules ask for, by name.
 
@@ -245,7 +247,7 @@ def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
     """
     data = raw(gradient)
     if data.__class__ is float or data is None:
-        return gradient  # of a number; or None, where no gradient flows
+        return gradient  # of a number; or None, from a joint rule: no gradient flows
     target = node.form
     if target.dtype is float:
         return xp.transfer(xp.sum(gradient), device="python")

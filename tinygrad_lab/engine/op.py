@@ -7,7 +7,8 @@
     )
 
 ``op()`` in ``declare.py`` turns that into an ``Op`` and returns the function that users call, which
-calls ``apply``. A new op is such a declaration in a file of ``ops/`` and nothing else.
+calls ``apply``. A new op is such a declaration in a file of ``ops/``, which makes it public, too. A
+function that an array library lacks is added to its namespace, in ``backends/``.
 
 The forward and the rules are written against any namespace ``xp``: NumPy, CuPy, Python floats, or
 Tensors, whose ``xp`` is the ops themselves: with it, rules build a graph of their own work. A rule
@@ -15,8 +16,8 @@ Tensors, whose ``xp`` is the ops themselves: with it, rules build a graph of the
 the output, it computes that of an input. It asks for what it needs by naming it: an input, ``out``,
 an attribute, ``x_shape`` or ``x_dtype`` of an input ``x``, ``needs`` (which inputs need a gradient)
 or the ``residual`` of a fused kernel. A node keeps what its rules ask for, under these names: here
-y if x needs a gradient, x if y does. (An op with a ``composite`` keeps every input; small values
-are also kept for pictures.)
+y if x needs a gradient, x if y does. (An op with a ``composite`` keeps every input. Small outputs
+are also held for pictures, in ``node.value``.)
 """
 
 from __future__ import annotations
