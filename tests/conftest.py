@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 import tinygrad_lab as tg
 from tinygrad_lab.backends import backend_for_device, forwards, register_device
 from tinygrad_lab.context import changed, current
+from tinygrad_lab.engine.declare import functions
 from tinygrad_lab.engine.op import table
 
 from .strict_backend import strict_backend
@@ -141,11 +142,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
     """Remove the ops that a test declared, and check that it left no context switched on."""
-    ops, kernels = dict(table), dict(forwards)
+    ops, kernels, applied = dict(table), dict(forwards), dict(functions)
     before = current()
     yield
     assert current() == before, "a test left a context switched on"
-    for registry, saved in ((table, ops), (forwards, kernels)):
+    for registry, saved in ((table, ops), (forwards, kernels), (functions, applied)):
         registry.clear()
         registry.update(saved)  # type: ignore[arg-type]
     assert tg.get_default_dtype() == tg.float32, "a test left another default dtype behind"

@@ -7,6 +7,7 @@ import ast
 import itertools
 import sys
 import textwrap
+from importlib.util import resolve_name
 from pathlib import Path
 
 import graphviz
@@ -61,18 +62,26 @@ def room_of(name: str) -> str:
 def imports_of(name: str) -> set[str]:
     """The modules of this package that a module imports: at the top, in functions, for types.
 
-    ``from a.b import c`` runs ``a`` and ``a.b``, too, unless the module is inside of them.
+    ``from a import b`` is an import of ``a.b`` where that is a module, and of ``a`` otherwise.
     """
     found: set[str] = set()
+    around = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            source = "." * node.level + (node.module or "")
+            module = resolve_name(source, around) if node.level else source
+            for alias in node.names:
+                whole = f"{module}.{alias.name}"
+                found.add(whole if whole in MODULES else module)
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    ours = {one for one in found if one in MODULES}
-    whole = {".".join(one.split(".")[:n]) for one in ours for n in range(2, len(one.split(".")))}
-    inside = {one for one in whole if name.startswith(f"{one}.")}
-    return (ours | whole) - inside - {name}
+    ours = {one for one in found if one in MODULES} - {name}
+    # What stands around an imported module runs, too, unless the importing module is inside of it.
+    for one in list(ours):
+        parts = one.split(".")
+        whole = {".".join(parts[:n]) for n in range(2, len(parts))}
+        ours |= {outer for outer in whole if not f"{name}.".startswith(f"{outer}.")}
+    return ours
 
 
 IMPORTS = {name: imports_of(name) for name in MODULES}

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
+from tinygrad_lab.backends.namespace import Array, Namespace, register_namespace
 from tinygrad_lab.errors import DeviceError
 
 __all__ = ["StrictArray", "strict_backend"]
@@ -312,7 +312,7 @@ def _load() -> _Strict:
             "pip install 'tinygrad_lab[test]'."
         ) from error
     backend = _Strict(array_api_strict)
-    namespaces[StrictArray] = backend
+    register_namespace(StrictArray, backend)
     return backend
 
 

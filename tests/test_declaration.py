@@ -1,5 +1,6 @@
 """An op is one declaration; what is generated from it does what the declaration says."""
 
+import functools
 import importlib
 import inspect
 import itertools
@@ -18,7 +19,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.backends import NUMPY
-from tinygrad_lab.engine.declare import PLAIN
+from tinygrad_lab.engine.declare import PLAIN, functions
 from tinygrad_lab.engine.fast.node_classes import WrittenNode
 from tinygrad_lab.engine.node import Application, Node
 from tinygrad_lab.engine.op import table
@@ -453,6 +454,152 @@ class TestElementwiseOpsOfUsers:
         file.write_text("forward = lambda xp, x: x * 0\nrule = lambda xp, g, x: g * (x * 0)\n")
         late = declare(elementwise=True, forward=module.forward, vjp={"x": module.rule})
         self.check(late, [[4.0, 6.0]])
+
+
+ENDS_UP_PLAIN = {
+    "a name of written functions": (lambda xp, _op, y: _op * y, "_op", "y"),
+    "a variable of written functions": (lambda xp, kind, y: kind * y, "kind", "y"),
+    "what Python itself needs": (lambda xp, isinstance, y: isinstance * y, "isinstance", "y"),
+    "inputs by position alone": (lambda xp, x, /, y: x * y, "x", "y"),
+}
+
+
+class TestOddDeclarations:
+    """Whatever an op is made of, it is right, and the same in the plain and in the fast engine."""
+
+    @pytest.mark.parametrize("case", ENDS_UP_PLAIN)
+    def test_with_names_that_written_functions_cannot_take(self, case: str) -> None:
+        forward, x, y = ENDS_UP_PLAIN[case]
+        rules = {
+            x: eval(f"lambda xp, g, {y}: g * {y}"),
+            y: eval(f"lambda xp, g, {x}: g * {x}"),
+        }
+        product = declare(forward=forward, vjp=rules)
+        inputs = leaf(2.0, 3.0), leaf(5.0, 7.0)
+        assert gradients(product(*inputs), *inputs) == [[5.0, 7.0], [2.0, 3.0]]
+        assert not has_direct_way(product)
+
+    def test_with_a_name_that_python_reads_as_another(self) -> None:
+        micro = tg.op("µ_of_tests", forward=lambda xp, x: x * 1e-6)
+        assert micro(1.0).item() == 1e-6
+
+    def test_inputs_by_position_alone_are_not_taken_by_name(self) -> None:
+        product = declare(forward=lambda xp, x, /, y: x * y)
+        with pytest.raises(TypeError, match="x"):
+            product(x=1.0, y=2.0)
+
+    def test_with_a_callable_object_or_a_partial_function(self) -> None:
+        class Forward:
+            def __call__(self, xp: Any, x: Any) -> Any:
+                return x * 2
+
+        def times(factor: float, xp: Any, x: Any) -> Any:
+            return x * factor
+
+        for forward in (Forward(), functools.partial(times, 2.0)):
+            for elementwise in (False, True):
+                double = tg.op(
+                    f"op_{next(fresh)}_of_tests",
+                    forward=forward,
+                    vjp={"x": lambda xp, g: g * 2},
+                    elementwise=elementwise,
+                )
+                x = leaf(1.0, 2.0)
+                assert gradients(double(x), x) == [[2.0, 2.0]]
+                op = double.op  # type: ignore[attr-defined]
+                assert getattr(NUMPY, op.name)(np.ones(1)).tolist() == [2.0]
+                tg.op(op.name, forward=forward)  # it may be declared again
+
+    def test_does_not_change_what_the_rules_of_the_package_call(self) -> None:
+        def curvature() -> Any:
+            return tg.hessian(lambda v: (tg.relu(v) * v).sum())(tg.tensor([1.0, 2.0])).tolist()
+
+        before = curvature()
+        tg.op(
+            "where_positive",
+            forward=lambda xp, condition, x: x * 7,
+            vjp={"x": lambda xp, g: g * 7},
+        )
+        assert curvature() == before
+
+    def test_that_is_freed_twice_raises_where_a_rule_asks_for_something(self) -> None:
+        keeps_for_its_composite = declare(
+            forward=lambda xp, x, y: x + y,
+            composite=lambda x, y: x + y,
+            vjp={"x": lambda xp, g: g, "y": lambda xp, g: g},
+        )
+        x, y = leaf(1.0), leaf(2.0)
+        for function, asks in ((keeps_for_its_composite, False), (tg.multiply, True)):
+            for block in (nullcontext, tg.plain):
+                with block():
+                    out = function(x, y)
+                out.backward(free=True)
+                if asks:
+                    with pytest.raises(tg.errors.GraphFreedError):
+                        out.backward(free=True)
+                else:
+                    out.backward(free=True)
+
+    def test_a_complex_output_is_refused_only_where_a_gradient_would_flow(self) -> None:
+        condition = tg.tensor([0.0, 1.0], requires_grad=True)
+        x = tg.tensor([1.0, 2.0], requires_grad=True)
+        z = tg.tensor(np.array([1j, 2.0]))
+        for block in (nullcontext, tg.plain):
+            with block():
+                assert not tg.where(condition, z, 0.0).requires_grad
+                with pytest.raises(tg.errors.DTypeError, match="complex"):
+                    x * z
+
+    def test_a_number_beyond_floats_is_an_error_that_names_op_and_line(self) -> None:
+        for block in (nullcontext, tg.plain):
+            for x in (tg.scalar(2.0), leaf(2.0)):
+                with block(), pytest.raises(tg.errors.TinygradLabError) as caught:
+                    x * 10**400
+                assert "multiply" in str(caught.value)
+                assert "x * 10**400" in str(caught.value)
+
+    def test_a_forward_that_fails_runs_once(self) -> None:
+        calls = []
+
+        def forward(xp: Any, x: Any) -> Any:
+            calls.append(x)
+            raise ValueError("out of luck")
+
+        unlucky = declare(forward=forward, vjp={"x": lambda xp, g: g})
+        with pytest.raises(tg.errors.TinygradLabError, match="out of luck"):
+            unlucky(leaf(1.0))
+        assert len(calls) == 1
+
+    def test_can_be_pickled_where_it_is_declared_in_a_module(self) -> None:
+        assert CUBE.__module__ == __name__
+
+
+CUBE = tg.op("cube_of_tests", forward=lambda xp, x: x * x * x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "op",
+    [
+        op
+        for op in table.values()
+        if op.elementwise and op.rules and not op.attributes and len(op.inputs) <= 2
+    ],
+    ids=lambda op: op.name,
+)
+def test_elementwise_ops_give_the_form_of_their_inputs(op: Any, dtype: Any) -> None:
+    """The short path takes that for granted."""
+    function = functions[op.name]
+    values = np.array([1.25, 1.5], dtype) if op.name == "acosh" else np.array([0.25, 0.5], dtype)
+    for others in ([], [2.0], [1]) if len(op.inputs) == 2 else ([],):
+        x = tg.tensor(values, requires_grad=True)
+        inputs = [x, *others] if len(op.inputs) == len([x, *others]) else [x, x]
+        out = function(*inputs)
+        if not out.requires_grad:
+            continue
+        out.backward(gradient=np.ones(2, dtype))
+        assert x.grad is not None
+        assert (out.dtype, out.node.form.dtype, x.grad.dtype) == (dtype, dtype, dtype)
 
 
 _NOT_USED = {"x", "op", "apply", "Node", "remaining", "application", "self"}

@@ -78,3 +78,20 @@ def test_the_import_does_not_load_what_is_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "[]"
+
+
+def test_pdb_stops_where_the_walkthrough_says(tmp_path: Path) -> None:
+    commands = ["n", "n", "b tg.engine.apply.apply", "b tg.engine.backward.sweep", "c", "p op"]
+    commands += ["p inputs[0].name", "c", "p op", "c", "p list(outputs.values())", "q"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pdb", str(ROOT / "examples" / "first_graph.py")],
+        cwd=tmp_path,
+        input="\n".join(commands),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TINYGRAD_LAB_PLAIN": "1"},
+        check=False,
+    )
+    assert "<op add>" in ran.stdout
+    assert "<op multiply>" in ran.stdout
+    assert "[1.0]" in ran.stdout

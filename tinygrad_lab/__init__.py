@@ -79,6 +79,7 @@ from tinygrad_lab.backends.dtypes import (
     uint32 as uint32,
     uint64 as uint64,
 )
+from tinygrad_lab.calculus import reproduce as _reproduce
 from tinygrad_lab.calculus.checkpoint import (
     checkpoint as checkpoint,
 )
@@ -126,6 +127,7 @@ from tinygrad_lab.show.draw import (
 __version__ = "0.1.0"
 
 _operators.attach(namespace=_sys.modules[__name__])
+_reproduce.public_modules["tinygrad_lab"] = _sys.modules[__name__]
 
 if not TYPE_CHECKING:
     _PUBLIC_MODULES = ("autograd", "data", "errors", "linalg", "nn", "optim", "random")

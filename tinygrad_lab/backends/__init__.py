@@ -6,7 +6,13 @@ is the ops themselves (``ops`` registers it), so the same rules give the gradien
 """
 
 from tinygrad_lab.backends.find import backend_for_device, namespace_of, register_device
-from tinygrad_lab.backends.namespace import Array, Namespace, forwards, namespaces
+from tinygrad_lab.backends.namespace import (
+    Array,
+    Namespace,
+    forwards,
+    namespaces,
+    register_namespace,
+)
 
 from tinygrad_lab.backends.numpy import NUMPY  # isort: skip
 from tinygrad_lab.backends.python import PYTHON  # isort: skip
@@ -36,5 +42,6 @@ __all__ = [
     "namespace_of",
     "namespaces",
     "register_device",
+    "register_namespace",
     "register_number",
 ]

@@ -10,13 +10,17 @@ import numpy as np
 
 from tinygrad_lab.backends.scatter import Scatter
 
-__all__ = ["Array", "Namespace", "forwards", "namespaces"]
+__all__ = ["Array", "Namespace", "forwards", "namespaces", "register_namespace"]
 
 Array = Any
 """A Python float, a NumPy array or a CuPy array (ops are written once, against any of them)."""
 
 forwards: dict[str, Callable[..., Any]] = {}
 """The forward of every op of the table by name: the functions of ``xp`` beyond its library."""
+
+
+_NO_CODE = (lambda: None).__code__
+"""Stands for the code of what is not written in Python."""
 
 
 class Namespace:
@@ -42,7 +46,7 @@ class Namespace:
             found = getattr(getattr(self.library, "linalg", None), name, None)
         if found is None:
             forward = forwards.get(name)
-            if forward is None or name in forward.__code__.co_names:
+            if forward is None or name in getattr(forward, "__code__", _NO_CODE).co_names:
                 # A forward that calls the library's function of the same name cannot replace it.
                 raise self._missing(name)
 
@@ -122,3 +126,11 @@ class Namespace:
 
 namespaces: dict[type, Any] = {}
 """Maps the class of an array to its namespace: the one dictionary look-up of an op."""
+
+
+def register_namespace(kind: type, namespace: Any) -> None:
+    """Let a class of arrays come with a namespace.
+
+    The rooms above do it for what they add: ``ops`` for Tensors, ``compiler`` for traced arrays.
+    """
+    namespaces[kind] = namespace

@@ -94,12 +94,17 @@ class NumPy(Namespace):
     def erf(self, x: Array) -> Array:
         from scipy.special import erf
 
-        return erf(x)
+        return _in_dtype_of(x, erf(x))
 
     def erfc(self, x: Array) -> Array:
         from scipy.special import erfc
 
-        return erfc(x)
+        return _in_dtype_of(x, erfc(x))
+
+
+def _in_dtype_of(x: Array, y: Array) -> Array:
+    """Return SciPy's result in the floating dtype of x: it makes float64 of float16."""
+    return y.astype(x.dtype) if x.dtype.kind == "f" and y.dtype != x.dtype else y
 
 
 def _worthwhile_positions(target: Array, key: Any, values: Array) -> Any:

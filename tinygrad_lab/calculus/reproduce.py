@@ -51,6 +51,10 @@ def snippet(caller: str, f: Callable[..., Any], inputs: Sequence[Any], options: 
     return "\n".join([*definitions.imports, "", *definitions.lines, call])
 
 
+public_modules: dict[str, ModuleType | None] = {"tinygrad_lab": None, "numpy": np}
+"""The modules whose names a script uses; the package enters itself when it is complete."""
+
+
 class _Definitions:
     """The lines that define the names that a script uses."""
 
@@ -58,7 +62,7 @@ class _Definitions:
         # A dict keeps the order and each line only once.
         self.imports = {"import numpy as np": None, "import tinygrad_lab as tg": None}
         self.lines: list[str] = []
-        self._known: dict[str, Any] = {"np": np, "tg": sys.modules["tinygrad_lab"]}
+        self._known: dict[str, Any] = {"np": np, "tg": public_modules["tinygrad_lab"]}
 
     def define(self, name: str, value: Any) -> None:
         """Add the lines that define a name as a value."""
@@ -133,9 +137,9 @@ def _array(array: np.ndarray[Any, Any]) -> str:
 
 def _place_of(value: Any) -> tuple[str, str] | None:
     """Return the module and the path within it from which a function or class can be imported."""
-    for module in ("tinygrad_lab", "numpy"):
+    for module, public in public_modules.items():
         name = getattr(value, "__name__", "")
-        if name and getattr(sys.modules[module], name, None) is value:
+        if name and getattr(public, name, None) is value:
             return module, name
     if not isinstance(value, FunctionType | type):
         return None

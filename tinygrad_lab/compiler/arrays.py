@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import as_strided
 
-from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends import register_namespace
 from tinygrad_lab.backends.numpy import NUMPY, NumPy, unsigned
 from tinygrad_lab.compiler.numbers import TracedNumber
 from tinygrad_lab.compiler.refusal import refused
@@ -463,4 +463,4 @@ def _checked(condition: Any) -> bool:
 
 
 traced_namespace = _Traced(_Library())
-namespaces[TracedArray] = traced_namespace
+register_namespace(TracedArray, traced_namespace)

@@ -11,7 +11,7 @@ from weakref import ref
 
 import numpy as np
 
-from tinygrad_lab.backends import PYTHON, Namespace, namespaces, register_number
+from tinygrad_lab.backends import PYTHON, Namespace, register_namespace, register_number
 from tinygrad_lab.compiler.refusal import refused
 from tinygrad_lab.compiler.trace import Call, Origin, Trace, Value, caller
 from tinygrad_lab.context import current
@@ -194,5 +194,5 @@ class _TracedNumbers(Namespace):
 
 
 traced_numbers = _TracedNumbers(math)
-namespaces[TracedNumber] = traced_numbers
+register_namespace(TracedNumber, traced_numbers)
 register_number(TracedNumber, traced_numbers)

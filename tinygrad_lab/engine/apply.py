@@ -83,7 +83,7 @@ def _needs(
 ) -> tuple[bool, ...]:
     """Return for each input whether the output's gradient flows back to it."""
     wanted = tuple([isinstance(x, Tensor) and x._node is not None for x in inputs])
-    if context.grad_enabled and op.rules and any(wanted):  # no_grad() disables it
+    if context.grad_enabled and op.plan(wanted).rules:  # no_grad() disables it
         if form.floating:
             return wanted
         # Integers and booleans do not vary smoothly with anything. Complex outputs are an error.

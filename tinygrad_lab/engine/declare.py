@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from os import environ
 from typing import Any
 
-from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.apply import function_of
 from tinygrad_lab.engine.fast.entry_points import written_function_of
 from tinygrad_lab.engine.signatures import read_declaration
 from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.user_code import is_of_library
 
-__all__ = ["op"]
+__all__ = ["functions", "op"]
 
 PLAIN = environ.get("TINYGRAD_LAB_PLAIN", "") not in ("", "0")
 """Whether every op is applied by the plain engine, in this process."""
+
+
+functions: dict[str, Callable[..., Tensor]] = {}
+"""The functions of all declared ops by name. Rules that work on Tensors find them in ``xp``."""
 
 
 def op(
@@ -93,11 +97,9 @@ def op(
     # The seam: what `fast` writes does what `apply` does, and the tests hold it to the same bits.
     function: Any = function_of(declared) if PLAIN else written_function_of(declared)
     function.__name__ = function.__qualname__ = name
-    function.__module__ = "tinygrad_lab"
+    function.__module__ = "tinygrad_lab" if is_of_library(forward) else forward.__module__
     function.__doc__ = doc or None
     function.__signature__ = declared.signature
     function.op = declared
-    if Tensor in namespaces:
-        # Rules may call it on Tensors, too.
-        setattr(namespaces[Tensor], name, function)
+    functions[name] = function
     return function

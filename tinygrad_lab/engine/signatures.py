@@ -8,9 +8,9 @@ from keyword import iskeyword
 from string import Formatter
 from typing import Any
 
-from tinygrad_lab.backends import forwards, namespaces
+from tinygrad_lab.backends import Namespace, forwards, namespaces
 from tinygrad_lab.engine.op import Op, Rule, table
-from tinygrad_lab.engine.user_code import is_library
+from tinygrad_lab.engine.user_code import is_of_library
 from tinygrad_lab.errors import DeclarationError
 
 __all__ = ["arguments_of", "read_declaration"]
@@ -50,7 +50,8 @@ def read_declaration(
     table[name] = declared
     forwards[name] = _value_of(forward) if residual else forward
     for namespace in namespaces.values():
-        vars(namespace).pop(name, None)  # what it remembers of an op that is declared again
+        if isinstance(namespace, Namespace):
+            vars(namespace).pop(name, None)  # what it remembers of an op that is declared again
     return declared
 
 
@@ -60,7 +61,7 @@ def _check_name(name: str, forward: Callable[..., Any]) -> None:
     if not callable(forward):
         raise DeclarationError(f"op {name!r}: forward must be a function, got {forward!r}.")
     known = table.get(name)
-    if known is not None and is_library[known.forward.__code__.co_filename]:
+    if known is not None and is_of_library(known.forward):
         raise DeclarationError(f"op {name!r}: there is one already, which rules rely on.")
 
 
@@ -72,7 +73,10 @@ def _parameters(
     name: str, forward: Callable[..., Any]
 ) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
     """Return a forward's inputs, whether the last stands for several, and its attributes."""
-    parameters = list(signature(forward).parameters.values())
+    try:
+        parameters = list(signature(forward).parameters.values())
+    except ValueError as error:
+        raise DeclarationError(f"op {name!r}: forward has no signature to read: {error}.") from None
     if not parameters or parameters[0].name != "xp":
         raise DeclarationError(
             f"op {name!r}: expected forward(xp, ...), got "
@@ -96,7 +100,8 @@ def _signature(forward: Callable[..., Any]) -> Signature:
     _, *parameters = signature(forward).parameters.values()
     optional = False
     calls: list[Parameter] = []
-    for p in parameters:
+    for parameter in parameters:
+        p = parameter.replace(annotation=Signature.empty)
         by_position = p.kind is p.KEYWORD_ONLY and not (optional and p.default is p.empty)
         if by_position and calls and calls[-1].kind is p.POSITIONAL_OR_KEYWORD:
             p = p.replace(kind=p.POSITIONAL_OR_KEYWORD)
@@ -126,7 +131,11 @@ def _rules(
         names = served if joint else (served,)
         parameters = list(signature(function).parameters) if callable(function) else []
         asks = parameters[2:]
-        if parameters[:2] != ["xp", "g"] or not known.issuperset(asks):
+        given_by_position = not callable(function) or all(
+            p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+            for p in signature(function).parameters.values()
+        )
+        if parameters[:2] != ["xp", "g"] or not known.issuperset(asks) or not given_by_position:
             raise DeclarationError(
                 f"op {name!r}: the rule for {', '.join(names)} must be rule(xp, g, ...) and may "
                 f"ask for {', '.join(sorted(known))}; got ({', '.join(parameters)})."

@@ -12,24 +12,34 @@ from dataclasses import dataclass
 from itertools import islice
 from os.path import basename, dirname, join
 from types import CodeType, FrameType
+from typing import Any
 
-__all__ = ["Line", "is_library", "line_of", "user_site"]
+__all__ = ["Line", "code_of", "is_library", "is_of_library", "line_of", "user_site"]
 
 _PACKAGE = join(dirname(dirname(__file__)), "")
-_NETS = join(_PACKAGE, "train", "models.py")
-"""Nets that are written as a user would write them, and read as a user's are."""
 
 
 class _IsLibrary(dict[str, bool]):
     """A cache of whether a file belongs to this package."""
 
     def __missing__(self, filename: str) -> bool:
-        ours = filename.startswith((_PACKAGE, "<tinygrad_lab"))
-        answer = self[filename] = ours and filename != _NETS
+        answer = self[filename] = filename.startswith((_PACKAGE, "<tinygrad_lab"))
         return answer
 
 
 is_library = _IsLibrary()
+"""By file name. A file that is written as a user would write it enters itself as False."""
+
+
+def code_of(function: Any) -> CodeType | None:
+    """Return the code of a function; None for one that is not written in Python."""
+    return getattr(function, "__code__", None)
+
+
+def is_of_library(function: Any) -> bool:
+    """Return whether a function is written in this package."""
+    code = code_of(function)
+    return code is not None and is_library[code.co_filename]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ The functions of a family that need no underscore are public: ``tg.relu`` is the
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends import register_namespace
+from tinygrad_lab.engine.declare import functions
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import GradientError
 from tinygrad_lab.ops import (
@@ -99,6 +100,8 @@ class _TensorNamespace(SimpleNamespace):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in functions:  # of the user's ops
+            return functions[name]
         raise GradientError(
             f"a rule calls xp.{name}, which is not a declared op, so its result cannot be "
             "differentiated again: declare it with tg.op, or compose it of existing ops."
@@ -115,4 +118,4 @@ _for_rules = {
         values, *arrays, key=key, shape=shape
     ),
 }
-namespaces[Tensor] = _TensorNamespace(name="tensor", **(_public | _internal | _for_rules))
+register_namespace(Tensor, _TensorNamespace(name="tensor", **(_public | _internal | _for_rules)))

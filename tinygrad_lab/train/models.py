@@ -8,8 +8,12 @@ from collections.abc import Callable, Mapping
 
 from tinygrad_lab import nn
 from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.user_code import is_library
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn.functional import relu
+
+# Users read these nets, and the lines of their nodes, as they would read nets of their own.
+is_library[__file__] = False
 
 __all__ = ["CNN", "GRU", "MLP", "MODELS", "Logistic", "make_model"]
 

@@ -16,35 +16,38 @@ import sys
 from collections.abc import Callable
 from inspect import Parameter
 from typing import Any
+from unicodedata import normalize
 
 from tinygrad_lab.backends import form_of, namespace_of, namespaces
 from tinygrad_lab.context import current
-from tinygrad_lab.engine.apply import apply
-from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient
+from tinygrad_lab.engine.apply import apply, function_of
+from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient, explained
 from tinygrad_lab.engine.fast.node_classes import node_class, source_or_number
 from tinygrad_lab.engine.fast.source import run, written_out
 from tinygrad_lab.engine.node import next_priority
 from tinygrad_lab.engine.op import Op, Rule
 from tinygrad_lab.engine.tensor import Tensor, detached
-from tinygrad_lab.engine.user_code import is_library, user_site
+from tinygrad_lab.engine.user_code import is_library, is_of_library, user_site
 
 __all__ = ["written_function_of"]
 
 
 def written_function_of(op: Op) -> Callable[..., Any]:
     """Return the function that applies an op, which does what ``function_of(op)`` does."""
+    if not _can_be_written(op):
+        return function_of(op)
     environment: dict[str, Any] = {"_apply": apply, "_op": op}
     parameters, arguments, values = _parameters(op, environment)
     header, general_way = f"def {op.name}({parameters}):", f"    return _apply(_op, {values})"
     filename = f"<tinygrad_lab op {op.name}>"
-    if not _has_direct_way(op, environment):
+    if not op.rules or op.variadic or op.several_outputs:
         run([header, general_way], filename, environment)
         return environment[op.name]
 
     def written() -> Callable[..., Any]:
         """Write the whole function in place of the one that was called first."""
         body = ["    context = current()", "    if context.ordinary:"]
-        body += [f"        {line}" for line in _direct_way(op, values, environment)]
+        body += [f"        {line}" for line in _direct_way(op, environment)]
         run([header, *body, general_way], filename, environment)
         function.__code__ = environment[op.name].__code__
         environment[op.name] = function
@@ -78,37 +81,46 @@ def _parameters(op: Op, environment: dict[str, Any]) -> tuple[str, str, str]:
 # --- the direct way ------------------------------------------------------------------------------
 
 
-_LOCALS = {"context", "form", "kind", "node", "tensor", "frame", "code", "out", "residual"}
-"""The variables of written functions."""
+_ENVIRONMENT: dict[str, Any] = {
+    "Tensor": Tensor,
+    "complex_gradient": complex_gradient,
+    "current": current,
+    "detached": detached,
+    "explained": explained,
+    "failures": FAILURES_OF_FORWARDS,
+    "form_of": form_of,
+    "getframe": sys._getframe,
+    "is_library": is_library,
+    "namespace_of": namespace_of,
+    "namespaces": namespaces,
+    "next_priority": next_priority,
+    "source_or_number": source_or_number,
+    "user_site": user_site,
+}
+"""The names that written functions use."""
+
+_RESERVED = {
+    *_ENVIRONMENT,
+    *("context", "form", "forward", "kind", "node", "tensor", "frame", "code", "out", "residual"),
+    *("xp", "error", "getattr", "isinstance", "_apply", "_op", "_written", "_node_classes"),
+    "_source_of",
+}
+"""Those and the variables of written functions, which no input or attribute may be called."""
 
 
-def _has_direct_way(op: Op, environment: dict[str, Any]) -> bool:
-    """Return whether ``apply`` can be written out: not where names of a user's op are used here."""
-    if not op.rules or op.variadic or op.several_outputs:
-        return False
-    environment |= {
-        "Tensor": Tensor,
-        "complex_gradient": complex_gradient,
-        "current": current,
-        "detached": detached,
-        "failures": FAILURES_OF_FORWARDS,
-        "form_of": form_of,
-        "forward": op.forward,
-        "getframe": sys._getframe,
-        "is_library": is_library,
-        "namespace_of": namespace_of,
-        "namespaces": namespaces,
-        "next_priority": next_priority,
-        "source_or_number": source_or_number,
-        "user_site": user_site,
-    }
-    used = _LOCALS | {"xp"} | set(environment) | {f"{x}_data" for x in op.inputs}
-    used |= {f"{x}_node" for x in op.inputs}
-    return used.isdisjoint({op.name, *op.inputs, *op.attributes})
+def _can_be_written(op: Op) -> bool:
+    """Return whether no name of a user's op has a meaning in a written function, or to Python."""
+    names = [op.name, *op.signature.parameters]
+    reserved = _RESERVED | {f"{x}_{what}" for x in op.inputs for what in ("data", "node")}
+    reserved |= {f"_default_{name}" for name in names}
+    by_position = any(p.kind is p.POSITIONAL_ONLY for p in op.signature.parameters.values())
+    plain_names = all(normalize("NFKC", name) == name for name in names)
+    return reserved.isdisjoint(names) and plain_names and not by_position
 
 
-def _direct_way(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
+def _direct_way(op: Op, environment: dict[str, Any]) -> list[str]:
     """Write what the function does where nothing is asked but gradients."""
+    environment |= _ENVIRONMENT | {"forward": op.forward}
     lines = []
     for x in op.inputs:
         lines += [
@@ -120,7 +132,7 @@ def _direct_way(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
             f"    {x}_data = {x}",
             f"    {x}_node = None",
         ]
-    long_path = _long_path(op, values, environment)
+    long_path = _long_path(op, environment)
     short_paths = [_short_path(op, needing, environment) for needing in _short_cases(op)]
     if not short_paths:
         return lines + long_path + _RECORD
@@ -129,7 +141,7 @@ def _direct_way(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
     return [*lines, "else:", *(f"    {line}" for line in long_path), *_RECORD]
 
 
-def _long_path(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
+def _long_path(op: Op, environment: dict[str, Any]) -> list[str]:
     """Write ``apply`` for a known number of inputs, where nothing is recorded or checked."""
     arrays = "".join(f"{x}_data, " for x in op.inputs)
     given = arrays + "".join(f"{name}={name}, " for name in op.attributes)
@@ -148,9 +160,8 @@ def _long_path(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
         f"    xp = namespaces.get({first}) if {same_kind} else None",
         f"    if xp is None: xp = namespace_of(({arrays}))",
         f"    {'out, residual' if op.residual else 'out'} = forward(xp, {given})",
-        "except failures:",
-        "    # It fails there again, and is explained.",
-        f"    return _apply(_op, {values})",
+        "except failures as error:",
+        f"    raise {_explained(op)} from None",
         "form = form_of(out)",
         f"kind = _node_classes[{needs}]",
         "if kind is None or not form.floating:",
@@ -161,6 +172,13 @@ def _long_path(op: Op, values: str, environment: dict[str, Any]) -> list[str]:
         f"node.remember(({links}), ({arrays}), out, "
         f"{'residual' if op.residual else None}, {{{attributes}}})",
     ]
+
+
+def _explained(op: Op) -> str:
+    """Write the call that words a failure of the forward for the user."""
+    inputs, arrays = (", ".join(names) for names in (op.inputs, [f"{x}_data" for x in op.inputs]))
+    attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
+    return f"explained(_op, ({inputs},), ({arrays},), {{{attributes}}}, error)"
 
 
 def _source_of(x: Any) -> Any:
@@ -190,7 +208,7 @@ def _short_cases(op: Op) -> list[tuple[str, ...]]:
 
     An elementwise op of the package gives the form of its inputs. One of a user's might not.
     """
-    known = op.elementwise and is_library[op.forward.__code__.co_filename] and not op.residual
+    known = op.elementwise and is_of_library(op.forward) and not op.residual
     if not known or op.attributes or len(op.inputs) > 2:
         return []
     return [op.inputs] if len(op.inputs) == 1 else [op.inputs, op.inputs[:1], op.inputs[1:]]
@@ -218,7 +236,10 @@ def _short_path(op: Op, needing: tuple[str, ...], environment: dict[str, Any]) -
         f"if {' and '.join(conditions)}:",
         f"    form = {one}.form",
         *(["    xp = form.namespace"] if "xp" in formula else []),
-        f"    out = {formula}",
+        "    try:",
+        f"        out = {formula}",
+        "    except failures as error:",
+        f"        raise {_explained(op)} from None",
         f"    node = {name}()",
         *[f"    node.from_{x} = {x if x in numbers else f'{x}_node'}" for x in op.inputs],
         *[f"    node.kept_{asked} = {places.get(asked, asked)}" for asked in plan.keeps],

@@ -16,6 +16,7 @@ __all__ = ["called", "run", "written_out"]
 def run(lines: Sequence[str], filename: str, environment: dict[str, Any]) -> None:
     """Run lines of source in an environment, which then holds what they define."""
     source = "\n".join(lines) + "\n"
+    environment.setdefault("__name__", filename)
     exec(compile(source, filename, "exec"), environment)
     # Tracebacks and inspect.getsource find the source here.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
