@@ -29,7 +29,7 @@ from tinygrad_lab.engine.user_code import Line, is_library
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
 from tinygrad_lab.formatting import array_text, bytes_text
 
-__all__ = ["Edge", "Graph", "GraphNode", "Kept", "graph"]
+__all__ = ["Edge", "Graph", "GraphNode", "Kept", "collected_text", "graph"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,8 @@ class GraphNode:
     """Its own name, or that of the caller's variable."""
     inputs: tuple[tuple[int, GraphNode], ...] = field(repr=False)
     """The position of each input and the node it comes from."""
+    outputs: tuple[Node, ...] = field(repr=False)
+    """The outputs of the graph: a reader shows gradients of the sweep that reached them last."""
 
     @property
     def op(self) -> Op | None:
@@ -173,11 +175,11 @@ class GraphNode:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.node.dtype)
+        return np.dtype(self.node.form.dtype)
 
     @property
     def device(self) -> str:
-        return self.node.device
+        return self.node.form.device
 
     @property
     def value(self) -> Array | None:
@@ -189,16 +191,41 @@ class GraphNode:
     def gradient(self) -> Array | None:
         """The gradient that the last sweep computed; None if there is none, or it was not kept."""
         tensor = _current_tensor(self.node)
+        if self._is_of_another_sweep or (tensor is not None and tensor.grad is None):
+            return None
         if tensor is None:
             return self.node.gradient
-        # The user's tensor knows what was collected, and whether it was zeroed since.
-        return None if tensor.grad is None else tensor.grad.data
+        # What was collected is the gradient of the sweep, unless it adds up several.
+        return self.node.gradient if self.sweeps > 1 else tensor.grad.data
 
     @property
     def gradient_was_computed(self) -> bool:
         """Whether a sweep reached the node, even if its gradient was not kept."""
         tensor = _current_tensor(self.node)
-        return self.node.gradient_was_computed if tensor is None else tensor.grad is not None
+        computed = self.node.gradient_was_computed if tensor is None else tensor.grad is not None
+        return computed and not self._is_of_another_sweep
+
+    @property
+    def collected(self) -> Array | None:
+        """A leaf's ``.grad`` where it holds more than this graph's last sweep; None otherwise."""
+        tensor = _current_tensor(self.node)
+        if tensor is None or tensor.grad is None:
+            return None
+        return tensor.grad.data if self.sweeps > 1 or self._is_of_another_sweep else None
+
+    @property
+    def sweeps(self) -> int:
+        """How many sweeps a leaf's ``.grad`` adds up; 0 without a ``.grad``."""
+        tensor = _current_tensor(self.node)
+        if tensor is None or tensor.grad is None:
+            return 0
+        return getattr(tensor.grad, "_sweeps", 1)
+
+    @property
+    def _is_of_another_sweep(self) -> bool:
+        """Whether another ``backward()`` than that of the graph's outputs reached it last."""
+        number = getattr(self.node, "sweep", 0)
+        return number != 0 and all(getattr(out, "sweep", 0) != number for out in self.outputs)
 
     @property
     def module(self) -> str:
@@ -280,6 +307,7 @@ class Graph:
         self._names = dict(names or {})
         self._opened = dict(opened or {})
         nodes: dict[Node, GraphNode] = {}
+        ends = tuple(self._opened.get(node, node) for node in outputs)
         for node in self._in_order(outputs):
             inputs = tuple(
                 (position, nodes[self._opened.get(input_node, input_node)])
@@ -287,7 +315,7 @@ class Graph:
                 if input_node is not None
             )
             name = node.name or self._names.get(_current_leaf(node))
-            nodes[node] = GraphNode(len(nodes), node, name, inputs)
+            nodes[node] = GraphNode(len(nodes), node, name, inputs, ends)
         self.nodes = tuple(nodes.values())
         self.outputs = tuple(nodes[self._opened.get(node, node)] for node in outputs)
 
@@ -402,7 +430,7 @@ def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:
         node.code, node.offset = fused.code, fused.offset
     output.name = fused.name
     if fused.gradient is not None:
-        sweep({output: fused.gradient}, within=made)
+        sweep({output: fused.gradient}, within=made, number=getattr(fused, "sweep", 0))
     return output
 
 
@@ -508,6 +536,7 @@ def _row(node: GraphNode) -> tuple[str, ...]:
     gradient = ""
     if node.requires_grad:
         gradient = array_text(node.gradient) if node.gradient_was_computed else "not computed"
+        gradient += f" ({text})" if (text := collected_text(node)) else ""
     keeps = ", ".join(f"{kept.name} {bytes_text(kept.nbytes)}" for kept in node.keeps)
     return (
         str(node.index),
@@ -520,6 +549,14 @@ def _row(node: GraphNode) -> tuple[str, ...]:
         keeps,
         str(node.line or ""),
     )
+
+
+def collected_text(node: GraphNode) -> str:
+    """Say what a leaf has in ``.grad`` where that is more than the gradient of one sweep."""
+    if node.collected is None:
+        return ""
+    sweeps = f"after {node.sweeps} sweeps" if node.sweeps > 1 else "of another output"
+    return f".grad {array_text(node.collected)} {sweeps}"
 
 
 def _shape_text(node: GraphNode) -> str:

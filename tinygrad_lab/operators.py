@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -17,9 +18,12 @@ from tinygrad_lab.array_api.casting import castable_dtype
 from tinygrad_lab.array_api.interchange import PROTOCOLS, namespace_method
 from tinygrad_lab.backends import Array, form_of
 from tinygrad_lab.backends.devices import backend_at
+from tinygrad_lab.backends.ownership import owned
+from tinygrad_lab.context import current
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.hooks import note_hooks
 from tinygrad_lab.engine.tensor import Tensor, detached
+from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import (
     ArgumentTypeError,
     DTypeError,
@@ -77,6 +81,54 @@ def reflected(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
         return function(other, self)
 
     return operator
+
+
+def in_place(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """Return the operator ``x += y`` for the function of ``x + y``.
+
+    On a leaf under ``no_grad`` it sets the data, in the same object. On a leaf that requires a
+    gradient it is an error elsewhere. All other tensors are rebound: ``x += y`` is ``x = x + y``.
+    """
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if not self.is_leaf or (current().grad_enabled and self._node is None):
+            return function(self, other)
+        if current().grad_enabled:
+            sign = SIGNS[name]
+            raise GradientError(
+                f"{self._label()} is a leaf that requires a gradient: x {sign}= y would make it a "
+                f"computed tensor, without a .grad of its own. To change the leaf:\n"
+                f"    with tg.no_grad():\n        x {sign}= y\n"
+                f"To compute a new tensor: z = x {sign} y\n  at {line_of(*user_site())}"
+            )
+        result = function(detached(self._read()), other)
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                f"{self._label()} is {self.dtype} and cannot become {result.dtype} in place: "
+                "x = x.astype(...) first."
+            )
+        self.data = result
+        return self
+
+    return operator
+
+
+SIGNS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "pow": "**",
+    "matmul": "@",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+    "lshift": "<<",
+    "rshift": ">>",
+}
+"""How the operators are written."""
 
 
 def _positive(self: Tensor) -> Tensor:
@@ -201,6 +253,36 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Call
     return remove
 
 
+def retain_grad(self: Tensor) -> None:
+    """Let this computed tensor have a ``.grad``, that of the last sweep; a leaf has one anyway.
+
+    Raises:
+        GradientError: for a tensor that requires no gradient.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.scalar(3.0)
+        >>> h = x * x
+        >>> h.retain_grad()
+        >>> (2 * h).backward()
+        >>> h.grad.item()
+        2.0
+    """
+    if self._node is None:
+        raise GradientError(f"{self._label()} gets no gradient that it could retain.")
+    if self.is_leaf or hasattr(self, "_grad"):
+        return
+    self._grad = None
+    reference = ref(self)
+
+    def keep(g: Tensor) -> None:
+        tensor = reference()
+        if tensor is not None:
+            tensor._collect(owned([g.detach()._data]))
+
+    register_hook(self, keep)
+
+
 def _check_replacement(replaced: Any, g: Any) -> None:
     """Raise unless what a hook returned can take the place of a gradient."""
     if not isinstance(replaced, Tensor):
@@ -259,7 +341,9 @@ def attach(namespace: Any) -> None:
     attached |= {function.__name__: function for function in METHODS}
     attached |= {"reshape": reshape, "permute_dims": permute_dims, "at": property(_at)}
     attached |= {"T": property(_transposed), "mT": property(_each_transposed)}
-    attached |= {"to": to, "astype": astype, "register_hook": register_hook}
+    attached |= {"to": to, "astype": astype}
+    attached |= {"register_hook": register_hook, "retain_grad": retain_grad}
+    attached |= {f"__i{name}__": in_place(name, function) for name, function in OPERATORS.items()}
     attached |= {"__pos__": _positive, "__iter__": _iterate, "__contains__": _contains}
     attached |= {"__hash__": object.__hash__, "__reduce__": _reduce}
     attached |= {"__array_namespace__": namespace_method(namespace)}

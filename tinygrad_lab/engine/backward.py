@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
+from itertools import count
 from typing import Any
 
 from tinygrad_lab.backends import SMALL, Array
@@ -27,7 +28,9 @@ from tinygrad_lab.engine.explain import FAILURES_OF_RULES, explained_backward
 from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.pending import PENDING
 
-__all__ = ["sweep"]
+__all__ = ["next_sweep", "sweep"]
+
+next_sweep = count(1).__next__
 
 
 def sweep(
@@ -38,6 +41,7 @@ def sweep(
     observe: Callable[[Node, Array], Array] | None = None,
     free: bool = False,
     keep: int = SMALL,
+    number: int = 0,
 ) -> dict[Node, Array]:
     """Return the gradients of the leaves, given those of the outputs.
 
@@ -49,6 +53,7 @@ def sweep(
         observe: called with each complete gradient; returns the one to continue with.
         free: drop what a node keeps once it has been used.
         keep: keep gradients of up to this many elements in their nodes, for pictures.
+        number: that of the ``backward()``, which every node remembers.
 
     Raises:
         GraphFreedError: if an earlier sweep dropped what this one needs.
@@ -62,6 +67,7 @@ def sweep(
         if observe is not None or g.__class__ in PENDING:
             g = _complete(node, g, observe)
         node._gradient = g if node.form.size <= keep else None  # None: computed but not kept
+        node.sweep = number
         try:
             for source, contribution in pull_back(node, g) if pull_back else node.pull_back(g):
                 if contribution is None:

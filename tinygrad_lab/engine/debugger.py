@@ -97,10 +97,10 @@ class Debugger:
                 f"  at {node.line}"
             )
         dtype = np.dtype(getattr(gradient, "dtype", float))
-        allowed = {np.dtype(getattr(one, "dtype", float)) for one in (target, *_parts(g))}
+        allowed = {np.dtype(getattr(one, "dtype", float)) for one in (target.form, *_parts(g))}
         if dtype not in allowed:
             raise DTypeError(
-                f"{rule} gave a gradient of {dtype} to an input of {np.dtype(target.dtype)}.\n"
+                f"{rule} gave a gradient of {dtype} to an input of {np.dtype(target.form.dtype)}.\n"
                 f"  at {node.line}"
             )
 

@@ -40,7 +40,7 @@ class Node:
 
     __slots__ = (
         *("__weakref__", "_gradient", "_hooks", "_name", "_result", "code", "form", "offset"),
-        *("priority", "scope"),
+        *("priority", "scope", "sweep"),
     )
     _result: Any
     _gradient: Any
@@ -55,6 +55,8 @@ class Node:
     code: CodeType | None
     """With ``offset``: where in the user's code this value was computed."""
     offset: int
+    sweep: int
+    """The number of the ``backward()`` that reached this node last."""
 
     op: Op | None = None
     plan: Plan
@@ -74,16 +76,8 @@ class Node:
         return self.form.shape
 
     @property
-    def dtype(self) -> Any:
-        return self.form.dtype
-
-    @property
-    def device(self) -> str:
-        return self.form.device
-
-    @property
     def gradient(self) -> Array | None:
-        """The gradient of the last sweep, or what a leaf then had in ``.grad``, if small."""
+        """The gradient of the last sweep, if it was computed and is small enough to keep."""
         return getattr(self, "_gradient", None)
 
     @property

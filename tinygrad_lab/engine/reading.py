@@ -6,6 +6,7 @@ needs.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,17 @@ from tinygrad_lab.backends.dtypes import get_default_dtype
 from tinygrad_lab.context import touch
 from tinygrad_lab.errors import ArgumentTypeError, GradientError, ShapeError
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "warn_of_grad"]
+
+
+def warn_of_grad(x: Any) -> None:
+    """Warn that a tensor which was computed has no ``.grad``, and say what to do."""
+    warnings.warn(
+        f".grad of {x._label()}, which {x._node.op.name} computed, is None: only leaves collect "
+        "gradients. Say x.retain_grad() before backward(), x.register_hook(function), or read all "
+        "gradients in tg.graph(loss).",
+        stacklevel=3,
+    )
 
 
 class Reading:

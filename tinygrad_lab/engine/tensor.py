@@ -17,11 +17,11 @@ from tinygrad_lab.backends import SMALL, Array
 from tinygrad_lab.backends.ownership import owned
 from tinygrad_lab.context import current, touch
 from tinygrad_lab.engine import assignment
-from tinygrad_lab.engine.backward import sweep
+from tinygrad_lab.engine.backward import next_sweep, sweep
 from tinygrad_lab.engine.hooks import note_hooks, observer
 from tinygrad_lab.engine.methods import Methods
 from tinygrad_lab.engine.node import Leaf, Node
-from tinygrad_lab.engine.reading import Reading
+from tinygrad_lab.engine.reading import Reading, warn_of_grad
 from tinygrad_lab.errors import ArgumentTypeError, GradientError
 
 __all__ = ["Tensor", "computed", "detached"]
@@ -41,7 +41,7 @@ class Tensor(Reading, Methods["Tensor"]):
         (-4.0, -4.0, 3.0)
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_gradient_of", "_node", "_origin")
+    __slots__ = ("__weakref__", "_data", "_grad", "_gradient_of", "_node", "_origin", "_sweeps")
     _data: Array
     _node: Node | None
     """The history; None if no gradient flows through this tensor."""
@@ -50,6 +50,8 @@ class Tensor(Reading, Methods["Tensor"]):
     _grad: Tensor | None
     _gradient_of: Callable[[], Tensor | None] | None
     """A reference to the tensor whose ``.grad`` this became; None if several tensors share it."""
+    _sweeps: int
+    """Of a ``.grad``: how many sweeps it adds up, if several."""
 
     @property
     def data(self) -> Array:
@@ -121,9 +123,11 @@ class Tensor(Reading, Methods["Tensor"]):
     def grad(self) -> Tensor | None:
         """The gradient that ``backward()`` has collected here; None where none was computed.
 
-        Only leaves collect. A detached Tensor with its own memory, and with this tensor's shape,
-        dtype, device and kind.
+        Only leaves collect, and tensors with ``retain_grad()``. A detached Tensor with its own
+        memory, and with this tensor's shape, dtype, device and kind.
         """
+        if not self.is_leaf and not hasattr(self, "_grad"):
+            warn_of_grad(self)
         return getattr(self, "_grad", None)
 
     @grad.setter
@@ -168,14 +172,16 @@ class Tensor(Reading, Methods["Tensor"]):
                 "(What a compiled step returns has no history: call backward() inside it.)"
             )
         context = current()
+        number = next_sweep()
         gradients = sweep(
             {self._node: self._seed(gradient)},
+            number=number,
             free=free,
             keep=sys.maxsize - 1 if context.recording else SMALL,
             observe=observer(context),
             pull_back=context.debugger.pull_back if context.debugger else None,
         )
-        _deliver(gradients)
+        _deliver(gradients, number)
 
     def _seed(self, gradient: Any) -> Array:
         """Return the gradient that a sweep starts from, as an array like this tensor's own."""
@@ -235,19 +241,20 @@ def computed(data: Array, node: Node) -> Tensor:
     return tensor
 
 
-def _deliver(gradients: dict[Any, Array]) -> None:
-    """Add the gradients of leaves to the ``.grad`` of their tensors."""
+def _deliver(gradients: dict[Any, Array], number: int) -> None:
+    """Add the gradients that a sweep gave leaves to the ``.grad`` of their tensors."""
     touch("collect", *gradients)
     while gradients:
         # In a list, so that nothing else refers to the gradient: then ``owned`` need not copy it.
         leaf, *holder = gradients.popitem()
         tensor = leaf.owner()
-        if tensor is not None:
-            collected = getattr(tensor, "_grad", None)
-            if collected is not None:
-                # Not in place: the user may have set one gradient for several leaves.
-                holder[0] = collected._data + holder[0]
+        if (collected := getattr(tensor, "_grad", None)) is not None:
+            # Not in place: the user may have set one gradient for several leaves.
+            total = tensor._collect(owned([collected._data + holder[0]]))
+            total._sweeps = getattr(collected, "_sweeps", 1) + 1
+        elif tensor is not None:
             holder[0] = owned(holder)
             tensor._collect(holder[0])
-        # For pictures, in case the tensor is gone by then.
+        # For pictures, which show one sweep.
         leaf._gradient = holder[0] if leaf.form.small else None
+        leaf.sweep = number

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.formatting import bytes_text, number, range_text
-from tinygrad_lab.graphs import Edge, Graph, GraphNode
+from tinygrad_lab.graphs import Edge, Graph, GraphNode, collected_text
 from tinygrad_lab.show.equation import equation
 from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of
 from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
@@ -225,6 +225,8 @@ class _Describer:
             yield Row("gradient", ("not kept",), known=False)
         else:
             yield Row("gradient", ("not computed",), known=False)
+        if text := collected_text(node):
+            yield Row("", (text,), known=False)
 
     # --- arrows ------------------------------------------------------------------------------
 
