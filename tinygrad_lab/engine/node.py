@@ -16,7 +16,6 @@ from weakref import ref
 
 from tinygrad_lab.backends import Array, Form, form_of
 from tinygrad_lab.context import Scope
-from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.op import Op, Plan
 from tinygrad_lab.engine.pending import namespace_of_gradient
 from tinygrad_lab.engine.user_code import Line, line_of
@@ -239,7 +238,7 @@ def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
     A broadcast value was used several times, and the gradients of several uses add up. So the
     vjp of broadcasting is a sum over the axes that were stretched or put in front.
     """
-    data = raw(gradient)
+    data = getattr(gradient, "_data", gradient)  # not by a call: every gradient passes here
     if data.__class__ is float or data is None:
         return gradient  # of a number; or None, from a joint rule: no gradient flows
     target = node.form

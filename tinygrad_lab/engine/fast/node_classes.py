@@ -73,8 +73,9 @@ def node_class(plan: Plan, *, one_form: bool = False) -> Any:
     lines += ["    def pull_back(node, g):"]
     lines += [f"        {line}" for line in _pull_back(plan, one_form, environment)]
     lines += ["    def release(node):"]
-    lines += [f"        if hasattr(node, {slot!r}): del node.{slot}" for slot in slots_of(plan)]
-    lines += ["        return None"]
+    lines += ["        try:"]
+    lines += [f"            del node.{slot}" for slot in slots_of(plan)] or ["            pass"]
+    lines += ["        except AttributeError:", "            return  # it was released before"]
     needing = " and ".join(x for x, needed in zip(op.inputs, plan.needs, strict=True) if needed)
     forms = ", one form" if one_form else ""
     run(lines, f"<tinygrad_lab node of {op.name} for {needing}{forms}>", environment)
