@@ -20,7 +20,7 @@ ROOMS = [
         "context": "what with blocks ask; the recorder's protocol",
         "trees": "nested containers",
     },
-    {"backends": "Python floats, NumPy, CuPy; dtypes, devices"},
+    {"backends": "Python floats, NumPy, CuPy; dtypes, devices", "files": "atomic writes"},
     {"engine": "the plain engine; engine/fast writes it out"},
     {"random": "generators, tensors of random numbers", "formatting": "numbers as text"},
     {"ops": "one file a family, one declaration an op"},
