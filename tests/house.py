@@ -19,6 +19,7 @@ ROOMS = [
         "errors": "errors that say how to do it right",
         "context": "what with blocks ask; the recorder's protocol",
         "trees": "nested containers",
+        "startup": "an early Ctrl-C",
     },
     {"backends": "Python floats, NumPy, CuPy; dtypes, devices", "files": "atomic writes"},
     {"engine": "the plain engine; engine/fast writes it out"},
