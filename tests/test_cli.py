@@ -22,6 +22,8 @@ from tinygrad_lab import cli
 from tinygrad_lab.cli import blas, train as train_command
 from tinygrad_lab.train import MODELS, load_model
 
+from .house import PACKAGE
+
 RUN_FILES = [
     "checkpoint.safetensors",
     "curves.png",
@@ -189,6 +191,41 @@ class TestErrors:
         assert said in result.stderr
         assert contents(Path()) == ["file", "full"], "nothing was begun"
 
+    @pytest.mark.parametrize(
+        ("arguments", "exit_code"),
+        [
+            (["draw", "x", "x=1", "-o", b"f\xff.svg"], 0),
+            (["draw", "x", "x=1", "-o", b"f\xff.bmp"], 1),
+            (["draw", "x", "x=1", "-o", b"missing\xff/f.svg"], 1),
+            (["draw", "x", "x=1", "-o", b"folder\xff"], 2),
+            (["draw", b"x\xff", "x=1"], 1),
+            (["draw", "x", b"x=\xff"], 2),
+            (["draw", "x", b"\xff=1"], 2),
+            (["draw", "x", "x=1", b"--\xff"], 2),
+            ([b"dr\xff"], 2),
+            (["train", "--model", b"\xff"], 2),
+            (["train", "--device", b"\xff"], 2),
+            (["train", "--out", b"folder\xff"], 1),
+            (["train", "--out", b"file\xff"], 2),
+            (["train", "--model", "logistic", "--steps", "1", "--out", b"run\xff"], 0),
+        ],
+    )
+    def test_bytes_that_are_no_text_are_told_as_escapes(
+        self, arguments: list[str | bytes], exit_code: int
+    ) -> None:
+        folder, file = os.fsdecode(b"folder\xff"), os.fsdecode(b"file\xff")
+        Path(folder).mkdir()
+        Path(folder, "notes.txt").write_text("mine")
+        Path(file).write_text("in the way")
+        ended = subprocess.run([*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True)
+        assert ended.returncode == exit_code, ended.stderr
+        said = ended.stdout + ended.stderr
+        assert b"Traceback" not in said
+        # Python's, that of repr, or click's.
+        assert any(escape in said for escape in (b"\\xff", b"\\udcff", b"\xef\xbf\xbd"))
+        if exit_code:
+            assert re.fullmatch(rb"error: [^\n]+\n", ended.stderr)
+
     def test_code_in_a_formula_is_not_run(self) -> None:
         result = invoke("draw", "__import__('os').mkdir('made')", "x=1")
         assert result.exit_code == 1
@@ -334,6 +371,70 @@ class TestInterruption:
         assert "Traceback" not in stderr
         assert metrics_in(Path("run"))["status"] in ("running", "interrupted")
         load_model(Path("run", "checkpoint.safetensors"))
+
+    @pytest.mark.parametrize("module", ["numpy", "click", "graphviz"])
+    @pytest.mark.parametrize("start", ["script", "-m"])
+    def test_an_early_ctrl_c_is_told_in_one_line(self, module: str, start: str) -> None:
+        # The import waits for it: NumPy's comes first, graphviz's within the command.
+        Path("slow").mkdir()
+        Path("slow", f"{module}.py").write_text(
+            "import time; open('importing', 'w').close(); time.sleep(30)"
+        )
+        script = [str(Path(sys.executable).with_name("tinygrad-lab"))]
+        process = subprocess.Popen(
+            [
+                *(script if start == "script" else [sys.executable, "-m", "tinygrad_lab"]),
+                *["draw", "x", "x=1", "-o", "f.dot"],
+            ],
+            env=_with_path("slow"),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        wait_until(Path("importing").exists)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=10) == ("", "interrupted\n")
+        assert process.returncode == 130
+
+    def test_a_late_ctrl_c_is_told_in_one_line(self) -> None:
+        Path("sitecustomize.py").write_text(
+            "import atexit, signal; atexit.register(signal.raise_signal, signal.SIGINT)"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-m", "tinygrad_lab", "--version"],
+            env=_with_path("."),
+            text=True,
+            capture_output=True,
+        )
+        assert ended.returncode == 130
+        assert ended.stderr == "interrupted\n"
+
+    def test_a_process_told_to_ignore_ctrl_c_goes_on_ignoring_it(self) -> None:
+        Path("sitecustomize.py").write_text(
+            "import atexit, signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+            "atexit.register(signal.raise_signal, signal.SIGINT)"
+        )
+        command = [sys.executable, "-m", "tinygrad_lab", "--version"]
+        ended = subprocess.run(command, env=_with_path("."), text=True, capture_output=True)
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+    @pytest.mark.parametrize("options", [["-c"], ["script.py"], ["-m", "script"]])
+    def test_other_programs_keep_their_own_handler(self, options: list[str]) -> None:
+        code = (
+            "import signal, tinygrad_lab\n"
+            "from tinygrad_lab.cli import main\n"
+            "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n"
+            "try: main(['info'])\n"
+            "except SystemExit: pass\n"
+            "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n"
+        )
+        Path("script.py").write_text(code)
+        command = [sys.executable, *options, *([code] if options == ["-c"] else [])]
+        output = subprocess.run(
+            command, env=_with_path("."), text=True, capture_output=True, check=True
+        )
+        assert output.stdout.startswith("True\n")
+        assert output.stdout.endswith("\nTrue\n")
 
     def test_a_second_ctrl_c_is_not_lost_in_a_finalizer(self) -> None:
         code = """
@@ -533,6 +634,12 @@ class TestInfo:
         command = Path(sys.executable).with_name("tinygrad-lab")
         output = output_of([str(command), "--version"])
         assert re.fullmatch(r"tinygrad_lab \d+\.\d+\.\d+\n", output)
+
+
+def _with_path(folder: str) -> dict[str, str]:
+    """Return the environment of a process that finds modules in a folder first."""
+    path = os.pathsep.join([str(Path(folder).resolve()), str(PACKAGE.parent)])
+    return {**ENVIRONMENT, "PYTHONPATH": path}
 
 
 def _in_a_terminal(arguments: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,7 +38,7 @@ from tinygrad_lab.train import (
     update,
 )
 from tinygrad_lab.train.curves import write_comparison, write_curves
-from tinygrad_lab.train.files import make_run_folder, next_run_folder, write_atomically
+from tinygrad_lab.train.files import make_run_folder, next_run_folder
 from tinygrad_lab.train.loop import status
 from tinygrad_lab.train.report import results_table, write_csv, write_metrics
 
@@ -337,29 +336,6 @@ class TestLoop:
 
 
 class TestFiles:
-    def test_a_file_is_replaced_as_a_whole(self, tmp_path: Path) -> None:
-        file = tmp_path / "file"
-        write_atomically(file, "old, and much longer than the new")
-        write_atomically(file, "new ± 1")
-        assert file.read_text(encoding="utf-8") == "new ± 1"
-        assert os.listdir(tmp_path) == ["file"]
-
-    def test_what_fails_halfway_leaves_the_old_file_and_nothing_else(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        file = tmp_path / "file"
-        write_atomically(file, "old")
-
-        def interrupted(source: Path, target: Path) -> NoReturn:
-            assert Path(source).read_text() == "new", "the new content is complete by now"
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(os, "replace", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            write_atomically(file, "new")
-        assert file.read_text() == "old"
-        assert os.listdir(tmp_path) == ["file"]
-
     def test_an_earlier_run_is_never_overwritten_silently(self, tmp_path: Path) -> None:
         folders = [next_run_folder(tmp_path / "runs", "mlp-seed0").name for _ in range(3)]
         assert folders == ["mlp-seed0", "mlp-seed0-2", "mlp-seed0-3"]

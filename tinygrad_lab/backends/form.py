@@ -89,8 +89,9 @@ def _new_form(key: tuple[Any, ...], array: Array) -> Form:
     # NumPy's scalars and 0-d arrays share a form.
     properties = (namespace.name, array.dtype, tuple(array.shape), device)
     form = _forms.get(properties) or Form(namespace, array.dtype, tuple(array.shape), device)
-    _forms[key] = _forms[properties] = form
-    return form
+    # Another thread may have made the same one in the meantime.
+    form = _forms.setdefault(properties, form)
+    return _forms.setdefault(key, form)
 
 
 def register_number(kind: type, namespace: Any) -> None:

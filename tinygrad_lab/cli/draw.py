@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from tinygrad_lab.cli.output import echo
+
 __all__ = ["command"]
 
 
@@ -72,8 +74,8 @@ def command(formula: str, values: dict[str, float], output: Path) -> None:
         result.backward()
     name = result.name or "result"
     draw(result).save(output)
-    click.echo(f"{name} = {result.item():g}")
+    echo(f"{name} = {result.item():g}")
     for node in graph(result).leaves:
         if node.requires_grad and node.gradient is not None:
-            click.echo(f"d{name}/d{node.name} = {node.gradient:g}")
-    click.echo(f"picture: {output}")
+            echo(f"d{name}/d{node.name} = {node.gradient:g}")
+    echo(f"picture: {output}")

@@ -8,18 +8,18 @@ from typing import IO, Any, ClassVar
 
 import click
 
+from tinygrad_lab.cli.output import echo
 from tinygrad_lab.errors import TinygradLabError
+from tinygrad_lab.startup import EXIT_INTERRUPTED, interruptible
 
 __all__ = ["EXIT_INTERRUPTED", "OneLineErrors"]
-
-EXIT_INTERRUPTED = 130
 
 
 class _Failure(click.ClickException):
     """A request that failed. Click shows it in one line and exits with its code."""
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"error: {_in_one_line(self.format_message())}", file=file, err=True)
+        echo(f"error: {_in_one_line(self.format_message())}", err=True)
 
 
 class _UsageFailure(_Failure):
@@ -41,7 +41,8 @@ class OneLineErrors(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except click.UsageError as error:
             raise _usage_failure(error) from error
         except BrokenPipeError:
@@ -51,7 +52,7 @@ class OneLineErrors(click.Group):
         except TinygradLabError as error:
             raise _Failure(str(error)) from error
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            echo("interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 import tinygrad_lab
+from tinygrad_lab.cli.output import echo
 
 __all__ = ["command"]
 
@@ -33,7 +34,7 @@ def command() -> None:
         "renderer": renderer(),
     }
     for name, text in rows.items():
-        click.echo(f"{name:<13} {text}")
+        echo(f"{name:<13} {text}")
 
 
 def _devices() -> str:

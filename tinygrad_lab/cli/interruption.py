@@ -22,7 +22,7 @@ class Interruption:
 
     def __init__(self, folder: Path) -> None:
         self.requested = False
-        self._farewell = f"interrupted twice: results saved before are in {folder}\n".encode()
+        self._farewell = os.fsencode(f"interrupted twice: results saved before are in {folder}\n")
 
     def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGINT, self._on_signal)

@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-import click
+from tinygrad_lab.cli.output import echo
 
 __all__ = ["Process", "choose_kernels", "describe_kernels"]
 
@@ -52,7 +52,7 @@ def choose_kernels(process: Process | None) -> None:
     whole = process is not None and process.is_own and command[-len(sys.argv[1:]) :] == sys.argv[1:]
     if choice is None or not whole or not sys.executable:
         return
-    click.echo(
+    echo(
         f"matrix products: using the kernels for {choice} instead of {kernels}, because this "
         f"processor has AVX-512 (set {blas.CHOICE}={kernels} to keep the others)",
         err=True,

@@ -12,6 +12,7 @@ import click
 from tinygrad_lab.cli.errors import EXIT_INTERRUPTED
 from tinygrad_lab.cli.interruption import Interruption
 from tinygrad_lab.cli.kernels import Process, choose_kernels
+from tinygrad_lab.cli.output import echo
 
 if TYPE_CHECKING:
     from tinygrad_lab.train.experiment import Experiment
@@ -165,15 +166,15 @@ def command(
         choose_kernels(context.find_object(Process))
     name = f"{model or 'all'}{'-shuffled' if shuffle_seq else ''}-seed{seed}"
     folder = _run_folder(out, name, overwrite)
-    click.echo(f"run folder: {folder}", err=True)
-    click.echo(_describe_steps(compiled, device), err=True)
+    echo(f"run folder: {folder}", err=True)
+    echo(_describe_steps(compiled, device), err=True)
     from threadpoolctl import threadpool_limits
 
     with Interruption(folder) as interruption, threadpool_limits(1):
         results = _train_all(experiments, folder, interruption, compiled)
     _report(results, folder)
     if interruption.requested:
-        click.echo(f"interrupted: the results so far are in {folder}", err=True)
+        echo(f"interrupted: the results so far are in {folder}", err=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED)
 
 
@@ -247,7 +248,7 @@ def _train_all(
 
 def _warn_if_diverged(metrics: "Metrics") -> None:
     if metrics.status == "diverged":
-        click.echo(
+        echo(
             f"warning: the training of {metrics.model} stopped at step "
             f"{metrics.history[-1].step}, because its loss was no longer finite; a learning rate "
             f"below {metrics.settings.lr:g} (--lr) may help",
@@ -258,9 +259,9 @@ def _warn_if_diverged(metrics: "Metrics") -> None:
 def _report(results: "Sequence[Metrics]", folder: Path) -> None:
     from tinygrad_lab.train.report import results_table
 
-    click.echo(results_table(results))
+    echo(results_table(results))
     names = sorted(f"{file.name}{'/' if file.is_dir() else ''}" for file in folder.iterdir())
-    click.echo(f"in {folder}: {', '.join(names)}")
+    echo(f"in {folder}: {', '.join(names)}")
 
 
 def _describe_steps(compiled: bool, device: str) -> str:

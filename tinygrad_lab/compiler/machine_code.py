@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from tinygrad_lab.compiler import assembly, loop_functions, products
+from tinygrad_lab.files import write_atomically
 
 __all__ = ["MachineCode", "machine_code"]
 
@@ -124,15 +124,8 @@ def _folder() -> Path:
 
 def _keep(code: bytes, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may write the same file: each writes its own and renames it.
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with open(handle, "wb") as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(name, path)
-    except OSError:
-        os.remove(name)
-        raise
+    # Another process may write the same file.
+    write_atomically(path, hashlib.sha256(code).digest() + code)
 
 
 def _kept(path: Path) -> bytes | None:

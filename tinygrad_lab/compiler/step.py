@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from tinygrad_lab.compiler.targets import TARGETS, check_installed
 from tinygrad_lab.compiler.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
+from tinygrad_lab.files import write_all_atomically
 
 if TYPE_CHECKING:
     from tinygrad_lab.compiler.picture import Direction, Drawing
@@ -229,15 +231,19 @@ class CompiledStep:
         Raises:
             ArgumentError: if the path does not end in ``.py``.
             CompileError: before the step was called twice.
+            OSError: if a file cannot be written; the old ones then remain.
         """
         path = Path(path)
         if path.suffix != ".py":
             raise ArgumentError(f"step.save: expected a path that ends in .py, got {path}.")
         latest = self._latest
         writer = Writer(latest.recording, self.function)
+        files: dict[Path, bytes | str] = {path: writer.source(loading=True)}
         if writer.has_state():
-            np.savez(path.with_suffix(".npz"), **writer.state())
-        path.write_text(writer.source(loading=True), encoding="utf-8")
+            state = io.BytesIO()
+            np.savez(state, **writer.state())
+            files[path.with_suffix(".npz")] = state.getvalue()
+        write_all_atomically(files)
 
     def draw(self, *, direction: Direction = "LR") -> Drawing:
         """Draw the computation: a box for each line of ``source``, with its shape.

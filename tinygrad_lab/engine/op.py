@@ -100,9 +100,7 @@ class Op:
     def plan(self, needs: tuple[bool, ...]) -> Plan:
         """Return the plan for the inputs marked in ``needs``."""
         plan = self._plans.get(needs)
-        if plan is None:
-            plan = self._plans[needs] = self._make_plan(needs)
-        return plan
+        return self._plans.setdefault(needs, self._make_plan(needs)) if plan is None else plan
 
     def _make_plan(self, needs: tuple[bool, ...]) -> Plan:
         rules = []

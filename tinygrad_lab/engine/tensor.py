@@ -19,6 +19,7 @@ from tinygrad_lab.context import current, touch
 from tinygrad_lab.engine import assignment
 from tinygrad_lab.engine.backward import next_sweep, sweep
 from tinygrad_lab.engine.hooks import note_hooks, observer
+from tinygrad_lab.engine.locks import collecting
 from tinygrad_lab.engine.methods import Methods
 from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.reading import Reading, warn_of_grad
@@ -181,7 +182,8 @@ class Tensor(Reading, Methods["Tensor"]):
             observe=observer(context),
             pull_back=context.debugger.pull_back if context.debugger else None,
         )
-        _deliver(gradients, number)
+        with collecting:  # another thread may add to the same leaves
+            _deliver(gradients, number)
 
     def _seed(self, gradient: Any) -> Array:
         """Return the gradient that a sweep starts from, as an array like this tensor's own."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_lab.errors import ArgumentError, DrawingError, MissingDependencyError
+from tinygrad_lab.files import write_atomically
 from tinygrad_lab.show.compose import compose
 from tinygrad_lab.show.dot import to_dot
 from tinygrad_lab.show.marks import Scene
@@ -57,35 +58,35 @@ class Drawing:
         return to_dot(self.picture)
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture to a file and return its path.
+        """Write the picture to a file and return its path; a file that exists is replaced whole.
 
         Args:
             path: ends in ``.svg``, ``.pdf``, ``.png`` or ``.dot``.
 
         Raises:
             ArgumentError: for another extension.
-            DrawingError: if the file cannot be written.
+            DrawingError: if the file cannot be written; the old file then remains.
             MissingDependencyError: if a package that is needed is not installed.
         """
         path = Path(path)
-        write = self._writers().get(path.suffix.lower())
-        if write is None:
-            endings = ", ".join(self._writers())
+        content = self._contents().get(path.suffix.lower())
+        if content is None:
+            endings = ", ".join(self._contents())
             raise ArgumentError(f"expected a file name ending in {endings}; got {path.name!r}.")
         if not path.parent.is_dir():
             raise DrawingError(f"there is no directory {str(path.parent)!r} to save in.")
         try:
-            write(path)
+            write_atomically(path, content())
         except OSError as error:
             raise DrawingError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
         return path
 
-    def _writers(self) -> dict[str, Callable[[Path], Any]]:
+    def _contents(self) -> dict[str, Callable[[], bytes | str]]:
         return {
-            ".svg": lambda path: path.write_text(self.svg, encoding="utf-8", newline="\n"),
-            ".pdf": lambda path: to_paper(self._scene, path),
-            ".png": lambda path: to_paper(self._scene, path),
-            ".dot": lambda path: path.write_text(self.dot, encoding="utf-8", newline="\n"),
+            ".svg": lambda: self.svg,
+            ".pdf": lambda: to_paper(self._scene, "pdf"),
+            ".png": lambda: to_paper(self._scene, "png"),
+            ".dot": lambda: self.dot,
         }
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:

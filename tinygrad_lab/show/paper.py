@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import io
+from typing import Any, Literal
 
 from tinygrad_lab.errors import MissingDependencyError
 from tinygrad_lab.show.marks import Scene, Shape, Text
@@ -17,8 +17,8 @@ _DOTS = 192.0
 _MOST_PIXELS, _LONGEST_SIDE = 40e6, 60e3
 
 
-def to_paper(scene: Scene, path: Path) -> None:
-    """Write a scene to a file ending in ``.pdf`` or ``.png``; one unit is a point.
+def to_paper(scene: Scene, kind: Literal["pdf", "png"]) -> bytes:
+    """Write a scene as PDF or PNG; one unit is a point.
 
     Raises:
         MissingDependencyError: if matplotlib is not installed.
@@ -29,8 +29,7 @@ def to_paper(scene: Scene, path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingDependencyError(
-            f"writing {path.suffix} files needs matplotlib: pip install matplotlib. "
-            ".svg files do not."
+            f"writing .{kind} files needs matplotlib: pip install matplotlib. .svg files do not."
         ) from error
     # Ignore the user's plotting style: the same picture gives the same bytes.
     with matplotlib.rc_context():
@@ -39,11 +38,12 @@ def to_paper(scene: Scene, path: Path) -> None:
         figure = Figure(figsize=(scene.width / _POINTS, scene.height / _POINTS))
         FigureCanvasAgg(figure)
         _fill(figure, scene)
-        pdf = path.suffix.lower() == ".pdf"
         # Omit date and version from the file.
         nothing = {"CreationDate": None, "Producer": None, "Creator": None}
-        metadata = nothing if pdf else {"Software": None}
-        figure.savefig(path, dpi=_resolution(scene), metadata=metadata)
+        metadata = nothing if kind == "pdf" else {"Software": None}
+        paper = io.BytesIO()
+        figure.savefig(paper, format=kind, dpi=_resolution(scene), metadata=metadata)
+        return paper.getvalue()
 
 
 def _resolution(scene: Scene) -> float:

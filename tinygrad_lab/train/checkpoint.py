@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.errors import DataError
+from tinygrad_lab.files import write_atomically
 from tinygrad_lab.nn import Module
-from tinygrad_lab.train.files import write_atomically
 from tinygrad_lab.train.models import MODELS, make_model
 from tinygrad_lab.train.settings import Settings
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinygrad_lab.train.files import write_atomically
+from tinygrad_lab.files import write_atomically
 from tinygrad_lab.train.report import Metrics
 
 if TYPE_CHECKING:

@@ -1,31 +1,10 @@
-"""Atomic writes, and a folder for each run."""
+"""A folder for each run."""
 
-import os
 from pathlib import Path
 
 from tinygrad_lab.errors import ArgumentError
 
-__all__ = ["make_run_folder", "next_run_folder", "write_atomically"]
-
-
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file so that at any moment it holds either its old or its new content.
-
-    The content is written to a temporary file beside it, which then replaces it. If the process is
-    killed, nothing is lost; safety against a power failure would need ``fsync``, which takes longer
-    than many training steps. Text is written as UTF-8.
-
-    Raises ``OSError`` if it cannot be written; the old file then remains.
-    """
-    if isinstance(content, str):
-        content = content.encode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+__all__ = ["make_run_folder", "next_run_folder"]
 
 
 def next_run_folder(parent: Path, name: str) -> Path:

@@ -17,9 +17,9 @@ import numpy as np
 
 from tinygrad_lab import __version__
 from tinygrad_lab.array_api.creation import tensor
+from tinygrad_lab.files import write_atomically
 from tinygrad_lab.nn import Module
 from tinygrad_lab.nn.functional import cross_entropy
-from tinygrad_lab.train.files import write_atomically
 from tinygrad_lab.train.loop import Measurement, Status
 from tinygrad_lab.train.settings import PUBLISHED, PUBLISHED_SHUFFLED, Published, Settings
 

@@ -1,0 +1,22 @@
+"""What threads share: the gradients of leaves, which several sweeps may add to at the same time."""
+
+from __future__ import annotations
+
+import os
+from threading import RLock
+
+__all__ = ["collecting"]
+
+collecting = RLock()
+"""Held while a sweep adds to the ``.grad`` of leaves, which reads a sum and then replaces it.
+
+Re-entrant, because a finalizer may run within, and may itself go backward.
+"""
+
+if hasattr(os, "register_at_fork"):
+    # A child is forked while no other thread holds the lock: nobody would release it there.
+    os.register_at_fork(
+        before=collecting.acquire,
+        after_in_parent=collecting.release,
+        after_in_child=collecting.release,
+    )
