@@ -9,6 +9,7 @@ from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arguments.axes import Axis, no_such_axis, with_axes
+from tinygrad_lab.ops.arguments.half import rounded_once
 from tinygrad_lab.ops.arithmetic import pow
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.decompositions import svdvals
@@ -76,6 +77,11 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | 
     if ord == 0:
         counted = astype(not_equal(x, 0), sizes.dtype)
         return sum(counted, axis=axis, keepdims=keepdims)
+    return _from_powers(sizes, ord, axis, keepdims)
+
+
+@rounded_once
+def _from_powers(sizes: Any, ord: float, axis: Axis, keepdims: bool) -> Any:
     return _power(sum(_power(sizes, ord), axis=axis, keepdims=keepdims), 1 / ord)
 
 
