@@ -24,10 +24,9 @@ from tinygrad_lab.ops.arguments.axes import (
     with_axes,
 )
 from tinygrad_lab.ops.arguments.half import rounded_once, widened
-from tinygrad_lab.ops.arithmetic import sqrt, subtract
+from tinygrad_lab.ops.arithmetic import root, subtract
 from tinygrad_lab.ops.conversion import astype
-from tinygrad_lab.ops.logic import equal, not_equal
-from tinygrad_lab.ops.piecewise import where
+from tinygrad_lab.ops.logic import not_equal
 from tinygrad_lab.ops.shape import flatten, reshape
 
 
@@ -249,9 +248,9 @@ def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False
 def std(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
     """Return the standard deviation: the square root of ``var``.
 
-    Where it is 0, because all elements are equal, it has a kink; the gradient is taken as 0.
+    Where it is 0, because all elements are equal, it has a kink; the gradient is taken as 0, and
+    second derivatives are NaN.
     """
     variance = var(x, axis=axis, correction=correction, keepdims=keepdims)
-    # At 0, the root has an infinite slope and the variance a slope of 0: their product is NaN.
-    flat = equal(variance, 0)
-    return where(flat, 0.0, sqrt(where(flat, 1.0, variance)))
+    # At 0, sqrt has an infinite slope and the variance a slope of 0: their product is NaN.
+    return root(variance, exponent=0.5)
