@@ -85,6 +85,24 @@ class TestDistributions:
         assert tg.random.bernoulli(1, dtype=tg.float32).dtype == np.float32
         assert tg.random.normal().shape == tg.random.choice(3).shape == ()
 
+    @pytest.mark.numpy_only("the probabilities go to NumPy's generator")
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    @pytest.mark.parametrize("replace", [True, False])
+    @pytest.mark.parametrize("classes", [3, 10, 1000])
+    def test_chances_may_be_a_softmax_of_any_dtype(
+        self, dtype: Any, replace: bool, classes: int
+    ) -> None:
+        logits = tg.random.normal((20, classes), generator=tg.Generator(0)) * 4
+        for row in tg.softmax(logits.astype(dtype)):
+            tg.random.choice(classes, replace=replace, p=row)
+            tg.random.choice(classes, replace=replace, p=row.numpy())
+
+    @pytest.mark.parametrize("wrong", [[0.5, 0.4, 0.0], [0.5, 0.6, -0.1], [0.5, 0.5, np.nan]])
+    def test_invalid_chances_are_refused_in_any_dtype(self, wrong: list[float]) -> None:
+        for dtype in (np.float16, np.float32, np.float64):
+            with pytest.raises(tg.errors.ArgumentError, match="Probabilities"):
+                tg.random.choice(3, p=np.array(wrong, dtype=dtype))
+
     def test_a_permutation_has_every_number_once(self) -> None:
         assert sorted(tg.random.permutation(30).tolist()) == list(range(30))
         chosen = tg.random.choice(30, 30, replace=False)

@@ -50,6 +50,19 @@ def _transfer(choose: st.DrawFn) -> Call:
     return Call(lambda x: ops.transfer(x, device=x.device), (shaped(choose),), np.positive)
 
 
+def _kinked(choose: st.DrawFn) -> Call:
+    return Call(lambda x: ops.kinked(x, x != x), (shaped(choose),), np.positive)
+
+
+def _root(choose: st.DrawFn) -> Call:
+    exponent = choose(st.sampled_from([0.5, 1 / 3, -1.0]))
+    return Call(
+        lambda x: ops.root(x, exponent=exponent),
+        (abs(shaped(choose)) + 0.2,),
+        lambda x: x**exponent,
+    )
+
+
 _erf = np.vectorize(math.erf, otypes=[float])
 
 
@@ -67,6 +80,8 @@ RECIPES = [
     unary("real"),
     unary("conj"),
     unary("alias", numpy=np.positive, torch="clone"),
+    special("kinked", _kinked),
+    special("root", _root),
     binary("add"),
     binary("subtract"),
     binary("multiply"),

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends.dtypes import is_half
+from tinygrad_lab.backends.half import HalfSums
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
 from tinygrad_lab.errors import DeviceError
 
 __all__ = ["count_of_gpus", "cupy_backend"]
 
 
-class _CuPy(Namespace):
+class _CuPy(HalfSums):
     name = "cupy"
     default_device = "cuda"
 
@@ -45,7 +47,12 @@ class _CuPy(Namespace):
         return self.cupy.asnumpy(array)
 
     def add_at(self, target: Array, key: Any, values: Array) -> None:
-        self.cupy.add.at(target, key, values)
+        if is_half(target.dtype):
+            wide = target.astype(np.float32)
+            self.cupy.add.at(wide, key, values)
+            target[...] = wide
+        else:
+            self.cupy.add.at(target, key, values)
 
     def where(self, condition: Any, x: Array, y: Array) -> Array:
         # A comparison of Python numbers is a bool, which CuPy does not accept.

@@ -42,6 +42,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_half",
     "known_dtype",
     "optional_dtype",
     "set_default_dtype",
@@ -111,6 +112,12 @@ def known_dtype(dtype: Any, asked_by: str) -> Any:
 def optional_dtype(dtype: Any, asked_by: str) -> Any:
     """Convert a dtype or its name to NumPy's dtype; None stays None."""
     return None if dtype is None else known_dtype(dtype, asked_by)
+
+
+def is_half(dtype: Any) -> builtins.bool:
+    """Return whether a dtype is float16, in any byte order."""
+    # By its letter: comparing a class, such as the dtype of Python floats, would be slow.
+    return getattr(dtype, "char", "") == "e" or dtype is float16
 
 
 def array_of(data: Any) -> tuple[Any, Any]:

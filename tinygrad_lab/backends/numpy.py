@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
+from tinygrad_lab.backends.dtypes import is_half
+from tinygrad_lab.backends.half import HalfSums
+from tinygrad_lab.backends.namespace import Array, namespaces
 from tinygrad_lab.backends.positions import flat_positions
 
 __all__ = ["NUMPY", "NumPy", "unsigned", "where_mask", "where_positive"]
@@ -45,7 +47,7 @@ def where_mask(x: Array, mask: Array) -> Array:
     return np.multiply(x.view(_bits(x.dtype)), mask).view(x.dtype)
 
 
-class NumPy(Namespace):
+class NumPy(HalfSums):
     """NumPy's functions, with faster variants of some."""
 
     name = "numpy"
@@ -62,7 +64,18 @@ class NumPy(Namespace):
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)
 
+    def sum(self, x: Array, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Array:
+        if x.__class__ is np.ndarray and not is_half(x.dtype if dtype is None else dtype):
+            # The function, written in Python, takes 1.5 µs more.
+            return x.sum(axis=axis, dtype=dtype, keepdims=keepdims)
+        return super().sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
     def add_at(self, target: Array, key: Any, values: Array) -> None:
+        if is_half(target.dtype):
+            wide = target.astype(np.float32)
+            self.add_at(wide, key, values)
+            target[...] = wide
+            return
         positions = _worthwhile_positions(target, key, values)
         if positions is None:
             np.add.at(target, key, values)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from tinygrad_lab.backends.dtypes import is_half
+
 __all__ = ["ARRAY", "Scatter", "add_into", "filled"]
 
 
@@ -65,7 +69,7 @@ class Scatter:
         self._buffer: Any = None
 
     def __add__(self, other: Any) -> Scatter:
-        buffer = self.total()
+        buffer = self._sum()
         if isinstance(other, Scatter):
             add_into(other._xp, buffer, other._values, other._arrays, other._key)
         else:
@@ -76,8 +80,15 @@ class Scatter:
 
     def total(self) -> Any:
         """Return the gradient as an array."""
+        buffer = self._sum()
+        return self._xp.astype(buffer, self.dtype) if is_half(self.dtype) else buffer
+
+    def _sum(self) -> Any:
+        """Return the buffer, made on first use."""
         if self._buffer is None:
-            self._buffer = self._xp.zeros(self.shape, dtype=self.dtype, device=self._values.device)
+            # Many small parts would vanish in a sum of float16.
+            dtype = np.float32 if is_half(self.dtype) else self.dtype
+            self._buffer = self._xp.zeros(self.shape, dtype=dtype, device=self._values.device)
             if _has_no_repeats(self._arrays):
                 self._buffer[filled(self._key, self._arrays)] = self._values
             else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_lab import ops
 from tinygrad_lab.backends import namespace_of
+from tinygrad_lab.backends.dtypes import float16, float32, is_half
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
@@ -34,6 +35,7 @@ from tinygrad_lab.ops import (
     softplus,
     tanh,
 )
+from tinygrad_lab.ops.arguments.half import rounded_once
 from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.nn import stop_gradient
 from tinygrad_lab.random.generator import Generator, default_generator
@@ -80,8 +82,12 @@ def mse_loss(x: Any, target: Any) -> Any:
         raise ShapeError(
             f"mse_loss: expected x and target of the same shape, got {shapes[0]} and {shapes[1]}."
         )
-    difference = ops.subtract(x, target)
-    return ops.mean(difference * difference)
+    return _mean_square(ops.subtract(x, target))
+
+
+@rounded_once
+def _mean_square(x: Any) -> Any:
+    return ops.mean(x * x)
 
 
 def dropout(
@@ -91,8 +97,12 @@ def dropout(
     return ops.dropout(x, p=p, generator=generator) if training and p != 0 else x
 
 
-def _normalised(x: Any, mean: Any, variance: Any, eps: float, weight: Any, bias: Any) -> Any:
+def _normalised(
+    x: Any, mean: Any, variance: Any, eps: float, weight: Any, bias: Any, half: bool = False
+) -> Any:
     out = (x - mean) / ops.sqrt(variance + eps)
+    if half:
+        out = ops.astype(out, float16)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
@@ -124,6 +134,10 @@ def batch_norm(
     def by_channel(one: Any) -> Any:
         return None if one is None else ops.reshape(one, channels)
 
+    # A variance of float16 may overflow: statistics are in float32.
+    half = training and is_half(x.dtype)
+    if half:
+        x = ops.astype(x, float32)
     if not training:
         mean, variance = by_channel(running_mean), by_channel(running_var)
     else:
@@ -141,8 +155,9 @@ def batch_norm(
             for running, now in ((running_mean, mean), (running_var, of_sample)):
                 if running is not None:
                     now = ops.reshape(now, running.shape)
-                    running.data = running * (1 - momentum) + now * momentum
-    return _normalised(x, mean, variance, eps, by_channel(weight), by_channel(bias))
+                    now = running * (1 - momentum) + now * momentum
+                    running.data = ops.astype(now, running.dtype) if half else now
+    return _normalised(x, mean, variance, eps, by_channel(weight), by_channel(bias), half)
 
 
 def layer_norm(
@@ -167,9 +182,12 @@ def layer_norm(
             f"layer_norm: expected x whose last axes are {shape}, got shape {tuple(x.shape)}."
         )
     axes = tuple(range(-len(shape), 0))
+    half = is_half(x.dtype)
+    if half:
+        x = ops.astype(x, float32)
     mean = ops.mean(x, axis=axes, keepdims=True)
     variance = ops.var(x, axis=axes, keepdims=True)
-    return _normalised(x, mean, variance, eps, weight, bias)
+    return _normalised(x, mean, variance, eps, weight, bias, half)
 
 
 def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:

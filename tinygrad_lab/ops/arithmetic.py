@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends import PYTHON, namespaces
 from tinygrad_lab.engine.declare import op
 
 add = op(
@@ -126,15 +127,23 @@ sqrt = op(
 def _power_by_base(xp: Any, g: Any, x: Any, y: Any) -> Any:
     # x ** 0 is constant, even at 0, where 0 * 0 ** -1 would be NaN: so 1 is not subtracted from 0.
     of_y = namespaces[y.__class__]
-    one_less = y - of_y.where(y == 0, of_y.zeros_like(y), of_y.ones_like(y))
+    constant = y == 0
+    if of_y is xp:
+        # Elsewhere, it is: the derivative of y * x ** (y - 1) with respect to y depends on it.
+        constant = constant & (x == 0)
+    one_less = y - of_y.where(constant, of_y.zeros_like(y), of_y.ones_like(y))
     return g * (y * xp.pow(x, one_less))
 
 
-def _power_by_exponent(xp: Any, g: Any, x: Any, out: Any) -> Any:
+def _power_by_exponent(xp: Any, g: Any, x: Any, y: Any, out: Any) -> Any:
     # 0 ** y is constant in y for y > 0, but 0 * log(0) would be NaN.
     of_x = namespaces[x.__class__]
-    log = of_x.log(of_x.where(x == 0, of_x.ones_like(x), x))
-    return g * xp.where(x == 0, xp.zeros_like(out), out * log)
+    zero = x == 0
+    if of_x is not PYTHON:
+        # With respect to x, x ** y * log(x) has a derivative at 0 only for y > 1.
+        x = xp.kinked(x, zero & (y <= 1))
+    log = of_x.log(of_x.where(zero, of_x.ones_like(x), x))
+    return g * xp.where(zero, xp.zeros_like(out), out * log)
 
 
 def _negative_power(x: Any, y: Any) -> str | None:
@@ -167,10 +176,42 @@ pow = op(
 )
 
 
+def _root(xp: Any, x: Any, *, exponent: float) -> Any:
+    if exponent == 0.5:
+        return xp.sqrt(x)
+    zero = x == 0
+    at_zero = xp.zeros_like(x) + (0.0 if exponent > 0 else math.inf)
+    return xp.where(zero, at_zero, xp.pow(xp.where(zero, xp.ones_like(x), x), exponent))
+
+
+def _root_vjp(xp: Any, g: Any, x: Any, exponent: float) -> Any:
+    zero = x == 0
+    base = xp.where(zero, xp.ones_like(x), xp.kinked(x, zero))
+    power = 1 / xp.sqrt(base) if exponent == 0.5 else xp.pow(base, exponent - 1)
+    return g * xp.where(zero, xp.zeros_like(x), exponent * power)
+
+
+root = op(
+    "root",
+    "√",
+    internal=True,
+    forward=_root,
+    vjp={"x": _root_vjp},
+    words={"x": "g × {exponent} × {x} ^ ({exponent} - 1)"},
+    latex="{{{x}}}^{{{exponent}}}",
+    elementwise=True,
+    doc="""Return x ** exponent for x of 0 or more and an exponent below 2.
+
+    At 0, where the slope of a length or a deviation ends in a kink, its derivative is taken as 0;
+    second derivatives are NaN.
+    """,
+)
+
+
 def _part_of_length(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """Return the gradient of x from that of the length of (x, y): g x / length; 0 at the origin."""
     at_origin = out == 0
-    length = xp.where(at_origin, xp.ones_like(out), out)
+    length = xp.where(at_origin, xp.ones_like(out), xp.kinked(out, at_origin))
     return g * xp.where(at_origin, xp.zeros_like(out), xp.divide(x, length))
 
 
@@ -186,6 +227,7 @@ hypot = op(
     elementwise=True,
     doc="""Return the length of the vector (x, y), without intermediate overflow.
 
-    At the origin, where no derivative exists, all derivatives are taken as 0.
+    At the origin, where no derivative exists, first derivatives are taken as 0; second ones are
+    NaN.
     """,
 )

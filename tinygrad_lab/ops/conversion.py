@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tinygrad_lab.backends import backend_for_device
@@ -56,6 +57,21 @@ alias = op(
     latex="{x}",
     elementwise=True,
     doc="Return x itself as a new node: a place in the graph to stop at.",
+)
+
+kinked = op(
+    "kinked",
+    internal=True,
+    forward=lambda xp, x, condition: x,
+    vjp={"x": lambda xp, g, condition: xp.where(condition, xp.zeros_like(g) + math.nan, g)},
+    words={"x": "g, NaN where {condition}"},
+    latex="{x}",
+    elementwise=True,
+    doc="""Return x itself, with derivatives of NaN where a condition holds.
+
+    A rule that takes a derivative as 0 where there is none replaces a divisor by 1. Of that 1, the
+    second derivative would be a plausible wrong number; there is none.
+    """,
 )
 
 # --- complex numbers -------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.ops.arguments.axes import along, checked_axis
+from tinygrad_lab.ops.arguments.half import widened
 from tinygrad_lab.ops.arithmetic import subtract
 from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.logic import not_equal
@@ -83,7 +84,8 @@ def _products_from_here_on(
     b_k (g_k + g_{k+1} x_{k+1} + g_{k+2} x_{k+1} x_{k+2} + ...). There is no division, so zeros do
     no harm.
     """
-    g, axis = _without_initial(g, x_shape, axis, include_initial)
+    g, axis = _without_initial(widened(xp, g), x_shape, axis, include_initial)
+    x = widened(xp, x)
     products = xp.cumulative_prod(x, axis=axis, include_initial=True)
     before = products[along(axis, slice(0, -1))]
     return before * _weighted_products(xp, g, x, axis)

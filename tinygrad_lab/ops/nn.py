@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends.dtypes import is_half
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import raw, shape_of
 from tinygrad_lab.errors import (
@@ -19,6 +20,7 @@ from tinygrad_lab.errors import (
     ShapeError,
 )
 from tinygrad_lab.ops.activation import sigmoid
+from tinygrad_lab.ops.arguments.half import rounded_once, widened
 from tinygrad_lab.ops.arithmetic import add, negative, subtract
 from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.exponential import exp, log
@@ -65,6 +67,7 @@ def _largest(x: Any, axis: Any) -> Any:
     return max(stop_gradient(x), axis=axis, keepdims=True)
 
 
+@rounded_once
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return log(sum(exp(x))) along some axes, shifted by the maximum to avoid overflow."""
     largest = _largest(x, axis)
@@ -74,11 +77,13 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total if keepdims else sum(total, axis=axis)
 
 
+@rounded_once
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """Return log(softmax(x)), without underflow in the softmax."""
     return subtract(x, logsumexp(x, axis=axis, keepdims=True))
 
 
+@rounded_once
 def softmax(x: Any, axis: int = -1) -> Any:
     """Return exp(x) divided by its sum along an axis, shifted by the maximum to avoid overflow."""
     e = exp(subtract(x, _largest(x, axis)))
@@ -147,12 +152,18 @@ def _cross_entropy_composite(logits: Any, labels: Any) -> Any:
     _check_labels(logits, raw(labels))
     xp = namespaces[type(raw(labels))]
     rows = xp.arange(logits.shape[0], device=raw(labels).device)
+    return _mean_surprise(logits, rows, labels)
+
+
+@rounded_once
+def _mean_surprise(logits: Any, rows: Any, labels: Any) -> Any:
     return negative(mean(getitem(log_softmax(logits, axis=1), (rows, labels))))
 
 
 def _cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     _check_labels(logits, labels)
-    return cross_entropy_kernel.forward(xp, logits, labels)
+    loss, residual = cross_entropy_kernel.forward(xp, widened(xp, logits), labels)
+    return (loss.astype(logits.dtype) if is_half(logits.dtype) else loss), residual
 
 
 def _check_labels(logits: Any, labels: Any) -> None:
@@ -180,7 +191,11 @@ def _check_labels(logits: Any, labels: Any) -> None:
 cross_entropy = op(
     "cross_entropy",
     forward=_cross_entropy,
-    vjp={"logits": cross_entropy_kernel.backward},
+    vjp={
+        "logits": lambda xp, g, residual: cross_entropy_kernel.backward(
+            xp, widened(xp, g), residual
+        )
+    },
     words={"logits": "g × (softmax({logits}) - onehot({labels})) / N"},
     latex=r"-\overline{{\log \mathrm{{softmax}}({logits})_{{{labels}}}}}",
     composite=_cross_entropy_composite,

@@ -9,18 +9,20 @@ from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arguments.axes import Axis, no_such_axis, with_axes
-from tinygrad_lab.ops.arithmetic import pow
+from tinygrad_lab.ops.arguments.half import rounded_once
+from tinygrad_lab.ops.arithmetic import pow, root
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.decompositions import svdvals
-from tinygrad_lab.ops.logic import equal, not_equal
-from tinygrad_lab.ops.piecewise import abs, where
+from tinygrad_lab.ops.logic import not_equal
+from tinygrad_lab.ops.piecewise import abs
 from tinygrad_lab.ops.reduce import max, min, sum
 from tinygrad_lab.ops.shape import expand_dims, permute_dims
 
 
 def _direction(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     """Multiply g with the unit vector along x; at 0, where it is undefined, with 0."""
-    divisor = xp.where(out == 0, xp.ones_like(out), out)
+    zero = out == 0
+    divisor = xp.where(zero, xp.ones_like(out), xp.kinked(out, zero))
     return x * with_axes(xp, xp.divide(g, divisor), x_shape, axis)
 
 
@@ -48,7 +50,9 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | 
             and the smallest absolute value, 0 is the number of elements other than 0.
 
     The gradient is 0 where the norm has a kink: at a vector of zeros, and for elements that are 0.
-    Several largest (smallest) elements share the gradient evenly. With ord 0 there is none.
+    Second derivatives at a vector of zeros are NaN, also those of ``vector_norm(x) ** 2``:
+    ``tg.sum(x * x)`` has them. Several largest (smallest) elements share the gradient evenly. With
+    ord 0 there is none.
 
     Raises:
         ShapeError: for an axis that x does not have.
@@ -76,14 +80,17 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | 
     if ord == 0:
         counted = astype(not_equal(x, 0), sizes.dtype)
         return sum(counted, axis=axis, keepdims=keepdims)
+    return _from_powers(sizes, ord, axis, keepdims)
+
+
+@rounded_once
+def _from_powers(sizes: Any, ord: float, axis: Axis, keepdims: bool) -> Any:
     return _power(sum(_power(sizes, ord), axis=axis, keepdims=keepdims), 1 / ord)
 
 
 def _power(x: Any, exponent: float) -> Any:
     """Return x ** exponent for x >= 0, with a derivative of 0 at 0."""
-    zero = equal(x, 0)
-    at_zero = 0.0 if exponent > 0 else math.inf
-    return where(zero, at_zero, pow(where(zero, 1.0, x), exponent))
+    return pow(x, exponent) if exponent >= 2 else root(x, exponent=exponent)
 
 
 def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro") -> Any:

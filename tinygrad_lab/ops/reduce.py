@@ -2,7 +2,7 @@
 
 All take ``axis`` (one, a tuple of several, or None for all) and ``keepdims``, which keeps the
 reduced axes with size 1. Sums and products of booleans and small integers are int64 (uint64 for
-unsigned ones), against overflow; other dtypes are kept.
+unsigned ones), against overflow; other dtypes are kept. float16 is accumulated in float32.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tinygrad_lab.ops.arguments.axes import (
     no_such_axis,
     with_axes,
 )
-from tinygrad_lab.ops.arithmetic import sqrt, subtract
+from tinygrad_lab.ops.arguments.half import rounded_once, widened
+from tinygrad_lab.ops.arithmetic import root, subtract
 from tinygrad_lab.ops.conversion import astype
-from tinygrad_lab.ops.logic import equal, not_equal
-from tinygrad_lab.ops.piecewise import where
+from tinygrad_lab.ops.logic import not_equal
 from tinygrad_lab.ops.shape import flatten, reshape
 
 
@@ -70,6 +70,8 @@ sum = op(
 
 def _to_the_largest(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
     largest = xp.where(x == with_axes(xp, out, x_shape, axis), xp.ones_like(x), xp.zeros_like(x))
+    # A count of ties may be too large for float16.
+    largest = widened(xp, largest)
     shares = xp.divide(largest, xp.sum(largest, axis=axis, keepdims=True))
     return with_axes(xp, g, x_shape, axis) * shares
 
@@ -143,7 +145,8 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _times_the_others(xp: Any, g: Any, x: Any, x_shape: tuple[int, ...], axis: int) -> Any:
     """Return g times the product of all other factors."""
-    return with_axes(xp, g, x_shape, axis) * _products_of_the_others(xp, x, axis % len(x_shape))
+    others = _products_of_the_others(xp, widened(xp, x), axis % len(x_shape))
+    return with_axes(xp, g, x_shape, axis) * others
 
 
 def _products_of_the_others(xp: Any, x: Any, axis: int) -> Any:
@@ -219,6 +222,7 @@ def _number_reduced(x: Any, axis: Axis) -> int:
     return product_of(shape[a] for a in from_the_front(shape, axis))
 
 
+@rounded_once
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the mean of the elements along some axes, or of all; an empty mean is NaN.
 
@@ -227,6 +231,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return sum(x, axis=axis, keepdims=keepdims) / _number_reduced(x, axis)
 
 
+@rounded_once
 def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
     """Return the variance along some axes, or of all elements.
 
@@ -239,12 +244,13 @@ def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False
     return squares / builtins.max(0, _number_reduced(x, axis) - correction)
 
 
+@rounded_once
 def std(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
     """Return the standard deviation: the square root of ``var``.
 
-    Where it is 0, because all elements are equal, it has a kink; the gradient is taken as 0.
+    Where it is 0, because all elements are equal, it has a kink; the gradient is taken as 0, and
+    second derivatives are NaN.
     """
     variance = var(x, axis=axis, correction=correction, keepdims=keepdims)
-    # At 0, the root has an infinite slope and the variance a slope of 0: their product is NaN.
-    flat = equal(variance, 0)
-    return where(flat, 0.0, sqrt(where(flat, 1.0, variance)))
+    # At 0, sqrt has an infinite slope and the variance a slope of 0: their product is NaN.
+    return root(variance, exponent=0.5)

@@ -70,7 +70,7 @@ def _over_squared_length(xp: Any, part: Any, y: Any, x: Any) -> Any:
     """Return part / (x² + y²), without intermediate overflow; 0 at the origin."""
     length = xp.hypot(x, y)
     at_origin = length == 0
-    divisor = xp.where(at_origin, xp.ones_like(length), length)
+    divisor = xp.where(at_origin, xp.ones_like(length), xp.kinked(length, at_origin))
     quotient = xp.divide(xp.divide(part, divisor), divisor)
     return xp.where(at_origin, xp.zeros_like(length), quotient)
 
@@ -88,8 +88,8 @@ atan2 = op(
     doc="""Return the angle from -π to π between the x-axis and the direction of the point (x, y).
 
     Note the order: ``tg.atan2(y, x)``. On the negative x-axis, the sign of the zero y decides
-    between π and -π; derivatives ignore this jump. At the origin, where no derivative exists, all
-    derivatives are taken as 0.
+    between π and -π; derivatives ignore this jump. At the origin, where no derivative exists, first
+    derivatives are taken as 0; second ones are NaN.
     """,
 )
 

@@ -205,7 +205,8 @@ def choice(
         [5, 9, 6]
     """
     sizes = sizes_of("choice", shape)
-    chances = None if p is None else np.asarray(p, dtype=np.float64)
+    # In its own dtype: NumPy lets the sum of float32 differ from 1 by more than that of float64.
+    chances = None if p is None else np.asarray(p)
     try:
         drawn = _drawn(generator.choice, n, sizes, replace, chances, device=device)
         return leaf(drawn)
