@@ -20,6 +20,7 @@ from tinygrad_lab import (
     nn as nn,
     operators as _operators,
     optim as optim,
+    other_names as _other_names,
     random as random,
 )
 from tinygrad_lab.array_api.creation import (
@@ -125,8 +126,6 @@ from tinygrad_lab.show.draw import (
 
 __version__ = "0.1.0"
 
-_operators.attach(namespace=_sys.modules[__name__])
-
 if not TYPE_CHECKING:
     _PUBLIC_MODULES = ("autograd", "data", "errors", "linalg", "nn", "optim", "random")
     __all__ = [
@@ -140,3 +139,9 @@ if not TYPE_CHECKING:
             and (name in _PUBLIC_MODULES or not isinstance(value, _ModuleType))
         ),
     ]
+
+    def __getattr__(name: str) -> object:
+        raise _other_names.missing_from_namespace(name, _sys.modules[__name__])
+
+
+_operators.attach(namespace=_sys.modules[__name__])
