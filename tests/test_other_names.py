@@ -151,3 +151,53 @@ class TestAgainstTorch:
             and spelling_of(n, tg, method=False) is None
         }
         assert sorted(without - absent_names.IN_NAMESPACES) == []
+
+
+class TestArguments:
+    """Arguments under PyTorch's and NumPy's names, or in their order."""
+
+    @pytest.mark.parametrize(
+        ("call", "says"),
+        [
+            (lambda: X.sum(dim=1), "write axis=1"),
+            (lambda: X.sum(dim=1, keepdim=True), "write keepdims=True"),
+            (lambda: tg.sum(X, dim=1), "sum(x, axis=None, keepdims=False, dtype=None)"),
+            (lambda: X.mean(dim=(0, 1)), "write axis=(0, 1)"),
+            (lambda: X.var(ddof=1), "write correction=1"),
+            (lambda: X.std(unbiased=False), "correction=0 for False"),
+            (lambda: X.prod(dim=0), "axis=0"),
+            (lambda: X.argmax(dim=0), "axis=0"),
+            (lambda: tg.softmax(X, dim=0), "axis=0"),
+            (lambda: tg.concat([X, X], dim=1), "axis=1"),
+            (lambda: tg.stack([X, X], dim=1), "axis=1"),
+            (lambda: tg.diag(X, k=1), "offset=1"),
+            (lambda: tg.tile(X, reps=2), "repetitions=2"),
+            (lambda: tg.tril(X, diagonal=1), "k=1"),
+            (lambda: tg.mean(input=X), "write x=..."),
+            (lambda: X.sum(out=X), "out="),
+            (lambda: tg.repeat(X, 2, dim=0), "axis=0"),
+            (lambda: X.sum(axes=1), "axis=1"),
+            (lambda: X.sum(nonsense=1), "no argument 'nonsense'"),
+            (lambda: X.mean(nonsense=1), "no argument 'nonsense'"),
+            (lambda: tg.zeros(3, 4), "zeros((3, 4))"),
+            (lambda: tg.ones(3, 4, 5), "ones((3, 4, 5))"),
+            (lambda: tg.empty(3, 4), "empty((3, 4))"),
+            (lambda: tg.zeros(size=(3, 4)), "shape=(3, 4)"),
+            (lambda: tg.full((2,)), "fill_value"),
+            (lambda: tg.tensor(1.0, 2.0), "tensor(data, *, dtype=None"),
+            (lambda: tg.random.normal(0, 1, (3,)), "tg.random.normal((3,), 0, 1)"),
+            (lambda: tg.random.normal(loc=0, scale=1, size=3), "mean=0"),
+            (lambda: tg.random.uniform(0, 1, (3,)), "tg.random.uniform((3,), 0, 1)"),
+            (lambda: tg.random.integers(0, 10, (3,)), "tg.random.integers((3,), 0, 10)"),
+            (lambda: tg.random.bernoulli(0.5, (3,)), "tg.random.bernoulli((3,), 0.5)"),
+        ],
+    )
+    def test_a_wrong_argument_says_which_is_meant(self, call: Any, says: str) -> None:
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert isinstance(caught.value, TinygradLabError)
+        assert says in str(caught.value)
+
+    def test_type_errors_inside_a_function_are_left_alone(self) -> None:
+        with pytest.raises(TypeError, match="expected"):
+            tg.mean("text")
