@@ -27,6 +27,7 @@ ROOMS = [
     {"random": "generators, tensors of random numbers", "formatting": "numbers as text"},
     {"ops": "one file a family, one declaration an op"},
     {"array_api": "creation, dtypes, exchange of arrays", "linalg": "tg.linalg"},
+    {"other_names": "PyTorch's and NumPy's, spelled"},
     {"operators": "x + y, x.sum(): attached to Tensor"},
     {"graphs": "Graph: every reader starts here"},
     {"calculus": "grad, hessian, gradcheck, checkpoint"},

@@ -22,6 +22,7 @@ from tinygrad_lab import (
     nn as nn,
     operators as _operators,
     optim as optim,
+    other_names as _other_names,
     random as random,
 )
 from tinygrad_lab.array_api.creation import (
@@ -128,9 +129,6 @@ from tinygrad_lab.show.draw import (
 
 __version__ = "0.1.0"
 
-_operators.attach(namespace=_sys.modules[__name__])
-_reproduce.public_modules["tinygrad_lab"] = _sys.modules[__name__]
-
 if not TYPE_CHECKING:
     _PUBLIC_MODULES = ("autograd", "data", "errors", "linalg", "nn", "optim", "random")
     __all__ = [
@@ -144,3 +142,10 @@ if not TYPE_CHECKING:
             and (name in _PUBLIC_MODULES or not isinstance(value, _ModuleType))
         ),
     ]
+
+    def __getattr__(name: str) -> object:
+        raise _other_names.missing_from_namespace(name, _sys.modules[__name__])
+
+
+_operators.attach(namespace=_sys.modules[__name__])
+_reproduce.public_modules["tinygrad_lab"] = _sys.modules[__name__]

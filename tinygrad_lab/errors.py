@@ -23,6 +23,7 @@ __all__ = [
     "GraphFreedError",
     "IndexingError",
     "LinAlgError",
+    "MissingAttributeError",
     "MissingDependencyError",
     "MutationError",
     "NonFiniteError",
@@ -73,6 +74,15 @@ class UnknownNameError(TinygradLabError, KeyError):
 
     # KeyError would show the message in quotes.
     __str__ = Exception.__str__
+
+
+class MissingAttributeError(TinygradLabError, AttributeError):
+    """A name that a Tensor or the package does not have; the message says the right one."""
+
+    # Python sets these when the error leaves an attribute look-up, and then appends the most
+    # similar name as a suggestion: 'solve' for `save`.
+    name = property(lambda self: None, lambda self, value: None)
+    obj = property(lambda self: None, lambda self, value: None)
 
 
 class DeviceError(TinygradLabError, RuntimeError):

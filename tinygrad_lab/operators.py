@@ -32,6 +32,7 @@ from tinygrad_lab.errors import (
 )
 from tinygrad_lab.ops.at import At, set_item
 from tinygrad_lab.ops.indexing import getitem
+from tinygrad_lab.other_names import attach_names
 
 __all__ = ["attach"]
 
@@ -349,3 +350,4 @@ def attach(namespace: Any) -> None:
     attached |= {"__array_namespace__": namespace_method(namespace)}
     for name, function in (attached | PROTOCOLS).items():
         setattr(Tensor, name, function)
+    attach_names(namespace)

@@ -24,6 +24,7 @@ from tinygrad_lab.backends.dtypes import (
     optional_dtype,
 )
 from tinygrad_lab.context import current
+from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import (
@@ -55,6 +56,7 @@ __all__ = [
 # --- from data ---------------------------------------------------------------------------------
 
 
+@explaining
 def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -> Tensor:
     """Make a tensor of a single number, stored as a Python float.
 
@@ -81,6 +83,7 @@ def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -
     return leaf(number, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def tensor(
     data: Any,
     *,
@@ -124,6 +127,7 @@ def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
     return recorder.arrays_of([data])[0], None if device == "cpu" else device
 
 
+@explaining
 def asarray(
     obj: Any, /, *, dtype: Any = None, device: str | None = None, copy: bool | None = None
 ) -> Tensor:
@@ -259,6 +263,7 @@ def _put(array: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
 # --- from a shape ------------------------------------------------------------------------------
 
 
+@explaining
 def zeros(
     shape: Shape,
     *,
@@ -285,6 +290,7 @@ def zeros(
     return leaf(data, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def ones(
     shape: Shape,
     *,
@@ -298,6 +304,7 @@ def ones(
     return leaf(data, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def empty(
     shape: Shape,
     *,
@@ -311,6 +318,7 @@ def empty(
     return leaf(data, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def full(
     shape: Shape,
     fill_value: Any,
@@ -339,6 +347,7 @@ def full(
     return leaf(data, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def eye(
     n_rows: int,
     n_cols: int | None = None,
@@ -362,6 +371,7 @@ def eye(
     return leaf(data, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def arange(
     start: float,
     /,
@@ -406,6 +416,7 @@ def arange(
     return leaf(data, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def linspace(
     start: complex,
     stop: complex,
@@ -472,6 +483,7 @@ def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
 # --- like another ----------------------------------------------------------------------------
 
 
+@explaining
 def zeros_like(
     x: Any,
     /,
@@ -493,6 +505,7 @@ def zeros_like(
     return full_like(x, 0, dtype=dtype, device=device, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def ones_like(
     x: Any,
     /,
@@ -508,6 +521,7 @@ def ones_like(
     return full_like(x, 1, dtype=dtype, device=device, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def empty_like(
     x: Any,
     /,
@@ -525,6 +539,7 @@ def empty_like(
     return leaf(data, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def full_like(
     x: Any,
     /,

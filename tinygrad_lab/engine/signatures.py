@@ -9,6 +9,7 @@ from string import Formatter
 from typing import Any
 
 from tinygrad_lab.backends import Namespace, forwards, namespaces
+from tinygrad_lab.engine.keywords import unknown_keywords
 from tinygrad_lab.engine.op import Op, Rule, table
 from tinygrad_lab.engine.user_code import is_of_library
 from tinygrad_lab.errors import DeclarationError
@@ -183,10 +184,14 @@ def arguments_of(
     op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Split the arguments of a call into inputs and attributes, with defaults filled in."""
+    own = op.signature
     try:
-        bound = op.signature.bind(*args, **kwargs)
+        bound = own.bind(*args, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{op.name}{op.signature}: {error}") from None
+        unknown = {key: value for key, value in kwargs.items() if key not in own.parameters}
+        if unknown:
+            raise unknown_keywords(op.name, own, unknown) from None
+        raise TypeError(f"{op.name}{own}: {error}") from None
     bound.apply_defaults()
     attributes = {name: bound.arguments.pop(name) for name in op.attributes}
     inputs = list(bound.arguments.values())

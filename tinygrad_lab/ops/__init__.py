@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.backends import register_namespace
 from tinygrad_lab.engine.declare import functions
+from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import GradientError
 from tinygrad_lab.ops import (
@@ -86,7 +87,9 @@ def _is_op(function: Any, name: str) -> bool:
 
 _public = {name: f for family in _FAMILIES for name, f in _functions_of(family).items()}
 _internal = {name: f for family in _INTERNAL_FAMILIES for name, f in _functions_of(family).items()}
-globals().update(_public | _internal)
+# What users call explains arguments that it does not take; ops and ``collecting`` do so themselves.
+_called = {name: f if hasattr(f, "__signature__") else explaining(f) for name, f in _public.items()}
+globals().update(_called | _internal)
 
 if not TYPE_CHECKING:
     __all__ = sorted(

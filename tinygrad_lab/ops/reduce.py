@@ -8,6 +8,7 @@ unsigned ones), against overflow; other dtypes are kept. float16 is accumulated 
 from __future__ import annotations
 
 import builtins
+from inspect import signature
 from math import prod as product_of
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import missing_axis, shape_of
+from tinygrad_lab.engine.keywords import collecting, unknown_keywords
 from tinygrad_lab.ops.arguments.axes import (
     Axis,
     along,
@@ -222,12 +224,15 @@ def _number_reduced(x: Any, axis: Axis) -> int:
     return product_of(shape[a] for a in from_the_front(shape, axis))
 
 
+@collecting
 @rounded_once
-def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def mean(x: Any, axis: Axis = None, keepdims: bool = False, **others: Any) -> Any:
     """Return the mean of the elements along some axes, or of all; an empty mean is NaN.
 
     Integers and booleans give float64, as quotients of integers do.
     """
+    if others:
+        raise unknown_keywords("mean", signature(mean), others)
     return sum(x, axis=axis, keepdims=keepdims) / _number_reduced(x, axis)
 
 

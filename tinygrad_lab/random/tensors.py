@@ -10,8 +10,9 @@ import numpy as np
 from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.dtypes import get_default_dtype, known_dtype, optional_dtype
 from tinygrad_lab.context import current
+from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
-from tinygrad_lab.errors import ArgumentError, DTypeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tinygrad_lab.random.generator import Generator, default_generator
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["bernoulli", "choice", "integers", "normal", "permutation", "uniform"]
 
 
+@explaining
 def uniform(
     shape: Shape = (),
     low: float = 0.0,
@@ -52,6 +54,7 @@ def uniform(
         tensor([[ 0.27392337, -0.46042657, -0.918053  ],
                 [-0.96694475,  0.6265405 ,  0.82551116]])
     """
+    _check_order("uniform", shape, low=low, high=high)
     wanted = _floating("uniform", dtype)
     if not -np.inf < low <= high < np.inf:
         raise ArgumentError(
@@ -62,6 +65,7 @@ def uniform(
     return leaf(drawn, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def normal(
     shape: Shape = (),
     mean: float = 0.0,
@@ -83,6 +87,7 @@ def normal(
         >>> tg.random.normal(3, generator=tg.Generator(0))
         tensor([ 0.12573022, -0.13210486,  0.64042264])
     """
+    _check_order("normal", shape, mean=mean, std=std)
     wanted = _floating("normal", dtype)
     if not std >= 0:
         raise ArgumentError(f"normal: expected a standard deviation of 0 or more, got {std!r}.")
@@ -91,6 +96,7 @@ def normal(
     return leaf(drawn, requires_grad=requires_grad, name=name)
 
 
+@explaining
 def integers(
     shape: Shape,
     low: int,
@@ -116,6 +122,7 @@ def integers(
         >>> tg.random.integers(5, 0, 10, generator=tg.Generator(0)).tolist()
         [8, 6, 5, 2, 3]
     """
+    _check_order("integers", shape, low=low, high=high)
     wanted = optional_dtype(dtype, "integers") or np.dtype(np.int64)
     if wanted.kind not in "iu":
         raise DTypeError(f"integers: expected an integer dtype, got {wanted}.")
@@ -131,6 +138,7 @@ def integers(
     return leaf(drawn)
 
 
+@explaining
 def bernoulli(
     shape: Shape = (),
     p: float = 0.5,
@@ -155,6 +163,7 @@ def bernoulli(
         >>> tg.random.bernoulli(5, 0.3, generator=tg.Generator(0)).tolist()
         [False, True, True, True, False]
     """
+    _check_order("bernoulli", shape, p=p)
     if not 0 <= p <= 1:
         raise ArgumentError(f"bernoulli: expected a probability from 0 to 1, got {p!r}.")
     sizes, wanted = sizes_of("bernoulli", shape), known_dtype(dtype, "bernoulli")
@@ -162,6 +171,7 @@ def bernoulli(
     return leaf(drawn)
 
 
+@explaining
 def permutation(
     n: int, *, device: str | None = None, generator: Generator = default_generator
 ) -> Tensor:
@@ -177,6 +187,7 @@ def permutation(
     return leaf(drawn)
 
 
+@explaining
 def choice(
     n: int,
     shape: Shape = (),
@@ -212,6 +223,18 @@ def choice(
         return leaf(drawn)
     except (ValueError, TypeError) as error:
         raise ArgumentError(f"choice: {error} (n={n!r:.60}, shape={sizes}).") from None
+
+
+def _check_order(name: str, shape: Any, **numbers: Any) -> None:
+    """Raise if a shape came where a number belongs, as in NumPy's and PyTorch's order."""
+    for argument, value in numbers.items():
+        if isinstance(value, tuple | list):
+            *others, _ = numbers
+            before = ", ".join(map(repr, [shape, *(numbers[one] for one in others)]))
+            raise ArgumentTypeError(
+                f"{name}: expected a number as {argument}, got {value!r:.60}. The shape comes "
+                f"first: tg.random.{name}({value!r:.60}, {before})."
+            )
 
 
 def _floating(asked_by: str, dtype: Any) -> Any:

@@ -24,6 +24,7 @@ from tinygrad_lab.engine.apply import apply, function_of
 from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient, explained
 from tinygrad_lab.engine.fast.node_classes import node_class, source_or_number
 from tinygrad_lab.engine.fast.source import run, written_out
+from tinygrad_lab.engine.keywords import unknown_keywords
 from tinygrad_lab.engine.node import next_priority
 from tinygrad_lab.engine.op import Op, Rule
 from tinygrad_lab.engine.tensor import Tensor, detached
@@ -39,6 +40,11 @@ def written_function_of(op: Op) -> Callable[..., Any]:
     environment: dict[str, Any] = {"_apply": apply, "_op": op}
     parameters, arguments, values = _parameters(op, environment)
     header, general_way = f"def {op.name}({parameters}):", f"    return _apply(_op, {values})"
+    if _explains_keywords(op):
+        environment["_unknown_keywords"] = unknown_keywords
+        header = f"def {op.name}({parameters}, **_others):\n    if _others: " + (
+            "raise _unknown_keywords(_op.name, _op.signature, _others)"
+        )
     filename = f"<tinygrad_lab op {op.name}>"
     if not op.rules or op.variadic or op.several_outputs:
         run([header, general_way], filename, environment)
@@ -57,6 +63,11 @@ def written_function_of(op: Op) -> Callable[..., Any]:
     function: Any = environment[op.name]
     environment["_written"] = written
     return function
+
+
+def _explains_keywords(op: Op) -> bool:
+    """Return whether the function collects unknown keywords, which takes 50 ns: ops of axes do."""
+    return bool(op.attributes) and "_others" not in op.signature.parameters
 
 
 def _parameters(op: Op, environment: dict[str, Any]) -> tuple[str, str, str]:

@@ -1,0 +1,203 @@
+"""Names of PyTorch and NumPy that are spelled differently here: the error says the spelling."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import traceback
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tg
+from tinygrad_lab.errors import TinygradLabError
+from tinygrad_lab.other_names import _ABSENT, _IN_NAMESPACE, _ON_TENSORS, spelling_of
+
+from .recipes import absent_names
+
+X = tg.tensor([[1.0, 2.0], [3.0, 5.0]])
+
+
+def _error_of(owner: Any, name: str) -> Exception:
+    with pytest.raises(AttributeError) as caught:
+        getattr(owner, name)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "says"),
+    [
+        (X, "view", "Tensor has no 'view': x.reshape(2, 3)"),
+        (X, "softmax", "Tensor has no 'softmax': tg.softmax(x"),
+        (X, "relu_", "Tensor has no 'relu_': x = x.relu()"),
+        (X, "add_", "Tensor has no 'add_': x = tg.add(x, y)"),
+        (tg.Tensor, "view", "Tensor has no 'view'"),
+        (tg.nn.Parameter(X), "view", "Tensor has no 'view'"),
+        (tg, "cat", "tinygrad_lab has no 'cat': tg.concat("),
+        (tg, "save", "np.savez("),
+        (tg, "relu_", "x = x.relu()"),
+        (tg, "rehsape", "did you mean tg.reshape?"),
+    ],
+)
+def test_an_unknown_name_says_the_right_spelling(owner: Any, name: str, says: str) -> None:
+    error = _error_of(owner, name)
+    assert isinstance(error, TinygradLabError)
+    assert says in str(error)
+    assert not hasattr(owner, name)
+
+
+@pytest.mark.parametrize(("owner", "name"), [(X, "view"), (tg, "save"), (tg, "sinc")])
+def test_python_does_not_add_a_suggestion_of_its_own(owner: Any, name: str) -> None:
+    program = f"import tinygrad_lab as tg\n{'tg' if owner is tg else 'tg.tensor([1.0])'}.{name}"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"has no {name!r}" in ran.stderr
+    assert "Did you mean" not in ran.stderr
+    text = "".join(traceback.format_exception(_error_of(owner, name)))
+    assert "Did you mean" not in text
+
+
+def test_names_that_say_a_spelling_are_not_attributes() -> None:
+    assert "view" not in dir(X)
+    assert {"reshape", "sum", "grad"} <= set(dir(X))
+    assert "_data" in dir(tg.nn.Parameter(X))
+
+
+def _environment(x: Any) -> dict[str, Any]:
+    return {
+        "tg": tg,
+        "np": np,
+        "x": x,
+        "y": tg.tensor([[0.5, 0.25], [2.0, 1.5]]),
+        "z": tg.tensor([[1 + 1j, 2.0], [3.0, 4.0]]),
+        "v": x[0],
+        "w": x[1],
+        "s": tg.tensor(1.0),
+        "i": tg.tensor([0, 1]),
+        "condition": x > 2,
+    }
+
+
+ELSEWHERE = ("np.load", "np.savez", "np.savetxt", "tofile", '"cuda"', "set_default")
+"""What spellings touch that a test must not."""
+
+
+@pytest.mark.parametrize(
+    "spelling", sorted({*_ON_TENSORS.values(), *_IN_NAMESPACE.values()}), ids=str
+)
+def test_every_spelling_runs(spelling: str) -> None:
+    tree = ast.parse(spelling)
+    if any(name in spelling for name in ELSEWHERE):
+        return
+    attempts = [X, tg.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])]
+    failures = []
+    for x in attempts:
+        try:
+            with np.errstate(all="ignore"):
+                exec(compile(tree, spelling, "exec"), _environment(x))
+            return
+        except (ValueError, TypeError, IndexError) as error:
+            failures.append(error)
+    raise failures[0]
+
+
+class TestAgainstTorch:
+    """Held against the names of PyTorch and NumPy that are installed."""
+
+    def test_every_function_that_exists_here_is_found_from_a_method(self) -> None:
+        torch = pytest.importorskip("torch")
+        for owner in (torch.Tensor, np.ndarray):
+            for name in dir(owner):
+                if hasattr(tg, name) and not name.startswith("_") and not hasattr(X, name):
+                    assert "tg." in str(_error_of(X, name)), name
+
+    def test_every_other_name_has_a_spelling_or_is_listed_as_absent(self) -> None:
+        torch = pytest.importorskip("torch")
+        names = {n for n in dir(torch.Tensor) if not hasattr(X, n)} | {
+            n for n in dir(np.ndarray) if not hasattr(X, n)
+        }
+        without = {n for n in names if n[0] != "_" and spelling_of(n, tg, method=True) is None}
+        assert sorted(without - absent_names.ON_TENSORS) == []
+
+    def test_no_name_of_another_library_suggests_something_else(self) -> None:
+        """Also where PyTorch is not loaded, by names alone."""
+        torch = pytest.importorskip("torch")
+        names = [n for n in (*dir(torch), *dir(np)) if n[0].islower() and not hasattr(tg, n)]
+        functions = [
+            n
+            for n in names
+            if not isinstance(getattr(torch, n, getattr(np, n, None)), types.ModuleType)
+        ]
+        loaded = sys.modules.pop("torch")
+        try:
+            wrong = {n for n in functions if "did you mean" in str(_error_of(tg, n))}
+        finally:
+            sys.modules["torch"] = loaded
+        assert sorted(wrong - _ABSENT) == []
+
+    def test_the_namespaces_are_covered(self) -> None:
+        torch = pytest.importorskip("torch")
+        names = [
+            n
+            for n in (*dir(torch), *dir(np))
+            if n[0].islower() and not hasattr(tg, n) and not n.endswith("_")
+        ]
+        without = {
+            n
+            for n in names
+            if not isinstance(getattr(torch, n, getattr(np, n, None)), types.ModuleType)
+            and spelling_of(n, tg, method=False) is None
+        }
+        assert sorted(without - absent_names.IN_NAMESPACES) == []
+
+
+class TestArguments:
+    """Arguments under PyTorch's and NumPy's names, or in their order."""
+
+    @pytest.mark.parametrize(
+        ("call", "says"),
+        [
+            (lambda: X.sum(dim=1), "write axis=1"),
+            (lambda: X.sum(dim=1, keepdim=True), "write keepdims=True"),
+            (lambda: tg.sum(X, dim=1), "sum(x, axis=None, keepdims=False, dtype=None)"),
+            (lambda: X.mean(dim=(0, 1)), "write axis=(0, 1)"),
+            (lambda: X.var(ddof=1), "write correction=1"),
+            (lambda: X.std(unbiased=False), "correction=0 for False"),
+            (lambda: X.prod(dim=0), "axis=0"),
+            (lambda: X.argmax(dim=0), "axis=0"),
+            (lambda: tg.softmax(X, dim=0), "axis=0"),
+            (lambda: tg.concat([X, X], dim=1), "axis=1"),
+            (lambda: tg.stack([X, X], dim=1), "axis=1"),
+            (lambda: tg.diag(X, k=1), "offset=1"),
+            (lambda: tg.tile(X, reps=2), "repetitions=2"),
+            (lambda: tg.tril(X, diagonal=1), "k=1"),
+            (lambda: tg.var(input=X), "write x=..."),
+            (lambda: X.sum(out=X), "out="),
+            (lambda: tg.repeat(X, 2, dim=0), "axis=0"),
+            (lambda: X.sum(axes=1), "axis=1"),
+            (lambda: X.sum(nonsense=1), "no argument 'nonsense'"),
+            (lambda: X.mean(nonsense=1), "no argument 'nonsense'"),
+            (lambda: tg.zeros(3, 4), "zeros((3, 4))"),
+            (lambda: tg.ones(3, 4, 5), "ones((3, 4, 5))"),
+            (lambda: tg.empty(3, 4), "empty((3, 4))"),
+            (lambda: tg.zeros(size=(3, 4)), "shape=(3, 4)"),
+            (lambda: tg.full((2,)), "fill_value"),
+            (lambda: tg.tensor(1.0, 2.0), "tensor(data, *, dtype=None"),
+            (lambda: tg.random.normal(0, 1, (3,)), "tg.random.normal((3,), 0, 1)"),
+            (lambda: tg.random.normal(loc=0, scale=1, size=3), "mean=0"),
+            (lambda: tg.random.uniform(0, 1, (3,)), "tg.random.uniform((3,), 0, 1)"),
+            (lambda: tg.random.integers(0, 10, (3,)), "tg.random.integers((3,), 0, 10)"),
+            (lambda: tg.random.bernoulli(0.5, (3,)), "tg.random.bernoulli((3,), 0.5)"),
+        ],
+    )
+    def test_a_wrong_argument_says_which_is_meant(self, call: Any, says: str) -> None:
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert isinstance(caught.value, TinygradLabError)
+        assert says in str(caught.value)
+
+    def test_type_errors_inside_a_function_are_left_alone(self) -> None:
+        with pytest.raises(TypeError, match="expected"):
+            tg.mean("text")

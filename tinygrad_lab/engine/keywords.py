@@ -1,0 +1,165 @@
+"""Calls with arguments that a function does not take: which of its own is meant.
+
+``x.sum(dim=1)`` says ``axis=``. Ops with attributes collect unknown keywords and pass them here;
+functions that are composed of ops are wrapped by ``explaining``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, TypeVar
+
+from tinygrad_lab.errors import ArgumentTypeError
+
+__all__ = ["collecting", "explaining", "unknown_keywords"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OWN_NAMES = {
+    "dim": ("axis", "axes", "start_dim"),
+    "dims": ("axis", "axes"),
+    "axes": ("axis",),
+    "axis": ("axes", "start_dim"),
+    "start_axis": ("start_dim",),
+    "dim0": ("axis1",),
+    "dim1": ("axis2", "axis1"),
+    "dim2": ("axis2",),
+    "keepdim": ("keepdims",),
+    "ddof": ("correction",),
+    "unbiased": ("correction",),
+    "k": ("offset",),
+    "diagonal": ("k", "offset"),
+    "reps": ("repetitions",),
+    "shifts": ("shift",),
+    "size": ("shape",),
+    "newshape": ("shape",),
+    "split_size_or_sections": ("indices_or_sections",),
+    "chunks": ("indices_or_sections",),
+    "arrays": ("tensors",),
+    "a_min": ("min",),
+    "a_max": ("max",),
+    "input": ("x", "tensors"),
+    "a": ("x", "start"),
+    "arr": ("x",),
+    "m": ("x",),
+    "v": ("x",),
+    "ary": ("x",),
+    "self": ("x",),
+    "x1": ("x",),
+    "other": ("y",),
+    "b": ("y",),
+    "x2": ("y",),
+    "exponent": ("y",),
+    "A": ("x",),
+    "tensor": ("x", "tensors"),
+    "index": ("indices",),
+    "pad": ("pad_width",),
+    "value": ("constant_values", "fill_value"),
+    "num_classes": ("n_classes", "count"),
+    "steps": ("num",),
+    "end": ("stop",),
+    "N": ("n_rows",),
+    "n": ("n_rows",),
+    "M": ("n_cols",),
+    "negative_slope": ("slope",),
+    "object": ("data", "obj"),
+    "loc": ("mean",),
+    "scale": ("std",),
+}
+"""For names in PyTorch and NumPy, the names here: the first that a function has is meant."""
+
+_ADVICE = {
+    "unbiased": "correction=1 stands for unbiased=True, correction=0 for False",
+    "out": "operators make new tensors, out= cannot be written into: y = f(x)",
+    "inplace": "operators make new tensors: x = f(x)",
+    "where": "select the elements first: x[condition]",
+    "initial": "combine it with the result",
+    "order": "elements are in row-major order (C)",
+    "copy": "x.detach() shares memory, tg.asarray(x, copy=True) copies",
+    "casting": "x.astype(dtype) converts",
+    "alpha": "multiply by it: x + alpha * y",
+    "layout": "tensors are dense",
+    "like": "pass dtype= and device=",
+}
+"""What to do instead of an argument without an equivalent."""
+
+
+def unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> ArgumentTypeError:
+    """Return the error for keywords that a function does not have.
+
+    Args:
+        name: the function.
+        own: its signature.
+        given: the unknown keywords.
+    """
+    advice = "; ".join(_advice(keyword, value, own) for keyword, value in given.items())
+    return ArgumentTypeError(f"{name}: {advice}. It takes {name}{_shown(own)}.")
+
+
+def _advice(keyword: str, value: Any, own: Signature) -> str:
+    """Say what to write instead of one keyword."""
+    meant = next((n for n in _OWN_NAMES.get(keyword, ()) if n in own.parameters), None)
+    unknown = f"there is no argument {keyword!r}"
+    if keyword in _ADVICE and (meant is not None or keyword not in _OWN_NAMES):
+        return f"{unknown}: {_ADVICE[keyword]}"
+    if meant is None:
+        return unknown
+    by_position = own.parameters[meant].kind is Parameter.POSITIONAL_ONLY
+    is_number = isinstance(value, int | float | tuple)
+    here = f"{value!r:.40}" if is_number else "..."
+    return f"{unknown}: write {here if by_position else f'{meant}={here}'}"
+
+
+def _shown(own: Signature) -> str:
+    """Return a signature without annotations."""
+    parameters = [p.replace(annotation=Parameter.empty) for p in own.parameters.values()]
+    return str(Signature(parameters))
+
+
+def collecting(function: F) -> F:
+    """Mark a function that collects unknown keywords itself, which is faster than a wrapper."""
+    own = signature(function)
+    named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    function.__signature__ = own.replace(parameters=named)  # type: ignore[attr-defined]
+    return function
+
+
+def explaining(function: F) -> F:
+    """Wrap a function so that calls with arguments it does not take are explained."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            # Without a further frame, the call itself failed.
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise
+            failure: TypeError = _refused(function, args, kwargs) or error
+        raise failure from None
+
+    return call  # type: ignore[return-value]
+
+
+def _refused(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> TypeError | None:
+    """Return the error for arguments that a function does not take."""
+    own = signature(function)
+    name = function.__name__
+    unknown = {key: value for key, value in kwargs.items() if key not in own.parameters}
+    if unknown:
+        return unknown_keywords(name, own, unknown)
+    first = next(iter(own.parameters), None)
+    if first == "shape" and len(args) > 1 and all(isinstance(n, int) for n in args):
+        return ArgumentTypeError(
+            f"{name}: the shape is one argument, got {len(args)} numbers: {name}({args}). "
+            f"It takes {name}{_shown(own)}."
+        )
+    try:
+        own.bind(*args, **kwargs)
+    except TypeError as error:
+        return ArgumentTypeError(f"{name}: {error}. It takes {name}{_shown(own)}.")
+    return None
