@@ -18,7 +18,7 @@ def _class(module: Any, name: str) -> ast.ClassDef:
 
 BLOCK = next(n for n in _class(methods, "Methods").body if isinstance(n, ast.If))
 DECLARED = {n.name: n for n in BLOCK.body if isinstance(n, ast.FunctionDef)}
-UNDECLARED = {"__reduce__", "__array_priority__"}
+UNDECLARED = {"__reduce__", "__array_priority__", "__dir__"}
 """What only ``copy``, ``pickle``, NumPy and CuPy look for."""
 
 

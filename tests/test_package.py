@@ -23,6 +23,7 @@ FACES = {"tinygrad_lab", "tinygrad_lab.ops"}
 
 ALLOWED = {
     "tinygrad_lab.engine.outputs": {"output"},  # declares it
+    "tinygrad_lab.engine.keywords": {"min", "max", "where", "index"},  # of keywords
 }
 """Names of ops in strings below the ops."""
 
