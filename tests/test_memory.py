@@ -367,6 +367,45 @@ print(first() is None, peak)
         assert len(graph.edges) == 10_000
 
 
+def _compiled_step(model: tg.nn.Module) -> Any:
+    optimizer = tg.optim.Adam(model.parameters(), lr=0.1)
+
+    @tg.compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = model(x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("calls", "look"),
+    [
+        *((calls, None) for calls in range(5)),
+        *((calls, look) for calls in (2, 4) for look in ("source", "draw", "report")),
+    ],
+)
+def test_a_compiled_step_goes_at_once_with_what_it_uses(calls: int, look: str | None) -> None:
+    model = tg.nn.Sequential(tg.nn.Linear(3, 2), tg.nn.Tanh(), tg.nn.BatchNorm1d(2))
+    step = _compiled_step(model)
+    x = tg.tensor(np.arange(12.0).reshape(4, 3), dtype=tg.float32)
+    for _ in range(calls):
+        step(x)
+    if look == "source":
+        assert step.source
+    if look == "draw":
+        step.draw()
+    if look == "report":
+        step.report(x, replays=2)
+    parts = [weakref.ref(one) for one in [*model.parameters(), *model.buffers(), step]]
+    assert len(parts) > 6
+    del model, step
+    assert all(part() is None for part in parts)
+
+
 ORDINARY_USE = """
 x, y = tg.scalar(2.0), tg.scalar(3.0); f = (x + y).tanh() * x; f.backward(); f.backward(free=True)
 x = tg.tensor([[1.0, 2.0]], requires_grad=True); (x.exp() @ tg.ones((2, 1))).sum().backward()
@@ -391,6 +430,7 @@ fails(lambda: tg.ones((2, 3)) @ tg.ones((2, 3)))
 x = tg.scalar(2.0); f = x * x; f.backward(free=True); fails(f.backward)
 fails(lambda: tg.tensor([1.0, 2.0], requires_grad=True).backward())
 step(tg.ones((3,))); step(tg.ones((3,)))
+f = tg.compile(tg.grad(lambda x: (x * x).sum())); [f(tg.ones((3,))) for _ in range(3)]
 """
 """A use a line, as in a fresh process, where ops and caches are made."""
 

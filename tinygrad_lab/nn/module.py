@@ -98,7 +98,10 @@ class Module:
             touch("run", self)
         called = self.__dict__.get("_called")
         if called is None or called[0] is not outer or called[1] != _parts_version:
-            called = self.__dict__["_called"] = (outer, _parts_version, self._context(outer))
+            called = (outer, _parts_version, self._context(outer))
+            # A context with a recording refers to this module, and would live as long.
+            if not outer.recording and outer.debugger is None:
+                self.__dict__["_called"] = called
         token = enter(called[2])
         try:
             return self.forward(*args, **kwargs)
