@@ -1,6 +1,7 @@
 """Lifetimes: what a graph keeps, that it keeps nothing else, and that it is freed at once."""
 
 import gc
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -364,3 +365,131 @@ print(first() is None, peak)
         graph = tg.graph(y)
         assert len(graph) == 5_001
         assert len(graph.edges) == 10_000
+
+
+def _compiled_step(model: tg.nn.Module) -> Any:
+    optimizer = tg.optim.Adam(model.parameters(), lr=0.1)
+
+    @tg.compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = model(x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("calls", "look"),
+    [
+        *((calls, None) for calls in range(5)),
+        *((calls, look) for calls in (2, 4) for look in ("source", "draw", "report")),
+    ],
+)
+def test_a_compiled_step_goes_at_once_with_what_it_uses(calls: int, look: str | None) -> None:
+    model = tg.nn.Sequential(tg.nn.Linear(3, 2), tg.nn.Tanh(), tg.nn.BatchNorm1d(2))
+    step = _compiled_step(model)
+    x = tg.tensor(np.arange(12.0).reshape(4, 3), dtype=tg.float32)
+    for _ in range(calls):
+        step(x)
+    if look == "source":
+        assert step.source
+    if look == "draw":
+        step.draw()
+    if look == "report":
+        step.report(x, replays=2)
+    parts = [weakref.ref(one) for one in [*model.parameters(), *model.buffers(), step]]
+    assert len(parts) > 6
+    del model, step
+    assert all(part() is None for part in parts)
+
+
+ORDINARY_USE = """
+x, y = tg.scalar(2.0), tg.scalar(3.0); f = (x + y).tanh() * x; f.backward(); f.backward(free=True)
+x = tg.tensor([[1.0, 2.0]], requires_grad=True); (x.exp() @ tg.ones((2, 1))).sum().backward()
+x = tg.tensor([3.0, 1.0], requires_grad=True); a, b = tg.unstack(x); (a * b + x[0]).backward()
+x = tg.scalar(2.0); f = x * x; f.backward(); g = tg.graph(f); str(g); list(g.nodes); list(g.leaves)
+x = tg.scalar(2.0); f = x * x; f.backward(); tg.draw(f).dot
+x = tg.scalar(2.0); f = x * x; handle = f.register_hook(lambda g: 2 * g); f.backward(); handle()
+x = tg.scalar(2.0); g, = tg.autograd.grad(x ** 3, [x], create_graph=True); g.backward()
+tg.grad(lambda x: x * x)(2.0); tg.value_and_grad(lambda x: x * x)(2.0)
+tg.hessian(lambda x: (x * x * x).sum())(tg.tensor([1.0, 2.0]))
+tg.jacobian(lambda x: x * x)(tg.tensor([1.0, 2.0]))
+tg.gradcheck(lambda x: x * x, tg.tensor([1.0], dtype=tg.float64, requires_grad=True))
+x = tg.tensor([1.0], requires_grad=True); tg.checkpoint(lambda x: x.exp().sin(), x).sum().backward()
+with tg.debug(): x = tg.scalar(2.0); (x * x).backward()
+with tg.record(): x = tg.tensor([1.0], requires_grad=True); (x * x).sum().backward()
+with tg.no_grad(): tg.ones((3,)) * 2
+train(tg.optim.Adam); train(tg.optim.SGD)
+tg.nn.Conv1d(1, 2, 3)(tg.ones((1, 1, 9))).sum().backward()
+tg.nn.GRU(2, 3)(tg.ones((4, 1, 2)))[0].sum().backward()
+net = tg.nn.Linear(2, 2); net.load_state_dict(net.state_dict()); repr(net)
+fails(lambda: tg.ones((2, 3)) @ tg.ones((2, 3)))
+x = tg.scalar(2.0); f = x * x; f.backward(free=True); fails(f.backward)
+fails(lambda: tg.tensor([1.0, 2.0], requires_grad=True).backward())
+step(tg.ones((3,))); step(tg.ones((3,)))
+f = tg.compile(tg.grad(lambda x: (x * x).sum())); [f(tg.ones((3,))) for _ in range(3)]
+"""
+"""A use a line, as in a fresh process, where ops and caches are made."""
+
+
+@pytest.mark.parametrize("plain", ["", "1"])
+def test_ordinary_use_makes_no_reference_cycles(plain: str) -> None:
+    code = f"""
+import gc
+import numpy as np
+import tinygrad_lab as tg
+
+def train(kind):
+    net = tg.nn.Sequential(tg.nn.Linear(4, 3), tg.nn.ReLU(), tg.nn.Linear(3, 2))
+    optimizer = kind(net.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss = tg.nn.functional.cross_entropy(net(tg.ones((2, 4))), tg.tensor([0, 1]))
+        loss.backward()
+        optimizer.step()
+
+def fails(call):
+    try:
+        call()
+    except tg.errors.TinygradLabError:
+        return
+    raise AssertionError("it did not fail")
+
+w = tg.nn.Parameter(tg.ones((3,)))
+optimizer = tg.optim.SGD([w], lr=0.1)
+
+@tg.compile
+def step(x):
+    optimizer.zero_grad()
+    loss = (w * x).sum()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+for _ in range(3):
+    step(tg.ones((3,)))
+uses = [compile(line, line, "exec") for line in {ORDINARY_USE!r}.strip().splitlines()]
+import graphviz  # and all else that modules leave when they are imported
+gc.collect()
+gc.disable()
+for use in uses:
+    names = {{"tg": tg, "train": train, "fails": fails, "step": step}}
+    exec(use, names)
+    names.clear()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.collect()
+    gc.set_debug(0)
+    found = [type(one).__name__ for one in gc.garbage if type(one).__name__ != "getset_descriptor"]
+    if found:
+        print(use.co_filename, found[:10])
+    gc.garbage.clear()
+    gc.collect()
+"""
+    environment = {**os.environ, "TINYGRAD_LAB_PLAIN": plain}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -913,6 +913,40 @@ class TestTo:
         assert layer.to("cpu").to("float32").weight.data is before
 
 
+class TestAModuleThatWouldContainItself:
+    def test_is_an_error_that_says_where_and_changes_nothing(self) -> None:
+        outer, inner, leaf = nn.Module(), nn.Sequential(), nn.Linear(1, 1)
+        outer.inner = inner
+        inner.append(leaf)
+        attempts: list[tuple[Callable[[], Any], str]] = [
+            (lambda: setattr(outer, "me", outer), r"Module\.me.*assigned to itself"),
+            (
+                lambda: setattr(leaf, "parent", outer),
+                r"Linear\.parent.*Module has it as 'inner\.0'",
+            ),
+            (lambda: inner.append(outer), r"Sequential\.1.*Module has it as 'inner'"),
+            (lambda: inner.append(inner), r"Sequential\.1.*assigned to itself"),
+            (lambda: nn.ModuleList([leaf]).append(leaf) and leaf.__setattr__("x", leaf), "itself"),
+            (lambda: setattr(leaf, "all", nn.ModuleList([leaf])), "ModuleList has it as '0'"),
+        ]
+        for attempt, said in attempts:
+            with pytest.raises(ArgumentError, match=said):
+                attempt()
+        assert [path for path, _ in outer.named_modules()] == ["", "inner", "inner.0"]
+        assert repr(outer).count("Linear") == 1
+
+    def test_may_refer_to_it_in_a_list(self) -> None:
+        outer, leaf = nn.Module(), nn.Linear(1, 1)
+        outer.leaf, leaf.parent = leaf, [outer]
+        assert [path for path, _ in outer.named_parameters()] == ["leaf.weight", "leaf.bias"]
+
+    def test_is_not_one_that_is_shared(self) -> None:
+        shared, first, second = nn.Linear(1, 1), nn.Sequential(), nn.Sequential()
+        first.append(shared).append(shared)
+        second.append(shared).append(first)
+        assert len(list(second.modules())) == 3
+
+
 class TestContainers:
     def test_sequential_applies_its_modules_in_order(self) -> None:
         net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))

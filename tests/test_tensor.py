@@ -2,6 +2,7 @@
 
 import math
 import operator
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -406,6 +407,56 @@ class TestHooks:
         assert x.grad is not None
         assert x.grad.item() == 6.0
         keep()
+
+    def test_are_removed_by_their_handles_as_in_pytorch(self) -> None:
+        x = tg.scalar(1.0)
+        first, second = x.register_hook(lambda g: g * 2), x.register_hook(lambda g: g * 3)
+        assert repr(first) == "<hook>"
+        first.remove()
+        first.remove()
+        assert repr(first) == "<hook, removed>"
+        third = x.register_hook(lambda g: g * 5)
+        (x * 1).backward()
+        assert x.grad is not None
+        assert x.grad.item() == 15.0
+        second.remove()
+        with third as handle:
+            assert handle is third
+        x.grad = None
+        (x * 1).backward()
+        assert tg.grad(lambda x: x * 1)(1.0).item() == 1.0
+        assert x.grad.item() == 1.0  # type: ignore[attr-defined]
+
+    def test_of_data_that_was_set_since_are_removed_by_the_same_handle(self) -> None:
+        x = tg.scalar(1.0)
+        handle = x.register_hook(lambda g: g * 2)
+        old = x * 1
+        x.data = 3.0
+        handle.remove()
+        (old + x * 1).backward()
+        assert x.grad is not None
+        assert x.grad.item() == 2.0
+
+    def test_may_remove_themselves(self) -> None:
+        x = tg.scalar(1.0)
+        seen: list[float] = []
+
+        def once(g: tg.Tensor) -> None:
+            seen.append(g.item())
+            handle.remove()
+
+        handle = x.register_hook(once)
+        (x * 2).backward()
+        (x * 3).backward()
+        assert seen == [2.0]
+
+    def test_do_not_live_longer_for_their_handle_s_sake(self) -> None:
+        x = tg.scalar(1.0)
+        y = x * x
+        node, handle = weakref.ref(y.node), y.register_hook(lambda g: g)
+        del y
+        assert node() is None
+        handle.remove()
 
     def test_take_part_in_gradients_of_gradients(self) -> None:
         x = tg.scalar(2.0)

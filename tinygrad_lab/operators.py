@@ -21,7 +21,7 @@ from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.ownership import owned
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.explain import raw
-from tinygrad_lab.engine.hooks import note_hooks
+from tinygrad_lab.engine.hooks import HookHandle, add_hook
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import (
@@ -206,11 +206,12 @@ def astype(self: Tensor, dtype: Any) -> Tensor:
 # --- hooks ---------------------------------------------------------------------------------------
 
 
-def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
     """Let ``hook`` see this tensor's gradient in every sweep; a Tensor it returns replaces it.
 
     Returns:
-        A function that removes the hook.
+        A handle: ``handle.remove()`` removes the hook, as does ``with handle:`` at the end of the
+        block.
 
     Raises:
         GradientError: for a tensor that requires no gradient.
@@ -219,10 +220,11 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Call
     Example:
         >>> import tinygrad_lab as tg
         >>> x = tg.scalar(3.0)
-        >>> remove = x.register_hook(lambda gradient: 10 * gradient)
+        >>> handle = x.register_hook(lambda gradient: 10 * gradient)
         >>> (x * x).backward()
         >>> x.grad.item()
         60.0
+        >>> handle.remove()
     """
     node = self._node
     if node is None:
@@ -231,12 +233,6 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Call
         raise ArgumentTypeError(
             f"a hook of {self._label()} is a function of its gradient, got {type(hook).__name__}."
         )
-    if not hasattr(node, "_hooks"):
-        node._hooks = {}
-    note_hooks(node)
-    # The leaves that a tensor had before its data were set share this dictionary.
-    registered = node._hooks
-    key = max(registered, default=0) + 1
 
     def on_gradient(g: Any) -> Any:
         # A gradient that is to be differentiated again comes as a Tensor, others as arrays.
@@ -246,12 +242,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Call
         _check_replacement(replaced, g)
         return replaced if isinstance(g, Tensor) else replaced._data
 
-    registered[key] = on_gradient
-
-    def remove() -> None:
-        registered.pop(key, None)
-
-    return remove
+    return add_hook(node, on_gradient)
 
 
 def retain_grad(self: Tensor) -> None:

@@ -363,22 +363,29 @@ class Recorder:
         self, optimizer: Optimizer, number: int, group: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the settings of a group, with floats replaced by traced numbers."""
-
-        def lifted(name: str, key: Any, setting: Any) -> Any:
-            if isinstance(setting, tuple):
-                stem = name.removesuffix("s")
-                parts = enumerate(setting)
-                return tuple([lifted(f"{stem}{i + 1}", (*key, i), one) for i, one in parts])
-            if type(setting) is not float:
-                return setting
-            handle = self._given(setting, Origin("setting", name, (optimizer, *key)))
-            self.recording.settings[(optimizer, *key)] = handle.value
-            return handle
-
         return {
-            name: setting if name == "params" else lifted(name, (number, name), setting)
+            name: (
+                setting
+                if name == "params"
+                else self._lifted_setting(name, (optimizer, number, name), setting)
+            )
             for name, setting in group.items()
         }
+
+    def _lifted_setting(self, name: str, key: tuple[Any, ...], setting: Any) -> Any:
+        if isinstance(setting, tuple):
+            stem = name.removesuffix("s")
+            return tuple(
+                [
+                    self._lifted_setting(f"{stem}{i + 1}", (*key, i), one)
+                    for i, one in enumerate(setting)
+                ]
+            )
+        if type(setting) is not float:
+            return setting
+        handle = self._given(setting, Origin("setting", name, key))
+        self.recording.settings[key] = handle.value
+        return handle
 
     # --- watching ---------------------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ class Replay:
         self, recording: Recording, leaves: list[Any], structure: Any, target: str
     ) -> None:
         self.recording = recording
+        self._namespace: dict[str, Any] = {}
+        """All names in the code."""
         self.target = target
         self.structure = structure
         """The containers of the arguments, of which ``leaves`` are the leaves."""
@@ -59,10 +61,14 @@ class Replay:
         self._places = recording.bundle_places()
         self._in_place = recording.in_place()
         self.run: Callable[..., Any] = lambda *_: MISS
-        self._namespace: dict[str, Any] = {}
-        """All names in the code."""
         self._bound: set[str] = set()
         """Those that ``renew`` binds again."""
+
+    def __del__(self) -> None:
+        # A function and its names refer to each other, as do the parts of a trace. Parameters and
+        # buffers, which both refer to, would live until the garbage collector runs.
+        self._namespace.clear()
+        self.recording.trace.let_go()
 
     @cached_property
     def program(self) -> NumPyProgram:

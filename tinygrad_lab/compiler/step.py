@@ -218,8 +218,8 @@ class CompiledStep:
         Raises:
             CompileError: before the step was called twice.
         """
-        latest = self._latest
-        return Writer(latest.recording, self.function).source()
+        with self._writer() as writer:
+            return writer.source()
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the source as a module, and the current state beside it (``.npz``).
@@ -236,13 +236,12 @@ class CompiledStep:
         path = Path(path)
         if path.suffix != ".py":
             raise ArgumentError(f"step.save: expected a path that ends in .py, got {path}.")
-        latest = self._latest
-        writer = Writer(latest.recording, self.function)
-        files: dict[Path, bytes | str] = {path: writer.source(loading=True)}
-        if writer.has_state():
-            state = io.BytesIO()
-            np.savez(state, **writer.state())
-            files[path.with_suffix(".npz")] = state.getvalue()
+        with self._writer() as writer:
+            files: dict[Path, bytes | str] = {path: writer.source(loading=True)}
+            if writer.has_state():
+                state = io.BytesIO()
+                np.savez(state, **writer.state())
+                files[path.with_suffix(".npz")] = state.getvalue()
         write_all_atomically(files)
 
     def draw(self, *, direction: Direction = "LR") -> Drawing:
@@ -266,7 +265,8 @@ class CompiledStep:
         """
         from tinygrad_lab.compiler.picture import drawing_of
 
-        return drawing_of(Writer(self._latest.recording, self.function), direction)
+        with self._writer() as writer:
+            return drawing_of(writer, direction)
 
     def report(self, *args: Any, replays: int = 50, **kwargs: Any) -> Report:
         """Measure the time per line, and the memory, on arguments like those of a call.
@@ -300,6 +300,14 @@ class CompiledStep:
         """The lines that run, with their buffers."""
         latest = self._latest
         return "\n\n".join(filter(None, (latest.program.preamble, latest.source)))
+
+    @contextmanager
+    def _writer(self) -> Iterator[Writer]:
+        writer = Writer(self._latest.recording, self.function)
+        try:
+            yield writer
+        finally:
+            writer.let_go()
 
     @property
     def _latest(self) -> Replay:

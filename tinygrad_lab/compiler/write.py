@@ -79,6 +79,13 @@ class Writer:
         self._name_states(_variables(function))
         self._name_rounds()
 
+    def let_go(self) -> None:
+        """Free the memory immediately: events, values, loops and phrases refer to each other."""
+        self.recording.trace.let_go()
+        for event in self.events:
+            event.results, event.loop = (), None
+        del self.phrases
+
     def _find_uses(self) -> None:
         """Find the users of each value, and the last of them."""
         self._uses: Counter[Value] = Counter(self._all_uses())

@@ -3,16 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
+from typing import Any
 from weakref import ref
 
 from tinygrad_lab.backends import Array
 from tinygrad_lab.context import Context
 from tinygrad_lab.engine.node import Node
 
-__all__ = ["note_hooks", "observer", "run_hooks"]
+__all__ = ["HookHandle", "add_hook", "note_hooks", "observer", "run_hooks"]
 
 _hooked: set[ref[Node]] = set()
 """The living nodes that have hooks: while there are none, a sweep does not look for them."""
+
+
+_next_key = count(1).__next__
+
+
+class HookHandle:
+    """What ``register_hook`` returns: ``handle.remove()``, or ``handle()``, removes the hook.
+
+    ``with handle:`` removes it at the end of the block. Removing it again does nothing.
+    """
+
+    __slots__ = ("_hooks", "_key")
+
+    def __init__(self, hooks: dict[int, Any], key: int) -> None:
+        self._hooks, self._key = hooks, key
+
+    def remove(self) -> None:
+        """Remove the hook; the sweeps that follow do not call it."""
+        self._hooks.pop(self._key, None)
+
+    def __call__(self) -> None:
+        self.remove()
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.remove()
+
+    def __repr__(self) -> str:
+        return "<hook>" if self._key in self._hooks else "<hook, removed>"
+
+
+def add_hook(node: Node, hook: Callable[[Any], Any]) -> HookHandle:
+    """Let a sweep call a hook with the complete gradient of a node, after those before it."""
+    if not hasattr(node, "_hooks"):
+        node._hooks = {}
+    note_hooks(node)
+    key = _next_key()
+    # The leaves that a tensor had before its data were set share this dictionary.
+    node._hooks[key] = hook
+    return HookHandle(node._hooks, key)
 
 
 def note_hooks(node: Node) -> None:

@@ -12,7 +12,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import Context, Scope, current, enter, leave, touch
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentTypeError, IndexingError, StateDictError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, IndexingError, StateDictError
 
 __all__ = [
     "Module",
@@ -98,7 +98,10 @@ class Module:
             touch("run", self)
         called = self.__dict__.get("_called")
         if called is None or called[0] is not outer or called[1] != _parts_version:
-            called = self.__dict__["_called"] = (outer, _parts_version, self._context(outer))
+            called = (outer, _parts_version, self._context(outer))
+            # A context with a recording refers to this module, and would live as long.
+            if not outer.recording and outer.debugger is None:
+                self.__dict__["_called"] = called
         token = enter(called[2])
         try:
             return self.forward(*args, **kwargs)
@@ -128,6 +131,8 @@ class Module:
                 f"place would not be learned. Set its values by module.{name}.data = ..., "
                 "or assign another nn.Parameter(...)."
             )
+        if isinstance(value, Module):
+            self._check_outside_of(value, name)
         super().__setattr__(name, value)
         is_part = isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter)
         is_setting = isinstance(value, _SETTING_TYPES) and name != "training"
@@ -135,6 +140,22 @@ class Module:
             _version += 1
         if is_part:
             _parts_version = _version
+
+    def _check_outside_of(self, part: Module, name: str) -> None:
+        """Raise if a module that is to be a part of this one contains it."""
+        path = next((path for path, module in part._paths() if module is self), None)
+        if path is None:
+            return
+        this = type(self).__name__
+        how = (
+            f"this {type(part).__name__} has it as {path!r}"
+            if path
+            else "it was assigned to itself"
+        )
+        raise ArgumentError(
+            f"{this}.{name}: a module cannot contain itself; {how}. "
+            f"To refer to a module that is not a part, keep it in a list: module.{name} = [other]."
+        )
 
     def __delattr__(self, name: str) -> None:
         global _version, _parts_version
