@@ -1,6 +1,7 @@
 """Convolution and pooling as users call them: against PyTorch, and at the edges."""
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -188,6 +189,27 @@ class TestAtTheEdges:
         out.sum().backward()
         assert x.grad is not None
         assert x.grad.tolist() == [[[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]]]
+
+    @pytest.mark.parametrize("compiled", [False, True])
+    @pytest.mark.parametrize("graph", [False, True])
+    def test_padding_gets_no_gradient_of_what_is_masked_by_inf(
+        self, graph: bool, compiled: bool
+    ) -> None:
+        def slope(x: Any, pool: Callable[[Any], Any]) -> Any:
+            x = x.detach().requires_grad_()
+            return tg.autograd.grad(pool(x).sum(), x, create_graph=graph)[0].detach()
+
+        pools: list[tuple[tuple[int, ...], Callable[[Any], Any], Any]] = [
+            ((1, 4), lambda x: tg.max_pool1d(x, 3, stride=1, padding=1), [[2, 1, 1, 0]]),
+            ((1, 3), lambda x: tg.max_pool1d(x, 2, stride=1, padding=1), [[2, 1, 1]]),
+            ((2, 2), lambda x: tg.max_pool2d(x, 2, padding=1), [[1, 1], [1, 1]]),
+            ((2, 3), lambda x: tg.max_pool2d(x, 3, 2, 1, (1, 1)), [[1, 1, 0], [0, 0, 0]]),
+        ]
+        for shape, pool, expected in pools:
+            x = tg.tensor(np.full(shape, -np.inf))
+            run = partial(slope, pool=pool)
+            found = (tg.compile(run) if compiled else run)(x)
+            assert found.tolist() == expected
 
     @pytest.mark.parametrize("composing", COMPOSING)
     def test_padding_is_never_the_largest_and_counts_in_the_mean(self, composing: bool) -> None:

@@ -426,11 +426,12 @@ def test_a_view_of_windows() -> None:
     np.testing.assert_array_equal(view(library, Other(), windows), expected)
 
 
-def naive_max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
-    """Return the maxima and, for each, the place in x of the first element that has it."""
+def naive_max_pool(x: Array, windows: Windows) -> tuple[Array, Array, Array]:
+    """Return the maxima, the place in x of the first element that has each, and whether one has."""
     lead = x.shape[: x.ndim - len(windows.size)]
     out = np.full((*lead, *windows.count), -np.inf)
     places = np.zeros((*out.shape, x.ndim), dtype=int)
+    found = np.zeros(out.shape, dtype=bool)  # windows of padding alone have no maximum
     settings = list(zip(windows.stride, windows.dilation, windows.padding, strict=True))
     for place in np.ndindex(out.shape):
         for tap in np.ndindex(windows.kernel):
@@ -440,9 +441,9 @@ def naive_max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
             ]
             inside = all(0 <= i < n for i, n in zip(spot, windows.size, strict=True))
             index = (*place[: len(lead)], *spot)
-            if inside and x[index] > out[place]:
-                out[place], places[place] = x[index], index
-    return out, places
+            if inside and (x[index] > out[place] or not found[place]):
+                out[place], places[place], found[place] = x[index], index, True
+    return out, places, found
 
 
 @settings(max_examples=60, deadline=None)
@@ -453,17 +454,19 @@ def naive_max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
     lead=st.lists(st.integers(1, 2), max_size=2),
     seed=st.integers(0, 99),
     xp=st.sampled_from([np, Proxy()]),
+    lowest=st.sampled_from([-3, -1, 1, 3]),
 )
-def test_max_pool(over: Windows, lead: list[int], seed: int, xp: Any) -> None:
+def test_max_pool(over: Windows, lead: list[int], seed: int, xp: Any, lowest: int) -> None:
     # Few distinct numbers, so that many windows have ties.
     x = rng(seed).integers(-2, 3, size=(*lead, *over.size)).astype(float)
-    expected, places = naive_max_pool(x, over)
+    x[x <= lowest] = -np.inf
+    expected, places, in_x = naive_max_pool(x, over)
     out, residual = max_pool.forward(xp, x, over)
     np.testing.assert_array_equal(out, expected)
     g = rng(3).standard_normal(out.shape)
     wanted = np.zeros_like(x)
     for place in np.ndindex(out.shape):
-        if np.isfinite(expected[place]):  # windows of padding alone have no maximum
+        if in_x[place]:
             wanted[tuple(places[place])] += g[place]
     np.testing.assert_allclose(max_pool.backward(xp, g, residual), wanted, **TIGHT)
 

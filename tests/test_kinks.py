@@ -54,6 +54,9 @@ class TestSecondDerivatives:
         np.testing.assert_allclose(found[1, :, 1], alone)
         assert np.isnan(found[0, :, 0]).all()
 
+    def test_of_the_deviation_of_one_number_are_zero(self) -> None:
+        assert tg.hessian(lambda x: tg.std(x, axis=1).sum())(tg.ones((2, 1))).sum().item() == 0
+
     def test_exist_where_the_squares_are_summed_instead(self) -> None:
         hessian = tg.hessian(lambda x: tg.sum(x * x))(tg.zeros(2))
         assert hessian.tolist() == [[2, 0], [0, 2]]
@@ -84,6 +87,11 @@ class TestMixedDerivativesOfPowers:
     @pytest.mark.parametrize("y", [1.5, 2.0, 3.0])
     def test_at_a_base_of_zero_are_zero_for_larger_exponents(self, y: float) -> None:
         assert mixed(lambda y, x: x**y, y, 0.0) == 0
+
+    def test_of_one_base_and_many_exponents_add_up(self) -> None:
+        exponents = tg.tensor([-0.2, 0.5, 0.0], dtype=tg.float64)
+        tg.gradcheck(tg.pow, tg.tensor(1.3, dtype=tg.float64), exponents, order=2)
+        tg.gradcheck(tg.pow, tg.tensor([1.3, 0.2], dtype=tg.float64), exponents[:1], order=2)
 
     def test_of_constant_powers_are_those_of_polynomials(self) -> None:
         for exponent, expected in ((0, 0), (1, 0), (2, 2), (3, 0)):

@@ -480,6 +480,28 @@ class TestWhereNoGradientExists:
             np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+class TestDerivativesOfDeterminants:
+    """They are polynomials; repeated singular values must not matter."""
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 4])
+    @pytest.mark.parametrize("rank", [0, 1, 2])
+    def test_of_the_second_order_exist_at_singular_matrices(self, size: int, rank: int) -> None:
+        x = np.diag(np.arange(size) < rank).astype(float)
+        tg.gradcheck(tg.det, tg.tensor(x), order=2)
+
+    def test_are_right_beside_regular_matrices_in_a_stack(self) -> None:
+        x = np.stack([np.zeros((3, 3)), np.eye(3), numbers(3, 3)])
+        tg.gradcheck(lambda x: tg.det(x).sum(), tg.tensor(x), order=2)
+
+    def test_of_the_third_order_exist_at_zero(self) -> None:
+        f = tg.grad(lambda x: (tg.grad(tg.det)(x) * tg.tensor(np.eye(3))).sum())
+        third = tg.jacobian(f)(tg.tensor(np.zeros((3, 3)))).numpy()
+        # The trace of the cofactors is (tr² x - tr x²) / 2.
+        expected = np.einsum("ij,kl->ijkl", np.eye(3), np.eye(3))
+        expected -= np.einsum("il,jk->ijkl", np.eye(3), np.eye(3))
+        np.testing.assert_allclose(third, expected, atol=1e-12)
+
+
 class TestNormsAtZero:
     @pytest.mark.parametrize("ord", [1, 2, 3, 1.5, 0.5, math.inf])
     @pytest.mark.parametrize("zero", [0.0, np.zeros(2)], ids=["float", "zeros"])

@@ -464,3 +464,66 @@ class TestTrees:
         assert all(isinstance(leaf, int) for leaf in leaves)
         assert rebuild(leaves) == tree
         assert trees.flatten(rebuild([-leaf for leaf in leaves]))[0] == [-leaf for leaf in leaves]
+
+
+TRANSFORMS: dict[str, Callable[..., Any]] = {
+    "grad": lambda f: tg.grad(f),
+    "value_and_grad": lambda f: lambda *args, **k: tg.value_and_grad(f)(*args, **k)[1],
+    "jacobian": lambda f: tg.jacobian(f),
+    "hessian": lambda f: tg.hessian(lambda x, **k: f(x * x / 2, **k)),
+    "vjp": lambda f: lambda *args, **k: tg.vjp(f, *args, **k)[1](1.0)[0],
+}
+
+
+class TestArgumentsByKeyword:
+    @pytest.mark.parametrize("name", TRANSFORMS)
+    def test_go_through(self, name: str) -> None:
+        assert TRANSFORMS[name](lambda x, y=1.0: x * y)(2.0, y=3.0).item() == 3.0
+        assert TRANSFORMS[name](lambda x, y=1.0: x * y)(2.0).item() == 1.0
+
+    def test_go_through_nested_transforms(self) -> None:
+        cubed = tg.grad(tg.grad(lambda x, scale=1.0: scale * x**3))
+        assert cubed(2.0, scale=5.0).item() == 60.0
+
+    def test_may_be_tensors_of_an_outer_transform(self) -> None:
+        def slope(y: Any) -> Any:
+            return tg.grad(lambda x, y: x * x * y)(3.0, y=y)
+
+        assert tg.grad(slope)(2.0).item() == 6.0
+
+    def test_are_not_differentiated(self) -> None:
+        with pytest.raises(tg.errors.ArgumentError, match=r"0 arguments .* by keyword are not"):
+            tg.grad(lambda x: x)(x=2.0)
+
+
+class TestAuxiliaryResults:
+    def test_come_beside_the_value(self) -> None:
+        def f(x: Any, y: float = 1.0) -> Any:
+            return x * x * y, {"double": x + x, "note": "aux", "nothing": None}
+
+        (value, aux), slope = tg.value_and_grad(f, has_aux=True)(3.0, y=2.0)
+        assert (value.item(), slope.item()) == (18.0, 12.0)
+        assert aux["double"].item() == 6.0
+        assert not aux["double"].requires_grad
+        assert (aux["note"], aux["nothing"]) == ("aux", None)
+        slope, aux = tg.grad(f, has_aux=True)(3.0)
+        assert (slope.item(), aux["note"]) == (6.0, "aux")
+        slopes, aux = tg.grad(lambda x, y: (x * y, x), (0, 1), has_aux=True)(3.0, 4.0)
+        assert ([one.item() for one in slopes], aux.item()) == ([4.0, 3.0], 3.0)
+
+    def test_of_an_inner_transform_can_be_differentiated(self) -> None:
+        def outer(x: Any) -> Any:
+            slope, square = tg.grad(lambda y: (x * y, x * x), has_aux=True)(1.0)
+            return slope + square
+
+        assert tg.grad(outer)(3.0).item() == 7.0
+
+    def test_may_be_modules(self) -> None:
+        net = tg.nn.Linear(1, 1)
+        _, aux = tg.grad(lambda x: (x * x, net), has_aux=True)(3.0)
+        assert aux is net
+
+    @pytest.mark.parametrize("out", [lambda x: x, lambda x: (x, x, x), lambda x: [x, x]])
+    def test_must_be_returned(self, out: Callable[[Any], Any]) -> None:
+        with pytest.raises(tg.errors.ArgumentTypeError, match=r"\(value, aux\)"):
+            tg.grad(out, has_aux=True)(3.0)

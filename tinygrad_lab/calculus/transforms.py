@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -206,13 +206,21 @@ class _Run:
     """One run of a function on variables in place of its arguments."""
 
     def __init__(
-        self, transform: str, f: Callable[..., Any], args: Sequence[Any], chosen: Sequence[int]
+        self,
+        transform: str,
+        f: Callable[..., Any],
+        args: Sequence[Any],
+        chosen: Sequence[int],
+        kwargs: Mapping[str, Any] | None = None,
+        has_aux: bool = False,
     ) -> None:
+        kwargs = kwargs or {}
         for position in chosen:
             if not -len(args) <= position < len(args):
+                named = " Arguments by keyword are not differentiated." if kwargs else ""
                 raise ArgumentError(
                     f"tg.{transform}: expected the index of one of the {len(args)} arguments of "
-                    f"the call, got {position}."
+                    f"the call, got {position}.{named}"
                 )
         arguments = list(args)
         self.variables: list[list[Tensor]] = []
@@ -230,9 +238,12 @@ class _Run:
             own = {variable.node for variable in self.all_variables()}
             token = _enclosing_variables.set(_enclosing_variables.get() | own)
             try:
-                self.out = f(*arguments)
+                self.out = f(*arguments, **kwargs)
             finally:
                 _enclosing_variables.reset(token)
+        self._aux = None
+        if has_aux:
+            self.out, self._aux = _with_aux(transform, self.out)
         self.outs, self.rebuild_out = trees.flatten(self.out)
         for one in self.outs:
             if not isinstance(one, Tensor):
@@ -246,6 +257,13 @@ class _Run:
     def value(self, outer: bool) -> Any:
         """Return the function's result, detached unless ``outer``."""
         return self.rebuild_out([out if outer else out.detach() for out in self.outs])
+
+    def aux(self, outer: bool) -> Any:
+        """Return the function's auxiliary result, its tensors detached unless ``outer``."""
+        parts, rebuild = trees.flatten(self._aux, open_modules=False)
+        return rebuild(
+            [one.detach() if isinstance(one, Tensor) and not outer else one for one in parts]
+        )
 
     def matters_elsewhere(self, gs: Sequence[Any] = ()) -> bool:
         """Return whether a gradient could depend on a tensor from outside this run."""
@@ -295,6 +313,16 @@ def _gradients_or_none(
     return found
 
 
+def _with_aux(transform: str, out: Any) -> tuple[Any, Any]:
+    """Return the value and the auxiliary result of a function that returns both."""
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise ArgumentTypeError(
+            f"tg.{transform}: with has_aux=True, the function must return (value, aux), got "
+            f"{type(out).__name__}."
+        )
+    return out
+
+
 def _variable(value: Any) -> Tensor:
     """Make a tensor to differentiate with respect to, in place of an argument."""
     if isinstance(value, Tensor) and value.requires_grad:
@@ -315,7 +343,7 @@ def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., tuple[Any, Any]]:
     """Return a function that computes the value of ``f`` and its gradient.
 
@@ -324,21 +352,33 @@ def value_and_grad(
             containers (lists, tuples, dicts) of them, and modules, which represent their
             parameters.
         argnums: which argument, or which arguments, to differentiate with respect to.
+        has_aux: whether ``f`` returns ``(value, aux)``, where aux is anything else of interest,
+            such as predictions, which is not differentiated.
 
     Returns:
-        A function that returns ``(value, gradient)``; the gradient has the containers of the
-        argument (for a module, a dict by parameter name), or is a tuple of them for several
-        arguments. The gradient is zero for an argument that does not affect the value.
+        A function that returns ``(value, gradient)``, or with ``has_aux`` ``((value, aux),
+        gradient)``; the gradient has the containers of the argument (for a module, a dict by
+        parameter name), or is a tuple of them for several arguments. The gradient is zero for an
+        argument that does not affect the value. Arguments by keyword go to ``f`` as they are, and
+        are not differentiated.
+
+    Raises:
+        ArgumentError: for an index that is not one of a positional argument.
+        GradientError: if the value is not a scalar.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> value, slope = tg.value_and_grad(lambda x: x * x)(3.0)
         >>> value.item(), slope.item()
         (9.0, 6.0)
+        >>> f = lambda x, scale=1.0: (scale * x * x, "aux")
+        >>> (value, aux), slope = tg.value_and_grad(f, has_aux=True)(3.0, scale=2.0)
+        >>> value.item(), aux, slope.item()
+        (18.0, 'aux', 12.0)
     """
 
-    def value_and_gradient(*args: Any) -> tuple[Tensor, Any]:
-        run = _Run("grad", f, args, _positions(argnums))
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        run = _Run("grad", f, args, _positions(argnums), kwargs, has_aux)
         shapes = [out.shape for out in run.outs]
         if len(shapes) != 1 or run.outs[0].size != 1:
             raise GradientError(
@@ -348,14 +388,19 @@ def value_and_grad(
             )
         groups = run.grouped(run.gradients(run.outs, [None]))
         gradient = groups[0] if isinstance(argnums, int) else tuple(groups)
-        return run.value(run.matters_elsewhere()), gradient
+        outer = run.matters_elsewhere()
+        return (run.value(outer), run.aux(outer)) if has_aux else run.value(outer), gradient
 
     value_and_gradient.__wrapped__ = f  # type: ignore[attr-defined]
     return value_and_gradient
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Return a function that computes the gradient of ``f``; see ``value_and_grad``.
+
+    With ``has_aux`` it returns ``(gradient, aux)``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -363,20 +408,23 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..
         >>> tg.grad(cube)(2.0).item(), tg.grad(tg.grad(cube))(2.0).item()
         (12.0, 12.0)
     """
-    both = value_and_grad(f, argnums)
+    both = value_and_grad(f, argnums, has_aux)
 
-    def gradient(*args: Any) -> Any:
-        return both(*args)[1]
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, slopes = both(*args, **kwargs)
+        return (slopes, value[1]) if has_aux else slopes
 
     gradient.__wrapped__ = f  # type: ignore[attr-defined]  # the names of its arguments
     return gradient
 
 
-def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(
+    f: Callable[..., Any], *args: Any, **kwargs: Any
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Return the value of ``f`` and its vjp, which maps a cotangent to the arguments' gradients.
 
     Arguments and value may be containers of tensors; the vjp then takes and returns such
-    containers.
+    containers. Arguments by keyword go to ``f`` as they are, and get no gradient.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -384,7 +432,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
         >>> pull_back(tg.tensor([1.0, 10.0]))
         (tensor([ 2., 40.]),)
     """
-    run = _Run("vjp", f, args, range(len(args)))
+    run = _Run("vjp", f, args, range(len(args)), kwargs)
 
     def pull_back(g: Any) -> tuple[Any, ...]:
         gs = _parts(g, run.out, "gradients")
@@ -470,8 +518,8 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
                 [0., 4.]])
     """
 
-    def full(*args: Any) -> Any:
-        run = _Run("jacobian", f, args, (argnum,))
+    def full(*args: Any, **kwargs: Any) -> Any:
+        run = _Run("jacobian", f, args, (argnum,), kwargs)
         return run.rebuild_out([run.grouped(_derivatives(run, out))[0] for out in run.outs])
 
     return full

@@ -141,7 +141,8 @@ def _power_by_exponent(xp: Any, g: Any, x: Any, y: Any, out: Any) -> Any:
     zero = x == 0
     if of_x is not PYTHON:
         # With respect to x, x ** y * log(x) has a derivative at 0 only for y > 1.
-        x = xp.kinked(x, zero & (y <= 1))
+        kinked = zero & (y <= 1)
+        x = xp.kinked(xp.broadcast_to(x, kinked.shape), kinked)
     log = of_x.log(of_x.where(zero, of_x.ones_like(x), x))
     return g * xp.where(zero, xp.zeros_like(out), out * log)
 

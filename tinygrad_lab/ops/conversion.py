@@ -67,7 +67,7 @@ kinked = op(
     words={"x": "g, NaN where {condition}"},
     latex="{x}",
     elementwise=True,
-    doc="""Return x itself, with derivatives of NaN where a condition holds.
+    doc="""Return x itself, with derivatives of NaN where a condition of its shape holds.
 
     A rule that takes a derivative as 0 where there is none replaces a divisor by 1. Of that 1, the
     second derivative would be a plausible wrong number; there is none.

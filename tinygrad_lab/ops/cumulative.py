@@ -7,7 +7,7 @@ from typing import Any
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.ops.arguments.axes import along, checked_axis
+from tinygrad_lab.ops.arguments.axes import along, checked_axis, existing
 from tinygrad_lab.ops.arguments.half import widened
 from tinygrad_lab.ops.arithmetic import subtract
 from tinygrad_lab.ops.indexing import getitem
@@ -28,7 +28,7 @@ def _invalid_axis(x: Any, *, axis: Any, **_: Any) -> str | None:
 def _accumulated(function: Any, x: Any, axis: int | None, **options: Any) -> Any:
     if axis is None and x.ndim != 1:
         raise ValueError("no axis")  # NumPy would flatten x; _invalid_axis has the message
-    return function(x, axis=axis, **options)
+    return function(x, axis=existing(x, axis), **options)
 
 
 def _without_initial(

@@ -195,8 +195,8 @@ def _eigh_vjp(xp: Any, g: Any, x: Any) -> Any:
         return xp.matmul(vectors * _row(xp, g_values), rotated)
     if some_are_equal(raw(values)):
         reason = (
-            "two eigenvalues are equal, so their eigenvectors are not unique. The gradient "
-            "through the eigenvalues alone exists."
+            "two eigenvalues are equal, so their eigenvectors are not unique. The first "
+            "derivatives of the eigenvalues alone (tg.eigvalsh) exist."
         )
         raise no_gradient("eigh", reason, x)
     turned = _divided_by_gaps(xp, xp.matmul(rotated, g_vectors), values)
@@ -293,7 +293,7 @@ def _left_vectors_vjp(xp: Any, g: Any, u: Any, s: Any, vh: Any) -> Any:
 def _refuse_ambiguous_vectors(x: Any, s: Any, full_matrices: bool) -> None:
     """Raise where singular vectors are not unique up to sign."""
     rows, columns = shape_of(x)[-2:]
-    alone = "The gradient through the singular values alone exists."
+    alone = "The first derivatives of the singular values alone (tg.svdvals) exist."
     if full_matrices and rows != columns:
         reason = (
             "the vectors that complete the bases are not unique: tg.svd(x, full_matrices=False)."

@@ -20,6 +20,7 @@ from tinygrad_lab.errors import (
     ShapeError,
 )
 from tinygrad_lab.ops.activation import sigmoid
+from tinygrad_lab.ops.arguments.axes import names_itself
 from tinygrad_lab.ops.arguments.half import rounded_once, widened
 from tinygrad_lab.ops.arithmetic import add, negative, subtract
 from tinygrad_lab.ops.conversion import zeros_like
@@ -67,6 +68,7 @@ def _largest(x: Any, axis: Any) -> Any:
     return max(stop_gradient(x), axis=axis, keepdims=True)
 
 
+@names_itself
 @rounded_once
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return log(sum(exp(x))) along some axes, shifted by the maximum to avoid overflow."""
@@ -77,12 +79,14 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total if keepdims else sum(total, axis=axis)
 
 
+@names_itself
 @rounded_once
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """Return log(softmax(x)), without underflow in the softmax."""
     return subtract(x, logsumexp(x, axis=axis, keepdims=True))
 
 
+@names_itself
 @rounded_once
 def softmax(x: Any, axis: int = -1) -> Any:
     """Return exp(x) divided by its sum along an axis, shifted by the maximum to avoid overflow."""

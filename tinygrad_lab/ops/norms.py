@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
-from tinygrad_lab.ops.arguments.axes import Axis, no_such_axis, with_axes
+from tinygrad_lab.ops.arguments.axes import Axis, names_itself, no_such_axis, with_axes
 from tinygrad_lab.ops.arguments.half import rounded_once
 from tinygrad_lab.ops.arithmetic import pow, root
 from tinygrad_lab.ops.conversion import astype
@@ -134,6 +134,7 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
     return extreme if keepdims else sum(extreme, axis=(-2, -1))
 
 
+@names_itself
 def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the norm of a vector or a matrix, with the arguments of ``numpy.linalg.norm``.
 

@@ -21,6 +21,8 @@ from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels import max_pool as kernel
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
+from tinygrad_lab.ops.logic import equal
+from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.reduce import argmax
 from tinygrad_lab.ops.shape import reshape
 
@@ -80,8 +82,13 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
         windows = reshape(gathered(x, over, -math.inf), (math.prod(shape), over.elements))
         # The first of several maxima; max would share the gradient among them.
         each = array_like(x, np.arange(math.prod(shape)))
-        largest = getitem(windows, (each, argmax(windows, axis=1)))
-        return reshape(largest, shape)
+        place = argmax(windows, axis=1)
+        if over.margins:
+            # Where all elements are -inf, as the padding is: not the padding.
+            inside = np.broadcast_to(over.first_inside, shape).reshape(-1).astype(np.int64)
+            lowest = equal(getitem(windows, (each, place)), -math.inf)
+            place = where(lowest, array_like(x, inside), place)
+        return reshape(getitem(windows, (each, place)), shape)
 
     def forward(
         xp: Any,

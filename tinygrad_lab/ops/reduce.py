@@ -21,7 +21,9 @@ from tinygrad_lab.ops.arguments.axes import (
     Axis,
     along,
     checked_axes,
+    existing,
     from_the_front,
+    names_itself,
     no_such_axis,
     with_axes,
 )
@@ -54,7 +56,7 @@ sum = op(
     "sum",
     "Σ",
     forward=lambda xp, x, *, axis=None, keepdims=False, dtype=None: xp.sum(
-        x, axis=axis, dtype=dtype, keepdims=keepdims
+        x, axis=existing(x, axis), dtype=dtype, keepdims=keepdims
     ),
     vjp={"x": _spread},
     words={"x": "g for each summand"},
@@ -80,7 +82,9 @@ def _to_the_largest(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...],
 
 max = op(
     "max",
-    forward=lambda xp, x, *, axis=None, keepdims=False: xp.max(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis=None, keepdims=False: xp.max(
+        x, axis=existing(x, axis), keepdims=keepdims
+    ),
     vjp={"x": _to_the_largest},
     words={"x": "g to the largest"},
     latex=r"\max {x}",
@@ -100,7 +104,9 @@ max = op(
 
 min = op(
     "min",
-    forward=lambda xp, x, *, axis=None, keepdims=False: xp.min(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis=None, keepdims=False: xp.min(
+        x, axis=existing(x, axis), keepdims=keepdims
+    ),
     vjp={"x": _to_the_largest},
     words={"x": "g to the smallest"},
     latex=r"\min {x}",
@@ -110,33 +116,42 @@ min = op(
 
 argmax = op(
     "argmax",
-    forward=lambda xp, x, *, axis=None, keepdims=False: xp.argmax(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis=None, keepdims=False: xp.argmax(
+        x, axis=existing(x, axis), keepdims=keepdims
+    ),
     check=_no_position,
     doc="Return the first position of the largest element along an axis, or of the flattened x.",
 )
 
 argmin = op(
     "argmin",
-    forward=lambda xp, x, *, axis=None, keepdims=False: xp.argmin(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis=None, keepdims=False: xp.argmin(
+        x, axis=existing(x, axis), keepdims=keepdims
+    ),
     check=_no_position,
     doc="Return the first position of the smallest element along an axis, or of the flattened x.",
 )
 
 any = op(
     "any",
-    forward=lambda xp, x, *, axis=None, keepdims=False: xp.any(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis=None, keepdims=False: xp.any(
+        x, axis=existing(x, axis), keepdims=keepdims
+    ),
     check=no_such_axis,
     doc="Tell whether any element is true, that is, not 0; False if there are no elements.",
 )
 
 all = op(
     "all",
-    forward=lambda xp, x, *, axis=None, keepdims=False: xp.all(x, axis=axis, keepdims=keepdims),
+    forward=lambda xp, x, *, axis=None, keepdims=False: xp.all(
+        x, axis=existing(x, axis), keepdims=keepdims
+    ),
     check=no_such_axis,
     doc="Tell whether all elements are true, that is, not 0; True if there are no elements.",
 )
 
 
+@names_itself
 def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Count the elements along some axes, or of all, that are not 0; NaN counts."""
     return sum(astype(not_equal(x, 0), np.int64), axis=axis, keepdims=keepdims)
@@ -225,6 +240,7 @@ def _number_reduced(x: Any, axis: Axis) -> int:
 
 
 @collecting
+@names_itself
 @rounded_once
 def mean(x: Any, axis: Axis = None, keepdims: bool = False, **others: Any) -> Any:
     """Return the mean of the elements along some axes, or of all; an empty mean is NaN.
@@ -236,6 +252,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False, **others: Any) -> An
     return sum(x, axis=axis, keepdims=keepdims) / _number_reduced(x, axis)
 
 
+@names_itself
 @rounded_once
 def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
     """Return the variance along some axes, or of all elements.
@@ -249,6 +266,7 @@ def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False
     return squares / builtins.max(0, _number_reduced(x, axis) - correction)
 
 
+@names_itself
 @rounded_once
 def std(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
     """Return the standard deviation: the square root of ``var``.
@@ -257,5 +275,7 @@ def std(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False
     second derivatives are NaN.
     """
     variance = var(x, axis=axis, correction=correction, keepdims=keepdims)
+    if _number_reduced(x, axis) == 1:
+        return variance  # 0 everywhere, without a kink
     # At 0, sqrt has an infinite slope and the variance a slope of 0: their product is NaN.
     return root(variance, exponent=0.5)

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
-from tinygrad_lab.ops.arguments.axes import checked_axes, checked_axis, checked_shape
+from tinygrad_lab.ops.arguments.axes import checked_axes, checked_axis, checked_shape, existing
 
 
 def _other_size(x: Any, *, shape: Any, copy: bool | None) -> str | None:
@@ -131,7 +131,7 @@ expand_dims = op(
 
 squeeze = op(
     "squeeze",
-    forward=lambda xp, x, *, axis: xp.squeeze(x, axis=axis),
+    forward=lambda xp, x, *, axis: xp.squeeze(x, axis=existing(x, axis)),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
     latex=r"\mathrm{{squeeze}}({x}, {axis})",
     check=lambda x, *, axis: (

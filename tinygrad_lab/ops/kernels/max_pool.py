@@ -30,6 +30,9 @@ def forward(xp: Namespace, x: Array, windows: Windows) -> tuple[Array, Residual]
     first, *others = windows.taps
     out = whole[(..., *first)].copy(order="K")
     place = xp.zeros_like(out, dtype=xp.uint8 if windows.elements <= 256 else xp.int32)
+    if windows.margins:
+        # Where all elements are -inf, as the padding is, the gradient must not go to the padding.
+        xp.maximum(place, xp.asarray(windows.first_inside), out=place)
     for number, tap in enumerate(others, start=1):
         candidate = whole[(..., *tap)]
         # Also true for a NaN, which then stays.

@@ -66,6 +66,19 @@ class Windows:
         return prod(self.count)
 
     @cached_property
+    def first_inside(self) -> numpy.ndarray[Any, Any]:
+        """For each window (*count), the number of its first element that is not padding."""
+        ends = [tuple(place.stop for place in self.inside), tuple(p.start for p in self.inside)]
+        first = numpy.zeros(self.count, dtype=numpy.uint8 if self.elements <= 256 else numpy.int32)
+        for number, tap in reversed(list(enumerate(self.taps))):
+            inside = numpy.ones((), dtype=bool)
+            for steps, stop, start in zip(tap, *ends, strict=True):
+                positions = numpy.arange(steps.start, steps.stop, steps.step)
+                inside = inside[..., None] & (start <= positions) & (positions < stop)
+            first[inside] = number
+        return first
+
+    @cached_property
     def overlap(self) -> bool:
         """Whether two windows may share an element."""
         spans = (d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
