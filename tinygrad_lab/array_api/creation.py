@@ -21,6 +21,7 @@ from tinygrad_lab.backends.dtypes import (
     dtype_of_number,
     get_default_complex_dtype,
     get_default_dtype,
+    masked_array,
     optional_dtype,
 )
 from tinygrad_lab.context import current
@@ -208,8 +209,8 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
     """Convert data to an array of numbers or booleans."""
     dtype = optional_dtype(dtype, asked_by)
     try:
-        if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
-            data = data if type(data) in namespaces else _imported(data)
+        if type(data) not in namespaces and _is_array(data):
+            data = _as_array(data)
         elif not hasattr(data, "dtype"):
             data = _memory(asked_by, data) if copy is False else data
             if dtype is None:
@@ -226,6 +227,24 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
     if isinstance(array, np.ndarray) and array.dtype.kind not in "fiubc":
         raise DTypeError(f"{asked_by}: expected numbers or booleans, got dtype {array.dtype}.")
     return array
+
+
+def _is_array(data: Any) -> bool:
+    """Return whether data are an array of some library, or of a subclass of NumPy's."""
+    return hasattr(data, "__array__") or hasattr(data, "__dlpack__")
+
+
+def _as_array(data: Any) -> Any:
+    """Return an array of a class that has a namespace, in the same memory if possible.
+
+    Raises:
+        ArgumentTypeError: for a masked array.
+    """
+    if isinstance(data, np.ma.MaskedArray):
+        raise masked_array()
+    if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+        return _imported(data)
+    return np.asarray(data)
 
 
 def _memory(asked_by: str, data: Any) -> memoryview:

@@ -25,7 +25,7 @@ from numpy import (
     uint64,
 )
 
-from tinygrad_lab.errors import ArgumentError, DTypeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError
 
 __all__ = [
     "array_of",
@@ -43,6 +43,7 @@ __all__ = [
     "int32",
     "int64",
     "known_dtype",
+    "masked_array",
     "optional_dtype",
     "set_default_dtype",
     "uint8",
@@ -113,6 +114,14 @@ def optional_dtype(dtype: Any, asked_by: str) -> Any:
     return None if dtype is None else known_dtype(dtype, asked_by)
 
 
+def masked_array() -> ArgumentTypeError:
+    """Return the error for a masked array, whose mask would be lost."""
+    return ArgumentTypeError(
+        "a tensor cannot mask elements: array.filled(0) gives the masked ones a value, "
+        "array.compressed() leaves them out; tg.where(mask, x, y) chooses between values."
+    )
+
+
 def array_of(data: Any) -> tuple[Any, Any]:
     """Convert numbers or (nested) lists to a NumPy array, and return it with its target dtype.
 
@@ -124,6 +133,8 @@ def array_of(data: Any) -> tuple[Any, Any]:
     """
     if isinstance(data, list | tuple):
         data = [array_of(item)[0] if hasattr(item, "__len__") else item for item in data]
+    elif isinstance(data, np.ma.MaskedArray):
+        raise masked_array()
     elif not isinstance(data, str | bytes):
         try:
             return np.asarray(memoryview(data)), None

@@ -30,6 +30,8 @@ def as_data(value: Any, owner: Any) -> Array:
     new: Any = array_of(value)[0] if isinstance(value, list | tuple) else value
     old = owner._data
     backend = namespaces[type(old)]
+    if type(new) not in namespaces and isinstance(new, np.ndarray):
+        new = array_of(new)[0]  # a memory map, or another subclass
     if type(new) not in namespaces:
         raise ArgumentTypeError(
             f".data of {owner._label()} takes an array, a number or a Tensor, got "
