@@ -97,7 +97,7 @@ def tensor(
 
     Args:
         data: a number, (nested) lists of numbers, an array (also of another library, by DLPack),
-            a Tensor.
+            a Tensor. From lists with tensors that require a gradient, it flows back to each.
         dtype: the type of the elements. If it is not given, Python floats become ``tg.float32``
             (see ``tg.set_default_dtype``) and Python integers int64; arrays keep theirs.
         device: ``"cpu"`` or ``"cuda"``; by default the device of the data.
@@ -115,8 +115,27 @@ def tensor(
         tensor([4., 6.])
     """
     source, device = _as_read(data._read() if isinstance(data, Tensor) else data, device)
-    array = _array("tg.tensor", source, dtype, device, copy=True)
+    try:
+        array = _array("tg.tensor", source, dtype, device, copy=True)
+    except GradientError:
+        if not isinstance(data, list | tuple):
+            raise
+        return _joined(data, dtype, device, name)
     return leaf(array, requires_grad=requires_grad, name=name)
+
+
+def _joined(data: Any, dtype: Any, device: str | None, name: str | None) -> Tensor:
+    """Join (nested) lists with tensors that require a gradient, which flows back to each."""
+
+    def joined(part: Any) -> Any:
+        return ops.stack([joined(x) for x in part]) if isinstance(part, list | tuple) else part
+
+    tensor: Tensor = joined(data)
+    wanted = optional_dtype(dtype, "tg.tensor") or tensor.dtype
+    tensor = astype(tensor, wanted, copy=False, device=device)
+    if name is not None:
+        tensor.name = name
+    return tensor
 
 
 def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
@@ -155,8 +174,13 @@ def asarray(
         True
     """
     if not isinstance(obj, Tensor):
-        obj, device = _as_read(obj, device)
-        return leaf(_array("tg.asarray", obj, dtype, device, copy=copy))
+        source, device = _as_read(obj, device)
+        try:
+            return leaf(_array("tg.asarray", source, dtype, device, copy=copy))
+        except GradientError:
+            if not isinstance(obj, list | tuple):
+                raise
+            return _joined(obj, dtype, device, None)
     wanted = optional_dtype(dtype, "tg.asarray") or obj.dtype
     converted = astype(obj, wanted, copy=bool(copy), device=device)
     if copy is False and converted is not obj:
