@@ -131,16 +131,23 @@ expand_dims = op(
     doc="Add an axis of size 1 (or several) to x; ``axis`` is its place in the result.",
 )
 
+
+def _axes_of_size_1(x: Any) -> tuple[int, ...]:
+    return tuple(axis for axis, size in enumerate(shape_of(x)) if size == 1)
+
+
 squeeze = op(
     "squeeze",
-    forward=lambda xp, x, *, axis: xp.squeeze(x, axis=axis),
+    forward=lambda xp, x, *, axis=None: xp.squeeze(
+        x, axis=_axes_of_size_1(x) if axis is None else axis
+    ),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
     latex=r"\mathrm{{squeeze}}({x}, {axis})",
     check=lambda x, *, axis: (
         missing_axis(shape_of(x), axis)
         or f"only axes of size 1 can be dropped, got axis {axis} of shape {shape_of(x)}."
     ),
-    doc="Drop an axis of size 1 (or several) from x.",
+    doc="Drop an axis of size 1 from x, or several; None drops all of them.",
 )
 
 flip = op(
