@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import traceback
@@ -201,3 +202,80 @@ class TestArguments:
     def test_type_errors_inside_a_function_are_left_alone(self) -> None:
         with pytest.raises(TypeError, match="expected"):
             tg.mean("text")
+
+
+NUMPY_TYPED = [
+    "vstack",
+    "hstack",
+    "column_stack",
+    "atleast_1d",
+    "atleast_2d",
+    "array_split",
+    "append",
+    "rot90",
+    "fliplr",
+    "flipud",
+    "inner",
+    "gradient",
+    "select",
+    "partition",
+    "deg2rad",
+    "rad2deg",
+    "nan_to_num",
+]
+
+
+class TestWhatNumPyUsersType:
+    @pytest.mark.parametrize("name", NUMPY_TYPED)
+    def test_is_there_or_says_how_it_is_written(self, name: str) -> None:
+        if not hasattr(tg, name):
+            assert re.search(r"(tg\.|x|v)", str(_error_of(tg, name)).partition(": ")[2])
+
+    @pytest.mark.parametrize(
+        ("name", "call"),
+        [
+            ("vstack", lambda xp, x, y: xp.vstack([x, y])),
+            ("hstack", lambda xp, x, y: xp.hstack([x, y])),
+            ("rot90", lambda xp, x, y: xp.rot90(x)),
+            ("fliplr", lambda xp, x, y: xp.fliplr(x)),
+            ("flipud", lambda xp, x, y: xp.flipud(x)),
+            ("dstack", lambda xp, x, y: xp.dstack([x, y])),
+            ("column_stack", lambda xp, x, y: xp.column_stack([x[0], x[1]])),
+            ("inner", lambda xp, x, y: xp.inner(x[0], x[1])),
+            ("deg2rad", lambda xp, x, y: xp.deg2rad(x)),
+            ("rad2deg", lambda xp, x, y: xp.rad2deg(x)),
+            ("nan_to_num", lambda xp, x, y: xp.nan_to_num(x)),
+            ("ravel", lambda xp, x, y: xp.ravel(x)),
+            ("transpose", lambda xp, x, y: xp.transpose(x)),
+            ("cumsum", lambda xp, x, y: xp.cumsum(x, axis=0)),
+            ("fmod", lambda xp, x, y: xp.fmod(x, y)),
+            ("sinc", lambda xp, x, y: xp.sinc(x)),
+            ("cbrt", lambda xp, x, y: xp.cbrt(x)),
+            ("exp2", lambda xp, x, y: xp.exp2(x)),
+            ("logaddexp2", lambda xp, x, y: xp.logaddexp2(x, y)),
+            ("ptp", lambda xp, x, y: xp.ptp(x)),
+            ("median", lambda xp, x, y: xp.sort(x[0])[1]),
+        ],
+    )
+    def test_the_spelling_means_the_same(self, name: str, call: Any) -> None:
+        spelling = spelling_of(name, tg, method=False)
+        assert spelling is not None
+        environment = _environment(X)
+        found = eval(spelling, environment)
+        expected = call(np, X.numpy(), environment["y"].numpy())
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+    def test_squeeze_without_an_axis_drops_all_of_size_1(self) -> None:
+        x = tg.tensor([[[1.0], [2.0]]], requires_grad=True)
+        assert tg.squeeze(x).shape == (2,)
+        tg.squeeze(x).sum().backward()
+        assert x.grad is not None
+        assert x.grad.shape == (1, 2, 1)
+        assert "tg.squeeze(x)" in str(_error_of(X, "squeeze"))
+
+    def test_the_sum_of_a_list_of_scalars(self) -> None:
+        a, b = tg.scalar(1.0), tg.scalar(2.0)
+        assert sum([a, b]).item() == 3.0
+        with pytest.raises(TypeError, match=r"tg\.tensor"):
+            tg.sum([a, b])
+        assert tg.sum(tg.tensor([a, b])).item() == 3.0

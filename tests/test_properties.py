@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def differentiable() -> set[str]:
     composed = {
         name
         for name, function in public.items()
-        if getattr(function, "__module__", "").startswith("tinygrad_lab.ops")
+        if getattr(unwrap(function), "__module__", "").startswith("tinygrad_lab.ops")
         and not hasattr(function, "op")
         and name != "op"
     }

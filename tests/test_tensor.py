@@ -86,9 +86,11 @@ class TestMaking:
         rows = [tg.tensor([1.0, 2.0]), np.array([3.0, 4.0]), [5, 6.0]]
         assert tg.tensor(rows).tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
-    def test_a_gradient_that_would_be_lost_in_a_list_is_an_error(self) -> None:
-        with pytest.raises(tg.errors.GradientError, match="detach"):
-            tg.tensor([tg.scalar(1.0), tg.scalar(2.0)])
+    def test_a_gradient_is_not_lost_in_a_list(self) -> None:
+        x = tg.scalar(1.0)
+        tg.tensor([x, tg.scalar(2.0)]).sum().backward()
+        assert x.grad is not None
+        assert x.grad.item() == 1.0
 
     @given(npst.arrays(npst.floating_dtypes(endianness="="), npst.array_shapes(min_dims=0)))
     def test_nested_lists_and_back_are_the_same(self, array: np.ndarray[Any, Any]) -> None:

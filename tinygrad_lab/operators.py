@@ -303,7 +303,7 @@ def _reduce(self: Tensor) -> tuple[Any, ...]:
     if not self.is_leaf:
         raise GradientError(
             f"{self._label()} was computed from other tensors: a copy or a pickle would lose "
-            "that history. Copy x.detach(), or its inputs."
+            "that history. Copy or plot x.detach(), or copy its inputs."
         )
     return _rebuilt, (type(self), self._read(), self.requires_grad, self.name, self.grad)
 

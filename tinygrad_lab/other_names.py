@@ -305,6 +305,7 @@ pairwise_distance cdist = tg.norm(x - y, axis=-1)
 binary_cross_entropy_with_logits = tg.mean(tg.softplus(x) - x * y)
 frobenius_norm nuclear_norm = tg.matrix_norm(x)
 chain_matmul = x @ x @ x
+select = tg.where(x > 1, x, tg.where(x > 0, y, 0.0))
 ndim = x.ndim
 shape = x.shape
 size = x.size

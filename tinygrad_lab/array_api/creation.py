@@ -21,6 +21,7 @@ from tinygrad_lab.backends.dtypes import (
     dtype_of_number,
     get_default_complex_dtype,
     get_default_dtype,
+    masked_array,
     optional_dtype,
 )
 from tinygrad_lab.context import current
@@ -96,7 +97,7 @@ def tensor(
 
     Args:
         data: a number, (nested) lists of numbers, an array (also of another library, by DLPack),
-            a Tensor.
+            a Tensor. From lists with tensors that require a gradient, it flows back to each.
         dtype: the type of the elements. If it is not given, Python floats become ``tg.float32``
             (see ``tg.set_default_dtype``) and Python integers int64; arrays keep theirs.
         device: ``"cpu"`` or ``"cuda"``; by default the device of the data.
@@ -114,8 +115,27 @@ def tensor(
         tensor([4., 6.])
     """
     source, device = _as_read(data._read() if isinstance(data, Tensor) else data, device)
-    array = _array("tg.tensor", source, dtype, device, copy=True)
+    try:
+        array = _array("tg.tensor", source, dtype, device, copy=True)
+    except GradientError:
+        if not isinstance(data, list | tuple):
+            raise
+        return _joined(data, dtype, device, name)
     return leaf(array, requires_grad=requires_grad, name=name)
+
+
+def _joined(data: Any, dtype: Any, device: str | None, name: str | None) -> Tensor:
+    """Join (nested) lists with tensors that require a gradient, which flows back to each."""
+
+    def joined(part: Any) -> Any:
+        return ops.stack([joined(x) for x in part]) if isinstance(part, list | tuple) else part
+
+    tensor: Tensor = joined(data)
+    wanted = optional_dtype(dtype, "tg.tensor") or tensor.dtype
+    tensor = astype(tensor, wanted, copy=False, device=device)
+    if name is not None:
+        tensor.name = name
+    return tensor
 
 
 def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
@@ -154,8 +174,13 @@ def asarray(
         True
     """
     if not isinstance(obj, Tensor):
-        obj, device = _as_read(obj, device)
-        return leaf(_array("tg.asarray", obj, dtype, device, copy=copy))
+        source, device = _as_read(obj, device)
+        try:
+            return leaf(_array("tg.asarray", source, dtype, device, copy=copy))
+        except GradientError:
+            if not isinstance(obj, list | tuple):
+                raise
+            return _joined(obj, dtype, device, None)
     wanted = optional_dtype(dtype, "tg.asarray") or obj.dtype
     converted = astype(obj, wanted, copy=bool(copy), device=device)
     if copy is False and converted is not obj:
@@ -208,8 +233,8 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
     """Convert data to an array of numbers or booleans."""
     dtype = optional_dtype(dtype, asked_by)
     try:
-        if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
-            data = data if type(data) in namespaces else _imported(data)
+        if type(data) not in namespaces and _is_array(data):
+            data = _as_array(data)
         elif not hasattr(data, "dtype"):
             data = _memory(asked_by, data) if copy is False else data
             if dtype is None:
@@ -226,6 +251,24 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
     if isinstance(array, np.ndarray) and array.dtype.kind not in "fiubc":
         raise DTypeError(f"{asked_by}: expected numbers or booleans, got dtype {array.dtype}.")
     return array
+
+
+def _is_array(data: Any) -> bool:
+    """Return whether data are an array of some library, or of a subclass of NumPy's."""
+    return hasattr(data, "__array__") or hasattr(data, "__dlpack__")
+
+
+def _as_array(data: Any) -> Any:
+    """Return an array of a class that has a namespace, in the same memory if possible.
+
+    Raises:
+        ArgumentTypeError: for a masked array.
+    """
+    if isinstance(data, np.ma.MaskedArray):
+        raise masked_array()
+    if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+        return _imported(data)
+    return np.asarray(data)
 
 
 def _memory(asked_by: str, data: Any) -> memoryview:

@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_lab import ops
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError
+from tinygrad_lab.other_names import spelling_of
 
 __all__ = ["PROTOCOLS", "array_api_version", "namespace_method"]
 
@@ -101,12 +102,51 @@ def _array_ufunc(
     return ufunc(*arrays, out=out)
 
 
+_OF_SHAPES = frozenset(
+    ("shape", "ndim", "size", "zeros_like", "ones_like", "empty_like", "full_like", "result_type")
+)
+"""Functions of NumPy that do not read values, so that no gradient can be lost."""
+
+
+def _array_function(
+    self: Tensor, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Let a function of NumPy work on the values of tensors that require no gradient."""
+
+    def value_of(x: Any) -> Any:
+        if isinstance(x, tuple | list):
+            return type(x)(map(value_of, x)) if type(x) in (tuple, list) else x
+        if not isinstance(x, Tensor):
+            return x
+        if x._node is not None:
+            if function.__name__ not in _OF_SHAPES:
+                raise _lost_gradient(function, x)
+            x = x.detach()
+        return _array(x)
+
+    return function(*map(value_of, args), **{key: value_of(x) for key, x in kwargs.items()})
+
+
+def _lost_gradient(function: Any, x: Tensor) -> GradientError:
+    """Return the error for a function of NumPy on a tensor that requires a gradient."""
+    name = _UFUNC_NAMES.get(function.__name__, function.__name__)
+    here = spelling_of(name, ops, method=False)
+    prefix = "linalg." if function.__module__ == "numpy.linalg" else ""
+    here = f"tg.{prefix}{name}" if hasattr(ops, name) else here
+    instead = f"{here} takes it; if its gradient" if here else "If it"
+    return GradientError(
+        f"np.{prefix}{function.__name__}: {x._label()} requires a gradient, which a NumPy array "
+        f"cannot carry. {instead} is not wanted here: x.detach()."
+    )
+
+
 PROTOCOLS: dict[str, Any] = {
     "to_device": to_device,
     "__dlpack__": _dlpack,
     "__dlpack_device__": _dlpack_device,
     "__array__": _array,
     "__array_ufunc__": _array_ufunc,
+    "__array_function__": _array_function,
     # CuPy and NumPy leave `array * tensor` to the tensor.
     "__array_priority__": 1000.0,
 }

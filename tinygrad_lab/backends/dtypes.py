@@ -25,7 +25,7 @@ from numpy import (
     uint64,
 )
 
-from tinygrad_lab.errors import ArgumentError, DTypeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError
 
 __all__ = [
     "array_of",
@@ -44,6 +44,7 @@ __all__ = [
     "int64",
     "is_half",
     "known_dtype",
+    "masked_array",
     "optional_dtype",
     "set_default_dtype",
     "uint8",
@@ -120,6 +121,14 @@ def is_half(dtype: Any) -> builtins.bool:
     return getattr(dtype, "char", "") == "e" or dtype is float16
 
 
+def masked_array() -> ArgumentTypeError:
+    """Return the error for a masked array, whose mask would be lost."""
+    return ArgumentTypeError(
+        "a tensor cannot mask elements: array.filled(0) gives the masked ones a value, "
+        "array.compressed() leaves them out; tg.where(mask, x, y) chooses between values."
+    )
+
+
 def array_of(data: Any) -> tuple[Any, Any]:
     """Convert numbers or (nested) lists to a NumPy array, and return it with its target dtype.
 
@@ -131,6 +140,8 @@ def array_of(data: Any) -> tuple[Any, Any]:
     """
     if isinstance(data, list | tuple):
         data = [array_of(item)[0] if hasattr(item, "__len__") else item for item in data]
+    elif isinstance(data, np.ma.MaskedArray):
+        raise masked_array()
     elif not isinstance(data, str | bytes):
         try:
             return np.asarray(memoryview(data)), None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends.cupy import cupy_backend
+from tinygrad_lab.backends.dtypes import masked_array
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
 from tinygrad_lab.backends.numpy import NUMPY
 from tinygrad_lab.backends.python import PYTHON
@@ -42,6 +43,10 @@ def backend_for_device(device: str) -> Namespace:
 def _discover(array: Array) -> Namespace:
     """Find the namespace for a new class of array."""
     kind = type(array)
+    if isinstance(array, np.ma.MaskedArray):
+        raise masked_array()
+    if isinstance(array, np.matrix):
+        raise ArgumentTypeError("the operators of np.matrix differ: np.asarray(m) first.")
     if isinstance(array, np.ndarray | np.generic):
         found = namespaces[np.ndarray]
     elif kind.__module__.partition(".")[0] == "cupy":

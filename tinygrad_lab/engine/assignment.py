@@ -17,7 +17,7 @@ from tinygrad_lab.errors import (
     ShapeError,
 )
 
-__all__ = ["as_data", "as_seed", "check_floating", "check_grad", "is_grad_of_another"]
+__all__ = ["array_like", "as_data", "as_seed", "check_floating", "check_grad", "is_grad_of_another"]
 
 
 def as_data(value: Any, owner: Any) -> Array:
@@ -30,6 +30,8 @@ def as_data(value: Any, owner: Any) -> Array:
     new: Any = array_of(value)[0] if isinstance(value, list | tuple) else value
     old = owner._data
     backend = namespaces[type(old)]
+    if type(new) not in namespaces and isinstance(new, np.ndarray):
+        new = array_of(new)[0]  # a memory map, or another subclass
     if type(new) not in namespaces:
         raise ArgumentTypeError(
             f".data of {owner._label()} takes an array, a number or a Tensor, got "
@@ -55,9 +57,22 @@ def as_data(value: Any, owner: Any) -> Array:
     return backend.asarray(new, dtype=old.dtype, device=backend.device_of(old))
 
 
+def array_like(number: float, owner: Any) -> Array:
+    """Return a number as data for ``.grad`` of a Tensor without axes, as in ``p.grad = 0``."""
+    xp, form = namespaces[type(owner._data)], form_of(owner._data)
+    if xp is PYTHON:
+        return float(number)
+    return xp.asarray(number, dtype=form.dtype, device=form.device)
+
+
 def check_grad(value: Any, owner: Any) -> None:
     """Raise unless a Tensor has the shape, dtype and device that the ``.grad`` of another has."""
     label = owner._label()
+    if type(getattr(value, "_data", None)) not in namespaces:
+        raise ArgumentTypeError(
+            f".grad of {label} is a Tensor or None, got {type(value).__name__}: a number fits only "
+            "a tensor without axes, tg.full_like(x, number) others."
+        )
     if value.shape != owner.shape:
         raise ShapeError(f"{label} has shape {owner.shape}, its .grad cannot have {value.shape}.")
     if (value.dtype, value.device) != (owner.dtype, owner.device):

@@ -23,7 +23,7 @@ from tinygrad_lab.engine.locks import collecting
 from tinygrad_lab.engine.methods import Methods
 from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.reading import Reading, warn_of_grad
-from tinygrad_lab.errors import ArgumentTypeError, GradientError
+from tinygrad_lab.errors import GradientError
 
 __all__ = ["Tensor", "computed", "detached"]
 
@@ -132,17 +132,18 @@ class Tensor(Reading, Methods["Tensor"]):
         return getattr(self, "_grad", None)
 
     @grad.setter
-    def grad(self, value: Tensor | None) -> None:
-        if value is not None and not isinstance(value, Tensor):
-            raise ArgumentTypeError(f".grad is a Tensor or None, got {type(value).__name__}.")
-        if value is not None:
-            assignment.check_grad(value, self)
+    def grad(self, value: Tensor | float | None) -> None:
+        new: Any = value
+        if isinstance(value, float | int) and not self.shape:
+            new = detached(assignment.array_like(value, self))
+        if new is not None:
+            assignment.check_grad(new, self)
         touch("set grad", self)
-        if value is not None:
-            value = value.detach() if value.requires_grad else value
-            shared = assignment.is_grad_of_another(value, self)
-            value._gradient_of = None if shared else ref(self)
-        self._grad = value
+        if new is not None:
+            new = new.detach() if new.requires_grad else new
+            shared = assignment.is_grad_of_another(new, self)
+            new._gradient_of = None if shared else ref(self)
+        self._grad = new
 
     def backward(
         self, gradient: Tensor | Array | float | None = None, *, free: bool = False

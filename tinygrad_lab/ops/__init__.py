@@ -87,8 +87,18 @@ def _is_op(function: Any, name: str) -> bool:
 
 _public = {name: f for family in _FAMILIES for name, f in _functions_of(family).items()}
 _internal = {name: f for family in _INTERNAL_FAMILIES for name, f in _functions_of(family).items()}
-# What users call explains arguments that it does not take; ops and ``collecting`` do so themselves.
-_called = {name: f if hasattr(f, "__signature__") else explaining(f) for name, f in _public.items()}
+
+
+def _as_called(function: Any) -> Any:
+    """Return a function as users call it: it explains arguments that it does not take."""
+    if hasattr(function, "__signature__"):  # ops and ``collecting`` do so themselves
+        return function
+    wrapped: Any = explaining(function)
+    wrapped.__module__ = "tinygrad_lab"  # where pickle finds it
+    return wrapped
+
+
+_called = {name: _as_called(function) for name, function in _public.items()}
 globals().update(_called | _internal)
 
 if not TYPE_CHECKING:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends.dtypes import dtype_of_number
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
+from tinygrad_lab.engine.explain import in_full, missing_axis, raw, shape_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arguments.axes import checked_axes, checked_axis, checked_shape, existing
+from tinygrad_lab.ops.conversion import astype, transfer
 
 
 def _other_size(x: Any, *, shape: Any, copy: bool | None) -> str | None:
@@ -129,16 +131,23 @@ expand_dims = op(
     doc="Add an axis of size 1 (or several) to x; ``axis`` is its place in the result.",
 )
 
+
+def _axes_of_size_1(x: Any) -> tuple[int, ...]:
+    return tuple(axis for axis, size in enumerate(shape_of(x)) if size == 1)
+
+
 squeeze = op(
     "squeeze",
-    forward=lambda xp, x, *, axis: xp.squeeze(x, axis=existing(x, axis)),
+    forward=lambda xp, x, *, axis=None: xp.squeeze(
+        x, axis=_axes_of_size_1(x) if axis is None else existing(x, axis)
+    ),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
     latex=r"\mathrm{{squeeze}}({x}, {axis})",
     check=lambda x, *, axis: (
         missing_axis(shape_of(x), axis)
         or f"only axes of size 1 can be dropped, got axis {axis} of shape {shape_of(x)}."
     ),
-    doc="Drop an axis of size 1 (or several) from x.",
+    doc="Drop an axis of size 1 from x, or several; None drops all of them.",
 )
 
 flip = op(
@@ -183,19 +192,68 @@ _concat = op(
 
 
 def concat(tensors: Sequence[Any], axis: int | None = 0) -> Any:
-    """Join tensors along an existing axis (None: flatten them first)."""
+    """Join tensors along an existing axis (None: flatten them first).
+
+    A Python number, such as a ``tg.scalar``, counts as a vector of one element.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.concat([tg.tensor([1.0, 2.0]), tg.scalar(3.0, requires_grad=False)])
+        tensor([1., 2., 3.])
+    """
     tensors = tuple(tensors)
     if not tensors:
         reason = "expected at least one tensor, got none."
         raise ShapeError(in_full("concat", reason, {}, {"axis": axis}))
     if axis is None:
-        return _concat(*map(flatten, tensors), axis=0)
-    return _concat(*tensors, axis=axis)
+        return _concat(*(flatten(x) for x in _as_arrays(tensors)), axis=0)
+    try:
+        return _concat(*tensors, axis=axis)
+    except ShapeError:
+        # Numbers are looked for only here, so that arrays do not pay for it.
+        if not any(map(_is_number, tensors)):
+            raise
+    arrays = zip(tensors, _as_arrays(tensors), strict=True)
+    return _concat(
+        *(reshape(array, (1,)) if _is_number(x) else array for x, array in arrays), axis=axis
+    )
 
 
 def stack(tensors: Sequence[Any], axis: int = 0) -> Any:
-    """Join tensors of one shape along a new axis."""
-    return concat([expand_dims(x, axis=axis) for x in tensors], axis=axis)
+    """Join tensors of one shape along a new axis; Python numbers give a vector.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> w = tg.scalar(3.0)
+        >>> tg.stack([w, w * w]).sum().backward()
+        >>> w.grad.item()
+        7.0
+    """
+    tensors = tuple(tensors)
+    try:
+        return concat([expand_dims(x, axis=axis) for x in tensors], axis=axis)
+    except ShapeError:
+        if not any(map(_is_number, tensors)):
+            raise
+    return concat([expand_dims(x, axis=axis) for x in _as_arrays(tensors)], axis=axis)
+
+
+def _is_number(x: Any) -> bool:
+    """Return whether x is a Python number, or a Tensor that holds one."""
+    return isinstance(raw(x), float | int)
+
+
+def _as_arrays(tensors: Sequence[Any]) -> list[Any]:
+    """Return tensors with Python numbers as arrays without axes, in the dtype of the others."""
+    arrays = [x for x in tensors if not _is_number(x)]
+    floats = any(isinstance(raw(x), float) for x in tensors)
+    dtype = dtype_of_number(0.0 if floats else 0)
+    if arrays and not (floats and np.dtype(arrays[0].dtype).kind in "iub"):
+        dtype = arrays[0].dtype
+    device = str(getattr(arrays[0], "device", "cpu")) if arrays else "cpu"
+    return [
+        astype(transfer(x, device=device), dtype=dtype) if _is_number(x) else x for x in tensors
+    ]
 
 
 def _restack(xp: Any, g: Any, x_shape: tuple[int, ...], axis: int) -> Any:
