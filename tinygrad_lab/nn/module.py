@@ -131,8 +131,8 @@ class Module:
                 f"place would not be learned. Set its values by module.{name}.data = ..., "
                 "or assign another nn.Parameter(...)."
             )
-        if isinstance(value, Module):
-            self._check_outside_of(value, name)
+        if isinstance(value, Module) and value._contains(self):
+            raise self._containing_itself(value, name)
         super().__setattr__(name, value)
         is_part = isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter)
         is_setting = isinstance(value, _SETTING_TYPES) and name != "training"
@@ -141,18 +141,20 @@ class Module:
         if is_part:
             _parts_version = _version
 
-    def _check_outside_of(self, part: Module, name: str) -> None:
-        """Raise if a module that is to be a part of this one contains it."""
-        path = next((path for path, module in part._paths() if module is self), None)
-        if path is None:
-            return
+    def _contains(self, module: Module) -> bool:
+        parts = [part for part in self.__dict__.values() if isinstance(part, Module)]
+        return self is module or any(part._contains(module) for part in parts)
+
+    def _containing_itself(self, part: Module, name: str) -> ArgumentError:
+        """Return the error for a part that contains this module."""
+        path = next(path for path, module in part._paths() if module is self)
         this = type(self).__name__
         how = (
             f"this {type(part).__name__} has it as {path!r}"
             if path
             else "it was assigned to itself"
         )
-        raise ArgumentError(
+        return ArgumentError(
             f"{this}.{name}: a module cannot contain itself; {how}. "
             f"To refer to a module that is not a part, keep it in a list: module.{name} = [other]."
         )
