@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -414,3 +415,18 @@ def test_fresh_processes_give_the_same_bits_whatever_their_hash_seed() -> None:
     }
     assert len(outputs) == 1
     assert len(outputs.pop()) > 9 * 17 * 8
+
+
+def test_the_outputs_of_an_op_are_collected_in_linear_time() -> None:
+    # 100 times as many outputs took 1,000 times as long and more: each one copied all before it.
+    def seconds(count: int) -> float:
+        x = tg.ones(count).requires_grad_()
+        total = tg.stack(tg.unstack(x)).sum()
+        start = time.perf_counter()
+        total.backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [1] * count
+        return (time.perf_counter() - start) / count
+
+    few = min(seconds(300) for _ in range(5))
+    assert min(seconds(20_000) for _ in range(2)) < 5 * few

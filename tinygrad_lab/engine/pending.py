@@ -7,7 +7,6 @@ outputs, waits for the gradient of each output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
@@ -22,12 +21,14 @@ class Cotangents:
     __slots__ = ("_count", "_gradients")
     shape = dtype = None
 
-    def __init__(self, count: int, gradients: Mapping[int, Any]) -> None:
+    def __init__(self, count: int, gradients: dict[int, Any]) -> None:
         self._count = count
         self._gradients = gradients
 
     def __add__(self, other: Cotangents) -> Cotangents:
-        return Cotangents(self._count, {**self._gradients, **other._gradients})
+        # In place, as only the sweep holds it: a copy each time would be quadratic in the outputs.
+        self._gradients.update(other._gradients)
+        return self
 
     def total(self) -> tuple[Any, ...]:
         """Return one gradient for each output."""
