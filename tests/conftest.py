@@ -7,6 +7,7 @@ skipped.
 """
 
 import functools
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -137,6 +138,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         reason = missing or (mark and f"not for {backend}: {mark.args[0]}")
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_reaches_child_processes() -> None:
+    """Undo what a shell does to its background jobs: their children, too, ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -133,11 +133,10 @@ def explaining(function: F) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except TypeError as error:
-            # Without a further frame, the call itself failed.
-            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+        except TypeError:
+            failure = _refused(function, args, kwargs)
+            if failure is None:  # The arguments fit: something inside failed.
                 raise
-            failure: TypeError = _refused(function, args, kwargs) or error
         raise failure from None
 
     return call  # type: ignore[return-value]
@@ -149,17 +148,16 @@ def _refused(
     """Return the error for arguments that a function does not take."""
     own = signature(function)
     name = function.__name__
+    try:
+        own.bind(*args, **kwargs)
+    except TypeError as error:
+        reason = str(error)
+    else:
+        return None
     unknown = {key: value for key, value in kwargs.items() if key not in own.parameters}
     if unknown:
         return unknown_keywords(name, own, unknown)
     first = next(iter(own.parameters), None)
     if first == "shape" and len(args) > 1 and all(isinstance(n, int) for n in args):
-        return ArgumentTypeError(
-            f"{name}: the shape is one argument, got {len(args)} numbers: {name}({args}). "
-            f"It takes {name}{_shown(own)}."
-        )
-    try:
-        own.bind(*args, **kwargs)
-    except TypeError as error:
-        return ArgumentTypeError(f"{name}: {error}. It takes {name}{_shown(own)}.")
-    return None
+        reason = f"the shape is one argument, got {len(args)} numbers: {name}({args})"
+    return ArgumentTypeError(f"{name}: {reason}. It takes {name}{_shown(own)}.")
