@@ -41,8 +41,6 @@ WANT_AXES: dict[str, Op] = {
     "argmax": lambda x: tg.argmax(x, axis=0),
     "sum": lambda x: tg.sum(x, axis=0),
     "expand_dims": lambda x: tg.expand_dims(x, axis=0),
-    "stack": lambda x: tg.stack([x, x]),
-    "concat": lambda x: tg.concat([x, x]),
     "unstack": tg.unstack,
     "flip": lambda x: tg.flip(x, axis=0),
     "squeeze": lambda x: tg.squeeze(x, axis=0),

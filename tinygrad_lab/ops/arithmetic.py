@@ -142,7 +142,8 @@ def _power_by_exponent(xp: Any, g: Any, x: Any, y: Any, out: Any) -> Any:
     if of_x is not PYTHON:
         # With respect to x, x ** y * log(x) has a derivative at 0 only for y > 1.
         kinked = zero & (y <= 1)
-        x = xp.kinked(xp.broadcast_to(x, kinked.shape), kinked)
+        # Adding zeros also broadcasts a Python number, which has no axes.
+        x = xp.kinked(x if x.shape == kinked.shape else x + xp.zeros_like(out), kinked)
     log = of_x.log(of_x.where(zero, of_x.ones_like(x), x))
     return g * xp.where(zero, xp.zeros_like(out), out * log)
 
