@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.backends.dtypes import is_half
+from tinygrad_lab.backends.dtypes import float32, is_half
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import raw, shape_of
 from tinygrad_lab.errors import (
@@ -21,7 +21,7 @@ from tinygrad_lab.errors import (
 )
 from tinygrad_lab.ops.activation import sigmoid
 from tinygrad_lab.ops.arguments.axes import names_itself
-from tinygrad_lab.ops.arguments.half import rounded_once, widened
+from tinygrad_lab.ops.arguments.half import rounded_once
 from tinygrad_lab.ops.arithmetic import add, negative, subtract
 from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.exponential import exp, log
@@ -166,8 +166,10 @@ def _mean_surprise(logits: Any, rows: Any, labels: Any) -> Any:
 
 def _cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     _check_labels(logits, labels)
-    loss, residual = cross_entropy_kernel.forward(xp, widened(xp, logits), labels)
-    return (loss.astype(logits.dtype) if is_half(logits.dtype) else loss), residual
+    if not is_half(logits.dtype):
+        return cross_entropy_kernel.forward(xp, logits, labels)
+    loss, residual = cross_entropy_kernel.forward(xp, logits.astype(float32), labels)
+    return loss.astype(logits.dtype), residual
 
 
 def _check_labels(logits: Any, labels: Any) -> None:
@@ -195,11 +197,7 @@ def _check_labels(logits: Any, labels: Any) -> None:
 cross_entropy = op(
     "cross_entropy",
     forward=_cross_entropy,
-    vjp={
-        "logits": lambda xp, g, residual: cross_entropy_kernel.backward(
-            xp, widened(xp, g), residual
-        )
-    },
+    vjp={"logits": lambda xp, g, residual: cross_entropy_kernel.backward(xp, g, residual)},
     words={"logits": "g × (softmax({logits}) - onehot({labels})) / N"},
     latex=r"-\overline{{\log \mathrm{{softmax}}({logits})_{{{labels}}}}}",
     composite=_cross_entropy_composite,

@@ -48,6 +48,8 @@ def forward(xp: Namespace, logits: Array, labels: Array) -> tuple[Array, Residua
 def backward(xp: Namespace, g: Array, residual: Residual) -> Array:
     """Return the gradient of the logits, (N, C), classes-first in memory. ``g`` is 0-d."""
     exponentials, total, positions = residual
+    if g.dtype != total.dtype:  # float16: divided by many rows, it would underflow
+        g = g.astype(total.dtype)
     scale = g / total.shape[0]
     columns = exponentials * (scale / total)
     flat = columns.reshape(-1)
