@@ -127,11 +127,11 @@ sqrt = op(
 def _power_by_base(xp: Any, g: Any, x: Any, y: Any) -> Any:
     # x ** 0 is constant, even at 0, where 0 * 0 ** -1 would be NaN: so 1 is not subtracted from 0.
     of_y = namespaces[y.__class__]
-    constant = y == 0
+    constant, like = y == 0, y
     if of_y is xp:
         # Elsewhere, it is: the derivative of y * x ** (y - 1) with respect to y depends on it.
-        constant = constant & (x == 0)
-    one_less = y - of_y.where(constant, of_y.zeros_like(y), of_y.ones_like(y))
+        constant, like = constant & (x == 0), g
+    one_less = y - of_y.where(constant, of_y.zeros_like(like), of_y.ones_like(like))
     return g * (y * xp.pow(x, one_less))
 
 

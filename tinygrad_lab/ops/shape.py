@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_lab.backends.dtypes import dtype_of_number
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, raw, shape_of
-from tinygrad_lab.errors import ArgumentError, ShapeError
+from tinygrad_lab.errors import ArgumentError, AxisError, ShapeError
 from tinygrad_lab.ops.arguments.axes import checked_axes, checked_axis, checked_shape, existing
 from tinygrad_lab.ops.conversion import astype, transfer
 
@@ -262,9 +262,17 @@ def _restack(xp: Any, g: Any, x_shape: tuple[int, ...], axis: int) -> Any:
     return xp.stack(parts, axis=axis)
 
 
+def _unstack(xp: Any, x: Any, *, axis: int = 0) -> tuple[Any, ...]:
+    try:
+        return tuple(xp.unstack(x, axis=axis))
+    except ValueError as error:
+        # Libraries disagree about the class of this error.
+        raise AxisError(missing_axis(shape_of(x), axis) or str(error)) from None
+
+
 unstack: Callable[..., Any] = op(
     "unstack",
-    forward=lambda xp, x, *, axis=0: tuple(xp.unstack(x, axis=axis)),
+    forward=_unstack,
     vjp={"x": _restack},
     words={"x": "g, stacked again"},
     latex=r"\mathrm{{unstack}}({x})",
