@@ -116,7 +116,7 @@ def as_seed(gradient: Any, output: Any) -> Array:
     """
     data = output._data
     xp = namespaces[type(data)]
-    form = form_of(data)
+    form = output.node.form
     if gradient is None:
         if form.size != 1:
             raise GradientError(
@@ -124,7 +124,10 @@ def as_seed(gradient: Any, output: Any) -> Array:
                 "first (loss.sum(), loss.mean()), or say which combination of its elements is "
                 "meant: backward(gradient=...)."
             )
-        return _one(xp, form)
+        if xp is NUMPY and not form.shape:
+            return _numpy_one(form.dtype)
+        one = 1.0 if xp is PYTHON else xp.asarray(1, dtype=form.dtype, device=form.device)
+        return xp.reshape(one, form.shape) if form.shape else one
     try:
         if xp is PYTHON:
             return float(gradient)
@@ -139,15 +142,6 @@ def as_seed(gradient: Any, output: Any) -> Array:
             f"gradient must have the shape of {output._label()}, {form.shape}; got {seed.shape}."
         )
     return seed
-
-
-def _one(xp: Any, form: Any) -> Array:
-    if xp is PYTHON:
-        return 1.0
-    if xp is NUMPY and not form.shape:
-        return _numpy_one(form.dtype)
-    one = xp.asarray(1, dtype=form.dtype, device=form.device)
-    return xp.reshape(one, form.shape) if form.shape else one
 
 
 @cache

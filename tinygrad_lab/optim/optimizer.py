@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
-from tinygrad_lab.context import touch
+from tinygrad_lab.context import current, touch
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError
 
@@ -96,8 +96,10 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Reset the gradients of all parameters to None."""
+        recorder = current().recorder
         for group in self.param_groups:
-            touch("set grad", *group["params"])
+            if recorder is not None:
+                recorder.touch("set grad", group["params"])
             for parameter in group["params"]:
                 parameter._grad = None
 
