@@ -22,7 +22,7 @@ from tinygrad_lab.engine.history import inputs_with_history, run_composite, with
 from tinygrad_lab.engine.hooks import observer
 from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.tensor import Tensor, detached
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError, excerpt
 
 __all__ = [
     "grad",
@@ -83,7 +83,7 @@ def gradients_of(
         for position, one in enumerate(tensors):
             if not isinstance(one, Tensor) or one._node is None:
                 raise GradientError(
-                    f"{label}[{position}] requires no gradient: {one!r:.60}. Only tensors that "
+                    f"{label}[{position}] requires no gradient: {excerpt(one)}. Only tensors that "
                     "require one, or were computed from such tensors, can be differentiated."
                 )
     targets = [_standing_for(one, outputs) for one in inputs]
