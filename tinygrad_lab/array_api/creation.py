@@ -33,6 +33,7 @@ from tinygrad_lab.errors import (
     ArgumentTypeError,
     GradientError,
     TinygradLabError,
+    excerpt,
 )
 
 __all__ = [
@@ -81,8 +82,8 @@ def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -
         )
     check_numbers(value, "tg.scalar")
     number = value.item() if hasattr(value, "item") else value
-    if isinstance(number, complex):
-        raise ArgumentTypeError(f"tg.scalar takes a real number, got {number}.")
+    if not isinstance(number, float | int | np.number) or isinstance(number, complex):
+        raise ArgumentTypeError(f"tg.scalar takes a real number, got {excerpt(number)}.")
     number = float(number)
     return leaf(number, requires_grad=requires_grad, name=name)
 
