@@ -192,9 +192,10 @@ def _eigh_again(xp: Any, x: Any, asked_by: str) -> Any:
     return _eigh(x, asked_by=asked_by) if xp.name == "tensor" else xp.eigh(x)
 
 
-def _eigh_vjp(xp: Any, g: Any, x: Any, asked_by: str) -> Any:
+def _eigh_vjp(xp: Any, g: Any, x: Any, asked_by: str | None) -> Any:
     """Return V (diag(g(λ)) + F ∘ Vᵀ g(V)) Vᵀ, Fij = 1 / (λj - λi), i ≠ j (Giles, section 3.1)."""
     g_values, g_vectors = g
+    asked_by = asked_by or "eigh"
     values, vectors = _eigh_again(xp, x, asked_by)
     rotated = xp.matrix_transpose(vectors)
     if g_vectors is None:
@@ -237,7 +238,7 @@ def _finite(xp: Any, x: Any) -> Any:
 
 _eigh = op(
     "eigh",
-    forward=lambda xp, x, *, asked_by="eigh": tuple(xp.eigh(_finite(xp, x))),
+    forward=lambda xp, x, *, asked_by=None: tuple(xp.eigh(_finite(xp, x))),
     vjp={"x": _eigh_vjp},
     latex=r"\mathrm{{eigh}}({x})",
     several_outputs=True,
@@ -301,9 +302,10 @@ def _svd_again(xp: Any, x: Any, asked_by: str) -> Any:
     return xp.svd(x, full_matrices=False)
 
 
-def _svd_vjp(xp: Any, g: Any, x: Any, full_matrices: bool, asked_by: str) -> Any:
+def _svd_vjp(xp: Any, g: Any, x: Any, full_matrices: bool, asked_by: str | None) -> Any:
     """Add the gradients through U, S and V (Townsend)."""
     g_u, g_s, g_vh = g
+    asked_by = asked_by or "svd"
     u, s, vh = _svd_again(xp, x, asked_by)
     parts = []
     if g_s is not None:
@@ -399,15 +401,15 @@ def _refuse_kinks(x: Any, s: Any, weights: Any) -> None:
         raise no_gradient("svdvals", f"a singular value is zero, {_WITHOUT_VECTORS['svdvals']}", x)
 
 
-def _svdvals_vjp(xp: Any, g: Any, x: Any, asked_by: str) -> Any:
+def _svdvals_vjp(xp: Any, g: Any, x: Any, asked_by: str | None) -> Any:
     """Return U diag(g) Vᵀ (Townsend)."""
-    u, _, vh = _svd_again(xp, x, asked_by)
+    u, _, vh = _svd_again(xp, x, asked_by or "svdvals")
     return xp.matmul(u * _row(xp, g), vh)
 
 
 _svd = op(
     "svd",
-    forward=lambda xp, x, *, full_matrices, asked_by="svd": tuple(
+    forward=lambda xp, x, *, full_matrices, asked_by=None: tuple(
         xp.svd(matrices(x), full_matrices=full_matrices)
     ),
     vjp={"x": _svd_vjp},
@@ -449,7 +451,7 @@ def svd(x: Any, full_matrices: bool = True) -> SVDResult:
 
 _svdvals = op(
     "svdvals",
-    forward=lambda xp, x, *, asked_by="svdvals": xp.svdvals(matrices(x)),
+    forward=lambda xp, x, *, asked_by=None: xp.svdvals(matrices(x)),
     vjp={"x": _svdvals_vjp},
     latex=r"\sigma({x})",
     check=not_finite,
