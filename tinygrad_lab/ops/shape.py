@@ -10,15 +10,17 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import dtype_of_number
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, missing_axis, raw, shape_of
-from tinygrad_lab.errors import ArgumentError, AxisError, ShapeError
+from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, raw, shape_of
+from tinygrad_lab.errors import ArgumentError, AxisError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.axes import checked_axes, checked_axis, checked_shape, existing
 from tinygrad_lab.ops.conversion import astype, transfer
 
 
 def _other_size(x: Any, *, shape: Any, copy: bool | None) -> str | None:
     """Explain why x cannot be reshaped."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if not all(map(is_integer, sizes)):
+        return f"expected a shape of integers, got {excerpt(shape)}."
     if sizes.count(-1) > 1:
         return f"expected a shape with at most one -1, got {sizes}."
     known = prod(size for size in sizes if size != -1)
@@ -68,7 +70,7 @@ permute_dims = op(
     words={"x": "g with its axes back in order"},
     latex=r"\mathrm{{permute}}({x}, {axes})",
     check=lambda x, *, axes: (
-        f"expected each of the {len(shape_of(x))} axes of x once, got axes {tuple(axes)}."
+        f"expected each of the {len(shape_of(x))} axes of x once, got axes {excerpt(axes)}."
     ),
     doc="Permute the axes of x: axis i of the result is axis ``axes[i]`` of x.",
 )
@@ -246,6 +248,8 @@ def _is_number(x: Any) -> bool:
 def _as_arrays(tensors: Sequence[Any]) -> list[Any]:
     """Return tensors with Python numbers as arrays without axes, in the dtype of the others."""
     arrays = [x for x in tensors if not _is_number(x)]
+    for x in arrays:
+        checked_shape("concat", x)
     floats = any(isinstance(raw(x), float) for x in tensors)
     dtype = dtype_of_number(0.0 if floats else 0)
     if arrays and not (floats and np.dtype(arrays[0].dtype).kind in "iub"):
