@@ -29,6 +29,7 @@ from tinygrad_lab.errors import (
     DTypeError,
     GradientError,
     ShapeError,
+    TransposeError,
 )
 from tinygrad_lab.ops.at import At, set_item
 from tinygrad_lab.ops.indexing import getitem
@@ -164,16 +165,21 @@ def permute_dims(self: Tensor, *axes: Any) -> Tensor:
 def _transposed(self: Tensor) -> Tensor:
     """A matrix, transposed."""
     if self.ndim != 2:
-        raise ShapeError(
+        raise TransposeError(
             f".T is for matrices, {self._label()} has shape {self.shape}: use .mT for stacks "
-            "of matrices, tg.permute_dims(x, axes) for other orders of axes."
+            "of matrices, tg.permute_dims(x, axes) for other orders of axes.\n"
+            f"  at {line_of(*user_site())}"
         )
     return ops.matrix_transpose(self)
 
 
 def _each_transposed(self: Tensor) -> Tensor:
     """A stack of matrices, each transposed."""
-    return ops.matrix_transpose(self)
+    try:
+        return ops.matrix_transpose(self)
+    except ShapeError as error:
+        reason = str(error)
+    raise TransposeError(f".mT is for matrices and stacks of them. {reason}")
 
 
 def _at(self: Tensor) -> At:
