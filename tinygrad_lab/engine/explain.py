@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of, namespaces
+from tinygrad_lab.engine.keywords import ABSENT, misfit
 from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import (
@@ -71,6 +72,9 @@ def explained(
     """Return the error to raise for a forward that failed with ``error``."""
     if isinstance(error, CompileError):
         return error
+    if any(x is ABSENT for x in inputs):
+        given = dict(zip(op.inputs, inputs, strict=False)) | dict(attributes)
+        return misfit(op, given, (), {})
     reason, kind = _reason(op, arrays, attributes, error)
     names = op.inputs[:-1] if op.variadic else op.inputs
     rest = [f"{op.inputs[-1]}[{position}]" for position in range(len(inputs) - len(names))]

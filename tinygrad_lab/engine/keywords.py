@@ -1,6 +1,6 @@
 """Calls with arguments that a function does not take: which of its own is meant.
 
-``x.sum(dim=1)`` says ``axis=``. Ops with attributes collect unknown keywords and pass them here;
+``x.sum(dim=1)`` says ``axis=``. Functions of ops collect what they do not take and pass it here;
 functions that are composed of ops are wrapped by ``explaining``.
 """
 
@@ -11,9 +11,20 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, TypeVar
 
+from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import ArgumentTypeError
 
-__all__ = ["collecting", "explaining", "unknown_keywords"]
+__all__ = ["ABSENT", "collecting", "explaining", "misfit", "refused", "unknown_keywords"]
+
+
+class _Absent:
+    """Stands for an argument that was left out; no op takes it."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+ABSENT = _Absent()
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,7 +106,44 @@ def unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> Arg
         given: the unknown keywords.
     """
     advice = "; ".join(_advice(keyword, value, own) for keyword, value in given.items())
-    return ArgumentTypeError(f"{name}: {advice}. It takes {name}{_shown(own)}.")
+    return _failure(name, own, advice)
+
+
+def misfit(
+    op: Any, given: Mapping[str, Any], more: tuple[Any, ...], others: Mapping[str, Any]
+) -> ArgumentTypeError:
+    """Return the error for arguments that the function of an op collected, but does not take.
+
+    Args:
+        op: the op.
+        given: a value for each of its parameters; ``ABSENT`` for one that was left out.
+        more: arguments by position beyond those.
+        others: unknown keywords.
+    """
+    absent = [name for name, value in given.items() if value is ABSENT]
+    several = op.inputs[-1] if op.variadic else None
+    named = {n: x for n, x in given.items() if n not in (*absent, several)}
+    first = (
+        ()
+        if absent
+        else tuple(
+            named.pop(p.name)
+            for p in op.signature.parameters.values()
+            if p.kind is p.POSITIONAL_OR_KEYWORD and p.name in named
+        )
+    )
+    failure = refused(
+        op.name, op.signature, (*first, *(() if absent else more)), {**named, **others}
+    )
+    assert failure is not None
+    return failure
+
+
+def _failure(name: str, own: Signature, reason: str) -> ArgumentTypeError:
+    """Return the error for arguments that do not fit, with the signature and the user's line."""
+    line = line_of(*user_site())
+    where = "" if line is None else f"\n  at {line}"
+    return ArgumentTypeError(f"{name}: {reason}. It takes {name}{_shown(own)}.{where}")
 
 
 def _advice(keyword: str, value: Any, own: Signature) -> str:
@@ -146,8 +194,13 @@ def _refused(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> TypeError | None:
     """Return the error for arguments that a function does not take."""
-    own = signature(function)
-    name = function.__name__
+    return refused(function.__name__, signature(function), args, kwargs)
+
+
+def refused(
+    name: str, own: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> ArgumentTypeError | None:
+    """Return the error for arguments that a function does not take; None if it takes them."""
     try:
         own.bind(*args, **kwargs)
     except TypeError as error:
@@ -157,7 +210,19 @@ def _refused(
     unknown = {key: value for key, value in kwargs.items() if key not in own.parameters}
     if unknown:
         return unknown_keywords(name, own, unknown)
-    first = next(iter(own.parameters), None)
-    if first == "shape" and len(args) > 1 and all(isinstance(n, int) for n in args):
-        reason = f"the shape is one argument, got {len(args)} numbers: {name}({args})"
-    return ArgumentTypeError(f"{name}: {reason}. It takes {name}{_shown(own)}.")
+    return _failure(name, own, _of_several_numbers(name, own, args) or reason)
+
+
+_OF_SEVERAL = ("shape", "axes", "axis", "repetitions")
+"""Arguments that hold several numbers, which users of other libraries give one by one."""
+
+
+def _of_several_numbers(name: str, own: Signature, args: tuple[Any, ...]) -> str | None:
+    """Say that several numbers are one argument, if a call gives them one by one."""
+    place = next((i for i, key in enumerate(own.parameters) if key in _OF_SEVERAL), len(args))
+    numbers = args[place:]
+    if len(numbers) < 2 or not all(isinstance(n, int) for n in numbers):
+        return None
+    call = ", ".join([*list(own.parameters)[:place], str(numbers)])
+    what = list(own.parameters)[place]
+    return f"the {what} is one argument, got {len(numbers)} numbers: {name}({call})"

@@ -9,6 +9,7 @@ from tinygrad_lab import ops
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.backends.dtypes import float16, float32, is_half
 from tinygrad_lab.context import no_grad
+from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
@@ -70,6 +71,8 @@ __all__ = [
     "tanh",
 ]
 
+_sqrt, _subtract = direct(ops.sqrt), direct(ops.subtract)
+
 
 def mse_loss(x: Any, target: Any) -> Any:
     """Return the mean of the squared differences.
@@ -82,7 +85,7 @@ def mse_loss(x: Any, target: Any) -> Any:
         raise ShapeError(
             f"mse_loss: expected x and target of the same shape, got {shapes[0]} and {shapes[1]}."
         )
-    return _mean_square(ops.subtract(x, target))
+    return _mean_square(_subtract(x, target))
 
 
 @rounded_once
@@ -100,7 +103,7 @@ def dropout(
 def _normalised(
     x: Any, mean: Any, variance: Any, eps: float, weight: Any, bias: Any, half: bool = False
 ) -> Any:
-    out = (x - mean) / ops.sqrt(variance + eps)
+    out = (x - mean) / _sqrt(variance + eps)
     if half:
         out = ops.astype(out, float16)
     out = out if weight is None else out * weight

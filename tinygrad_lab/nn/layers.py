@@ -6,12 +6,15 @@ import math
 
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.creation import empty
+from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.module import Module, Parameter
 
 __all__ = ["CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "Linear", "MSELoss"]
+
+_linear, _cross_entropy = direct(ops.linear), direct(ops.cross_entropy)
 
 
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
@@ -50,7 +53,7 @@ class Linear(Module):
         self.bias = uniform_parameter((out_features,), in_features) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.linear(x, self.weight, self.bias)
+        return _linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (
@@ -132,7 +135,7 @@ class CrossEntropyLoss(Module):
     """The mean of -log softmax(logits)[label]."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return ops.cross_entropy(logits, labels)
+        return _cross_entropy(logits, labels)
 
 
 class MSELoss(Module):
