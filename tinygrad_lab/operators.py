@@ -38,7 +38,7 @@ from tinygrad_lab.other_names import attach_names
 
 __all__ = ["attach"]
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[..., Any]] = {
     "add": ops.add,
     "sub": ops.subtract,
     "mul": ops.multiply,
@@ -55,7 +55,7 @@ OPERATORS = {
 }
 """Operators of two operands, which Python also looks for in the operand on the right."""
 
-OTHER_OPERATORS = {
+OTHER_OPERATORS: dict[str, Callable[..., Any]] = {
     "neg": ops.negative,
     "abs": ops.abs,
     "invert": ops.bitwise_invert,
@@ -339,7 +339,7 @@ def attach(namespace: Any) -> None:
     Args:
         namespace: the package, which is the namespace that the Array API asks tensors for.
     """
-    operators: dict[str, Callable[..., Any]] = OPERATORS | OTHER_OPERATORS
+    operators = OPERATORS | OTHER_OPERATORS
     attached: dict[str, Any] = {f"__{name}__": direct(f) for name, f in operators.items()}
     attached |= {f"__r{name}__": reflected(direct(f)) for name, f in OPERATORS.items()}
     attached |= {function.__name__: function for function in METHODS}

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from inspect import Parameter
+from types import FunctionType
 from typing import Any
 from unicodedata import normalize
 
@@ -48,29 +49,32 @@ def explaining_function_of(op: Op) -> Callable[..., Any]:
 
 
 def _written(op: Op, *, explains: bool) -> Callable[..., Any]:
-    environment: dict[str, Any] = {"_apply": apply, "_op": op}
-    parameters, arguments, values = _parameters(op, environment, explains=explains)
-    header, general_way = f"def {op.name}({parameters}):", f"    return _apply(_op, {values})"
-    if explains:
-        header += f"\n    {_refusal(op, environment)}"
-    filename = f"<tinygrad_lab op {op.name}>"
-    if not op.rules or op.variadic or op.several_outputs:
-        run([header, general_way], filename, environment)
-        return environment[op.name]
+    environment: dict[str, Any] = {"__name__": f"<tinygrad_lab op {op.name}>"}
+    function = FunctionType(_first_call.__code__, environment, op.name)
 
     def written() -> Callable[..., Any]:
-        """Write the whole function in place of the one that was called first."""
-        body = ["    context = current()", "    if context.ordinary:"]
-        body += [f"        {line}" for line in _direct_way(op, environment)]
-        run([header, *body, general_way], filename, environment)
-        function.__code__ = environment[op.name].__code__
-        environment[op.name] = function
+        """Write the function in place of the code that was called first."""
+        environment.update({"_apply": apply, "_op": op})
+        parameters, values = _parameters(op, environment, explains=explains)
+        lines = [f"def {op.name}({parameters}):"]
+        lines += [f"    {_refusal(op, environment)}"] if explains else []
+        if op.rules and not op.variadic and not op.several_outputs:
+            lines += ["    context = current()", "    if context.ordinary:"]
+            lines += [f"        {line}" for line in _direct_way(op, environment)]
+        run([*lines, f"    return _apply(_op, {values})"], environment["__name__"], environment)
+        whole, environment[op.name] = environment[op.name], function
+        function.__defaults__ = whole.__defaults__
+        function.__kwdefaults__ = whole.__kwdefaults__
+        function.__code__ = whole.__code__
         return function
 
-    run([header, f"    return _written()({arguments})"], filename, environment)
-    function: Any = environment[op.name]
     environment["_written"] = written
     return function
+
+
+def _first_call(*args: Any, **kwargs: Any) -> Any:
+    """Stands for a function that is not written yet."""
+    return _written()(*args, **kwargs)  # type: ignore[call-arg]  # in the function's environment
 
 
 def _refusal(op: Op, environment: dict[str, Any]) -> str:
@@ -96,18 +100,17 @@ def _required(op: Op) -> list[str]:
     ]
 
 
-def _parameters(op: Op, environment: dict[str, Any], *, explains: bool) -> tuple[str, str, str]:
-    """Return the function's parameters, and the arguments for itself and for ``apply``.
+def _parameters(op: Op, environment: dict[str, Any], *, explains: bool) -> tuple[str, str]:
+    """Return the function's parameters, and the arguments for ``apply``.
 
     One that explains what is missing has a default for everything.
     """
-    parameters, arguments = [], []
+    parameters: list[str] = []
     star = "*_more" if explains else "*"
     for name, parameter in op.signature.parameters.items():
         by_name = parameter.kind is Parameter.KEYWORD_ONLY
         several = parameter.kind is Parameter.VAR_POSITIONAL
         text = f"*{name}" if several else name
-        arguments.append(f"{name}={name}" if by_name else text)
         if by_name and not op.variadic and star not in parameters:
             parameters.append(star)
         if parameter.default is not Parameter.empty:
@@ -122,7 +125,7 @@ def _parameters(op: Op, environment: dict[str, Any], *, explains: bool) -> tuple
     last = op.inputs[-1] if op.variadic else None
     inputs = "".join(f"*{name}, " if name == last else f"{name}, " for name in op.inputs)
     attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
-    return ", ".join(parameters), ", ".join(arguments), f"({inputs}), {{{attributes}}}"
+    return ", ".join(parameters), f"({inputs}), {{{attributes}}}"
 
 
 # --- the direct way ------------------------------------------------------------------------------
