@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import ArgumentTypeError
 
-__all__ = ["ABSENT", "collecting", "explaining", "misfit", "refused", "unknown_keywords"]
+__all__ = [
+    "ABSENT",
+    "collecting",
+    "explaining",
+    "is_mean_loss",
+    "misfit",
+    "refused",
+    "unknown_keywords",
+]
 
 
 class _Absent:
@@ -51,19 +59,39 @@ _OWN_NAMES = {
     "arrays": ("tensors",),
     "a_min": ("min",),
     "a_max": ("max",),
-    "input": ("x", "tensors"),
-    "a": ("x", "start"),
+    "input": ("x", "logits", "tensors", "a", "obj", "x1"),
+    "target": ("labels",),
+    "a": ("x", "start", "obj", "x1"),
+    "array": ("x",),
+    "val": ("x",),
+    "prototype": ("x",),
+    "ar": ("x",),
+    "ext_tensor": ("x",),
+    "element": ("x1",),
+    "elements": ("x1",),
+    "test_elements": ("x2",),
+    "sorted_sequence": ("x1",),
+    "values": ("x2",),
+    "start_or_stop": ("start",),
+    "int_type": ("type",),
+    "rcond": ("rtol",),
+    "tol": ("rtol",),
+    "p": ("ord",),
+    "d": ("dtype",),
+    "mat2": ("y",),
+    "vec2": ("y",),
+    "B": ("b",),
     "arr": ("x",),
     "m": ("x",),
-    "v": ("x",),
+    "v": ("x", "x2"),
     "ary": ("x",),
     "self": ("x",),
-    "x1": ("x",),
-    "other": ("y",),
+    "x1": ("x", "a"),
+    "other": ("y", "b", "x2"),
     "b": ("y",),
     "x2": ("y",),
     "exponent": ("y",),
-    "A": ("x",),
+    "A": ("x", "a"),
     "tensor": ("x", "tensors"),
     "index": ("indices",),
     "pad": ("pad_width",),
@@ -93,8 +121,51 @@ _ADVICE = {
     "alpha": "multiply by it: x + alpha * y",
     "layout": "tensors are dense",
     "like": "pass dtype= and device=",
+    "memory_format": "elements are in row-major order (C)",
+    "dtype": "x.astype(dtype) converts, before or after",
+    "signature": "x.astype(dtype) chooses the dtype that is computed in",
+    "device": "x.to(device) moves",
+    "requires_grad": "x.requires_grad_() lets x collect a gradient",
+    "subok": "leave it out, the result is a Tensor",
+    "shape": "the shape is that of x",
+    "kind": "tg.sort and tg.argsort take stable=True or False",
+    "_stacklevel": "leave it out",
+    "generator": "tg.seed(n) seeds the default generator",
+    "hermitian": "tg.eigh(x) is for symmetric matrices",
+    "UPLO": "the lower triangle is read",
+    "compute_uv": "tg.svdvals(x) gives the singular values alone",
+    "some": "qr takes mode='reduced' or mode='complete'",
+    "return_index": "tg.unique_all(x).indices",
+    "return_inverse": "tg.unique_inverse(x).inverse_indices",
+    "return_counts": "tg.unique_counts(x).counts",
+    "return_indices": "tg.argmax(x, axis=...) gives positions",
+    "decimals": "tg.round(x * 10**decimals) / 10**decimals",
+    "rounding_mode": "x // y rounds down, tg.trunc(x / y) towards 0",
+    "beta": "f(beta * x) / beta",
+    "padding_mode": "tg.pad(x, widths, mode=...) comes first",
+    "training": "tg.nn.functional.dropout(x, p, training)",
+    "sparse": "broadcasting takes tg.expand_dims(x, axis) of each",
 }
 """What to do instead of an argument without an equivalent."""
+
+_advice_of: dict[str, dict[str, str]] = {}
+"""Advice about the arguments of one function, by its name."""
+
+
+def is_mean_loss(name: str, each: str) -> None:
+    """Note that a function is the mean of the losses of samples.
+
+    Args:
+        name: the function.
+        each: how to write the losses of the samples, in the names of its arguments.
+    """
+    mean = f"the result is the mean of {each}"
+    _advice_of[name] = {
+        **dict.fromkeys(("reduction", "reduce", "size_average"), mean),
+        "weight": f"multiply it with {each}",
+        "ignore_index": "leave those samples out: keep = labels != index",
+        "label_smoothing": "mix it with the mean of -tg.log_softmax(logits)",
+    }
 
 
 def unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> ArgumentTypeError:
@@ -105,7 +176,7 @@ def unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> Arg
         own: its signature.
         given: the unknown keywords.
     """
-    advice = "; ".join(_advice(keyword, value, own) for keyword, value in given.items())
+    advice = "; ".join(_advice(name, keyword, value, own) for keyword, value in given.items())
     return _failure(name, own, advice)
 
 
@@ -146,10 +217,12 @@ def _failure(name: str, own: Signature, reason: str) -> ArgumentTypeError:
     return ArgumentTypeError(f"{name}: {reason}. It takes {name}{_shown(own)}.{where}")
 
 
-def _advice(keyword: str, value: Any, own: Signature) -> str:
-    """Say what to write instead of one keyword."""
+def _advice(name: str, keyword: str, value: Any, own: Signature) -> str:
+    """Say what to write instead of one keyword of a function."""
     meant = next((n for n in _OWN_NAMES.get(keyword, ()) if n in own.parameters), None)
     unknown = f"there is no argument {keyword!r}"
+    if keyword in (own_advice := _advice_of.get(name, {})):
+        return f"{unknown}: {own_advice[keyword]}"
     if keyword in _ADVICE and (meant is not None or keyword not in _OWN_NAMES):
         return f"{unknown}: {_ADVICE[keyword]}"
     if meant is None:

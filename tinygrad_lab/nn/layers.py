@@ -15,6 +15,8 @@ from tinygrad_lab.nn.module import Module, Parameter
 __all__ = ["CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "Linear", "MSELoss"]
 
 _linear, _cross_entropy = direct(ops.linear), direct(ops.cross_entropy)
+_dropout, _embedding = direct(functional.dropout), direct(functional.embedding)
+_mse_loss = direct(functional.mse_loss)
 
 
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
@@ -94,7 +96,7 @@ class Embedding(Module):
             self.weight.data[self.padding_idx] = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.embedding(x, self.weight, self.padding_idx)
+        return _embedding(x, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
@@ -125,7 +127,7 @@ class Dropout(Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.p, self.training)
+        return _dropout(x, self.p, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -142,4 +144,4 @@ class MSELoss(Module):
     """The mean of the squared differences."""
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        return functional.mse_loss(x, target)
+        return _mse_loss(x, target)

@@ -13,6 +13,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.dtypes import float32, is_half
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import raw, shape_of
+from tinygrad_lab.engine.keywords import is_mean_loss
 from tinygrad_lab.errors import (
     ArgumentError,
     DTypeError,
@@ -214,6 +215,7 @@ cross_entropy = op(
         tensor(0.6931472)
     """,
 )
+is_mean_loss("cross_entropy", "-tg.log_softmax(logits)[tg.arange(len(labels)), labels]")
 
 # --- gated recurrent units -----------------------------------------------------------------------
 
