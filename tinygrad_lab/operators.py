@@ -8,6 +8,7 @@ They are attached here, above the ops, so that the engine need not know any op.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from typing import Any
 from weakref import ref
 
@@ -23,6 +24,7 @@ from tinygrad_lab.context import current
 from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.hooks import HookHandle, add_hook
+from tinygrad_lab.engine.keywords import collecting, unknown_keywords
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import (
@@ -154,15 +156,21 @@ def _contains(self: Tensor, value: Any) -> bool:
 # --- shapes --------------------------------------------------------------------------------------
 
 
-def reshape(self: Tensor, *shape: Any) -> Tensor:
+@collecting
+def reshape(self: Tensor, *shape: Any, **others: Any) -> Tensor:
     """Return this tensor with another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
+    if others:
+        raise unknown_keywords("reshape", signature(reshape), others)
     if len(shape) == 1 and isinstance(shape[0], tuple | list):
         shape = tuple(shape[0])
     return ops.reshape(self, shape)
 
 
-def permute_dims(self: Tensor, *axes: Any) -> Tensor:
+@collecting
+def permute_dims(self: Tensor, *axes: Any, **others: Any) -> Tensor:
     """Return this tensor with its axes in another order."""
+    if others:
+        raise unknown_keywords("permute_dims", signature(permute_dims), others)
     if len(axes) == 1 and isinstance(axes[0], tuple | list):
         axes = tuple(axes[0])
     return ops.permute_dims(self, axes)

@@ -35,6 +35,7 @@ __all__ = [
     "explained",
     "explained_backward",
     "in_full",
+    "is_axis",
     "is_integer",
     "missing_axis",
     "raw",
@@ -198,7 +199,7 @@ def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | 
     """Explain which axis a shape (with ``added`` more axes) does not have; None if it has all."""
     count = len(shape) + added
     axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
-    if not all(map(is_integer, axes)):
+    if not all(map(is_axis, axes)):
         return f"expected an axis as an integer, or a tuple of axes, got {axis!r:.60}."
     for one in axes:
         if not -count <= one < count:
@@ -218,6 +219,11 @@ def _is_of_kind(kind: str, array: Any) -> bool:
     """Return whether an array is of one of NumPy's kinds: "b" for booleans, "c" for complex."""
     dtype = getattr(array, "dtype", None) or np.dtype(type(array))
     return getattr(dtype, "kind", "") == kind
+
+
+def is_axis(x: Any) -> bool:
+    """Return whether x may number an axis: True and False may not."""
+    return is_integer(x) and not isinstance(x, bool)
 
 
 def is_integer(x: Any) -> bool:

@@ -223,14 +223,17 @@ def _advice(name: str, keyword: str, value: Any, own: Signature) -> str:
     unknown = f"there is no argument {keyword!r}"
     if keyword in (own_advice := _advice_of.get(name, {})):
         return f"{unknown}: {own_advice[keyword]}"
-    if keyword in _ADVICE and (meant is not None or keyword not in _OWN_NAMES):
+    if keyword in own.parameters:  # of several values by position: x.reshape(shape=(2, 3))
+        meant = keyword
+    elif keyword in _ADVICE and (meant is not None or keyword not in _OWN_NAMES):
         return f"{unknown}: {_ADVICE[keyword]}"
     if meant is None:
         return unknown
-    by_position = own.parameters[meant].kind is Parameter.POSITIONAL_ONLY
+    kind = own.parameters[meant].kind
+    by_position = kind in (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
     is_number = isinstance(value, int | float | tuple)
     here = f"{value!r:.40}" if is_number else "..."
-    return f"{unknown}: write {here if by_position else f'{meant}={here}'}"
+    return f"{unknown}: write {f'{here} without a name' if by_position else f'{meant}={here}'}"
 
 
 def _shown(own: Signature) -> str:
