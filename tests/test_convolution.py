@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from types import ModuleType
 from typing import Any
 
@@ -50,6 +51,24 @@ def settings(draw: st.DrawFn, axes: int, least: int, most: int) -> Any:
     """Draw one integer for all axes, or one for each."""
     one = st.integers(least, most)
     return draw(one | st.tuples(*[one] * axes))
+
+
+def first_largest(x: Array, axes: int, kernel: int, stride: int | None, padding: int) -> Array:
+    """Count, for each element of x, the windows of which it is the first largest, or first NaN."""
+    edges = [(0, 0)] * (x.ndim - axes) + [(padding, padding)] * axes
+    counts = np.pad(np.zeros(x.shape), edges)
+    inside = np.pad(np.ones(x.shape, dtype=bool), edges)
+    whole = np.pad(x, edges)
+    steps = [range(0, n - kernel + 1, stride or kernel) for n in whole.shape[-axes:]]
+    for lead in np.ndindex(x.shape[:-axes]):
+        for corner in product(*steps):
+            window = (*lead, *(slice(start, start + kernel) for start in corner))
+            spots = [spot for spot in np.ndindex((kernel,) * axes) if inside[window][spot]]
+            values = [whole[window][spot] for spot in spots]
+            counts[window][spots[int(np.argmax(values))]] += 1
+    kept = tuple(slice(before, before + n) for (before, _), n in zip(edges, x.shape, strict=True))
+    found: Array = counts[kept]
+    return found
 
 
 dtypes = st.sampled_from(["float32", "float64"])
@@ -189,6 +208,29 @@ class TestAtTheEdges:
         out.sum().backward()
         assert x.grad is not None
         assert x.grad.tolist() == [[[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]]]
+
+    @pytest.mark.parametrize("how", ["kernel", "composite", "compiled", "again"])
+    @pytest.mark.parametrize("axes", [1, 2])
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+    def test_the_gradient_of_a_window_with_nan_goes_to_its_first_nan(
+        self, dtype: str, axes: int, how: str
+    ) -> None:
+        rng = np.random.default_rng(5)
+        for kernel, stride, padding in [(2, None, 0), (3, 1, 1), (3, 2, 0), (17, None, 0)]:
+            x = rng.choice([np.nan, np.inf, -np.inf, 1.0, 2.0], (2, *(17,) * axes)).astype(dtype)
+            settings = {"kernel_size": kernel, "stride": stride, "padding": padding}
+            pool = partial(getattr(tg, f"max_pool{axes}d"), **settings)
+
+            def slope(x: Any, pool: Any = pool) -> Any:
+                leaf = x.detach().requires_grad_()
+                out = pool(leaf)
+                ones = tg.ones_like(out)  # in place of a sum, which warns of inf - inf
+                return tg.autograd.grad(out, leaf, ones, create_graph=how == "again")[0].detach()
+
+            with changed(composing=how == "composite"):
+                run = tg.compile(slope) if how == "compiled" else slope
+                found = run(tg.tensor(x)).numpy()
+            np.testing.assert_array_equal(found, first_largest(x, axes, kernel, stride, padding))
 
     @pytest.mark.parametrize("compiled", [False, True])
     @pytest.mark.parametrize("graph", [False, True])

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from collections.abc import Callable
 from inspect import Parameter
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.engine import methods, tensor
+from tinygrad_lab.errors import ShapeError
 
 
 def _class(module: Any, name: str) -> ast.ClassDef:
@@ -55,3 +57,44 @@ def test_what_is_attached_is_declared() -> None:
     attached |= {name for name, value in vars(tg.Tensor).items() if isinstance(value, property)}
     assert attached - own - UNDECLARED == set(DECLARED) & set(vars(tg.Tensor))
     assert set(DECLARED) <= set(dir(tg.Tensor))
+
+
+PROPERTIES = sorted(
+    {n for kind in tg.Tensor.mro() for n, v in vars(kind).items() if isinstance(v, property)}
+)
+
+OF_EVERY_KIND: dict[str, Callable[[], Any]] = {
+    "a float": lambda: tg.scalar(2.0),
+    "a number without axes": lambda: tg.tensor(1.0),
+    "a vector": lambda: tg.tensor([1, 2]),
+    "a matrix": lambda: tg.tensor([[1.0, 2.0]], requires_grad=True),
+    "a stack": lambda: tg.zeros((2, 2, 2)),
+    "a computed stack": lambda: tg.ones((2, 2, 2, 2)) * tg.scalar(2.0),
+    "complex numbers": lambda: tg.tensor([1j]),
+    "a stack of booleans": lambda: tg.tensor([[[True]]]),
+    "a parameter": lambda: tg.nn.Parameter(tg.zeros((2, 2, 2))),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.grad of")
+@pytest.mark.parametrize("kind", OF_EVERY_KIND)
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_asking_for_a_property_never_raises(name: str, kind: str) -> None:
+    x = OF_EVERY_KIND[kind]()
+    assert name in dir(x)
+    least = {"T": 2, "mT": 2}.get(name, 0)
+    most = 2 if name == "T" else 9
+    assert hasattr(x, name) == (least <= x.ndim <= most)
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"), [((2, 2, 2), "T"), ((2,), "T"), ((), "T"), ((2,), "mT")]
+)
+def test_a_transpose_that_is_not_there_says_why(shape: tuple[int, ...], name: str) -> None:
+    x = tg.zeros(shape)
+    x.name = "weights"
+    with pytest.raises(ShapeError, match="weights") as caught:
+        getattr(x, name)
+    assert isinstance(caught.value, AttributeError)
+    assert str(shape) in str(caught.value)
+    assert "getattr(x, name)" in str(caught.value)

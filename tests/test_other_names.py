@@ -8,13 +8,17 @@ import subprocess
 import sys
 import traceback
 import types
+from collections.abc import Callable
+from contextlib import nullcontext
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinygrad_lab as tg
-from tinygrad_lab.errors import TinygradLabError
+from tinygrad_lab.context import changed
+from tinygrad_lab.errors import ArgumentTypeError, TinygradLabError
 from tinygrad_lab.other_names import _ABSENT, _IN_NAMESPACE, _ON_TENSORS, spelling_of
 
 from .recipes import absent_names
@@ -154,6 +158,34 @@ class TestAgainstTorch:
         assert sorted(without - absent_names.IN_NAMESPACES) == []
 
 
+FUNCTIONS: dict[str, Any] = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (tg, tg.linalg, tg.nn.functional)
+    for name in module.__all__
+    if isinstance(getattr(module, name), types.FunctionType)
+    and name not in ("mean", "softmax", "log_softmax")
+    and (hasattr(getattr(module, name), "op") or module is not tg)
+}
+"""Functions of ops, and those composed of them that users of PyTorch know."""
+
+CONTEXTS: dict[str, Callable[[], Any]] = {
+    "usual": nullcontext,
+    "no_grad": tg.no_grad,
+    "record": tg.record,
+    "debug": tg.debug,
+    "plain": tg.plain,
+    "composing": lambda: changed(composing=True),
+}
+
+UNEXPLAINED = {
+    *("cross axisa", "cross axisb", "cross axisc", "isin assume_unique"),
+    *("diagonal axis1", "diagonal axis2", "trace axis1", "trace axis2", "vecdot keepdims"),
+    *("matmul axes", "matmul axis", "matmul keepdims"),
+    *("embedding max_norm", "embedding norm_type", "embedding scale_grad_by_freq"),
+}
+"""Arguments of NumPy's and PyTorch's functions without an equivalent."""
+
+
 class TestArguments:
     """Arguments under PyTorch's and NumPy's names, or in their order."""
 
@@ -198,6 +230,106 @@ class TestArguments:
             call()
         assert isinstance(caught.value, TinygradLabError)
         assert says in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("call", "says"),
+        [
+            (lambda: tg.exp(), "missing a required argument: 'x'"),
+            (lambda: tg.add(X), "missing a required argument: 'y'"),
+            (lambda: tg.add(y=X), "missing a required argument: 'x'"),
+            (lambda: tg.where(X > 1, X), "missing a required argument: 'y'"),
+            (lambda: tg.linear(X), "missing a required argument: 'weight'"),
+            (lambda: tg.reshape(X), "missing a required argument: 'shape'"),
+            (lambda: tg.max_pool1d(X), "missing a required argument: 'kernel_size'"),
+            (lambda: tg.exp(X, X), "too many positional arguments"),
+            (lambda: tg.permute_dims(X, 1, 0), "permute_dims(x, (1, 0))"),
+            (lambda: tg.broadcast_to(X, 3, 2, 2), "broadcast_to(x, (3, 2, 2))"),
+            (lambda: tg.flip(X, 0, 1), "flip(x, (0, 1))"),
+            (lambda: tg.tile(X, 2, 2), "tile(x, (2, 2))"),
+            (lambda: tg.cross_entropy(X, [0, 1], reduction="sum"), "the mean of -tg.log_softmax"),
+            (lambda: tg.cross_entropy(input=X, target=[0, 1]), "write labels=..."),
+            (lambda: tg.nn.functional.mse_loss(X, X, reduction="none"), "(x - target) ** 2"),
+            (lambda: tg.exp(X, out=X), "y = f(x)"),
+            (lambda: tg.exp(X, dtype=tg.float64), "astype(dtype)"),
+            (lambda: tg.relu(X, inplace=True), "x = f(x)"),
+            (lambda: tg.add(X, X, alpha=2), "x + alpha * y"),
+            (lambda: tg.add(x1=X, x2=X), "write y=..."),
+            (lambda: tg.clip(X, a_min=0.0), "write min=0.0"),
+            (lambda: X.clip(a_max=1.0), "write max=1.0"),
+            (lambda: tg.linear(input=X, weight=X), "write x=..."),
+            (lambda: tg.round(X, decimals=2), "10**decimals"),
+            (lambda: tg.unique(X, return_counts=True), "tg.unique_counts(x).counts"),
+            (lambda: tg.nn.init.normal_(X, sigma=2.0), "no argument 'sigma'"),
+            (lambda: tg.finfo(tg.float32, tg.float64), "finfo(type, /)"),
+        ],
+    )
+    def test_arguments_of_ops_without_attributes_are_explained(self, call: Any, says: str) -> None:
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert isinstance(caught.value, TinygradLabError)
+        assert says in str(caught.value)
+        assert "test_other_names.py" in str(caught.value)
+
+    @pytest.mark.parametrize("context", CONTEXTS)
+    def test_every_function_of_ops_explains_what_it_does_not_take(self, context: str) -> None:
+        for label, function in FUNCTIONS.items():
+            name = function.__name__
+            takes = f"It takes {name}("
+            required = [
+                p
+                for p in signature(function).parameters.values()
+                if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+            ]
+            calls = [((X,) * len(required), {"nonsense": 1}, "'nonsense'")]
+            calls += [((X,) * n, {}, required[n].name) for n in range(len(required))]
+            if all(p.kind is not p.VAR_POSITIONAL for p in signature(function).parameters.values()):
+                calls += [((X,) * 30, {}, "too many")]
+            for args, kwargs, says in calls:
+                with CONTEXTS[context](), pytest.raises(ArgumentTypeError) as caught:
+                    function(*args, **kwargs)
+                assert says in str(caught.value), label
+                assert takes in str(caught.value), label
+
+    def test_arguments_of_other_libraries_are_explained(self) -> None:
+        """Every argument of NumPy's and PyTorch's functions of these names, but for a few."""
+        torch = pytest.importorskip("torch")
+        unexplained = set()
+        for label, function in FUNCTIONS.items():
+            own = signature(function).parameters
+            for library in (np, np.linalg, torch.nn.functional):
+                other = getattr(library, function.__name__, None)
+                try:
+                    theirs = signature(other).parameters if callable(other) else {}
+                except ValueError:  # written in C
+                    continue
+                named = [n for n, p in theirs.items() if p.kind not in (2, 4) and n not in own]
+                for name in named:
+                    with pytest.raises(TypeError) as caught:
+                        function(**{name: 1})
+                    if f"there is no argument {name!r}: " not in str(caught.value):
+                        unexplained.add(f"{label.rpartition('.')[2]} {name}")
+        assert sorted(unexplained - UNEXPLAINED) == []
+
+    @pytest.mark.parametrize("loss", ["cross_entropy", "mse_loss"])
+    def test_the_losses_of_samples_are_as_it_says(self, loss: str) -> None:
+        logits, labels = tg.tensor([[1.0, 2.0], [3.0, 0.0]]), tg.tensor([1, 1])
+        names = {"logits": logits, "labels": labels, "x": logits, "target": logits * 2, "tg": tg}
+        given = (logits, labels) if loss == "cross_entropy" else (logits, logits * 2)
+        with pytest.raises(TypeError) as caught:
+            getattr(tg.nn.functional, loss)(*given, reduction="none")
+        said = re.search(r"mean of (.*)\. It takes", str(caught.value))
+        assert said is not None
+        expected = getattr(tg.nn.functional, loss)(*given)
+        np.testing.assert_allclose(tg.mean(eval(said[1], names)).item(), expected.item(), rtol=1e-6)
+
+    def test_a_users_op_explains_too(self) -> None:
+        double = tg.op(
+            "twice_of_names", forward=lambda xp, x: x + x, vjp={"x": lambda xp, g: g + g}
+        )
+        assert double(X).tolist() == (2 * X).tolist()
+        for args, kwargs in [((), {}), ((X, X), {}), ((X,), {"out": X})]:
+            with pytest.raises(ArgumentTypeError, match="It takes twice_of_names"):
+                double(*args, **kwargs)
 
     def test_type_errors_inside_a_function_are_left_alone(self) -> None:
         with pytest.raises(TypeError, match="expected"):

@@ -30,6 +30,7 @@ __all__ = [
     "ShapeError",
     "StateDictError",
     "TinygradLabError",
+    "TransposeError",
     "UnknownNameError",
 ]
 
@@ -83,6 +84,13 @@ class MissingAttributeError(TinygradLabError, AttributeError):
     # similar name as a suggestion: 'solve' for `save`.
     name = property(lambda self: None, lambda self, value: None)
     obj = property(lambda self: None, lambda self, value: None)
+
+
+class TransposeError(MissingAttributeError, ShapeError):
+    """``.T`` of what is no matrix, or ``.mT`` of what holds none.
+
+    An ``AttributeError``, so that ``hasattr(x, "T")`` is False there, and a ``ShapeError``.
+    """
 
 
 class DeviceError(TinygradLabError, RuntimeError):

@@ -8,6 +8,7 @@ They are attached here, above the ops, so that the engine need not know any op.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from typing import Any
 from weakref import ref
 
@@ -20,8 +21,10 @@ from tinygrad_lab.backends import Array, form_of
 from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.ownership import owned
 from tinygrad_lab.context import current
+from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.hooks import HookHandle, add_hook
+from tinygrad_lab.engine.keywords import collecting, unknown_keywords
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import (
@@ -29,6 +32,7 @@ from tinygrad_lab.errors import (
     DTypeError,
     GradientError,
     ShapeError,
+    TransposeError,
 )
 from tinygrad_lab.ops.at import At, set_item
 from tinygrad_lab.ops.indexing import getitem
@@ -36,7 +40,7 @@ from tinygrad_lab.other_names import attach_names
 
 __all__ = ["attach"]
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[..., Any]] = {
     "add": ops.add,
     "sub": ops.subtract,
     "mul": ops.multiply,
@@ -53,7 +57,7 @@ OPERATORS = {
 }
 """Operators of two operands, which Python also looks for in the operand on the right."""
 
-OTHER_OPERATORS = {
+OTHER_OPERATORS: dict[str, Callable[..., Any]] = {
     "neg": ops.negative,
     "abs": ops.abs,
     "invert": ops.bitwise_invert,
@@ -67,9 +71,14 @@ OTHER_OPERATORS = {
     "setitem": set_item,
 }
 
-METHODS = (
+BRIEF_METHODS = (
     *(ops.exp, ops.log, ops.sqrt, ops.square, ops.sin, ops.cos, ops.tanh, ops.sigmoid, ops.relu),
-    *(ops.abs, ops.clip, ops.sum, ops.prod, ops.mean, ops.var, ops.std, ops.max, ops.min),
+    ops.abs,
+)
+"""Methods without arguments. Explaining those that they do not take would cost 50 ns a call."""
+
+METHODS = (
+    *(ops.clip, ops.sum, ops.prod, ops.mean, ops.var, ops.std, ops.max, ops.min),
     *(ops.argmax, ops.argmin, ops.any, ops.all, ops.matmul, ops.flatten),
 )
 """Ops that are methods under their own names."""
@@ -147,15 +156,21 @@ def _contains(self: Tensor, value: Any) -> bool:
 # --- shapes --------------------------------------------------------------------------------------
 
 
-def reshape(self: Tensor, *shape: Any) -> Tensor:
+@collecting
+def reshape(self: Tensor, *shape: Any, **others: Any) -> Tensor:
     """Return this tensor with another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
+    if others:
+        raise unknown_keywords("reshape", signature(reshape), others)
     if len(shape) == 1 and isinstance(shape[0], tuple | list):
         shape = tuple(shape[0])
     return ops.reshape(self, shape)
 
 
-def permute_dims(self: Tensor, *axes: Any) -> Tensor:
+@collecting
+def permute_dims(self: Tensor, *axes: Any, **others: Any) -> Tensor:
     """Return this tensor with its axes in another order."""
+    if others:
+        raise unknown_keywords("permute_dims", signature(permute_dims), others)
     if len(axes) == 1 and isinstance(axes[0], tuple | list):
         axes = tuple(axes[0])
     return ops.permute_dims(self, axes)
@@ -164,16 +179,21 @@ def permute_dims(self: Tensor, *axes: Any) -> Tensor:
 def _transposed(self: Tensor) -> Tensor:
     """A matrix, transposed."""
     if self.ndim != 2:
-        raise ShapeError(
+        raise TransposeError(
             f".T is for matrices, {self._label()} has shape {self.shape}: use .mT for stacks "
-            "of matrices, tg.permute_dims(x, axes) for other orders of axes."
+            "of matrices, tg.permute_dims(x, axes) for other orders of axes.\n"
+            f"  at {line_of(*user_site())}"
         )
     return ops.matrix_transpose(self)
 
 
 def _each_transposed(self: Tensor) -> Tensor:
     """A stack of matrices, each transposed."""
-    return ops.matrix_transpose(self)
+    try:
+        return ops.matrix_transpose(self)
+    except ShapeError as error:
+        reason = str(error)
+    raise TransposeError(f".mT is for matrices and stacks of them. {reason}")
 
 
 def _at(self: Tensor) -> At:
@@ -328,14 +348,15 @@ def attach(namespace: Any) -> None:
         namespace: the package, which is the namespace that the Array API asks tensors for.
     """
     operators = OPERATORS | OTHER_OPERATORS
-    attached: dict[str, Any] = {f"__{name}__": function for name, function in operators.items()}
-    attached |= {f"__r{name}__": reflected(function) for name, function in OPERATORS.items()}
+    attached: dict[str, Any] = {f"__{name}__": direct(f) for name, f in operators.items()}
+    attached |= {f"__r{name}__": reflected(direct(f)) for name, f in OPERATORS.items()}
     attached |= {function.__name__: function for function in METHODS}
+    attached |= {function.__name__: direct(function) for function in BRIEF_METHODS}
     attached |= {"reshape": reshape, "permute_dims": permute_dims, "at": property(_at)}
     attached |= {"T": property(_transposed), "mT": property(_each_transposed)}
     attached |= {"to": to, "astype": astype}
     attached |= {"register_hook": register_hook, "retain_grad": retain_grad}
-    attached |= {f"__i{name}__": in_place(name, function) for name, function in OPERATORS.items()}
+    attached |= {f"__i{name}__": in_place(name, direct(f)) for name, f in OPERATORS.items()}
     attached |= {"__pos__": _positive, "__iter__": _iterate, "__contains__": _contains}
     attached |= {"__hash__": object.__hash__, "__reduce__": _reduce}
     attached |= {"__array_namespace__": namespace_method(namespace)}

@@ -195,6 +195,7 @@ def asarray(
     return converted
 
 
+@explaining
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
     """Make a tensor that shares the memory of another library's array, by DLPack.
 

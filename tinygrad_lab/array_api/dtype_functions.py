@@ -12,6 +12,7 @@ from tinygrad_lab import ops
 from tinygrad_lab.array_api.casting import castable_dtype
 from tinygrad_lab.backends.dtypes import known_dtype
 from tinygrad_lab.engine.explain import raw
+from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, DTypeError
 
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 
+@explaining
 def astype(x: Any, dtype: Any, *, copy: bool = True, device: str | None = None) -> Tensor:
     """Cast x to another dtype. Gradients flow between floating dtypes.
 
@@ -52,6 +54,7 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: str | None = None) 
     return ops.astype(x, wanted)
 
 
+@explaining
 def can_cast(from_: Any, to: Any, /) -> builtins.bool:
     """Return whether every value of a dtype (or of a tensor's) exists in another dtype.
 
@@ -63,6 +66,7 @@ def can_cast(from_: Any, to: Any, /) -> builtins.bool:
     return np.can_cast(_given("can_cast", from_), _given("can_cast", to))
 
 
+@explaining
 def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     """Return whether a dtype is of a kind: another dtype, the name of a kind, or a tuple of these.
 
@@ -104,6 +108,7 @@ def _is_of_kind(dtype: Any, kind: Any) -> builtins.bool:
     return dtype.kind in _LETTERS[kind]
 
 
+@explaining
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """Return the dtype of the result of an operation on tensors, arrays, numbers and dtypes.
 
@@ -159,6 +164,7 @@ class IntegerInfo:
     dtype: Any
 
 
+@explaining
 def finfo(type: Any, /) -> FloatInfo:
     """Return range and precision of a floating dtype (or a tensor's); for complex, of its parts.
 
@@ -177,6 +183,7 @@ def finfo(type: Any, /) -> FloatInfo:
     return FloatInfo(int(info.bits), eps, largest, smallest, normal, info.dtype)
 
 
+@explaining
 def iinfo(type: Any, /) -> IntegerInfo:
     """Return the range of an integer dtype (or a tensor's).
 

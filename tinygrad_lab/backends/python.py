@@ -192,7 +192,7 @@ def _chosen(number: Any, other: Any) -> Any:
 
 
 def _without_axes(x: Any, axis: Any) -> Any:
-    if axis not in (None, ()):
+    if axis is not None and not (isinstance(axis, tuple) and not axis):
         raise ShapeError(f"a Python number has no axis {axis}.")
     return x
 

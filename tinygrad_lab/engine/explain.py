@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of, namespaces
+from tinygrad_lab.engine.keywords import ABSENT, misfit
 from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import (
@@ -35,6 +36,7 @@ __all__ = [
     "explained",
     "explained_backward",
     "in_full",
+    "is_axis",
     "is_integer",
     "missing_axis",
     "raw",
@@ -72,6 +74,9 @@ def explained(
     """Return the error to raise for a forward that failed with ``error``."""
     if isinstance(error, CompileError):
         return error
+    if any(x is ABSENT for x in inputs):
+        given = dict(zip(op.inputs, inputs, strict=False)) | dict(attributes)
+        return misfit(op, given, (), {})
     reason, kind = _reason(op, arrays, attributes, error)
     names = op.inputs[:-1] if op.variadic else op.inputs
     rest = [f"{op.inputs[-1]}[{position}]" for position in range(len(inputs) - len(names))]
@@ -195,7 +200,7 @@ def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | 
     """Explain which axis a shape (with ``added`` more axes) does not have; None if it has all."""
     count = len(shape) + added
     axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
-    if not all(map(is_integer, axes)):
+    if not all(map(is_axis, axes)):
         return f"expected an axis as an integer, or a tuple of axes, got {excerpt(axis)}."
     for one in axes:
         if not -count <= one < count:
@@ -215,6 +220,11 @@ def _is_of_kind(kind: str, array: Any) -> bool:
     """Return whether an array is of one of NumPy's kinds: "b" for booleans, "c" for complex."""
     dtype = getattr(array, "dtype", None) or np.dtype(type(array))
     return getattr(dtype, "kind", "") == kind
+
+
+def is_axis(x: Any) -> bool:
+    """Return whether x may number an axis: True and False may not."""
+    return is_integer(x) and not isinstance(x, bool)
 
 
 def is_integer(x: Any) -> bool:

@@ -1,6 +1,6 @@
 """Calls with arguments that a function does not take: which of its own is meant.
 
-``x.sum(dim=1)`` says ``axis=``. Ops with attributes collect unknown keywords and pass them here;
+``x.sum(dim=1)`` says ``axis=``. Functions of ops collect what they do not take and pass it here;
 functions that are composed of ops are wrapped by ``explaining``.
 """
 
@@ -11,9 +11,28 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, TypeVar
 
+from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import ArgumentTypeError
 
-__all__ = ["collecting", "explaining", "unknown_keywords"]
+__all__ = [
+    "ABSENT",
+    "collecting",
+    "explaining",
+    "is_mean_loss",
+    "misfit",
+    "refused",
+    "unknown_keywords",
+]
+
+
+class _Absent:
+    """Stands for an argument that was left out; no op takes it."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+ABSENT = _Absent()
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,19 +59,39 @@ _OWN_NAMES = {
     "arrays": ("tensors",),
     "a_min": ("min",),
     "a_max": ("max",),
-    "input": ("x", "tensors"),
-    "a": ("x", "start"),
+    "input": ("x", "logits", "tensors", "a", "obj", "x1"),
+    "target": ("labels",),
+    "a": ("x", "start", "obj", "x1"),
+    "array": ("x",),
+    "val": ("x",),
+    "prototype": ("x",),
+    "ar": ("x",),
+    "ext_tensor": ("x",),
+    "element": ("x1",),
+    "elements": ("x1",),
+    "test_elements": ("x2",),
+    "sorted_sequence": ("x1",),
+    "values": ("x2",),
+    "start_or_stop": ("start",),
+    "int_type": ("type",),
+    "rcond": ("rtol",),
+    "tol": ("rtol",),
+    "p": ("ord",),
+    "d": ("dtype",),
+    "mat2": ("y",),
+    "vec2": ("y",),
+    "B": ("b",),
     "arr": ("x",),
     "m": ("x",),
-    "v": ("x",),
+    "v": ("x", "x2"),
     "ary": ("x",),
     "self": ("x",),
-    "x1": ("x",),
-    "other": ("y",),
+    "x1": ("x", "a"),
+    "other": ("y", "b", "x2"),
     "b": ("y",),
     "x2": ("y",),
     "exponent": ("y",),
-    "A": ("x",),
+    "A": ("x", "a"),
     "tensor": ("x", "tensors"),
     "index": ("indices",),
     "pad": ("pad_width",),
@@ -82,8 +121,51 @@ _ADVICE = {
     "alpha": "multiply by it: x + alpha * y",
     "layout": "tensors are dense",
     "like": "pass dtype= and device=",
+    "memory_format": "elements are in row-major order (C)",
+    "dtype": "x.astype(dtype) converts, before or after",
+    "signature": "x.astype(dtype) chooses the dtype that is computed in",
+    "device": "x.to(device) moves",
+    "requires_grad": "x.requires_grad_() lets x collect a gradient",
+    "subok": "leave it out, the result is a Tensor",
+    "shape": "the shape is that of x",
+    "kind": "tg.sort and tg.argsort take stable=True or False",
+    "_stacklevel": "leave it out",
+    "generator": "tg.seed(n) seeds the default generator",
+    "hermitian": "tg.eigh(x) is for symmetric matrices",
+    "UPLO": "the lower triangle is read",
+    "compute_uv": "tg.svdvals(x) gives the singular values alone",
+    "some": "qr takes mode='reduced' or mode='complete'",
+    "return_index": "tg.unique_all(x).indices",
+    "return_inverse": "tg.unique_inverse(x).inverse_indices",
+    "return_counts": "tg.unique_counts(x).counts",
+    "return_indices": "tg.argmax(x, axis=...) gives positions",
+    "decimals": "tg.round(x * 10**decimals) / 10**decimals",
+    "rounding_mode": "x // y rounds down, tg.trunc(x / y) towards 0",
+    "beta": "f(beta * x) / beta",
+    "padding_mode": "tg.pad(x, widths, mode=...) comes first",
+    "training": "tg.nn.functional.dropout(x, p, training)",
+    "sparse": "broadcasting takes tg.expand_dims(x, axis) of each",
 }
 """What to do instead of an argument without an equivalent."""
+
+_advice_of: dict[str, dict[str, str]] = {}
+"""Advice about the arguments of one function, by its name."""
+
+
+def is_mean_loss(name: str, each: str) -> None:
+    """Note that a function is the mean of the losses of samples.
+
+    Args:
+        name: the function.
+        each: how to write the losses of the samples, in the names of its arguments.
+    """
+    mean = f"the result is the mean of {each}"
+    _advice_of[name] = {
+        **dict.fromkeys(("reduction", "reduce", "size_average"), mean),
+        "weight": f"multiply it with {each}",
+        "ignore_index": "leave those samples out: keep = labels != index",
+        "label_smoothing": "mix it with the mean of -tg.log_softmax(logits)",
+    }
 
 
 def unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> ArgumentTypeError:
@@ -94,22 +176,64 @@ def unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> Arg
         own: its signature.
         given: the unknown keywords.
     """
-    advice = "; ".join(_advice(keyword, value, own) for keyword, value in given.items())
-    return ArgumentTypeError(f"{name}: {advice}. It takes {name}{_shown(own)}.")
+    advice = "; ".join(_advice(name, keyword, value, own) for keyword, value in given.items())
+    return _failure(name, own, advice)
 
 
-def _advice(keyword: str, value: Any, own: Signature) -> str:
-    """Say what to write instead of one keyword."""
+def misfit(
+    op: Any, given: Mapping[str, Any], more: tuple[Any, ...], others: Mapping[str, Any]
+) -> ArgumentTypeError:
+    """Return the error for arguments that the function of an op collected, but does not take.
+
+    Args:
+        op: the op.
+        given: a value for each of its parameters; ``ABSENT`` for one that was left out.
+        more: arguments by position beyond those.
+        others: unknown keywords.
+    """
+    absent = [name for name, value in given.items() if value is ABSENT]
+    several = op.inputs[-1] if op.variadic else None
+    named = {n: x for n, x in given.items() if n not in (*absent, several)}
+    first = (
+        ()
+        if absent
+        else tuple(
+            named.pop(p.name)
+            for p in op.signature.parameters.values()
+            if p.kind is p.POSITIONAL_OR_KEYWORD and p.name in named
+        )
+    )
+    failure = refused(
+        op.name, op.signature, (*first, *(() if absent else more)), {**named, **others}
+    )
+    assert failure is not None
+    return failure
+
+
+def _failure(name: str, own: Signature, reason: str) -> ArgumentTypeError:
+    """Return the error for arguments that do not fit, with the signature and the user's line."""
+    line = line_of(*user_site())
+    where = "" if line is None else f"\n  at {line}"
+    return ArgumentTypeError(f"{name}: {reason}. It takes {name}{_shown(own)}.{where}")
+
+
+def _advice(name: str, keyword: str, value: Any, own: Signature) -> str:
+    """Say what to write instead of one keyword of a function."""
     meant = next((n for n in _OWN_NAMES.get(keyword, ()) if n in own.parameters), None)
     unknown = f"there is no argument {keyword!r}"
-    if keyword in _ADVICE and (meant is not None or keyword not in _OWN_NAMES):
+    if keyword in (own_advice := _advice_of.get(name, {})):
+        return f"{unknown}: {own_advice[keyword]}"
+    if keyword in own.parameters:  # of several values by position: x.reshape(shape=(2, 3))
+        meant = keyword
+    elif keyword in _ADVICE and (meant is not None or keyword not in _OWN_NAMES):
         return f"{unknown}: {_ADVICE[keyword]}"
     if meant is None:
         return unknown
-    by_position = own.parameters[meant].kind is Parameter.POSITIONAL_ONLY
+    kind = own.parameters[meant].kind
+    by_position = kind in (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
     is_number = isinstance(value, int | float | tuple)
     here = f"{value!r:.40}" if is_number else "..."
-    return f"{unknown}: write {here if by_position else f'{meant}={here}'}"
+    return f"{unknown}: write {f'{here} without a name' if by_position else f'{meant}={here}'}"
 
 
 def _shown(own: Signature) -> str:
@@ -146,8 +270,13 @@ def _refused(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> TypeError | None:
     """Return the error for arguments that a function does not take."""
-    own = signature(function)
-    name = function.__name__
+    return refused(function.__name__, signature(function), args, kwargs)
+
+
+def refused(
+    name: str, own: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> ArgumentTypeError | None:
+    """Return the error for arguments that a function does not take; None if it takes them."""
     try:
         own.bind(*args, **kwargs)
     except TypeError as error:
@@ -157,7 +286,19 @@ def _refused(
     unknown = {key: value for key, value in kwargs.items() if key not in own.parameters}
     if unknown:
         return unknown_keywords(name, own, unknown)
-    first = next(iter(own.parameters), None)
-    if first == "shape" and len(args) > 1 and all(isinstance(n, int) for n in args):
-        reason = f"the shape is one argument, got {len(args)} numbers: {name}({args})"
-    return ArgumentTypeError(f"{name}: {reason}. It takes {name}{_shown(own)}.")
+    return _failure(name, own, _of_several_numbers(name, own, args) or reason)
+
+
+_OF_SEVERAL = ("shape", "axes", "axis", "repetitions")
+"""Arguments that hold several numbers, which users of other libraries give one by one."""
+
+
+def _of_several_numbers(name: str, own: Signature, args: tuple[Any, ...]) -> str | None:
+    """Say that several numbers are one argument, if a call gives them one by one."""
+    place = next((i for i, key in enumerate(own.parameters) if key in _OF_SEVERAL), len(args))
+    numbers = args[place:]
+    if len(numbers) < 2 or not all(isinstance(n, int) for n in numbers):
+        return None
+    call = ", ".join([*list(own.parameters)[:place], str(numbers)])
+    what = list(own.parameters)[place]
+    return f"the {what} is one argument, got {len(numbers)} numbers: {name}({call})"

@@ -9,7 +9,7 @@ from string import Formatter
 from typing import Any
 
 from tinygrad_lab.backends import Namespace, forwards, namespaces
-from tinygrad_lab.engine.keywords import unknown_keywords
+from tinygrad_lab.engine.keywords import refused
 from tinygrad_lab.engine.op import Op, Rule, table
 from tinygrad_lab.engine.user_code import is_of_library
 from tinygrad_lab.errors import DeclarationError
@@ -188,10 +188,8 @@ def arguments_of(
     try:
         bound = own.bind(*args, **kwargs)
     except TypeError as error:
-        unknown = {key: value for key, value in kwargs.items() if key not in own.parameters}
-        if unknown:
-            raise unknown_keywords(op.name, own, unknown) from None
-        raise TypeError(f"{op.name}{own}: {error}") from None
+        failure = refused(op.name, own, args, kwargs) or error
+        raise failure from None
     bound.apply_defaults()
     attributes = {name: bound.arguments.pop(name) for name in op.attributes}
     inputs = list(bound.arguments.values())

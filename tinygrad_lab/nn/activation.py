@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_lab import ops
+from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.nn import functional
 from tinygrad_lab.nn.module import Module
@@ -19,12 +20,15 @@ __all__ = [
     "Tanh",
 ]
 
+_relu, _sigmoid, _silu = direct(ops.relu), direct(ops.sigmoid), direct(ops.silu)
+_softplus, _tanh = direct(ops.softplus), direct(ops.tanh)
+
 
 class ReLU(Module):
     """max(x, 0)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.relu(x)
+        return _relu(x)
 
 
 class LeakyReLU(Module):
@@ -73,28 +77,28 @@ class SiLU(Module):
     """x * sigmoid(x)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.silu(x)
+        return _silu(x)
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(-x))."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.sigmoid(x)
+        return _sigmoid(x)
 
 
 class Tanh(Module):
     """The hyperbolic tangent."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.tanh(x)
+        return _tanh(x)
 
 
 class Softplus(Module):
     """log(1 + exp(x))."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.softplus(x)
+        return _softplus(x)
 
 
 class Softmax(Module):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tinygrad_lab import ops
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.backends.dtypes import float16, float32, is_half
 from tinygrad_lab.context import no_grad
+from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import raw
+from tinygrad_lab.engine.keywords import explaining, is_mean_loss
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
     adaptive_avg_pool1d,
@@ -70,7 +73,20 @@ __all__ = [
     "tanh",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
 
+_sqrt, _subtract = direct(ops.sqrt), direct(ops.subtract)
+
+
+def _as_called(function: F) -> F:
+    """Return a function that explains arguments that it does not take; modules call it directly."""
+    public: Any = explaining(function)
+    public.direct = function
+    called: F = public
+    return called
+
+
+@_as_called
 def mse_loss(x: Any, target: Any) -> Any:
     """Return the mean of the squared differences.
 
@@ -82,7 +98,10 @@ def mse_loss(x: Any, target: Any) -> Any:
         raise ShapeError(
             f"mse_loss: expected x and target of the same shape, got {shapes[0]} and {shapes[1]}."
         )
-    return _mean_square(ops.subtract(x, target))
+    return _mean_square(_subtract(x, target))
+
+
+is_mean_loss("mse_loss", "(x - target) ** 2")
 
 
 @rounded_once
@@ -90,6 +109,7 @@ def _mean_square(x: Any) -> Any:
     return ops.mean(x * x)
 
 
+@_as_called
 def dropout(
     x: Any, p: float = 0.5, training: bool = True, generator: Generator = default_generator
 ) -> Any:
@@ -100,13 +120,14 @@ def dropout(
 def _normalised(
     x: Any, mean: Any, variance: Any, eps: float, weight: Any, bias: Any, half: bool = False
 ) -> Any:
-    out = (x - mean) / ops.sqrt(variance + eps)
+    out = (x - mean) / _sqrt(variance + eps)
     if half:
         out = ops.astype(out, float16)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
 
+@_as_called
 def batch_norm(
     x: Any,
     running_mean: Any,
@@ -160,6 +181,7 @@ def batch_norm(
     return _normalised(x, mean, variance, eps, by_channel(weight), by_channel(bias), half)
 
 
+@_as_called
 def layer_norm(
     x: Any,
     normalized_shape: int | tuple[int, ...],
@@ -190,6 +212,7 @@ def layer_norm(
     return _normalised(x, mean, variance, eps, weight, bias, half)
 
 
+@_as_called
 def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Return the rows of weight (rows, features) at integers x (...): (..., features).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.random.generator import Generator, default_generator
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 
+@explaining
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator = default_generator
 ) -> Tensor:
@@ -31,6 +33,7 @@ def uniform_(
     return tensor
 
 
+@explaining
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator = default_generator
 ) -> Tensor:
@@ -39,22 +42,26 @@ def normal_(
     return tensor
 
 
+@explaining
 def constant_(tensor: Tensor, value: float) -> Tensor:
     """Fill a tensor with one value."""
     tensor.data = namespaces[type(tensor.data)].zeros_like(tensor.data) + value
     return tensor
 
 
+@explaining
 def zeros_(tensor: Tensor) -> Tensor:
     """Fill a tensor with zeros."""
     return constant_(tensor, 0.0)
 
 
+@explaining
 def ones_(tensor: Tensor) -> Tensor:
     """Fill a tensor with ones."""
     return constant_(tensor, 1.0)
 
 
+@explaining
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """Return the factor for a layer's weights that compensates for its activation."""
     slope = 0.01 if param is None else param
@@ -84,6 +91,7 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * window, tensor.shape[0] * window
 
 
+@explaining
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0.0,
@@ -96,6 +104,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
+@explaining
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0.0,
@@ -114,6 +123,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
+@explaining
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator = default_generator
 ) -> Tensor:
@@ -122,6 +132,7 @@ def xavier_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
+@explaining
 def xavier_normal_(
     tensor: Tensor, gain: float = 1.0, generator: Generator = default_generator
 ) -> Tensor:

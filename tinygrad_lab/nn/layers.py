@@ -6,12 +6,17 @@ import math
 
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.creation import empty
+from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.module import Module, Parameter
 
 __all__ = ["CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "Linear", "MSELoss"]
+
+_linear, _cross_entropy = direct(ops.linear), direct(ops.cross_entropy)
+_dropout, _embedding = direct(functional.dropout), direct(functional.embedding)
+_mse_loss = direct(functional.mse_loss)
 
 
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
@@ -50,7 +55,7 @@ class Linear(Module):
         self.bias = uniform_parameter((out_features,), in_features) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.linear(x, self.weight, self.bias)
+        return _linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (
@@ -91,7 +96,7 @@ class Embedding(Module):
             self.weight.data[self.padding_idx] = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.embedding(x, self.weight, self.padding_idx)
+        return _embedding(x, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
@@ -122,7 +127,7 @@ class Dropout(Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.p, self.training)
+        return _dropout(x, self.p, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -132,11 +137,11 @@ class CrossEntropyLoss(Module):
     """The mean of -log softmax(logits)[label]."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return ops.cross_entropy(logits, labels)
+        return _cross_entropy(logits, labels)
 
 
 class MSELoss(Module):
     """The mean of the squared differences."""
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        return functional.mse_loss(x, target)
+        return _mse_loss(x, target)

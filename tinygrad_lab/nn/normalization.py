@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from tinygrad_lab.array_api.creation import ones, tensor, zeros
+from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.nn import functional
@@ -12,6 +13,8 @@ from tinygrad_lab.nn.layers import at_least
 from tinygrad_lab.nn.module import Module, Parameter
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
+
+_batch_norm, _layer_norm = direct(functional.batch_norm), direct(functional.layer_norm)
 
 
 class _BatchNorm(Module):
@@ -53,7 +56,7 @@ class _BatchNorm(Module):
             self.num_batches_tracked.data = self.num_batches_tracked + 1
             if momentum is None:
                 momentum = 1.0 / self.num_batches_tracked.item()
-        return functional.batch_norm(
+        return _batch_norm(
             x,
             self.running_mean,
             self.running_var,
@@ -139,7 +142,7 @@ class LayerNorm(Module):
         self.bias = Parameter(zeros(shape)) if elementwise_affine and bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return _layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         affine = self.elementwise_affine

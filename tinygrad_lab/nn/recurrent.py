@@ -8,12 +8,15 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.creation import tensor
+from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.nn.layers import at_least, uniform_parameter
 from tinygrad_lab.nn.module import Module, Parameter
 
 __all__ = ["GRU"]
+
+_gru = direct(ops.gru)
 
 
 class GRU(Module):
@@ -118,7 +121,7 @@ class GRU(Module):
         for layer in range(self.num_layers):
             first = layer * self.directions
             initial = h0[first : first + self.directions]
-            x = ops.gru(x, initial, *self._parameters_of(layer))
+            x = _gru(x, initial, *self._parameters_of(layer))
             last.append(x[:, -1, : self.hidden_size])
             if self.bidirectional:
                 last.append(x[:, 0, self.hidden_size :])

@@ -8,7 +8,7 @@ from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.backends import register_namespace
-from tinygrad_lab.engine.declare import functions
+from tinygrad_lab.engine.declare import as_called, functions
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import GradientError
@@ -91,7 +91,9 @@ _internal = {name: f for family in _INTERNAL_FAMILIES for name, f in _functions_
 
 def _as_called(function: Any) -> Any:
     """Return a function as users call it: it explains arguments that it does not take."""
-    if hasattr(function, "__signature__"):  # ops and ``collecting`` do so themselves
+    if hasattr(function, "op"):
+        return as_called(function)
+    if hasattr(function, "__signature__"):  # ``collecting`` does so itself
         return function
     wrapped: Any = explaining(function)
     wrapped.__module__ = "tinygrad_lab"  # where pickle finds it

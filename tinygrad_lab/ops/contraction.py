@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of, shapes_of
+from tinygrad_lab.engine.explain import in_full, is_axis, missing_axis, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError, TinygradLabError
 from tinygrad_lab.ops.arithmetic import multiply
 from tinygrad_lab.ops.linalg import diagonal, matmul, vecdot
@@ -332,14 +332,20 @@ def tensordot(x: Any, y: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 
 def _paired_axes(
     left: tuple[int, ...],
     right: tuple[int, ...],
-    axes: int | tuple[Sequence[int], Sequence[int]],
+    axes: Any,
 ) -> tuple[list[int], list[int]]:
     """Return the axes of two tensors to sum over together, counted from the front."""
-    if isinstance(axes, int):
+    if is_axis(axes):
         if not 0 <= axes <= min(len(left), len(right)):
             raise ShapeError(f"expected 0 to {min(len(left), len(right))} common axes, got {axes}.")
         axes = range(len(left) - axes, len(left)), range(axes)
-    of_x, of_y = map(tuple, axes)
+    try:
+        of_x, of_y = map(tuple, axes)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            "expected a number of axes, or the axes of x and those of y as two tuples, got "
+            f"{axes!r:.60}."
+        ) from None
     for shape, given in ((left, of_x), (right, of_y)):
         if reason := missing_axis(shape, given):
             raise ShapeError(reason)

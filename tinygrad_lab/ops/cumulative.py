@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from tinygrad_lab.engine.declare import op
@@ -26,8 +27,9 @@ def _invalid_axis(x: Any, *, axis: Any, **_: Any) -> str | None:
 
 
 def _accumulated(function: Any, x: Any, axis: int | None, **options: Any) -> Any:
-    if axis is None and x.ndim != 1:
-        raise ValueError("no axis")  # NumPy would flatten x; _invalid_axis has the message
+    # NumPy would flatten x, or take (0,) for 0; _invalid_axis has the message.
+    if isinstance(axis, tuple) or (axis is None and x.ndim != 1):
+        raise ValueError("not one axis")
     return function(x, axis=existing(x, axis), **options)
 
 
@@ -35,7 +37,7 @@ def _without_initial(
     g: Any, x_shape: tuple[int, ...], axis: int | None, include_initial: bool
 ) -> tuple[Any, int]:
     """Return the gradients of the outputs that depend on x, and the axis from the front."""
-    axis = 0 if axis is None else axis % len(x_shape)
+    axis = 0 if axis is None else index(axis) % len(x_shape)
     return (g[along(axis, slice(1, None))] if include_initial else g), axis
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import broadcast, in_full, missing_axis, shape_of, shapes_of
+from tinygrad_lab.engine.explain import broadcast, in_full, shape_of, shapes_of
 from tinygrad_lab.errors import ShapeError
+from tinygrad_lab.ops.arguments.axes import checked_axis
 from tinygrad_lab.ops.arithmetic import multiply, subtract
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.indexing import getitem, put
@@ -94,6 +95,8 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Any:
         tensor([12., 34.])
     """
     left, right = shapes_of("vecdot", x=x, y=y)
+    for one in (x, y):
+        checked_axis("vecdot", one, axis)
     if reason := _unfit_vectors(left, right, axis):
         raise ShapeError(in_full("vecdot", reason, {"x": x, "y": y}, {"axis": axis}))
     axis = axis if axis < 0 else axis - len(left)
@@ -105,8 +108,6 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Any:
 
 def _unfit_vectors(left: tuple[int, ...], right: tuple[int, ...], axis: int) -> str | None:
     """Explain why tensors of these shapes have no inner products along an axis."""
-    if reason := missing_axis(left, axis) or missing_axis(right, axis):
-        return reason
     if axis >= 0 and len(left) != len(right):
         return (
             f"expected an axis counted from the end, as -1, for tensors of {len(left)} and "
@@ -146,11 +147,9 @@ def cross(x: Any, y: Any, axis: int = -1) -> Any:
         >>> tg.cross(tg.tensor([1.0, 0.0, 0.0]), tg.tensor([0.0, 1.0, 0.0]))
         tensor([0., 0., 1.])
     """
-    for shape in shapes_of("cross", x=x, y=y):
-        reason = missing_axis(shape, axis)
-        if reason is None and shape[axis] != 3:
+    for one, shape in zip((x, y), shapes_of("cross", x=x, y=y), strict=True):
+        if shape[checked_axis("cross", one, axis)] != 3:
             reason = f"expected three elements along axis {axis}, got shape {shape}."
-        if reason:
             raise ShapeError(in_full("cross", reason, {"x": x, "y": y}, {"axis": axis}))
     x0, x1, x2 = unstack(x, axis=axis)
     y0, y1, y2 = unstack(y, axis=axis)

@@ -13,6 +13,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.dtypes import float32
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import raw, shape_of
+from tinygrad_lab.engine.keywords import is_mean_loss
 from tinygrad_lab.errors import (
     ArgumentError,
     DTypeError,
@@ -170,8 +171,8 @@ def _cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
         return cross_entropy_kernel.forward(xp, logits, labels)
     loss, residual = cross_entropy_kernel.forward(xp, logits.astype(float32), labels)
     # Divided by many rows, a gradient in float16 would underflow.
-    count = xp.asarray(residual.count, dtype=float32, device=logits.device)
-    return loss.astype(logits.dtype), residual._replace(count=count)
+    n_rows = xp.asarray(residual.n_rows, dtype=float32, device=logits.device)
+    return loss.astype(logits.dtype), residual._replace(n_rows=n_rows)
 
 
 def _check_labels(logits: Any, labels: Any) -> None:
@@ -218,6 +219,7 @@ cross_entropy = op(
         tensor(0.6931472)
     """,
 )
+is_mean_loss("cross_entropy", "-tg.log_softmax(logits)[tg.arange(len(labels)), labels]")
 
 # --- gated recurrent units -----------------------------------------------------------------------
 

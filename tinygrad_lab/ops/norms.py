@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any
 
 from tinygrad_lab.engine.declare import op
@@ -30,8 +31,11 @@ def _direction(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis
 _length = op(
     "vector_norm",
     "‖x‖",
+    # NumPy would take 1.0 for an axis.
     forward=lambda xp, x, *, axis=None, keepdims=False: xp.vector_norm(
-        x, axis=axis, keepdims=keepdims
+        x,
+        axis=axis if axis is None or isinstance(axis, tuple) else index(axis),
+        keepdims=keepdims,
     ),
     vjp={"x": _direction},
     words={"x": "g × {x} / {out}"},

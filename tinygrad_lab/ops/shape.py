@@ -10,9 +10,15 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import dtype_of_number
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, raw, shape_of
-from tinygrad_lab.errors import ArgumentError, AxisError, ShapeError, excerpt
-from tinygrad_lab.ops.arguments.axes import checked_axes, checked_axis, checked_shape, existing
+from tinygrad_lab.engine.explain import in_full, is_axis, is_integer, missing_axis, raw, shape_of
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError, excerpt
+from tinygrad_lab.ops.arguments.axes import (
+    checked_axes,
+    checked_axis,
+    checked_shape,
+    existing,
+    several_axes,
+)
 from tinygrad_lab.ops.conversion import astype, transfer
 
 
@@ -65,12 +71,14 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
 
 permute_dims = op(
     "permute_dims",
-    forward=lambda xp, x, *, axes: xp.permute_dims(x, axes),
+    # A tuple, because NumPy takes None for all axes in reverse.
+    forward=lambda xp, x, *, axes: xp.permute_dims(x, tuple(axes)),
     vjp={"x": lambda xp, g, axes: xp.permute_dims(g, _inverse(axes))},
     words={"x": "g with its axes back in order"},
     latex=r"\mathrm{{permute}}({x}, {axes})",
     check=lambda x, *, axes: (
-        f"expected each of the {len(shape_of(x))} axes of x once, got axes {excerpt(axes)}."
+        f"expected each of the {len(shape_of(x))} axes of x once, as a tuple, got axes "
+        f"{excerpt(axes)}."
     ),
     doc="Permute the axes of x: axis i of the result is axis ``axes[i]`` of x.",
 )
@@ -87,11 +95,12 @@ def moveaxis(x: Any, source: int | tuple[int, ...], destination: int | tuple[int
         >>> tg.moveaxis(tg.zeros_like(tg.tensor([[[1.0], [2.0]]])), 0, -1).shape
         (2, 1, 1)
     """
-    moved = checked_axes("moveaxis", x, source)
-    places = checked_axes("moveaxis", x, destination)
+    moved = _axes_to_move(x, "source", source)
+    places = _axes_to_move(x, "destination", destination)
     if len(moved) != len(places):
         reason = f"expected one place for each axis to move, got {source} to {destination}."
-        raise ShapeError(in_full("moveaxis", reason, {"x": x}, {}))
+        given = {"source": source, "destination": destination}
+        raise ShapeError(in_full("moveaxis", reason, {"x": x}, given))
     staying = iter(a for a in range(len(shape_of(x))) if a not in moved)
     arriving = dict(zip(places, moved, strict=True))
     axes = tuple(
@@ -100,13 +109,21 @@ def moveaxis(x: Any, source: int | tuple[int, ...], destination: int | tuple[int
     return permute_dims(x, axes=axes)
 
 
+def _axes_to_move(x: Any, argument: str, axes: Any) -> tuple[int, ...]:
+    """Return axes of x, counted from the front; not all of them for None."""
+    if axes is None:
+        checked_axis("moveaxis", x, axes, argument=argument)
+    return checked_axes("moveaxis", x, axes, argument=argument)
+
+
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Swap two axes of x.
 
     Raises:
         AxisError: for an axis that x does not have.
     """
-    one, other = checked_axis("swapaxes", x, axis1), checked_axis("swapaxes", x, axis2)
+    one = checked_axis("swapaxes", x, axis1, argument="axis1")
+    other = checked_axis("swapaxes", x, axis2, argument="axis2")
     axes = list(range(len(shape_of(x))))
     axes[one], axes[other] = other, one
     return permute_dims(x, axes=tuple(axes))
@@ -122,14 +139,20 @@ matrix_transpose = op(
     doc="Swap the last two axes of x.",
 )
 
+
+def _no_place(x: Any, axis: Any) -> str | None:
+    """Explain why there is no place for a new axis."""
+    if axis is None:
+        return "expected the place of the new axis as an integer, got axis=None."
+    return missing_axis(shape_of(x), axis, added=len(axis) if isinstance(axis, tuple) else 1)
+
+
 expand_dims = op(
     "expand_dims",
     forward=lambda xp, x, *, axis=0: xp.expand_dims(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
     latex=r"\mathrm{{expand}}({x}, {axis})",
-    check=lambda x, *, axis: missing_axis(
-        shape_of(x), axis, added=len(axis) if isinstance(axis, tuple) else 1
-    ),
+    check=lambda x, *, axis: _no_place(x, axis),
     doc="Add an axis of size 1 (or several) to x; ``axis`` is its place in the result.",
 )
 
@@ -234,7 +257,11 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Any:
     tensors = tuple(tensors)
     try:
         return concat([expand_dims(x, axis=axis) for x in tensors], axis=axis)
-    except ShapeError:
+    except (ShapeError, ArgumentTypeError):
+        if reason := tensors and (several_axes(axis) or _no_place(tensors[0], axis)):
+            kind = AxisError if is_axis(axis) else ArgumentTypeError
+            labelled = {"tensors[0]": tensors[0]}
+            raise kind(in_full("stack", reason, labelled, {"axis": axis})) from None
         if not any(map(_is_number, tensors)):
             raise
     return concat([expand_dims(x, axis=axis) for x in _as_arrays(tensors)], axis=axis)
@@ -267,6 +294,8 @@ def _restack(xp: Any, g: Any, x_shape: tuple[int, ...], axis: int) -> Any:
 
 
 def _unstack(xp: Any, x: Any, *, axis: int = 0) -> tuple[Any, ...]:
+    if type(axis) is not int and (reason := several_axes(axis)):
+        raise ArgumentTypeError(reason)  # NumPy takes (0,) for 0, where the rule does not
     try:
         return tuple(xp.unstack(x, axis=axis))
     except ValueError as error:
@@ -289,8 +318,10 @@ unstack: Callable[..., Any] = op(
 def flatten(x: Any, start_dim: int = 0) -> Any:
     """Join all axes of x from ``start_dim`` on into one."""
     shape = shape_of(x)
-    if shape and not -len(shape) <= start_dim < len(shape):
-        raise ShapeError(f"flatten: a tensor of shape {shape} has no axis {start_dim}.")
+    if type(start_dim) is not int or not -len(shape) <= start_dim < len(shape):
+        # A number without axes becomes a vector of one element, from axis 0 or -1.
+        several = x if shape else np.empty(1)
+        start_dim = checked_axis("flatten", several, start_dim, argument="start_dim")
     # Not -1: without rows, their length could not be inferred.
     return reshape(x, shape=(*shape[:start_dim], prod(shape[start_dim:])))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.errors import ArgumentError
 
 __all__ = ["Generator", "default_generator", "from_states", "remembered_states", "seed"]
@@ -142,6 +143,7 @@ def from_states(states: Mapping[Generator, dict[str, Any]]) -> Iterator[None]:
 default_generator = Generator()
 
 
+@explaining
 def seed(n: int) -> None:
     """Seed the default generator, from which initialisers and dropout draw.
 

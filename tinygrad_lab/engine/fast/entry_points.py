@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from inspect import Parameter
+from types import FunctionType
 from typing import Any
 from unicodedata import normalize
 
@@ -24,69 +25,107 @@ from tinygrad_lab.engine.apply import apply, function_of
 from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient, explained
 from tinygrad_lab.engine.fast.node_classes import node_class, source_or_number
 from tinygrad_lab.engine.fast.source import run, written_out
-from tinygrad_lab.engine.keywords import unknown_keywords
+from tinygrad_lab.engine.keywords import ABSENT, misfit
 from tinygrad_lab.engine.node import next_priority
 from tinygrad_lab.engine.op import Op, Rule
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import is_library, is_of_library, user_site
 
-__all__ = ["written_function_of"]
+__all__ = ["explaining_function_of", "written_function_of"]
 
 
 def written_function_of(op: Op) -> Callable[..., Any]:
-    """Return the function that applies an op, which does what ``function_of(op)`` does."""
-    if not _can_be_written(op):
-        return function_of(op)
-    environment: dict[str, Any] = {"_apply": apply, "_op": op}
-    parameters, arguments, values = _parameters(op, environment)
-    header, general_way = f"def {op.name}({parameters}):", f"    return _apply(_op, {values})"
-    if _explains_keywords(op):
-        environment["_unknown_keywords"] = unknown_keywords
-        header = f"def {op.name}({parameters}, **_others):\n    if _others: " + (
-            "raise _unknown_keywords(_op.name, _op.signature, _others)"
-        )
-    filename = f"<tinygrad_lab op {op.name}>"
-    if not op.rules or op.variadic or op.several_outputs:
-        run([header, general_way], filename, environment)
-        return environment[op.name]
+    """Return the function that applies an op, which does what ``function_of(op)`` does.
+
+    An op with attributes explains arguments that it does not take. Others leave that to Python,
+    for collecting them takes 40 ns: operators and modules use these, users the explaining ones.
+    """
+    return _written(op, explains=bool(op.attributes)) if _can_be_written(op) else function_of(op)
+
+
+def explaining_function_of(op: Op) -> Callable[..., Any]:
+    """Return the function that applies an op, and explains arguments that it does not take."""
+    return _written(op, explains=True) if _can_be_written(op) else function_of(op)
+
+
+def _written(op: Op, *, explains: bool) -> Callable[..., Any]:
+    environment: dict[str, Any] = {"__name__": f"<tinygrad_lab op {op.name}>"}
+    function = FunctionType(_first_call.__code__, environment, op.name)
 
     def written() -> Callable[..., Any]:
-        """Write the whole function in place of the one that was called first."""
-        body = ["    context = current()", "    if context.ordinary:"]
-        body += [f"        {line}" for line in _direct_way(op, environment)]
-        run([header, *body, general_way], filename, environment)
-        function.__code__ = environment[op.name].__code__
-        environment[op.name] = function
+        """Write the function in place of the code that was called first."""
+        environment.update({"_apply": apply, "_op": op})
+        parameters, values = _parameters(op, environment, explains=explains)
+        lines = [f"def {op.name}({parameters}):"]
+        lines += [f"    {_refusal(op, environment)}"] if explains else []
+        if op.rules and not op.variadic and not op.several_outputs:
+            lines += ["    context = current()", "    if context.ordinary:"]
+            lines += [f"        {line}" for line in _direct_way(op, environment)]
+        run([*lines, f"    return _apply(_op, {values})"], environment["__name__"], environment)
+        whole, environment[op.name] = environment[op.name], function
+        function.__defaults__ = whole.__defaults__
+        function.__kwdefaults__ = whole.__kwdefaults__
+        function.__code__ = whole.__code__
         return function
 
-    run([header, f"    return _written()({arguments})"], filename, environment)
-    function: Any = environment[op.name]
     environment["_written"] = written
     return function
 
 
-def _explains_keywords(op: Op) -> bool:
-    """Return whether the function collects unknown keywords, which takes 50 ns: ops of axes do."""
-    return bool(op.attributes) and "_others" not in op.signature.parameters
+def _first_call(*args: Any, **kwargs: Any) -> Any:
+    """Stands for a function that is not written yet."""
+    return _written()(*args, **kwargs)  # type: ignore[call-arg]  # in the function's environment
 
 
-def _parameters(op: Op, environment: dict[str, Any]) -> tuple[str, str, str]:
-    """Return the function's parameters, and the arguments for itself and for ``apply``."""
-    parameters, arguments = [], []
+def _refusal(op: Op, environment: dict[str, Any]) -> str:
+    """Write the statement that explains a call with arguments that the op does not take.
+
+    An input that is left out makes the forward fail, and is explained there, which takes no time
+    where nothing fails. An attribute might not, nor would a composite say what is wrong.
+    """
+    environment |= {"_misfit": misfit, "_absent": ABSENT}
+    more, wrong = ("()", ["_others"]) if op.variadic else ("_more", ["_more", "_others"])
+    checked = op.signature.parameters if op.composite else op.attributes
+    wrong += [f"{name} is _absent" for name in _required(op) if name in checked]
+    given = ", ".join(f"{name!r}: {name}" for name in op.signature.parameters)
+    return f"if {' or '.join(wrong)}: raise _misfit(_op, {{{given}}}, {more}, _others)"
+
+
+def _required(op: Op) -> list[str]:
+    """Return the arguments that a call must give, but for any number of inputs."""
+    return [
+        name
+        for name, p in op.signature.parameters.items()
+        if p.default is Parameter.empty and p.kind is not Parameter.VAR_POSITIONAL
+    ]
+
+
+def _parameters(op: Op, environment: dict[str, Any], *, explains: bool) -> tuple[str, str]:
+    """Return the function's parameters, and the arguments for ``apply``.
+
+    One that explains what is missing has a default for everything.
+    """
+    parameters: list[str] = []
+    star = "*_more" if explains else "*"
     for name, parameter in op.signature.parameters.items():
         by_name = parameter.kind is Parameter.KEYWORD_ONLY
-        text = f"*{name}" if parameter.kind is Parameter.VAR_POSITIONAL else name
-        arguments.append(f"{name}={name}" if by_name else text)
-        if by_name and not op.variadic and "*" not in parameters:
-            parameters.append("*")
+        several = parameter.kind is Parameter.VAR_POSITIONAL
+        text = f"*{name}" if several else name
+        if by_name and not op.variadic and star not in parameters:
+            parameters.append(star)
         if parameter.default is not Parameter.empty:
             environment[f"_default_{name}"] = parameter.default
             text = f"{name}=_default_{name}"
+        elif explains and not several:
+            text = f"{name}=_absent"
         parameters.append(text)
+    if explains:
+        parameters += [] if op.variadic or star in parameters else [star]
+        parameters.append("**_others")
     last = op.inputs[-1] if op.variadic else None
     inputs = "".join(f"*{name}, " if name == last else f"{name}, " for name in op.inputs)
     attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
-    return ", ".join(parameters), ", ".join(arguments), f"({inputs}), {{{attributes}}}"
+    return ", ".join(parameters), f"({inputs}), {{{attributes}}}"
 
 
 # --- the direct way ------------------------------------------------------------------------------
@@ -114,7 +153,7 @@ _RESERVED = {
     *_ENVIRONMENT,
     *("context", "form", "forward", "kind", "node", "tensor", "frame", "code", "out", "residual"),
     *("xp", "error", "getattr", "isinstance", "_apply", "_op", "_written", "_node_classes"),
-    "_source_of",
+    *("_source_of", "_absent", "_misfit", "_more", "_others"),
 }
 """Those and the variables of written functions, which no input or attribute may be called."""
 

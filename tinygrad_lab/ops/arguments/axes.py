@@ -9,7 +9,7 @@ from operator import index
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape_of
+from tinygrad_lab.engine.explain import in_full, is_axis, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentTypeError, AxisError, ShapeError
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "from_the_front",
     "names_itself",
     "no_such_axis",
+    "several_axes",
     "with_axes",
 ]
 
@@ -41,7 +42,7 @@ def existing(x: Any, axis: Axis) -> Axis:
 
     NumPy takes axis 0 or -1 of a 0-d array for its only element; in most functions, but not in all.
     """
-    if axis is None or getattr(x, "shape", True) or axis == ():
+    if axis is None or getattr(x, "shape", True) or (isinstance(axis, tuple) and not axis):
         return axis
     raise AxisError(missing_axis((), axis))
 
@@ -70,8 +71,14 @@ def checked_shape(name: str, x: Any) -> tuple[int, ...]:
     return shape_of(x)
 
 
-def checked_axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
+def checked_axes(name: str, x: Any, axis: Any, *, argument: str = "axis") -> tuple[int, ...]:
     """Return axes of x, counted from the front.
+
+    Args:
+        name: the function, for errors.
+        x: what has the axes.
+        axis: one axis or several; None for all.
+        argument: what the function calls them.
 
     Raises:
         AxisError: for an axis that x does not have.
@@ -79,19 +86,26 @@ def checked_axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
     """
     shape = checked_shape(name, x)
     if reason := missing_axis(shape, axis):
-        integers = all(map(is_integer, axis if isinstance(axis, tuple) else (axis,)))
+        integers = all(map(is_axis, axis if isinstance(axis, tuple) else (axis,)))
         kind = AxisError if integers else ArgumentTypeError
-        raise kind(in_full(name, reason, {"x": x}, {"axis": axis}))
+        raise kind(in_full(name, reason, {"x": x}, {argument: axis}))
     return from_the_front(shape, axis)
 
 
-def checked_axis(name: str, x: Any, axis: Any) -> int:
+def checked_axis(name: str, x: Any, axis: Any, *, argument: str = "axis") -> int:
     """Return one axis of x, counted from the front; errors as in ``checked_axes``."""
-    axes = checked_axes(name, x, axis)
-    if axis is None or isinstance(axis, tuple):
-        reason = f"expected one axis, got {axis}."
-        raise ArgumentTypeError(in_full(name, reason, {"x": x}, {"axis": axis}))
-    return axes[0]
+    if reason := several_axes(axis):
+        raise ArgumentTypeError(in_full(name, reason, {"x": x}, {argument: axis}))
+    return checked_axes(name, x, axis, argument=argument)[0]
+
+
+def several_axes(axis: Any) -> str | None:
+    """Explain that one axis is needed, where several are given or None; None if it is one."""
+    try:
+        index(axis)
+    except TypeError:
+        return f"expected one axis, got {axis!r:.60}."
+    return None
 
 
 def names_itself(function: _Function) -> _Function:

@@ -27,7 +27,7 @@ class Residual(NamedTuple):
     Picking from a flat array by one vector of positions is five to ten times faster than from a
     matrix by two.
     """
-    count: Array | int
+    n_rows: Array | int
     """N, or as a 0-d array: then gradients have the dtype of its quotient (float16 underflows)."""
 
 
@@ -49,8 +49,8 @@ def forward(xp: Namespace, logits: Array, labels: Array) -> tuple[Array, Residua
 
 def backward(xp: Namespace, g: Array, residual: Residual) -> Array:
     """Return the gradient of the logits, (N, C), classes-first in memory. ``g`` is 0-d."""
-    exponentials, total, positions, count = residual
-    scale = g / count
+    exponentials, total, positions, n_rows = residual
+    scale = g / n_rows
     columns = exponentials * (scale / total)
     flat = columns.reshape(-1)
     flat[positions] = xp.pick(flat, positions) - scale

@@ -19,7 +19,7 @@ class Residual(NamedTuple):
     """What backward needs."""
 
     place: Array
-    """The index of the largest tap, the first at ties: (..., *count)."""
+    """The index of the largest tap, the first at ties or of several NaNs: (..., *count)."""
     windows: Windows
 
 
@@ -37,11 +37,13 @@ def forward(xp: Namespace, x: Array, windows: Windows) -> tuple[Array, Residual]
         xp.maximum(place, xp.asarray(windows.first_inside), out=place)
     for number, tap in enumerate(others, start=1):
         candidate = whole[(..., *tap)]
-        # Also true for a NaN, which then stays.
-        larger = ~(candidate <= out)
+        # Also true for the first NaN, which then stays. (The only NaN is unequal to itself.)
+        larger = (candidate <= out) == (out != out)
         xp.maximum(out, candidate, out=out)
-        # Tap numbers ascend, so maximum works. Writing through a mask takes ten times as long.
-        xp.maximum(place, larger * place.dtype.type(number), out=place)
+        # Tap numbers ascend, so maximum works. Writing through a mask takes ten times as long, and
+        # a product of booleans, not of bytes, is converted first.
+        numbered = larger.view(xp.uint8) * place.dtype.type(number)
+        xp.maximum(place, numbered, out=place)
     return out, Residual(place, windows)
 
 
