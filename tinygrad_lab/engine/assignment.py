@@ -133,23 +133,27 @@ def as_seed(gradient: Any, output: Any) -> Array:
             return _numpy_one(form.dtype)
         one = 1.0 if xp is PYTHON else xp.asarray(1, dtype=form.dtype, device=form.device)
         return xp.reshape(one, form.shape) if form.shape else one
-    if isinstance(gradient, list | tuple):
-        gradient = array_of(gradient)[0]
+    try:
+        if isinstance(gradient, list | tuple):
+            gradient = array_of(gradient)[0]
+    except ValueError as error:  # such as ragged lists
+        raise ArgumentError(f"{_expected_seed(output)}; {error}") from None
     check_numbers(gradient, f"gradient of {output._label()}")
     try:
         if xp is PYTHON:
             return float(gradient)
         seed = xp.asarray(gradient, dtype=form.dtype, device=form.device)
     except (ValueError, TypeError):
-        raise ArgumentError(
-            f"gradient must be numbers in the shape of {output._label()}, {form.shape}; got "
-            f"{excerpt(gradient)}."
-        ) from None
+        raise ArgumentError(f"{_expected_seed(output)}; got {excerpt(gradient)}.") from None
     if seed.shape != form.shape:
         raise ShapeError(
             f"gradient must have the shape of {output._label()}, {form.shape}; got {seed.shape}."
         )
     return seed
+
+
+def _expected_seed(output: Any) -> str:
+    return f"gradient must be numbers in the shape of {output._label()}, {output.shape}"
 
 
 @cache
