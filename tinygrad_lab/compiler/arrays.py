@@ -11,7 +11,7 @@ Anything that would make the step depend on numbers (``if loss > 1``, ``loss.ite
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -231,9 +231,22 @@ class TracedArray(NDArrayOperatorsMixin):
     def mT(self) -> Any:  # noqa: N802 - NumPy's name
         return self.swapaxes(-2, -1)
 
+    # The operator, unlike the function, squares by multiplying.
+
     def __pow__(self, other: Any) -> Any:
-        # The operator, unlike the function, squares by multiplying.
-        return _record(self.trace, Call("function", "pow", operator.pow), (self, other), {})
+        return _power(self.trace, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        if isinstance(self.array, np.ndarray) and self.array.ndim:
+            return super().__rpow__(other)
+        return _power(self.trace, other, self)
+
+    def __ipow__(self, other: Any) -> Any:
+        new = _power(self.trace, self, other)
+        if not isinstance(self.array, np.ndarray):
+            return new
+        self[...] = new
+        return self
 
     def __getattr__(self, name: str) -> Any:
         if name not in _METHODS:
@@ -285,9 +298,37 @@ _PICK = Call("getitem", "pick", operator.getitem)
 _SETITEM = Call("setitem", "setitem", operator.setitem)
 
 
+_COPY = Call("function", "array", np.array)
+
+
 @cache
 def _method_call(name: str) -> Call:
-    return Call("method", name, getattr(np.ndarray, name))
+    def method(receiver: Any, *args: Any, **kwargs: Any) -> Any:
+        # The receiver may be one of NumPy's scalars, which np.ndarray's own methods refuse.
+        return getattr(receiver, name)(*args, **kwargs)
+
+    return Call("method", name, method)
+
+
+@cache
+def _power_call(base_is_scalar: bool, exponent_is_scalar: bool) -> Call:
+    """Return the operator; where an operand was a NumPy scalar it is one again in a replay.
+
+    NumPy computes powers of its scalars in other code than those of arrays without axes.
+    """
+    if not (base_is_scalar or exponent_is_scalar):
+        return Call("function", "pow", operator.pow)
+
+    def power(base: Any, exponent: Any) -> Any:
+        base = base[()] if base_is_scalar else base
+        return base ** (exponent[()] if exponent_is_scalar else exponent)
+
+    return Call("function", "pow", power)
+
+
+def _power(trace: Trace, base: Any, exponent: Any) -> Any:
+    operands = (base, exponent)
+    return _record(trace, _power_call(*map(_is_scalar, operands)), operands, {})
 
 
 @cache
@@ -300,6 +341,11 @@ def _ufunc_call(ufunc: Any, method: str) -> Call:
 _TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
 _FLAT = _TRACED | {float, int, bool, str, type(None)}
 """Types of arguments that contain no others."""
+
+
+def _is_scalar(x: Any) -> bool:
+    """Return whether it stands for one of NumPy's scalars."""
+    return x.__class__ is TracedArray and isinstance(x.value.array, np.generic)
 
 
 def _has_own_protocol(x: Any) -> bool:
@@ -346,6 +392,12 @@ def _record(
 ) -> Any:
     """Run the call, and enter it in the trace."""
     out = call.function(*_real(args), **_real(kwargs))
+    if call.kind in _MAY_VIEW and any(map(_is_scalar, args)) and writes is None:
+        viewed = _viewed_scalars(call, args, kwargs)
+        if viewed and isinstance(out, np.generic) and out.dtype == viewed[0].dtype:
+            return TracedArray(trace, viewed[0].value)
+        if viewed:
+            return _record_view_of_copies(trace, call, args, kwargs, viewed, out)
     event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
     name = trace.observe(event, caller(2))
     if writes is not None:
@@ -360,6 +412,38 @@ def _record(
     return TracedArray(trace, value)
 
 
+_MAY_VIEW = frozenset({"method", "function", "getitem"})
+
+
+def _viewed_scalars(call: Call, args: Any, kwargs: Any) -> list[TracedArray]:
+    """Return the arguments without axes that the result would view if they were arrays.
+
+    NumPy's scalars have no memory to view: what is made of them is a copy. But in a replay they are
+    arrays without axes, in memory that is reused once nothing reads it.
+    """
+    wholes = {id(one): np.asarray(one.array) for one in args if _is_scalar(one)}
+    given = [wholes.get(id(one), mapped(one, _real_array)) for one in args]
+    out = call.function(*given, **_real(kwargs))
+    parts = out if isinstance(out, tuple | list) else (out,)
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    return [
+        one
+        for one in args
+        if any(np.may_share_memory(part, wholes.get(id(one), ())) for part in arrays)
+    ]
+
+
+def _record_view_of_copies(
+    trace: Trace, call: Call, args: Any, kwargs: Any, viewed: list[TracedArray], scalar: Any
+) -> Any:
+    """Copy scalars, and enter the view of the copies that the call makes in a replay."""
+    copies = {id(one): _record(trace, _COPY, (one,), {}) for one in viewed}
+    result = _record(trace, call, tuple([copies.get(id(one), one) for one in args]), kwargs)
+    if isinstance(scalar, np.generic):
+        result.value.array = scalar
+    return result
+
+
 def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: TracedArray) -> Any:
     """Enter an operation that writes its result into an array.
 
@@ -368,9 +452,7 @@ def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: Trace
     """
     if not isinstance(target.array, np.ndarray):
         # NumPy's scalars are immutable: `x += 1` makes a new one.
-        out = _record(trace, call, args, kwargs)
-        target.value = out.value
-        return target
+        return _record(trace, call, args, kwargs)
     before = target.value
     if before.base is not None or before.viewed or before.origin is not None:
         call.function(*_real(args), **_real(kwargs), out=before.array)
@@ -424,10 +506,15 @@ class _Traced(NumPy):
     def asarray(
         self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
     ) -> Any:
-        if copy is not True and isinstance(data, TracedArray) and dtype in (None, data.dtype):
+        if (
+            copy is not True
+            and isinstance(data, TracedArray)
+            and not _is_scalar(data)
+            and dtype in (None, data.dtype)
+        ):
             return data
-        call = Call("function", "array", np.array)
-        return _record(self.library.trace, call, (data,), {} if dtype is None else {"dtype": dtype})
+        facts = {} if dtype is None else {"dtype": dtype}
+        return _record(self.library.trace, _COPY, (data,), facts)
 
     def to_numpy(self, array: Any) -> Any:
         raise refused("a tensor's numbers (numpy, tolist, print)")
@@ -445,6 +532,17 @@ class _Traced(NumPy):
     def add_at(self, target: Any, key: Any, values: Any) -> None:
         call = Call("ufunc", "add.at", NUMPY.add_at)
         _record(self.library.trace, call, (target, key, values), {}, writes=target)
+
+    def vector_of(self, numbers: Sequence[Any]) -> Any:
+        return _record(self.library.trace, _COPY, (list(numbers),), {})
+
+    def numbers_in(self, vector: Any) -> list[Any]:
+        trace = vector.trace
+        event = trace.add(_method_call("tolist"), (vector.value,), {}, several=True)
+        trace.observe(event, caller())
+        return [
+            TracedNumber(trace, trace.result_of(event, number)) for number in vector.array.tolist()
+        ]
 
     def outside(self, integers: Any, count: int) -> tuple[int, int] | None:
         _checked(integers.view(unsigned(integers.dtype)) >= count)

@@ -18,11 +18,14 @@ import numpy as np
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.roll import Index, last_rounds, loops_of, rolled
 from tinygrad_lab.compiler.tidy import (
+    SHAPE_ONLY,
+    SNAPSHOT,
     keep_name,
     place,
     replaced,
     without_dead_code,
     without_repetitions,
+    without_scalar_copies,
 )
 from tinygrad_lab.compiler.trace import Call, Event, Trace, Value, mapped
 
@@ -149,6 +152,14 @@ def is_view(event: Event) -> bool:
     )
 
 
+def without_replay_copies(draft: Draft) -> None:
+    """Drop copies that only a replay needs, which reuses memory."""
+    twins = {e.result: e.args[0] for e in draft.events if e.call is SNAPSHOT}
+    draft.events = [event for event in draft.events if event.call is not SNAPSHOT]
+    draft.replace(twins)
+    draft.events = without_scalar_copies(draft.recording, draft.events)
+
+
 def without_copies(draft: Draft) -> None:
     """Drop copies of memory that is never written: gradients before they become one vector."""
     written, users, kept = draft.written(), draft.users(), set(draft.kept())
@@ -214,6 +225,7 @@ def drop_unread(draft: Draft) -> None:
         # A round may read what the previous round wrote.
         now = {value for event in events if event.loop is not None for value in event.inputs}
         now |= {value for loop in loops for value in loop.read_by_loop(used)}
+        now |= _lost_examples(events)
         if now <= read:
             break
         read |= now
@@ -221,6 +233,33 @@ def drop_unread(draft: Draft) -> None:
     for loop in loops_of(events):
         loop.carried = [one for one in loop.carried if one.value in used]
         loop.lists = {value: whole for value, whole in loop.lists.items() if whole in used}
+
+
+def _lost_examples(events: list[Event]) -> set[Value]:
+    """Return the dropped arrays that ``zeros_like`` and its relatives have as examples.
+
+    Where the example is in the usual order, its shape and dtype are written instead.
+    """
+    made = {value for event in events for value in event.results}
+    made |= {one.value for loop in loops_of(events) for one in loop.carried}
+    lost: set[Value] = set()
+    for event in events:
+        name = event.call.name
+        if name not in SHAPE_ONLY or event.call.kind != "function":
+            continue
+        gone = [one for one in event.inputs if one.origin is None and one not in made]
+        array = event.result.array
+        if not gone:
+            continue
+        if event.args[0] in gone and np.ndim(array) and array.flags.c_contiguous:
+            plain = name.removesuffix("_like")
+            fill = (event.argument("fill_value", 1),) if plain == "full" else ()
+            event.call = Call("function", plain, getattr(np, plain))
+            event.args, event.kwargs = (array.shape, *fill), {"dtype": array.dtype}
+            event.refresh_inputs()
+        else:
+            lost.update(gone)
+    return lost
 
 
 # --- loops ----------------------------------------------------------------------------------------
@@ -321,7 +360,12 @@ def _inherit_origin(event: Event, made: Event) -> None:
 
 def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
     """Return events that concatenate arrays into a vector."""
-    events, flat = [], []
+    events: list[Event] = []
+    flat: list[Value] = []
+    if not all(part.is_array for part in parts):
+        events.append(Event(Call("function", "array", np.array), (parts,), {}, (vector,)))
+        vector.origin, vector.event = None, events[-1]
+        return events
     for part in parts:
         if part.array.ndim == 1:
             flat.append(part)
@@ -587,6 +631,7 @@ def name_phases(draft: Draft) -> None:
 
 
 PASSES: tuple[Callable[[Draft], None], ...] = (
+    without_replay_copies,
     without_detours,
     gather_parameters,
     without_self_assignments,

@@ -39,34 +39,11 @@ _LARGE_BUFFER = 1 << 16
 """Bytes from which a buffer is shared, and the constants in it are written at each call."""
 
 
-_VIEWS = frozenset(
-    [
-        "reshape",
-        "transpose",
-        "swapaxes",
-        "view",
-        "ravel",
-        "squeeze",
-        "diagonal",
-        "as_strided",
-        "broadcast_to",
-        "expand_dims",
-        "permute_dims",
-        "moveaxis",
-        "flip",
-        "ascontiguousarray",
-        "astype",
-        "array",
-        "matrix_transpose",
-    ]
-)
-
-
 def is_view(event: Event) -> bool:
-    """Return whether the result is a view of an argument."""
-    if len(event.results) != 1 or event.result.root is event.result:
+    """Return whether all results are views of arguments."""
+    if not event.results or event.writes is not None or event.call.kind == "ufunc":
         return False
-    return event.call.kind == "getitem" or event.call.name in _VIEWS
+    return all(value.root is not value for value in event.results)
 
 
 @dataclass(slots=True)

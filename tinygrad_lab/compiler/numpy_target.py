@@ -183,11 +183,11 @@ class NumPyProgram:
             return True
         if self._parts_elsewhere(event) == []:
             return True
-        return is_view(event) and self.is_static(event.result)
+        return is_view(event) and all(map(self.is_static, event.results))
 
     def _lines_by_numpy(self, event: Event) -> Iterator[tuple[str, str]]:
         if is_view(event):
-            yield f"{self.name(event.result)} = {self._call(event)}", event.phase
+            yield f"{self._targets(event)} = {self._call(event)}", event.phase
             return
         lines = list(self._lines_of(event))
         for line in (*self._fills, *lines):
@@ -218,7 +218,11 @@ class NumPyProgram:
             yield f"{self.name(event.result)} = {draw}({arguments})"
         elif event.writes is not None:
             yield from self._write(event)
-        elif event.result.root in self.plan.fresh or not self.is_static(event.result):
+        elif (
+            event.several
+            or event.result.root in self.plan.fresh
+            or not self.is_static(event.result)
+        ):
             if _is_plain_product(event):
                 call = self._dot(event)
             elif kind == "ufunc" and isinstance(event.call.function, np.ufunc):
@@ -230,7 +234,8 @@ class NumPyProgram:
             yield from self._into(event, self.name(event.result))
 
     def _targets(self, event: Event) -> str:
-        return ", ".join(self.name(value) for value in event.results)
+        names = ", ".join(self.name(value) for value in event.results)
+        return f"{names}," if event.several and len(event.results) == 1 else names
 
     def _write(self, event: Event) -> Iterator[str]:
         kind, name = event.call.kind, event.call.name
@@ -393,8 +398,8 @@ class NumPyProgram:
         """Store a number of this call in a 0-d array, which operations take faster."""
         key = (number, dtype)
         if key not in self._scalars:
-            name = self._scalars[key] = f"{self.name(number)}_array"
-            self.bindings[name] = np.empty((), dtype=dtype)
+            holder = np.empty((), dtype=dtype)
+            name = self._scalars[key] = self.bound(f"{self.name(number)}_array", holder)
             self._fills.append(f"{name}.fill({self.name(number)})")
         return self._scalars[key]
 
@@ -440,7 +445,7 @@ class NumPyProgram:
             return "[" + ", ".join(map(self.text, one)) + "]"
         if one is None or isinstance(one, bool | int | str) or one is Ellipsis:
             return repr(one)
-        if isinstance(one, float) and np.isfinite(one):
+        if one.__class__ is float and np.isfinite(one):
             return repr(one) if one >= 0 else f"({one!r})"
         return self.bound(f"thing_{len(self.bindings)}", one)
 
@@ -494,7 +499,8 @@ class NumPyProgram:
     ) -> Any:
         """Return the array of a value that is the same at every call."""
         if is_view(event):
-            return event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
+            out = event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
+            return out[event.results.index(value)] if event.several else out
         state = self.plan.home_of.get(value)
         if state is not None and state in homes and value is self.recording.writes[state]:
             return homes[state]
