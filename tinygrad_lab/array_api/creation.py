@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.dtype_functions import astype
-from tinygrad_lab.backends import PYTHON, namespaces
+from tinygrad_lab.backends import NUMBERS, PYTHON, namespaces
 from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.dtypes import (
     array_of,
@@ -235,6 +235,9 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
     try:
         if type(data) not in namespaces and _is_array(data):
             data = _as_array(data)
+        elif data.__class__ in NUMBERS and hasattr(data, "dtype"):  # of a compiled step
+            dtype = dtype or dtype_of_number(data.dtype.type(0).item())
+            data = namespaces[type(data)].transfer(data, device="cpu")
         elif not hasattr(data, "dtype"):
             data = _memory(asked_by, data) if copy is False else data
             if dtype is None:

@@ -23,109 +23,23 @@ from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_lab.backends import register_namespace
 from tinygrad_lab.backends.numpy import NUMPY, NumPy, unsigned
-from tinygrad_lab.compiler.numbers import TracedNumber
+from tinygrad_lab.compiler.functions import known
+from tinygrad_lab.compiler.numbers import TracedNumber, traced_numbers
 from tinygrad_lab.compiler.refusal import refused
 from tinygrad_lab.compiler.trace import Call, Trace, Value, caller, mapped
 
 __all__ = ["TracedArray", "traced_namespace"]
 
-_METHODS = frozenset(
-    [
-        "all",
-        "any",
-        "argmax",
-        "argmin",
-        "argsort",
-        "astype",
-        "clip",
-        "conj",
-        "copy",
-        "cumprod",
-        "cumsum",
-        "diagonal",
-        "dot",
-        "fill",
-        "flatten",
-        "max",
-        "mean",
-        "min",
-        "prod",
-        "ravel",
-        "repeat",
-        "reshape",
-        "round",
-        "squeeze",
-        "std",
-        "sum",
-        "swapaxes",
-        "take",
-        "trace",
-        "transpose",
-        "var",
-        "view",
-    ]
-)
-_WRITERS = {"copyto": 0, "put": 0, "fill": 0, "at": 0}
-"""Functions that write, and the position of the argument they write into."""
-_METADATA = frozenset(
-    {
-        np.shape,
-        np.ndim,
-        np.size,
-        np.result_type,
-        np.can_cast,
-        np.may_share_memory,
-        np.shares_memory,
-        np.iscomplexobj,
-        np.isrealobj,
-    }
-)
-"""Functions whose answer is the same at every call."""
-_VALUE_DEPENDENT = frozenset(
-    {
-        np.nonzero,
-        np.unique,
-        np.flatnonzero,
-        np.argwhere,
-        np.extract,
-        np.compress,
-        np.array_equal,
-        np.allclose,
-        np.trim_zeros,
-        np.unique_all,
-        np.unique_counts,
-        np.unique_inverse,
-        np.unique_values,
-        np.histogram,
-    }
-)
-"""Functions whose result has a shape, or a truth value, that depends on numbers."""
-_CREATORS = frozenset(
-    [
-        "arange",
-        "array",
-        "ascontiguousarray",
-        "empty",
-        "eye",
-        "full",
-        "identity",
-        "linspace",
-        "ones",
-        "tri",
-        "zeros",
-    ]
-)
-
 
 class TracedArray(NDArrayOperatorsMixin):
     """An array that enters every use of it in a trace."""
 
-    __slots__ = ("__weakref__", "trace", "value")
+    __slots__ = ("__weakref__", "_trace", "value")
     __array_priority__ = 2000.0
     base = None
 
     def __init__(self, trace: Trace, value: Value) -> None:
-        self.trace = trace
+        self._trace = trace
         self.value = value
         trace.handles.append(ref(self))
 
@@ -183,33 +97,34 @@ class TracedArray(NDArrayOperatorsMixin):
         out = kwargs.pop("out", None)
         call = _ufunc_call(ufunc, method)
         if method == "at":
-            return _record(self.trace, call, inputs, kwargs, writes=inputs[0])
+            return _record(self._trace, call, inputs, kwargs, writes=inputs[0])
         if out is None:
-            return _record(self.trace, call, inputs, kwargs)
-        return _record_into(self.trace, call, inputs, kwargs, out[0])
+            return _record(self._trace, call, inputs, kwargs)
+        return _record_into(self._trace, call, inputs, kwargs, out[0])
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if function in _METADATA:
-            return function(*_real(args), **_real(kwargs))
-        if function in _VALUE_DEPENDENT:
-            raise refused(f"np.{function.__name__} of a tensor")
         name = function.__name__
+        row = known(name)
+        if row.tells == "metadata":
+            return function(*_real(args), **_real(kwargs))
+        if row.tells == "numbers":
+            raise refused(f"np.{name} of a tensor")
         call = Call("function", name, function)
         if name == "dot" and len(args) > 2:
             args, kwargs = args[:-1], {"out": args[-1]}
         out = kwargs.get("out")
         if out is not None:
             rest = {key: one for key, one in kwargs.items() if key != "out"}
-            return _record_into(self.trace, call, args, rest, out)
-        writes = args[_WRITERS[name]] if name in _WRITERS else None
-        return _record(self.trace, call, args, kwargs, writes=writes)
+            return _record_into(self._trace, call, args, rest, out)
+        writes = args[0] if "function" in row.writes else None
+        return _record(self._trace, call, args, kwargs, writes=writes)
 
     def __getitem__(self, key: Any) -> Any:
         if any(_is_mask(part) for part in (key if isinstance(key, tuple) else (key,))):
             raise refused("the elements that a boolean mask selects")
-        return _record(self.trace, _GETITEM, (self, key), {})
+        return _record(self._trace, _GETITEM, (self, key), {})
 
     def __setitem__(self, key: Any, new: Any) -> None:
         # `x[i] += y` ends here, with new = x[i]: a view that already holds the result.
@@ -218,7 +133,7 @@ class TracedArray(NDArrayOperatorsMixin):
             in_place = event.writes is not None and event.writes is new.value
             if in_place and new.value.root is self.value.root:
                 return
-        _record(self.trace, _SETITEM, (self, key, new), {}, writes=self)
+        _record(self._trace, _SETITEM, (self, key, new), {}, writes=self)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[position] for position in range(len(self)))
@@ -228,37 +143,46 @@ class TracedArray(NDArrayOperatorsMixin):
         return self.transpose()
 
     @property
+    def real(self) -> Any:
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)
+
+    @property
     def mT(self) -> Any:  # noqa: N802 - NumPy's name
         return self.swapaxes(-2, -1)
 
     # The operator, unlike the function, squares by multiplying.
 
     def __pow__(self, other: Any) -> Any:
-        return _power(self.trace, self, other)
+        return _power(self._trace, self, other)
 
     def __rpow__(self, other: Any) -> Any:
         if isinstance(self.array, np.ndarray) and self.array.ndim:
             return super().__rpow__(other)
-        return _power(self.trace, other, self)
+        return _power(self._trace, other, self)
 
     def __ipow__(self, other: Any) -> Any:
-        new = _power(self.trace, self, other)
+        new = _power(self._trace, self, other)
         if not isinstance(self.array, np.ndarray):
             return new
         self[...] = new
         return self
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _METHODS:
+        row = known(name)
+        if not row.is_method:
             raise AttributeError(f"a traced array has no {name!r}")
 
         def method(*args: Any, **kwargs: Any) -> Any:
             call = _method_call(name)
             out = kwargs.pop("out", None)
             if out is not None:
-                return _record_into(self.trace, call, (self, *args), kwargs, out)
-            writes = self if name in _WRITERS else None
-            return _record(self.trace, call, (self, *args), kwargs, writes=writes)
+                return _record_into(self._trace, call, (self, *args), kwargs, out)
+            writes = self if "method" in row.writes else None
+            return _record(self._trace, call, (self, *args), kwargs, writes=writes)
 
         return method
 
@@ -392,6 +316,8 @@ def _record(
 ) -> Any:
     """Run the call, and enter it in the trace."""
     out = call.function(*_real(args), **_real(kwargs))
+    if writes is not None and _is_scalar(writes):
+        return None  # NumPy has written into a copy
     if call.kind in _MAY_VIEW and any(map(_is_scalar, args)) and writes is None:
         viewed = _viewed_scalars(call, args, kwargs)
         if viewed and isinstance(out, np.generic) and out.dtype == viewed[0].dtype:
@@ -485,7 +411,7 @@ class _Library:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(np, name)
-        return self._creating(name, found) if name in _CREATORS else found
+        return self._creating(name, found) if known(name).makes else found
 
     def _creating(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def create(*args: Any, **kwargs: Any) -> Any:
@@ -537,7 +463,7 @@ class _Traced(NumPy):
         return _record(self.library.trace, _COPY, (list(numbers),), {})
 
     def numbers_in(self, vector: Any) -> list[Any]:
-        trace = vector.trace
+        trace = vector._trace
         event = trace.add(_method_call("tolist"), (vector.value,), {}, several=True)
         trace.observe(event, caller())
         return [
@@ -555,10 +481,11 @@ class _Traced(NumPy):
 def _checked(condition: Any) -> bool:
     """Return whether a condition holds anywhere; the replay checks it again at every call."""
     holds = bool(np.any(condition.array))
-    event = condition.trace.add(Call("check", "check", bool), (condition.value, holds), {})
-    condition.trace.observe(event, caller(2))
+    event = condition._trace.add(Call("check", "check", bool), (condition.value, holds), {})
+    condition._trace.observe(event, caller(2))
     return holds
 
 
 traced_namespace = _Traced(_Library())
+traced_numbers.arrays = traced_namespace
 register_namespace(TracedArray, traced_namespace)

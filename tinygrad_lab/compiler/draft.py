@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.roll import Index, last_rounds, loops_of, rolled
 from tinygrad_lab.compiler.tidy import (
-    SHAPE_ONLY,
     SNAPSHOT,
     keep_name,
     place,
@@ -190,10 +190,10 @@ def without_copies(draft: Draft) -> None:
 
 def _only_numbers_matter(event: Event, users: dict[Value, list[Event]]) -> bool:
     """Return whether an event gives the same for an array in another memory order."""
-    name = event.call.name
-    if name in ("concatenate", "concat"):
+    into = known(event.call.name).into
+    if into == "join":
         return event.result.array.ndim == 1
-    flat = name in ("reshape", "ravel") and event.result.array.ndim == 1
+    flat = into == "reorder" and event.result.array.ndim == 1
     return flat and all(_only_numbers_matter(user, users) for user in users.get(event.result, ()))
 
 
@@ -212,7 +212,8 @@ def without_self_assignments(draft: Draft) -> None:
 
 def reuse_results(draft: Draft) -> None:
     """Compute nothing twice."""
-    draft.events = without_repetitions(draft.recording, draft.events)
+    listed = {value for loop in loops_of(draft.events) for value in loop.lists}
+    draft.events = without_repetitions(draft.recording, draft.events, listed)
 
 
 def drop_unread(draft: Draft) -> None:
@@ -245,7 +246,7 @@ def _lost_examples(events: list[Event]) -> set[Value]:
     lost: set[Value] = set()
     for event in events:
         name = event.call.name
-        if name not in SHAPE_ONLY or event.call.kind != "function":
+        if known(name).shape != "like" or event.call.kind != "function":
             continue
         gone = [one for one in event.inputs if one.origin is None and one not in made]
         array = event.result.array
@@ -386,7 +387,7 @@ def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
 def fill_directly(draft: Draft) -> None:
     """Write ``x = y`` for ``x = np.empty(...)`` followed by ``x[...] = y``."""
     for event in list(draft.events):
-        if event.call.name in ("empty", "empty_like") and event.call.kind == "function":
+        if event.makes_unfilled:
             _fill_directly(draft, event)
 
 
@@ -439,7 +440,7 @@ def _inverse_view(view: Event, whole: Value) -> Event | None:
 
 
 def _touches(event: Event, whole: Value) -> bool:
-    if event.call.name == "empty_like":
+    if known(event.call.name).shape == "like":
         return False
     reads = any(value.root is whole for value in event.inputs)
     return reads or (event.writes is not None and event.writes.root is whole)
@@ -513,20 +514,20 @@ def _strides(array: Any) -> list[int]:
 def share_constants(draft: Draft) -> None:
     """Make arrays of ones, zeros and counts only once."""
     written, twins = draft.written(), dict[Value, Value]()
-    known: dict[Any, Value] = {}
+    first: dict[Any, Value] = {}
     left = []
-    names = ("zeros", "ones", "full", "arange", "eye")
     augmented = {e.args[0] for e in draft.events if e.augmented} | {
         one.initial for loop in loops_of(draft.events) for one in loop.carried
     }
     for event in draft.events:
-        constant = event.call.kind == "function" and event.call.name in names and not event.inputs
+        constant = event.call.kind == "function" and known(event.call.name).is_shared
+        constant = constant and not event.inputs
         if constant and event.result.root not in written and event.result not in augmented:
             key = (event.call.name, repr(event.args), repr(event.kwargs))
-            if key in known:
-                twins[event.result] = known[key]
+            if key in first:
+                twins[event.result] = first[key]
                 continue
-            known[key] = event.result
+            first[key] = event.result
             event.result.name = event.result.name or event.call.name
         left.append(event)
     draft.events = left

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.tidy import constants
 from tinygrad_lab.compiler.trace import Event, Value
@@ -141,14 +142,10 @@ def is_elementwise(event: Event) -> bool:
     )
 
 
-_BY_ELEMENT = ("where_mask", "where_positive")
-"""Elementwise functions that are not ufuncs."""
-
-
 def _can_take_over(event: Event, old: Value) -> bool:
     """Return whether the result may overwrite an input while it is computed."""
     new = event.result.array
-    return (is_elementwise(event) or event.call.name in _BY_ELEMENT) and all(
+    return (is_elementwise(event) or known(event.call.name).into == "mask") and all(
         value.array.shape == new.shape
         and value.array.strides == new.strides
         and value.array.dtype == new.dtype
@@ -212,7 +209,7 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
         if root.array.nbytes >= _LARGE_BUFFER:
             continue
         writes = [lives.events[position] for position in positions]
-        if event.call.name in ("empty", "empty_like"):
+        if event.makes_unfilled:
             once = [one for one in writes if _is_needed_once(one, writes, plan)]
         else:
             once = [event] if _stays_where_not_written(root, writes, lives) else []
@@ -314,7 +311,7 @@ def is_join(event: Event) -> bool:
     """Return whether an event concatenates vectors of one dtype."""
     return (
         event.call.kind == "function"
-        and event.call.name in ("concatenate", "concat")
+        and known(event.call.name).into == "join"
         and event.result.array.ndim == 1
         and all(part.array.dtype == event.result.array.dtype for part in event.args[0])
     )

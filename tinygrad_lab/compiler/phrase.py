@@ -14,13 +14,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_lab.compiler.draft import fresh_result, same_layout
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.memory import inverse, is_dense, is_elementwise, order_in_memory
 from tinygrad_lab.compiler.roll import Index
 from tinygrad_lab.compiler.trace import Event, Value, mapped
 from tinygrad_lab.random.generator import Generator
 
 __all__ = [
-    "INFIX",
     "LOOSE",
     "TIGHT",
     "UNARY",
@@ -31,57 +31,7 @@ __all__ = [
     "number",
 ]
 
-INFIX = {
-    "add": ("+", 5),
-    "subtract": ("-", 5),
-    "multiply": ("*", 6),
-    "divide": ("/", 6),
-    "matmul": ("@", 6),
-    "floor_divide": ("//", 6),
-    "remainder": ("%", 6),
-    "power": ("**", 8),
-    "greater": (">", 1),
-    "greater_equal": (">=", 1),
-    "less": ("<", 1),
-    "less_equal": ("<=", 1),
-    "equal": ("==", 1),
-    "not_equal": ("!=", 1),
-    "bitwise_or": ("|", 2),
-    "bitwise_xor": ("^", 3),
-    "bitwise_and": ("&", 4),
-    "left_shift": ("<<", 4.5),
-    "right_shift": (">>", 4.5),
-    "sub": ("-", 5),
-    "mul": ("*", 6),
-    "truediv": ("/", 6),
-    "floordiv": ("//", 6),
-    "mod": ("%", 6),
-    "pow": ("**", 8),
-    "gt": (">", 1),
-    "ge": (">=", 1),
-    "lt": ("<", 1),
-    "le": ("<=", 1),
-    "eq": ("==", 1),
-    "ne": ("!=", 1),
-}
-"""Calls of two operands: the operator, and its precedence."""
-_PREFIX = {"negative": "-", "neg": "-", "positive": "+", "pos": "+", "invert": "~"}
-_NUMBERS = {
-    "square": "{0} * {0}",
-    "relu": "0.0 if {0} <= 0.0 else {0}",
-    "where_positive": "{1} if {0} > 0.0 else 0.0",
-    "where": "{1} if {0} else {2}",
-    "logical_not": "not {0}",
-}
-"""Functions of Python numbers as expressions."""
 TIGHT, UNARY, LOOSE = 10, 7, 0
-_SPLAT = frozenset(["reshape", "transpose"])
-"""Methods that take a shape or an order of axes as separate arguments."""
-_REDUCTIONS = frozenset(["sum", "prod", "max", "min", "mean", "any", "all"])
-"""Functions that are also methods, and whose default arguments are left out."""
-_MAKERS = frozenset(["empty", "zeros", "ones", "full"])
-"""Functions that accept the length of a vector as its shape."""
-
 Phrase = tuple[str, float]
 """An expression, and the precedence of its weakest operator."""
 
@@ -176,10 +126,11 @@ class Phrases:
     def call(self, event: Event) -> Phrase:
         """Write what an event computes."""
         kind, name, args = event.call.kind, event.call.name, event.args
-        if name in INFIX and len(args) == 2 and kind in ("ufunc", "number", "function", "python"):
+        row = known(name)
+        if self.infix(event) is not None:
             return self._factor_one(event) or self._infix(event)
-        if name in _PREFIX and kind in ("ufunc", "number", "python"):
-            return f"{_PREFIX[name]}{self.at_least(args[0], UNARY)}", UNARY
+        if row.prefix and kind in ("ufunc", "number", "python"):
+            return f"{row.prefix}{self.at_least(args[0], UNARY)}", UNARY
         if kind == "getitem":
             return f"{self.at_least(args[0], TIGHT)}[{self.key(args[1])}]", TIGHT
         if kind == "python":
@@ -195,7 +146,7 @@ class Phrases:
             return f"{self.at_least(args[0], TIGHT)}.{'T' if flat else 'mT'}", TIGHT
         if name == "reshape" and kind == "function" and event.kwargs in ({}, {"copy": None}):
             return self._method(event, {}), TIGHT
-        if name in _REDUCTIONS and kind == "function" and isinstance(args[0], Value):
+        if row.omits_defaults and kind == "function" and isinstance(args[0], Value):
             # An axis of 0 equals False.
             said = {
                 key: one
@@ -204,6 +155,20 @@ class Phrases:
             }
             return self._method(event, said), TIGHT
         return self.called(event), TIGHT
+
+    def infix(self, event: Event) -> tuple[str, float] | None:
+        """Return the operator that an event is written with, and its precedence."""
+        found = known(event.call.name).infix
+        if found is None or len(event.args) != 2 or event.kwargs:
+            return None
+        if event.call.kind not in ("ufunc", "number", "function", "python"):
+            return None
+        if event.call.kind == "ufunc" and found[0] == "**":
+            # With a Python number as exponent the operator is another function.
+            exponent = event.args[1]
+            is_array = isinstance(exponent, Value) and np.ndim(exponent.array) > 0
+            return found if is_array and exponent not in self.bare else None
+        return found
 
     def _factor_one(self, event: Event) -> Phrase | None:
         """Write ``1 * x``, with which the chain rule begins, or ``x**1`` as x."""
@@ -232,7 +197,7 @@ class Phrases:
         return same_layout(np.asarray(array), np.asarray(result.array)) and self.unchanged(result)
 
     def _infix(self, event: Event) -> Phrase:
-        sign, strength = INFIX[event.call.name]
+        sign, strength = known(event.call.name).infix or ("", 0)
         left, right = event.args
         # Neither powers nor comparisons group from the left.
         left_text = self.operand(event, left, strength + (sign == "**" or strength == 1))
@@ -270,6 +235,8 @@ class Phrases:
         elementwise = is_elementwise(event)
         if event.writes is not None or not (elementwise or event.call.name == "where"):
             return False
+        if known(event.call.name).infix == ("**", 8) and event.args[1] is value:
+            return False
         bare = {value, *self.bare}
         other = replace(
             event, args=mapped(event.args, lambda one: _bare(one) if one in bare else one)
@@ -295,7 +262,11 @@ class Phrases:
         if kind == "method":
             return self._method(event, event.kwargs, *extra)
         given = [self.text(one) for one in event.args]
-        if name in _MAKERS and isinstance(event.args[0], tuple) and len(event.args[0]) == 1:
+        if (
+            known(name).takes_length
+            and isinstance(event.args[0], tuple)
+            and len(event.args[0]) == 1
+        ):
             given[0] = self.text(event.args[0][0])
         given += [f"{key}={self.text(one)}" for key, one in event.kwargs.items()]
         if kind == "draw":
@@ -305,7 +276,7 @@ class Phrases:
 
     def _method(self, event: Event, kwargs: dict[str, Any], *extra: str) -> str:
         receiver, *args = event.args
-        if event.call.name in _SPLAT and len(args) == 1 and isinstance(args[0], tuple):
+        if known(event.call.name).spreads and len(args) == 1 and isinstance(args[0], tuple):
             args = list(args[0] or args)
         given = [*map(self.text, args), *(f"{key}={self.text(v)}" for key, v in kwargs.items())]
         text = ", ".join([*given, *extra])
@@ -355,8 +326,9 @@ class Phrases:
         """Write a function of Python numbers."""
         name = event.call.name
         operands = [self.at_least(one, UNARY) for one in event.args]
-        if name in _NUMBERS:
-            return _NUMBERS[name].format(*operands), 6 if name == "square" else LOOSE
+        words = known(name).in_words
+        if words:
+            return words.format(*operands), 6 if name == "square" else LOOSE
         if name == "astype":
             dtype = inspect.getclosurevars(event.call.function).nonlocals["dtype"]
             return f"np.{np.dtype(dtype).name}({self.text(event.args[0])}).item()", TIGHT
@@ -405,7 +377,7 @@ class Phrases:
 
     def can_be_assigned(self, event: Event) -> bool:
         """Return whether assigning the result of an event gives the same bits as writing it."""
-        product = event.call.name in ("dot", "matmul")
+        product = known(event.call.name).shape == "product"
         if not product and not isinstance(event.call.function, np.ufunc):
             return False
         fresh = fresh_result(event)

@@ -7,22 +7,23 @@ add a pass, write a function and list it in ``PASSES``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.record import Recording, State
-from tinygrad_lab.compiler.trace import Call, Event, Value, mapped
+from tinygrad_lab.compiler.trace import Call, Event, Value, mapped, values_in
 
 __all__ = [
     "PASSES",
-    "SHAPE_ONLY",
     "SNAPSHOT",
     "constants",
     "keep_name",
     "place",
+    "read_by",
     "replaced",
     "tidied",
     "without_dead_code",
@@ -32,8 +33,6 @@ __all__ = [
 
 Replacements = dict[Value, Value]
 
-SHAPE_ONLY = frozenset({"zeros_like", "ones_like", "empty_like", "full_like"})
-"""Functions that read only the shape of an array."""
 _ONCE = frozenset({"draw", "check", "setitem"})
 """Kinds of calls that are never merged."""
 
@@ -186,8 +185,13 @@ def keep_name(kept: Value, dropped: Value) -> None:
         kept.name = dropped.name
 
 
-def without_repetitions(recording: Recording, events: list[Event]) -> list[Event]:
-    """Reuse what was computed from the same values before, if nothing was written since."""
+def without_repetitions(
+    recording: Recording, events: list[Event], listed: Container[Value] = ()
+) -> list[Event]:
+    """Reuse what was computed from the same values before, if nothing was written since.
+
+    ``listed`` are values of which loops make lists: they are computed where they are.
+    """
     written = {event.writes.root for event in events if event.writes is not None}
     known: dict[Any, Event] = {}
     twins: Replacements = {}
@@ -212,7 +216,7 @@ def without_repetitions(recording: Recording, events: list[Event]) -> list[Event
             )
         )
         key = _key(event) if pure else None
-        if key is not None and key in known:
+        if key is not None and key in known and event.result not in listed:
             twins[event.result] = known[key].result
             keep_name(known[key].result, event.result)
             continue
@@ -270,12 +274,19 @@ def without_dead_code(
         if not wanted:
             continue
         left.append(event)
-        inputs = () if event.call.name in SHAPE_ONLY else event.inputs
+        inputs = read_by(event)
         if event.writes is not None:
             inputs = (*inputs, event.writes)
         read.update(inputs)
         memory.update([value.root for value in inputs])
     return left[::-1]
+
+
+def read_by(event: Event) -> tuple[Value, ...]:
+    """Return the values of which an event reads the numbers, rather than only the shape."""
+    if known(event.call.name).shape == "like":
+        return tuple(values_in((event.args[1:], event.kwargs)))
+    return event.inputs
 
 
 PASSES: tuple[Callable[[Recording, list[Event]], list[Event]], ...] = (
@@ -291,7 +302,7 @@ def constants(events: list[Event]) -> set[Value]:
     written = {event.writes.root for event in events if event.writes is not None}
     known: set[Value] = set()
     for event in events:
-        inputs = [] if event.call.name in SHAPE_ONLY else list(event.inputs)
+        inputs = read_by(event)
         if event.call.kind in _ONCE or event.writes is not None:
             continue
         fixed = all(

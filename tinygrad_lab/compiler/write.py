@@ -18,8 +18,9 @@ import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.compiler.draft import draft_of, fresh_result, is_view, same_layout
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.page import Line, laid_out
-from tinygrad_lab.compiler.phrase import INFIX, TIGHT, Phrases, is_imported, literal, number
+from tinygrad_lab.compiler.phrase import TIGHT, Phrases, is_imported, literal, number
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.roll import Loop, loops_of
 from tinygrad_lab.compiler.tidy import constants
@@ -38,8 +39,6 @@ _LONG = 60
 """Expressions up to this length are written within others."""
 _SHORT = 24
 """Views up to this length are repeated rather than given a name: ``x.T``."""
-_STEMS = {"as_strided": "windows", "getitem": "part"}
-"""Names for the results of functions, if not those of the functions."""
 _NAMELESS = ("scratch",)
 """Names that tell a reader nothing."""
 _LONGEST_COMMENT = 92
@@ -170,8 +169,8 @@ class Writer:
         made = value.event
         if value.is_constant and value.name == "tensor":
             return "constant"
-        stem = value.name or (_STEMS.get(made.call.name, made.call.name) if made else "value")
-        if made is not None and made.augmented and made.call.name not in INFIX:
+        stem = value.name or (known(made.call.name).noun or made.call.name if made else "value")
+        if made is not None and made.augmented and known(made.call.name).infix is None:
             # Changed in place, while the old value is still used.
             stem = made.call.name
         return stem.replace(".", "_").lstrip("_")
@@ -445,13 +444,12 @@ class Writer:
         if (
             made is not None
             and source in self.phrases.inline
-            and made.call.name in INFIX
-            and len(made.args) == 2
+            and (infix := self.phrases.infix(made)) is not None
             and (dtype is None or source.array.dtype == dtype)
         ):
             left, right = made.args
             if self.phrases.text(left) == place:
-                return f"{place} {INFIX[made.call.name][0]}= {self.phrases.operand(made, right, 0)}"
+                return f"{place} {infix[0]}= {self.phrases.operand(made, right, 0)}"
         return f"{place} = {self.phrases.assigned(source, dtype)}"
 
     def _check(self, event: Event) -> Iterator[Line]:
@@ -543,8 +541,8 @@ class Writer:
         if not event.augmented or not isinstance(event.args[0], Value):
             return None
         old, value = event.args[0], event.result
-        infix = INFIX.get(event.call.name)
-        if infix is None or len(event.args) != 2 or not self._may_change(old, position):
+        infix = self.phrases.infix(event)
+        if infix is None or not self._may_change(old, position):
             return None
         name = self._names[value] = self.name(old)
         return f"{name} {infix[0]}= {self.phrases.operand(event, event.args[1], 0)}"
@@ -567,14 +565,14 @@ class Writer:
         if name == "fill":
             text = phrases.assigned(args[1], target.array.dtype)
             return Line(f"{phrases.place(target)} = {text}")
-        into_argument = name in ("copyto", "put") or name.endswith(".at")
-        if into_argument:
+        if event.writes_into_argument:
             return Line(phrases.called(event))
         if not phrases.can_be_assigned(event):
             return Line(phrases.called(event, f"out={phrases.text(target)}"))
-        if name in INFIX and len(args) == 2 and args[0] is target:
+        infix = phrases.infix(event)
+        if infix is not None and args[0] is target:
             place = phrases.place(target).removesuffix("[...]")
-            return Line(f"{place} {INFIX[name][0]}= {phrases.operand(event, args[1], 0)}")
+            return Line(f"{place} {infix[0]}= {phrases.operand(event, args[1], 0)}")
         return Line(f"{phrases.place(target)} = {phrases.call(event)[0]}")
 
     def _can_be_inlined(self, event: Event, position: int, text: str) -> bool:
