@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.compiler.instructions import FORMULAS
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.train.models import make_model
 
@@ -245,7 +245,7 @@ class TestMachineCode:
         one, other = numbers_of(dtype)
         with np.errstate(all="ignore"):
             expected = getattr(np, name)(one, other)
-        out = mapped(dtype, FORMULAS[name], expected.dtype.name, one, other)
+        out = mapped(dtype, known(name).formula, expected.dtype.name, one, other)
         np.testing.assert_array_equal(out, expected)
 
     @pytest.mark.parametrize("dtype", [*FLOATING, *INTEGERS])
@@ -255,7 +255,7 @@ class TestMachineCode:
         given = pair if name == "subtract" else pair[:1]
         with np.errstate(all="ignore"):
             expected = getattr(np, name)(*given)
-        np.testing.assert_array_equal(mapped(dtype, FORMULAS[name], dtype, *given), expected)
+        np.testing.assert_array_equal(mapped(dtype, known(name).formula, dtype, *given), expected)
 
     @pytest.mark.parametrize("dtype", FLOATING)
     @pytest.mark.parametrize("name", ["divide", "sqrt", "exp", "log", "tanh", "sin", "cos"])
@@ -264,16 +264,16 @@ class TestMachineCode:
         given = pair if name == "divide" else pair[:1]
         with np.errstate(all="ignore"):
             expected = getattr(np, name)(*given)
-        out = mapped(dtype, FORMULAS[name], dtype, *given)
+        out = mapped(dtype, known(name).formula, dtype, *given)
         np.testing.assert_array_max_ulp(out, expected, 2, dtype=dtype)
 
     @pytest.mark.parametrize("dtype", [*FLOATING, "int32", "bool"])
     def test_chooses_as_numpy_does(self, dtype: str) -> None:
         one, other = numbers_of(dtype)
-        out = mapped(dtype, FORMULAS["where"], dtype, one, one, other)
+        out = mapped(dtype, known("where").formula, dtype, one, one, other)
         np.testing.assert_array_equal(out, np.where(one, one, other))
         if dtype in FLOATING:
-            out = mapped(dtype, FORMULAS["where_positive"], dtype, one, other)
+            out = mapped(dtype, known("where_positive").formula, dtype, one, other)
             np.testing.assert_array_equal(out, np.where(one > 0, other, 0))
 
     @pytest.mark.parametrize("dtype", ["float32", "int8", "int64", "uint8", "bool"])

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.dtype_functions import astype
-from tinygrad_lab.backends import PYTHON, namespace_of, namespaces
+from tinygrad_lab.backends import NUMBERS, PYTHON, namespace_of, namespaces
 from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.dtypes import (
     array_of,
@@ -241,6 +241,9 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
     try:
         if type(data) not in namespaces and _is_array(data):
             data = _as_array(data)
+        elif data.__class__ in NUMBERS and hasattr(data, "dtype"):  # of a compiled step
+            dtype = dtype or dtype_of_number(data.dtype.type(0).item())
+            data = namespaces[type(data)].transfer(data, device="cpu")
         elif not hasattr(data, "dtype"):
             data, dtype = _from_lists(asked_by, data, dtype, copy)
             # The data are not on any device yet.

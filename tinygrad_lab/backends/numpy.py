@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -100,6 +101,14 @@ class NumPy(HalfSums):
         zeros = np.empty_like(x, **facts)
         zeros.fill(0)
         return zeros
+
+    def vector_of(self, numbers: Sequence[Any]) -> Array:
+        """Return a vector of Python numbers."""
+        return np.array(numbers)
+
+    def numbers_in(self, vector: Array) -> list[Any]:
+        """Return the elements of a vector as Python numbers."""
+        return list(vector.tolist())
 
     where_positive = staticmethod(where_positive)
     pick = staticmethod(operator.getitem)  # type: ignore[assignment]

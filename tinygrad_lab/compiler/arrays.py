@@ -11,7 +11,7 @@ Anything that would make the step depend on numbers (``if loss > 1``, ``loss.ite
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -23,109 +23,23 @@ from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_lab.backends import register_namespace
 from tinygrad_lab.backends.numpy import NUMPY, NumPy, unsigned
-from tinygrad_lab.compiler.numbers import TracedNumber
+from tinygrad_lab.compiler.functions import known
+from tinygrad_lab.compiler.numbers import TracedNumber, traced_numbers
 from tinygrad_lab.compiler.refusal import refused
 from tinygrad_lab.compiler.trace import Call, Trace, Value, caller, mapped
 
 __all__ = ["TracedArray", "traced_namespace"]
 
-_METHODS = frozenset(
-    [
-        "all",
-        "any",
-        "argmax",
-        "argmin",
-        "argsort",
-        "astype",
-        "clip",
-        "conj",
-        "copy",
-        "cumprod",
-        "cumsum",
-        "diagonal",
-        "dot",
-        "fill",
-        "flatten",
-        "max",
-        "mean",
-        "min",
-        "prod",
-        "ravel",
-        "repeat",
-        "reshape",
-        "round",
-        "squeeze",
-        "std",
-        "sum",
-        "swapaxes",
-        "take",
-        "trace",
-        "transpose",
-        "var",
-        "view",
-    ]
-)
-_WRITERS = {"copyto": 0, "put": 0, "fill": 0, "at": 0}
-"""Functions that write, and the position of the argument they write into."""
-_METADATA = frozenset(
-    {
-        np.shape,
-        np.ndim,
-        np.size,
-        np.result_type,
-        np.can_cast,
-        np.may_share_memory,
-        np.shares_memory,
-        np.iscomplexobj,
-        np.isrealobj,
-    }
-)
-"""Functions whose answer is the same at every call."""
-_VALUE_DEPENDENT = frozenset(
-    {
-        np.nonzero,
-        np.unique,
-        np.flatnonzero,
-        np.argwhere,
-        np.extract,
-        np.compress,
-        np.array_equal,
-        np.allclose,
-        np.trim_zeros,
-        np.unique_all,
-        np.unique_counts,
-        np.unique_inverse,
-        np.unique_values,
-        np.histogram,
-    }
-)
-"""Functions whose result has a shape, or a truth value, that depends on numbers."""
-_CREATORS = frozenset(
-    [
-        "arange",
-        "array",
-        "ascontiguousarray",
-        "empty",
-        "eye",
-        "full",
-        "identity",
-        "linspace",
-        "ones",
-        "tri",
-        "zeros",
-    ]
-)
-
 
 class TracedArray(NDArrayOperatorsMixin):
     """An array that enters every use of it in a trace."""
 
-    __slots__ = ("__weakref__", "trace", "value")
+    __slots__ = ("__weakref__", "_trace", "value")
     __array_priority__ = 2000.0
     base = None
 
     def __init__(self, trace: Trace, value: Value) -> None:
-        self.trace = trace
+        self._trace = trace
         self.value = value
         trace.handles.append(ref(self))
 
@@ -183,33 +97,34 @@ class TracedArray(NDArrayOperatorsMixin):
         out = kwargs.pop("out", None)
         call = _ufunc_call(ufunc, method)
         if method == "at":
-            return _record(self.trace, call, inputs, kwargs, writes=inputs[0])
+            return _record(self._trace, call, inputs, kwargs, writes=inputs[0])
         if out is None:
-            return _record(self.trace, call, inputs, kwargs)
-        return _record_into(self.trace, call, inputs, kwargs, out[0])
+            return _record(self._trace, call, inputs, kwargs)
+        return _record_into(self._trace, call, inputs, kwargs, out[0])
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if function in _METADATA:
-            return function(*_real(args), **_real(kwargs))
-        if function in _VALUE_DEPENDENT:
-            raise refused(f"np.{function.__name__} of a tensor")
         name = function.__name__
+        row = known(name)
+        if row.tells == "metadata":
+            return function(*_real(args), **_real(kwargs))
+        if row.tells == "numbers":
+            raise refused(f"np.{name} of a tensor")
         call = Call("function", name, function)
         if name == "dot" and len(args) > 2:
             args, kwargs = args[:-1], {"out": args[-1]}
         out = kwargs.get("out")
         if out is not None:
             rest = {key: one for key, one in kwargs.items() if key != "out"}
-            return _record_into(self.trace, call, args, rest, out)
-        writes = args[_WRITERS[name]] if name in _WRITERS else None
-        return _record(self.trace, call, args, kwargs, writes=writes)
+            return _record_into(self._trace, call, args, rest, out)
+        writes = args[0] if "function" in row.writes else None
+        return _record(self._trace, call, args, kwargs, writes=writes)
 
     def __getitem__(self, key: Any) -> Any:
         if any(_is_mask(part) for part in (key if isinstance(key, tuple) else (key,))):
             raise refused("the elements that a boolean mask selects")
-        return _record(self.trace, _GETITEM, (self, key), {})
+        return _record(self._trace, _GETITEM, (self, key), {})
 
     def __setitem__(self, key: Any, new: Any) -> None:
         # `x[i] += y` ends here, with new = x[i]: a view that already holds the result.
@@ -218,7 +133,7 @@ class TracedArray(NDArrayOperatorsMixin):
             in_place = event.writes is not None and event.writes is new.value
             if in_place and new.value.root is self.value.root:
                 return
-        _record(self.trace, _SETITEM, (self, key, new), {}, writes=self)
+        _record(self._trace, _SETITEM, (self, key, new), {}, writes=self)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[position] for position in range(len(self)))
@@ -228,24 +143,46 @@ class TracedArray(NDArrayOperatorsMixin):
         return self.transpose()
 
     @property
+    def real(self) -> Any:
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)
+
+    @property
     def mT(self) -> Any:  # noqa: N802 - NumPy's name
         return self.swapaxes(-2, -1)
 
+    # The operator, unlike the function, squares by multiplying.
+
     def __pow__(self, other: Any) -> Any:
-        # The operator, unlike the function, squares by multiplying.
-        return _record(self.trace, Call("function", "pow", operator.pow), (self, other), {})
+        return _power(self._trace, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        if isinstance(self.array, np.ndarray) and self.array.ndim:
+            return super().__rpow__(other)
+        return _power(self._trace, other, self)
+
+    def __ipow__(self, other: Any) -> Any:
+        new = _power(self._trace, self, other)
+        if not isinstance(self.array, np.ndarray):
+            return new
+        self[...] = new
+        return self
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _METHODS:
+        row = known(name)
+        if not row.is_method:
             raise AttributeError(f"a traced array has no {name!r}")
 
         def method(*args: Any, **kwargs: Any) -> Any:
             call = _method_call(name)
             out = kwargs.pop("out", None)
             if out is not None:
-                return _record_into(self.trace, call, (self, *args), kwargs, out)
-            writes = self if name in _WRITERS else None
-            return _record(self.trace, call, (self, *args), kwargs, writes=writes)
+                return _record_into(self._trace, call, (self, *args), kwargs, out)
+            writes = self if "method" in row.writes else None
+            return _record(self._trace, call, (self, *args), kwargs, writes=writes)
 
         return method
 
@@ -285,9 +222,37 @@ _PICK = Call("getitem", "pick", operator.getitem)
 _SETITEM = Call("setitem", "setitem", operator.setitem)
 
 
+_COPY = Call("function", "array", np.array)
+
+
 @cache
 def _method_call(name: str) -> Call:
-    return Call("method", name, getattr(np.ndarray, name))
+    def method(receiver: Any, *args: Any, **kwargs: Any) -> Any:
+        # The receiver may be one of NumPy's scalars, which np.ndarray's own methods refuse.
+        return getattr(receiver, name)(*args, **kwargs)
+
+    return Call("method", name, method)
+
+
+@cache
+def _power_call(base_is_scalar: bool, exponent_is_scalar: bool) -> Call:
+    """Return the operator; where an operand was a NumPy scalar it is one again in a replay.
+
+    NumPy computes powers of its scalars in other code than those of arrays without axes.
+    """
+    if not (base_is_scalar or exponent_is_scalar):
+        return Call("function", "pow", operator.pow)
+
+    def power(base: Any, exponent: Any) -> Any:
+        base = base[()] if base_is_scalar else base
+        return base ** (exponent[()] if exponent_is_scalar else exponent)
+
+    return Call("function", "pow", power)
+
+
+def _power(trace: Trace, base: Any, exponent: Any) -> Any:
+    operands = (base, exponent)
+    return _record(trace, _power_call(*map(_is_scalar, operands)), operands, {})
 
 
 @cache
@@ -300,6 +265,11 @@ def _ufunc_call(ufunc: Any, method: str) -> Call:
 _TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
 _FLAT = _TRACED | {float, int, bool, str, type(None)}
 """Types of arguments that contain no others."""
+
+
+def _is_scalar(x: Any) -> bool:
+    """Return whether it stands for one of NumPy's scalars."""
+    return x.__class__ is TracedArray and isinstance(x.value.array, np.generic)
 
 
 def _has_own_protocol(x: Any) -> bool:
@@ -346,6 +316,14 @@ def _record(
 ) -> Any:
     """Run the call, and enter it in the trace."""
     out = call.function(*_real(args), **_real(kwargs))
+    if writes is not None and _is_scalar(writes):
+        return None  # NumPy has written into a copy
+    if call.kind in _MAY_VIEW and any(map(_is_scalar, args)) and writes is None:
+        viewed = _viewed_scalars(call, args, kwargs)
+        if viewed and isinstance(out, np.generic) and out.dtype == viewed[0].dtype:
+            return TracedArray(trace, viewed[0].value)
+        if viewed:
+            return _record_view_of_copies(trace, call, args, kwargs, viewed, out)
     event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
     name = trace.observe(event, caller(2))
     if writes is not None:
@@ -360,6 +338,38 @@ def _record(
     return TracedArray(trace, value)
 
 
+_MAY_VIEW = frozenset({"method", "function", "getitem"})
+
+
+def _viewed_scalars(call: Call, args: Any, kwargs: Any) -> list[TracedArray]:
+    """Return the arguments without axes that the result would view if they were arrays.
+
+    NumPy's scalars have no memory to view: what is made of them is a copy. But in a replay they are
+    arrays without axes, in memory that is reused once nothing reads it.
+    """
+    wholes = {id(one): np.asarray(one.array) for one in args if _is_scalar(one)}
+    given = [wholes.get(id(one), mapped(one, _real_array)) for one in args]
+    out = call.function(*given, **_real(kwargs))
+    parts = out if isinstance(out, tuple | list) else (out,)
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    return [
+        one
+        for one in args
+        if any(np.may_share_memory(part, wholes.get(id(one), ())) for part in arrays)
+    ]
+
+
+def _record_view_of_copies(
+    trace: Trace, call: Call, args: Any, kwargs: Any, viewed: list[TracedArray], scalar: Any
+) -> Any:
+    """Copy scalars, and enter the view of the copies that the call makes in a replay."""
+    copies = {id(one): _record(trace, _COPY, (one,), {}) for one in viewed}
+    result = _record(trace, call, tuple([copies.get(id(one), one) for one in args]), kwargs)
+    if isinstance(scalar, np.generic):
+        result.value.array = scalar
+    return result
+
+
 def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: TracedArray) -> Any:
     """Enter an operation that writes its result into an array.
 
@@ -368,9 +378,7 @@ def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: Trace
     """
     if not isinstance(target.array, np.ndarray):
         # NumPy's scalars are immutable: `x += 1` makes a new one.
-        out = _record(trace, call, args, kwargs)
-        target.value = out.value
-        return target
+        return _record(trace, call, args, kwargs)
     before = target.value
     if before.base is not None or before.viewed or before.origin is not None:
         call.function(*_real(args), **_real(kwargs), out=before.array)
@@ -403,7 +411,7 @@ class _Library:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(np, name)
-        return self._creating(name, found) if name in _CREATORS else found
+        return self._creating(name, found) if known(name).makes else found
 
     def _creating(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def create(*args: Any, **kwargs: Any) -> Any:
@@ -424,10 +432,15 @@ class _Traced(NumPy):
     def asarray(
         self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
     ) -> Any:
-        if copy is not True and isinstance(data, TracedArray) and dtype in (None, data.dtype):
+        if (
+            copy is not True
+            and isinstance(data, TracedArray)
+            and not _is_scalar(data)
+            and dtype in (None, data.dtype)
+        ):
             return data
-        call = Call("function", "array", np.array)
-        return _record(self.library.trace, call, (data,), {} if dtype is None else {"dtype": dtype})
+        facts = {} if dtype is None else {"dtype": dtype}
+        return _record(self.library.trace, _COPY, (data,), facts)
 
     def to_numpy(self, array: Any) -> Any:
         raise refused("a tensor's numbers (numpy, tolist, print)")
@@ -446,6 +459,17 @@ class _Traced(NumPy):
         call = Call("ufunc", "add.at", NUMPY.add_at)
         _record(self.library.trace, call, (target, key, values), {}, writes=target)
 
+    def vector_of(self, numbers: Sequence[Any]) -> Any:
+        return _record(self.library.trace, _COPY, (list(numbers),), {})
+
+    def numbers_in(self, vector: Any) -> list[Any]:
+        trace = vector._trace
+        event = trace.add(_method_call("tolist"), (vector.value,), {}, several=True)
+        trace.observe(event, caller())
+        return [
+            TracedNumber(trace, trace.result_of(event, number)) for number in vector.array.tolist()
+        ]
+
     def outside(self, integers: Any, count: int) -> tuple[int, int] | None:
         _checked(integers.view(unsigned(integers.dtype)) >= count)
         return NUMPY.outside(integers.array, count)
@@ -457,10 +481,11 @@ class _Traced(NumPy):
 def _checked(condition: Any) -> bool:
     """Return whether a condition holds anywhere; the replay checks it again at every call."""
     holds = bool(np.any(condition.array))
-    event = condition.trace.add(Call("check", "check", bool), (condition.value, holds), {})
-    condition.trace.observe(event, caller(2))
+    event = condition._trace.add(Call("check", "check", bool), (condition.value, holds), {})
+    condition._trace.observe(event, caller(2))
     return holds
 
 
 traced_namespace = _Traced(_Library())
+traced_numbers.arrays = traced_namespace
 register_namespace(TracedArray, traced_namespace)

@@ -15,14 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.roll import Index, last_rounds, loops_of, rolled
 from tinygrad_lab.compiler.tidy import (
+    SNAPSHOT,
     keep_name,
     place,
     replaced,
     without_dead_code,
     without_repetitions,
+    without_scalar_copies,
 )
 from tinygrad_lab.compiler.trace import Call, Event, Trace, Value, mapped
 
@@ -149,6 +152,14 @@ def is_view(event: Event) -> bool:
     )
 
 
+def without_replay_copies(draft: Draft) -> None:
+    """Drop copies that only a replay needs, which reuses memory."""
+    twins = {e.result: e.args[0] for e in draft.events if e.call is SNAPSHOT}
+    draft.events = [event for event in draft.events if event.call is not SNAPSHOT]
+    draft.replace(twins)
+    draft.events = without_scalar_copies(draft.recording, draft.events)
+
+
 def without_copies(draft: Draft) -> None:
     """Drop copies of memory that is never written: gradients before they become one vector."""
     written, users, kept = draft.written(), draft.users(), set(draft.kept())
@@ -179,10 +190,10 @@ def without_copies(draft: Draft) -> None:
 
 def _only_numbers_matter(event: Event, users: dict[Value, list[Event]]) -> bool:
     """Return whether an event gives the same for an array in another memory order."""
-    name = event.call.name
-    if name in ("concatenate", "concat"):
+    into = known(event.call.name).into
+    if into == "join":
         return event.result.array.ndim == 1
-    flat = name in ("reshape", "ravel") and event.result.array.ndim == 1
+    flat = into == "reorder" and event.result.array.ndim == 1
     return flat and all(_only_numbers_matter(user, users) for user in users.get(event.result, ()))
 
 
@@ -201,7 +212,8 @@ def without_self_assignments(draft: Draft) -> None:
 
 def reuse_results(draft: Draft) -> None:
     """Compute nothing twice."""
-    draft.events = without_repetitions(draft.recording, draft.events)
+    listed = {value for loop in loops_of(draft.events) for value in loop.lists}
+    draft.events = without_repetitions(draft.recording, draft.events, listed)
 
 
 def drop_unread(draft: Draft) -> None:
@@ -214,6 +226,7 @@ def drop_unread(draft: Draft) -> None:
         # A round may read what the previous round wrote.
         now = {value for event in events if event.loop is not None for value in event.inputs}
         now |= {value for loop in loops for value in loop.read_by_loop(used)}
+        now |= _lost_examples(events)
         if now <= read:
             break
         read |= now
@@ -221,6 +234,33 @@ def drop_unread(draft: Draft) -> None:
     for loop in loops_of(events):
         loop.carried = [one for one in loop.carried if one.value in used]
         loop.lists = {value: whole for value, whole in loop.lists.items() if whole in used}
+
+
+def _lost_examples(events: list[Event]) -> set[Value]:
+    """Return the dropped arrays that ``zeros_like`` and its relatives have as examples.
+
+    Where the example is in the usual order, its shape and dtype are written instead.
+    """
+    made = {value for event in events for value in event.results}
+    made |= {one.value for loop in loops_of(events) for one in loop.carried}
+    lost: set[Value] = set()
+    for event in events:
+        name = event.call.name
+        if known(name).shape != "like" or event.call.kind != "function":
+            continue
+        gone = [one for one in event.inputs if one.origin is None and one not in made]
+        array = event.result.array
+        if not gone:
+            continue
+        if event.args[0] in gone and np.ndim(array) and array.flags.c_contiguous:
+            plain = name.removesuffix("_like")
+            fill = (event.argument("fill_value", 1),) if plain == "full" else ()
+            event.call = Call("function", plain, getattr(np, plain))
+            event.args, event.kwargs = (array.shape, *fill), {"dtype": array.dtype}
+            event.refresh_inputs()
+        else:
+            lost.update(gone)
+    return lost
 
 
 # --- loops ----------------------------------------------------------------------------------------
@@ -321,7 +361,12 @@ def _inherit_origin(event: Event, made: Event) -> None:
 
 def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
     """Return events that concatenate arrays into a vector."""
-    events, flat = [], []
+    events: list[Event] = []
+    flat: list[Value] = []
+    if not all(part.is_array for part in parts):
+        events.append(Event(Call("function", "array", np.array), (parts,), {}, (vector,)))
+        vector.origin, vector.event = None, events[-1]
+        return events
     for part in parts:
         if part.array.ndim == 1:
             flat.append(part)
@@ -342,7 +387,7 @@ def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
 def fill_directly(draft: Draft) -> None:
     """Write ``x = y`` for ``x = np.empty(...)`` followed by ``x[...] = y``."""
     for event in list(draft.events):
-        if event.call.name in ("empty", "empty_like") and event.call.kind == "function":
+        if event.makes_unfilled:
             _fill_directly(draft, event)
 
 
@@ -395,7 +440,7 @@ def _inverse_view(view: Event, whole: Value) -> Event | None:
 
 
 def _touches(event: Event, whole: Value) -> bool:
-    if event.call.name == "empty_like":
+    if known(event.call.name).shape == "like":
         return False
     reads = any(value.root is whole for value in event.inputs)
     return reads or (event.writes is not None and event.writes.root is whole)
@@ -469,20 +514,20 @@ def _strides(array: Any) -> list[int]:
 def share_constants(draft: Draft) -> None:
     """Make arrays of ones, zeros and counts only once."""
     written, twins = draft.written(), dict[Value, Value]()
-    known: dict[Any, Value] = {}
+    first: dict[Any, Value] = {}
     left = []
-    names = ("zeros", "ones", "full", "arange", "eye")
     augmented = {e.args[0] for e in draft.events if e.augmented} | {
         one.initial for loop in loops_of(draft.events) for one in loop.carried
     }
     for event in draft.events:
-        constant = event.call.kind == "function" and event.call.name in names and not event.inputs
+        constant = event.call.kind == "function" and known(event.call.name).is_shared
+        constant = constant and not event.inputs
         if constant and event.result.root not in written and event.result not in augmented:
             key = (event.call.name, repr(event.args), repr(event.kwargs))
-            if key in known:
-                twins[event.result] = known[key]
+            if key in first:
+                twins[event.result] = first[key]
                 continue
-            known[key] = event.result
+            first[key] = event.result
             event.result.name = event.result.name or event.call.name
         left.append(event)
     draft.events = left
@@ -587,6 +632,7 @@ def name_phases(draft: Draft) -> None:
 
 
 PASSES: tuple[Callable[[Draft], None], ...] = (
+    without_replay_copies,
     without_detours,
     gather_parameters,
     without_self_assignments,

@@ -12,35 +12,12 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import Any
 
+from tinygrad_lab.compiler.functions import ATOM, Expression, known
 from tinygrad_lab.compiler.trace import Event, Value
 
 __all__ = ["Expressions"]
 
 Writer = Callable[[Any], str]
-
-_CHOICE, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
-"""Precedence of the parts of an expression, the weakest first."""
-
-_FORMS: dict[str, tuple[str, int, tuple[int, ...]]] = {
-    "add": ("{} + {}", _SUM, (_SUM, _PRODUCT)),
-    "sub": ("{} - {}", _SUM, (_SUM, _PRODUCT)),
-    "mul": ("{} * {}", _PRODUCT, (_PRODUCT, _SIGN)),
-    "divide": ("{} / {}", _PRODUCT, (_PRODUCT, _SIGN)),
-    "neg": ("-{}", _SIGN, (_ATOM,)),
-    "square": ("{0} * {0}", _PRODUCT, (_ATOM,)),
-    "lt": ("{} < {}", _COMPARISON, (_SUM, _SUM)),
-    "le": ("{} <= {}", _COMPARISON, (_SUM, _SUM)),
-    "gt": ("{} > {}", _COMPARISON, (_SUM, _SUM)),
-    "ge": ("{} >= {}", _COMPARISON, (_SUM, _SUM)),
-    "relu": ("0.0 if {0} <= 0.0 else {0}", _CHOICE, (_ATOM,)),
-    "where_positive": ("{1} if {0} > 0.0 else 0.0", _CHOICE, (_SUM, _COMPARISON)),
-    "where": ("{1} if {0} else {2}", _CHOICE, (_COMPARISON, _COMPARISON, _COMPARISON)),
-}
-"""Operations that never raise: the expression, its precedence, and the least of its operands."""
-
-_SYNONYMS = {"subtract": "sub", "multiply": "mul", "negative": "neg", "truediv": "divide"}
-_TWICE = frozenset({"square", "relu"})
-"""Operations that read their operand twice."""
 
 _NEAR = 4000
 """Within this many operations a number is used soon; one that waits longer delays others.
@@ -51,14 +28,14 @@ _DEEPEST = 40
 _FAST_NAMES = 256
 
 
-def _form_of(event: Event) -> tuple[str, int, tuple[int, ...]] | None:
+def _form_of(event: Event) -> Expression | None:
     """Return how an operation is written as an expression; None if it has to be a call."""
-    name = _SYNONYMS.get(event.call.name, event.call.name)
-    if name == "divide":
+    row = known(event.call.name)
+    if row.infix is not None and row.infix[0] == "/":
         divisor = event.args[-1]
         if type(divisor) not in (int, float) or not divisor:
             return None
-    return _FORMS.get(name)
+    return row.expression
 
 
 class Expressions:
@@ -95,7 +72,7 @@ class Expressions:
             if not event.is_on_numbers:
                 continue
             deepest = 0
-            if event.call.name not in _TWICE and _form_of(event) is not None:
+            if not known(event.call.name).is_twice and _form_of(event) is not None:
                 for value in event.inputs:
                     if value not in self._alone or position - made.get(value, -_NEAR) >= _NEAR:
                         continue
@@ -145,7 +122,7 @@ class Expressions:
         form = _form_of(event)
         if form is None:
             function = bound(event.call.name, event.call.function)
-            return f"{function}({', '.join(map(argument, event.args))})", _ATOM
+            return f"{function}({', '.join(map(argument, event.args))})", ATOM
         template, strength, needed = form
         parts = []
         for one, least in zip(event.args, needed, strict=True):

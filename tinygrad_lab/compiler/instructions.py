@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.trace import Event, Value
 
 __all__ = ["ElsewhereError", "Instruction", "Memory", "Place", "lowered", "picks_elements"]
@@ -98,39 +99,6 @@ def _ignoring_offset(one: Any) -> Hashable:
     return repr(one)
 
 
-FORMULAS: dict[str, str] = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1}",
-    "negative": "-{0}",
-    "positive": "{0}",
-    "square": "{0} * {0}",
-    "sqrt": "sqrt({0})",
-    "exp": "exp({0})",
-    "log": "log({0})",
-    "tanh": "tanh({0})",
-    "sin": "sin({0})",
-    "cos": "cos({0})",
-    "abs": "abs({0})",
-    "absolute": "abs({0})",
-    "maximum": "({0} if ({0} >= {1} or {0} != {0}) else {1})",
-    "minimum": "({0} if ({0} <= {1} or {0} != {0}) else {1})",
-    "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}",
-    "less": "{0} < {1}",
-    "less_equal": "{0} <= {1}",
-    "equal": "{0} == {1}",
-    "not_equal": "{0} != {1}",
-    "where": "({1} if {0} else {2})",
-    "where_positive": "({1} if {0} > 0 else {zero})",
-    "copy": "{0}",
-}
-"""Maps: the formula for each element."""
-
-_REDUCTIONS = frozenset({"sum", "max", "min", "prod"})
-_COPIES = frozenset({"array", "astype", "copy", "ascontiguousarray", "reshape", "ravel", "flatten"})
-
 PlaceOf = Callable[[Value, Callable[[Any], Any] | None], Place]
 
 
@@ -149,17 +117,17 @@ class _Lowering:
 
     def __call__(self, event: Event) -> bool:
         """Append the instructions of an event; return False if there are none."""
-        kind, name = event.call.kind, event.call.name
+        kind, row = event.call.kind, known(event.call.name)
         if kind == "check":
             condition, expected = event.args
             if condition.array.ndim and expected:
                 return False  # Somewhere, but not everywhere.
             self._add("check", str(expected), self._at(condition), event=event)
-        elif kind == "ufunc" and name in FORMULAS:
+        elif kind == "ufunc" and row.formula:
             return self._ufunc(event)
-        elif name in ("matmul", "dot"):
+        elif row.shape == "product":
             return self._product(event)
-        elif name in _REDUCTIONS and kind == "method":
+        elif row.into == "reduce" and kind == "method":
             return self._reduction(event)
         elif kind == "setitem":
             return self._setitem(event)
@@ -167,7 +135,7 @@ class _Lowering:
             return self._gather(event)
         elif event.writes is None and event.results:
             return self._make(event)
-        elif name == "fill":
+        elif event.call.name == "fill":
             target = self._at(event.writes)
             self._map("copy", target, [event.args[1]], target.memory.dtype, event)
         else:
@@ -212,18 +180,18 @@ class _Lowering:
 
     def _make(self, event: Event) -> bool:
         """Append copies, joins or fills that make an array."""
-        name, target = event.call.name, self._at(event.result)
+        row, target = known(event.call.name), self._at(event.result)
         dtype = target.memory.dtype
         first: Any = event.args[0] if event.args else None
-        if name in ("empty", "empty_like"):
+        if event.makes_unfilled:
             return True
-        if name in ("where", "where_positive"):
-            self._map(name, target, event.args, dtype, event)
+        if row.shape == "elementwise" and row.formula and event.call.kind == "function":
+            self._map(event.call.name, target, event.args, dtype, event)
         elif (number := event.filled_with()) is not None:
             self._map("copy", target, [number], dtype, event)
-        elif name in ("concatenate", "concat"):
+        elif row.into == "join":
             self._joined(event, target)
-        elif name in _COPIES and isinstance(first, Value):
+        elif row.into in ("copy", "reorder") and isinstance(first, Value):
             shape = first.array.shape
             place = self.place(event.result, lambda array: array.reshape(shape))
             self._map("copy", place, [first], dtype, event)

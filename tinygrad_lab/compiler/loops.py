@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.compiler.instructions import FORMULAS, Instruction, Memory, Place
+from tinygrad_lab.compiler import functions
+from tinygrad_lab.compiler.instructions import Instruction, Memory, Place
 
 __all__ = ["Loop", "blocks", "cast", "memories_of", "numbers_of", "rolled"]
 
@@ -276,18 +277,15 @@ def _map_lines(group: list[Instruction], unread: Callable[..., bool]) -> list[st
 def _formula(one: Instruction) -> str:
     """Return the expression; float32 has functions that are faster than the C library's."""
     vectorised = one.formula in ("exp", "tanh") and one.dtype == np.float32
-    return f"{one.formula}_float32({{0}})" if vectorised else FORMULAS[one.formula]
+    return f"{one.formula}_float32({{0}})" if vectorised else functions.known(one.formula).formula
 
 
 def _kept_dtype(one: Any, dtype: Any, is_condition: bool) -> Any:
     return one.memory.dtype if is_condition and isinstance(one, Place) else dtype
 
 
-_COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
-
-
 def _result_dtype(one: Instruction) -> Any:
-    return np.dtype(bool) if one.formula in _COMPARISONS else one.dtype
+    return np.dtype(bool) if functions.known(one.formula).is_comparison else one.dtype
 
 
 def _with_few_axes(group: list[Instruction]) -> tuple[list[Instruction], list[int]]:
@@ -321,13 +319,6 @@ def _with_few_axes(group: list[Instruction]) -> tuple[list[Instruction], list[in
 
 # --- reductions ----------------------------------------------------------------------------------
 
-_STEPS = {
-    "sum": "{0} + {1}",
-    "prod": "{0} * {1}",
-    "max": "{1} if ({1} > {0} or {1} != {1}) else {0}",
-    "min": "{1} if ({1} < {0} or {1} != {1}) else {0}",
-}
-
 
 def _start_of(name: str, dtype: Any) -> str:
     if name in ("sum", "prod"):
@@ -349,7 +340,7 @@ def _reduction_lines(one: Instruction) -> list[str]:
     element, target = _element(source, names), _element(one.target, names)
     if source.memory.dtype != one.dtype:
         element = f"{cast(one.dtype)}({element})"
-    step = _STEPS[one.formula]
+    step = functions.known(one.formula).formula
     if not order or order[-1] in one.axes:
         inner = _nest(reduced, [f"x = {element}", f"total = {step.format('total', 'x')}"])
         return _nest(kept, [f"total = {start}", *inner, f"{target} = total"])

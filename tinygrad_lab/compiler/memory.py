@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.tidy import constants
 from tinygrad_lab.compiler.trace import Event, Value
@@ -39,34 +40,11 @@ _LARGE_BUFFER = 1 << 16
 """Bytes from which a buffer is shared, and the constants in it are written at each call."""
 
 
-_VIEWS = frozenset(
-    [
-        "reshape",
-        "transpose",
-        "swapaxes",
-        "view",
-        "ravel",
-        "squeeze",
-        "diagonal",
-        "as_strided",
-        "broadcast_to",
-        "expand_dims",
-        "permute_dims",
-        "moveaxis",
-        "flip",
-        "ascontiguousarray",
-        "astype",
-        "array",
-        "matrix_transpose",
-    ]
-)
-
-
 def is_view(event: Event) -> bool:
-    """Return whether the result is a view of an argument."""
-    if len(event.results) != 1 or event.result.root is event.result:
+    """Return whether all results are views of arguments."""
+    if not event.results or event.writes is not None or event.call.kind == "ufunc":
         return False
-    return event.call.kind == "getitem" or event.call.name in _VIEWS
+    return all(value.root is not value for value in event.results)
 
 
 @dataclass(slots=True)
@@ -164,14 +142,10 @@ def is_elementwise(event: Event) -> bool:
     )
 
 
-_BY_ELEMENT = ("where_mask", "where_positive")
-"""Elementwise functions that are not ufuncs."""
-
-
 def _can_take_over(event: Event, old: Value) -> bool:
     """Return whether the result may overwrite an input while it is computed."""
     new = event.result.array
-    return (is_elementwise(event) or event.call.name in _BY_ELEMENT) and all(
+    return (is_elementwise(event) or known(event.call.name).into == "mask") and all(
         value.array.shape == new.shape
         and value.array.strides == new.strides
         and value.array.dtype == new.dtype
@@ -235,7 +209,7 @@ def _settle_constant_writes(plan: Plan, lives: _Lives, plannable: set[Event]) ->
         if root.array.nbytes >= _LARGE_BUFFER:
             continue
         writes = [lives.events[position] for position in positions]
-        if event.call.name in ("empty", "empty_like"):
+        if event.makes_unfilled:
             once = [one for one in writes if _is_needed_once(one, writes, plan)]
         else:
             once = [event] if _stays_where_not_written(root, writes, lives) else []
@@ -337,7 +311,7 @@ def is_join(event: Event) -> bool:
     """Return whether an event concatenates vectors of one dtype."""
     return (
         event.call.kind == "function"
-        and event.call.name in ("concatenate", "concat")
+        and known(event.call.name).into == "join"
         and event.result.array.ndim == 1
         and all(part.array.dtype == event.result.array.dtype for part in event.args[0])
     )

@@ -354,7 +354,7 @@ def _function(name: str, parameters: Iterable[tuple[str, str]], lines: Iterable[
 def _maker_of(value: Value) -> Value:
     """Return the value that another views. (Its root may be larger: parameters share memory.)"""
     while value.event is not None and is_view(value.event):
-        value = value.event.args[0]
+        value = next(one for one in value.event.inputs if one.root is value.root)
     return value
 
 

@@ -125,6 +125,8 @@ class _TracedNumbers(Namespace):
 
     name = "python"
     default_device = "cpu"
+    arrays: Any
+    """The namespace of traced arrays, which may be made of numbers."""
 
     def __getattr__(self, name: str) -> Any:
         # Everything else is composed of these, or missing.
@@ -161,9 +163,9 @@ class _TracedNumbers(Namespace):
     broadcast_to = reshape
 
     def transfer(self, x: Any, *, device: str) -> Any:
-        if device != "python":
+        if device not in ("python", "cpu"):
             raise refused(f"a Python number on {device}")
-        return x
+        return x if device == "python" else self.arrays.asarray(x)
 
     def astype(self, x: Any, dtype: Any, copy: bool = True) -> Any:
         call = Call("python", "astype", lambda number: PYTHON.astype(number, dtype))

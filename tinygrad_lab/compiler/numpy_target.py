@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.compiler.expressions import Expressions
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.memory import (
     Plan,
     aligned,
@@ -32,32 +33,31 @@ from tinygrad_lab.compiler.trace import Event, Value, mapped, values_in
 
 __all__ = ["LateBinding", "NumPyProgram", "is_view", "plannable"]
 
-_COPIES = frozenset(["array", "astype", "copy", "ascontiguousarray", "reshape", "ravel", "flatten"])
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 _FEW, _MANY = 8, 32
 """Elements along an axis, and in a row, for which shuffling a row is faster than copying it."""
-_MAKERS = frozenset(
-    ["empty", "empty_like", "zeros", "zeros_like", "ones", "ones_like", "full", "full_like"]
-)
 
 
 def plannable(event: Event) -> bool:
     """Return whether the result can be written into a given buffer."""
     if len(event.results) != 1 or not isinstance(event.result.array, np.ndarray | np.generic):
         return False
-    kind, name = event.call.kind, event.call.name
     if event.result.root is not event.result:
         return False
-    return (
-        (kind == "ufunc" and isinstance(event.call.function, np.ufunc))
-        or name == "pick"
-        or (kind == "method" and name in _REDUCTIONS)
-        or (kind in ("method", "function") and (name in _COPIES or name in _MAKERS))
-        or (
-            kind == "function"
-            and name in ("concatenate", "concat", "dot", "where", "where_mask", "where_positive")
-        )
-    )
+    kind, into = event.call.kind, known(event.call.name).into
+    if kind == "ufunc":
+        return isinstance(event.call.function, np.ufunc)
+    return bool(into) and kind in _KINDS_OF_CALLS.get(into, ("function",))
+
+
+_KINDS_OF_CALLS: dict[str, tuple[str, ...]] = {
+    "take": ("getitem",),
+    "reduce": ("method",),
+    "copy": ("method", "function"),
+    "reorder": ("method", "function"),
+    "fill": ("method", "function"),
+}
+"""For a way to write into memory, the kinds of calls whose arguments it knows."""
 
 
 def _is_plain_product(event: Event) -> bool:
@@ -183,11 +183,11 @@ class NumPyProgram:
             return True
         if self._parts_elsewhere(event) == []:
             return True
-        return is_view(event) and self.is_static(event.result)
+        return is_view(event) and all(map(self.is_static, event.results))
 
     def _lines_by_numpy(self, event: Event) -> Iterator[tuple[str, str]]:
         if is_view(event):
-            yield f"{self.name(event.result)} = {self._call(event)}", event.phase
+            yield f"{self._targets(event)} = {self._call(event)}", event.phase
             return
         lines = list(self._lines_of(event))
         for line in (*self._fills, *lines):
@@ -218,7 +218,11 @@ class NumPyProgram:
             yield f"{self.name(event.result)} = {draw}({arguments})"
         elif event.writes is not None:
             yield from self._write(event)
-        elif event.result.root in self.plan.fresh or not self.is_static(event.result):
+        elif (
+            event.several
+            or event.result.root in self.plan.fresh
+            or not self.is_static(event.result)
+        ):
             if _is_plain_product(event):
                 call = self._dot(event)
             elif kind == "ufunc" and isinstance(event.call.function, np.ufunc):
@@ -230,7 +234,8 @@ class NumPyProgram:
             yield from self._into(event, self.name(event.result))
 
     def _targets(self, event: Event) -> str:
-        return ", ".join(self.name(value) for value in event.results)
+        names = ", ".join(self.name(value) for value in event.results)
+        return f"{names}," if event.several and len(event.results) == 1 else names
 
     def _write(self, event: Event) -> Iterator[str]:
         kind, name = event.call.kind, event.call.name
@@ -244,7 +249,7 @@ class NumPyProgram:
             yield self._ufunc(event, target)
         elif name == "dot":
             yield self._dot(event, target)
-        elif kind == "ufunc":
+        elif event.writes_into_argument:
             yield self._call(event)
         else:
             yield self._call(event, f"out={target}")
@@ -264,33 +269,33 @@ class NumPyProgram:
 
     def _into(self, event: Event, target: str) -> Iterator[str]:
         """Yield the lines that write an event's result into a buffer."""
-        kind, name = event.call.kind, event.call.name
+        into = known(event.call.name).into
         first: Any = event.args[0] if event.args else None
-        if name == "dot" or _is_plain_product(event):
+        if into == "dot" or _is_plain_product(event):
             yield self._dot(event, target)
-        elif kind == "ufunc":
+        elif event.call.kind == "ufunc":
             yield self._ufunc(event, target)
-        elif name == "pick":
+        elif into == "take":
             # An index array takes as long, and new memory; mode='raise' makes take() copy.
             yield f"{self.text(first)}.take({self.text(event.args[1])}, None, {target}, 'clip')"
-        elif name in _REDUCTIONS:
+        elif into == "reduce":
             yield self._reduction(event, target)
-        elif name in _MAKERS:
+        elif into == "fill":
             if (number := event.filled_with()) is not None:
                 yield f"{target}.fill({self.text(number)})"
-        elif name in ("reshape", "ravel", "flatten"):
+        elif into == "reorder":
             yield self._reordered(event.result, first)
-        elif name in _COPIES:
+        elif into == "copy":
             yield f"{target}[...] = {self.text(first)}"
         elif (parts_elsewhere := self._parts_elsewhere(event)) is not None:
             for part, start in parts_elsewhere:
                 place = slice(start, start + part.array.size)
                 yield f"{self._view_of(event.result, place)}[...] = {self.text(part)}"
-        elif name in ("concatenate", "concat"):
+        elif into == "join":
             parts = ", ".join(map(self.text, first))
             axis = event.argument("axis", 1, 0)
             yield f"{self.bound('concatenate', np.concatenate)}(({parts},), {axis}, {target})"
-        elif name == "where":
+        elif into == "choose":
             condition, x, y = map(self.text, event.args)
             copyto = self.bound("copyto", np.copyto)
             yield f"{target}[...] = {y}"
@@ -393,8 +398,8 @@ class NumPyProgram:
         """Store a number of this call in a 0-d array, which operations take faster."""
         key = (number, dtype)
         if key not in self._scalars:
-            name = self._scalars[key] = f"{self.name(number)}_array"
-            self.bindings[name] = np.empty((), dtype=dtype)
+            holder = np.empty((), dtype=dtype)
+            name = self._scalars[key] = self.bound(f"{self.name(number)}_array", holder)
             self._fills.append(f"{name}.fill({self.name(number)})")
         return self._scalars[key]
 
@@ -440,7 +445,7 @@ class NumPyProgram:
             return "[" + ", ".join(map(self.text, one)) + "]"
         if one is None or isinstance(one, bool | int | str) or one is Ellipsis:
             return repr(one)
-        if isinstance(one, float) and np.isfinite(one):
+        if one.__class__ is float and np.isfinite(one):
             return repr(one) if one >= 0 else f"({one!r})"
         return self.bound(f"thing_{len(self.bindings)}", one)
 
@@ -494,7 +499,8 @@ class NumPyProgram:
     ) -> Any:
         """Return the array of a value that is the same at every call."""
         if is_view(event):
-            return event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
+            out = event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
+            return out[event.results.index(value)] if event.several else out
         state = self.plan.home_of.get(value)
         if state is not None and state in homes and value is self.recording.writes[state]:
             return homes[state]

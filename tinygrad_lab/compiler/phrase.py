@@ -7,69 +7,31 @@ import inspect
 import math
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_lab.compiler.draft import fresh_result, same_layout
+from tinygrad_lab.compiler.functions import known
+from tinygrad_lab.compiler.memory import inverse, is_dense, is_elementwise, order_in_memory
 from tinygrad_lab.compiler.roll import Index
-from tinygrad_lab.compiler.trace import Event, Value
+from tinygrad_lab.compiler.trace import Event, Value, mapped
 from tinygrad_lab.random.generator import Generator
 
-__all__ = ["INFIX", "LOOSE", "TIGHT", "UNARY", "Phrase", "Phrases", "literal"]
+__all__ = [
+    "LOOSE",
+    "TIGHT",
+    "UNARY",
+    "Phrase",
+    "Phrases",
+    "is_imported",
+    "literal",
+    "number",
+]
 
-INFIX = {
-    "add": ("+", 5),
-    "subtract": ("-", 5),
-    "multiply": ("*", 6),
-    "divide": ("/", 6),
-    "matmul": ("@", 6),
-    "floor_divide": ("//", 6),
-    "remainder": ("%", 6),
-    "power": ("**", 8),
-    "greater": (">", 1),
-    "greater_equal": (">=", 1),
-    "less": ("<", 1),
-    "less_equal": ("<=", 1),
-    "equal": ("==", 1),
-    "not_equal": ("!=", 1),
-    "bitwise_or": ("|", 2),
-    "bitwise_xor": ("^", 3),
-    "bitwise_and": ("&", 4),
-    "left_shift": ("<<", 4.5),
-    "right_shift": (">>", 4.5),
-    "sub": ("-", 5),
-    "mul": ("*", 6),
-    "truediv": ("/", 6),
-    "floordiv": ("//", 6),
-    "mod": ("%", 6),
-    "pow": ("**", 8),
-    "gt": (">", 1),
-    "ge": (">=", 1),
-    "lt": ("<", 1),
-    "le": ("<=", 1),
-    "eq": ("==", 1),
-    "ne": ("!=", 1),
-}
-"""Calls of two operands: the operator, and its precedence."""
-_PREFIX = {"negative": "-", "neg": "-", "positive": "+", "pos": "+", "invert": "~"}
-_NUMBERS = {
-    "square": "{0} * {0}",
-    "relu": "0.0 if {0} <= 0.0 else {0}",
-    "where_positive": "{1} if {0} > 0.0 else 0.0",
-    "where": "{1} if {0} else {2}",
-    "logical_not": "not {0}",
-}
-"""Functions of Python numbers as expressions."""
 TIGHT, UNARY, LOOSE = 10, 7, 0
-_SPLAT = frozenset(["reshape", "transpose"])
-"""Methods that take a shape or an order of axes as separate arguments."""
-_REDUCTIONS = frozenset(["sum", "prod", "max", "min", "mean", "any", "all"])
-"""Functions that are also methods, and whose default arguments are left out."""
-_MAKERS = frozenset(["empty", "zeros", "ones", "full"])
-"""Functions that accept the length of a vector as its shape."""
-
 Phrase = tuple[str, float]
 """An expression, and the precedence of its weakest operator."""
 
@@ -96,6 +58,8 @@ class Phrases:
         """Values that are written where they are used, without a name."""
         self.numbers: set[Value] = set()
         """0-d arrays that are the same at every call."""
+        self.bare: dict[Value, Any] = {}
+        """Arrays for which a Python number is written: they are full of it."""
         self.index_names: dict[Any, str] = {}
         """The loop variables of loops."""
         self.helpers: dict[str, str] = {}
@@ -135,7 +99,7 @@ class Phrases:
             return self.inline[value]
         if value.is_constant and not value.is_array:
             return self.phrase(value.array)
-        if self._is_number(value):
+        if self.is_number(value):
             return number(value.array), TIGHT
         return self.name(value), TIGHT
 
@@ -162,10 +126,11 @@ class Phrases:
     def call(self, event: Event) -> Phrase:
         """Write what an event computes."""
         kind, name, args = event.call.kind, event.call.name, event.args
-        if name in INFIX and len(args) == 2 and kind in ("ufunc", "number", "function", "python"):
+        row = known(name)
+        if self.infix(event) is not None:
             return self._factor_one(event) or self._infix(event)
-        if name in _PREFIX and kind in ("ufunc", "number", "python"):
-            return f"{_PREFIX[name]}{self.at_least(args[0], UNARY)}", UNARY
+        if row.prefix and kind in ("ufunc", "number", "python"):
+            return f"{row.prefix}{self.at_least(args[0], UNARY)}", UNARY
         if kind == "getitem":
             return f"{self.at_least(args[0], TIGHT)}[{self.key(args[1])}]", TIGHT
         if kind == "python":
@@ -181,10 +146,29 @@ class Phrases:
             return f"{self.at_least(args[0], TIGHT)}.{'T' if flat else 'mT'}", TIGHT
         if name == "reshape" and kind == "function" and event.kwargs in ({}, {"copy": None}):
             return self._method(event, {}), TIGHT
-        if name in _REDUCTIONS and kind == "function":
-            said = {key: one for key, one in event.kwargs.items() if one not in (None, False)}
+        if row.omits_defaults and kind == "function" and isinstance(args[0], Value):
+            # An axis of 0 equals False.
+            said = {
+                key: one
+                for key, one in event.kwargs.items()
+                if one is not None and one is not False
+            }
             return self._method(event, said), TIGHT
         return self.called(event), TIGHT
+
+    def infix(self, event: Event) -> tuple[str, float] | None:
+        """Return the operator that an event is written with, and its precedence."""
+        found = known(event.call.name).infix
+        if found is None or len(event.args) != 2 or event.kwargs:
+            return None
+        if event.call.kind not in ("ufunc", "number", "function", "python"):
+            return None
+        if event.call.kind == "ufunc" and found[0] == "**":
+            # With a Python number as exponent the operator is another function.
+            exponent = event.args[1]
+            is_array = isinstance(exponent, Value) and np.ndim(exponent.array) > 0
+            return found if is_array and exponent not in self.bare else None
+        return found
 
     def _factor_one(self, event: Event) -> Phrase | None:
         """Write ``1 * x``, with which the chain rule begins, or ``x**1`` as x."""
@@ -213,9 +197,10 @@ class Phrases:
         return same_layout(np.asarray(array), np.asarray(result.array)) and self.unchanged(result)
 
     def _infix(self, event: Event) -> Phrase:
-        sign, strength = INFIX[event.call.name]
+        sign, strength = known(event.call.name).infix or ("", 0)
         left, right = event.args
-        left_text = self.operand(event, left, strength + (sign == "**"))
+        # Neither powers nor comparisons group from the left.
+        left_text = self.operand(event, left, strength + (sign == "**" or strength == 1))
         right_text = self.operand(event, right, strength + 0.5)
         if sign == "**" and _is_simple(left_text) and _is_simple(right_text):
             return f"{left_text}**{right_text}", strength
@@ -223,22 +208,53 @@ class Phrases:
 
     def operand(self, event: Event, one: Any, strength: float) -> str:
         """Write an operand; beside an array of its dtype, a number needs no dtype of its own."""
-        if not self._is_number(one):
+        if not self.is_number(one):
             return self.at_least(one, strength)
-        beside = any(
-            isinstance(other, Value)
-            and not self._is_number(other)
-            and isinstance(other.array, np.ndarray)
-            and other.array.dtype == one.array.dtype
-            for other in event.args
-        )
-        return number(one.array, bare=beside)
+        text = number(one.array, bare=self.takes_python_numbers(event, one))
+        return f"({text})" if text.startswith("-") and strength > UNARY else text
 
-    def _is_number(self, one: Any) -> bool:
+    def assigned(self, source: Any, dtype: Any) -> str:
+        """Write what is assigned to a part of an array, which casts it to its dtype."""
+        if dtype is None or not self.is_number(source):
+            return self.text(source)
+        own = source.array.dtype
+        same = own == dtype or (own.kind, own.itemsize, dtype.kind) == ("f", 8, "f")
+        return number(source.array, bare=same)
+
+    def is_number(self, one: Any) -> bool:
         """Return whether an argument is a 0-d array that is the same at every call."""
         if not isinstance(one, Value) or not one.is_array or np.ndim(one.array):
             return False
         return one in self.numbers or one.is_constant
+
+    def takes_python_numbers(self, event: Event, value: Value) -> bool:
+        """Return whether an event gives the same for a Python number as for an array full of it.
+
+        The operands that are written before it, and as Python numbers, are so here.
+        """
+        elementwise = is_elementwise(event)
+        if event.writes is not None or not (elementwise or event.call.name == "where"):
+            return False
+        if known(event.call.name).infix == ("**", 8) and event.args[1] is value:
+            return False
+        bare = {value, *self.bare}
+        other = replace(
+            event, args=mapped(event.args, lambda one: _bare(one) if one in bare else one)
+        )
+        if all(self.is_number(one) or not one.is_array for one in other.inputs):
+            return False
+        dtype = value.array.dtype
+        if elementwise:
+            loop, same = other.computed_in(), event.computed_in()
+            places = [n for n, one in enumerate(event.args) if one is value]
+            if event.kwargs or loop is None or loop != same:
+                return False
+            if any(loop[n] != dtype for n in places):
+                return False
+        elif event.result.array.dtype != dtype:
+            return False
+        fresh = fresh_result(other)
+        return fresh is not None and same_layout(fresh, event.result.array)
 
     def called(self, event: Event, *extra: str) -> str:
         """Write ``function(arguments)``."""
@@ -246,7 +262,11 @@ class Phrases:
         if kind == "method":
             return self._method(event, event.kwargs, *extra)
         given = [self.text(one) for one in event.args]
-        if name in _MAKERS and isinstance(event.args[0], tuple) and len(event.args[0]) == 1:
+        if (
+            known(name).takes_length
+            and isinstance(event.args[0], tuple)
+            and len(event.args[0]) == 1
+        ):
             given[0] = self.text(event.args[0][0])
         given += [f"{key}={self.text(one)}" for key, one in event.kwargs.items()]
         if kind == "draw":
@@ -256,14 +276,10 @@ class Phrases:
 
     def _method(self, event: Event, kwargs: dict[str, Any], *extra: str) -> str:
         receiver, *args = event.args
-        if event.call.name in _SPLAT and len(args) == 1 and isinstance(args[0], tuple):
-            args = list(args[0])
+        if known(event.call.name).spreads and len(args) == 1 and isinstance(args[0], tuple):
+            args = list(args[0] or args)
         given = [*map(self.text, args), *(f"{key}={self.text(v)}" for key, v in kwargs.items())]
         text = ", ".join([*given, *extra])
-        if self._is_number(receiver):
-            # A method needs an array, but an operator takes a Python number.
-            held = f"np.{receiver.array.dtype.name}({number(receiver.array, bare=True)})"
-            return f"{held}.{event.call.name}({text})"
         return f"{self.at_least(receiver, TIGHT)}.{event.call.name}({text})"
 
     def _function(self, event: Event) -> str:
@@ -273,10 +289,11 @@ class Phrases:
         if name == "as_strided":
             return self._imported(name)
         module = getattr(event.call.function, "__module__", "numpy") or "numpy"
-        if kind == "ufunc" and not hasattr(np, name.partition(".")[0]):
+        if is_imported(event):
             self.helpers[f"import {name}"] = f"from scipy.special import {name}"
             return name
-        return f"np.linalg.{name}" if "linalg" in module else f"np.{name}"
+        inner = module.removeprefix("numpy") if module.startswith("numpy.") else ""
+        return f"np{inner}.{name}"
 
     def _imported(self, name: str) -> str:
         self.helpers[f"import {name}"] = f"from numpy.lib.stride_tricks import {name}"
@@ -309,8 +326,9 @@ class Phrases:
         """Write a function of Python numbers."""
         name = event.call.name
         operands = [self.at_least(one, UNARY) for one in event.args]
-        if name in _NUMBERS:
-            return _NUMBERS[name].format(*operands), 6 if name == "square" else LOOSE
+        words = known(name).in_words
+        if words:
+            return words.format(*operands), 6 if name == "square" else LOOSE
         if name == "astype":
             dtype = inspect.getclosurevars(event.call.function).nonlocals["dtype"]
             return f"np.{np.dtype(dtype).name}({self.text(event.args[0])}).item()", TIGHT
@@ -359,7 +377,7 @@ class Phrases:
 
     def can_be_assigned(self, event: Event) -> bool:
         """Return whether assigning the result of an event gives the same bits as writing it."""
-        product = event.call.name in ("dot", "matmul")
+        product = known(event.call.name).shape == "product"
         if not product and not isinstance(event.call.function, np.ufunc):
             return False
         fresh = fresh_result(event)
@@ -379,11 +397,27 @@ def where_positive(condition, x):
 '''
 
 
+def is_imported(event: Event) -> bool:
+    """Return whether the code calls a function by its own name, which it imports or defines."""
+    kind, name = event.call.kind, event.call.name
+    return kind == "draw" or (kind == "ufunc" and not hasattr(np, name.partition(".")[0]))
+
+
+def _bare(value: Value) -> Any:
+    """Return the Python number that an array is full of."""
+    return value.array.flat[0].item()
+
+
 def _plain(one: Any) -> Phrase:
     if isinstance(one, str):
         return '"' + repr(one)[1:-1].replace('"', '\\"') + '"', TIGHT
+    if isinstance(one, np.generic):
+        return number(one), TIGHT
     if isinstance(one, float) and not np.isfinite(one):
         return f'float("{one}")', TIGHT
+    if isinstance(one, complex):
+        parts = ", ".join(_plain(part)[0] for part in (one.real, one.imag))
+        return f"complex({parts})", TIGHT
     negative = isinstance(one, float | int) and (one < 0 or np.signbit(one))
     return repr(one), UNARY if negative else TIGHT
 
@@ -393,26 +427,37 @@ def _is_simple(text: str) -> bool:
 
 
 def number(array: Any, *, bare: bool = False) -> str:
-    """Write a number; a bare one beside an array takes on its dtype."""
+    """Write a number with its dtype; a bare one, which takes on the dtype of what is beside it."""
     array = np.asarray(array)
     one = array.item()
-    finite = not isinstance(one, float) or np.isfinite(one)
-    text = str(array) if finite else f'float("{one}")'
+    finite = not isinstance(one, float | complex) or np.isfinite(one)
+    text = str(array) if finite else _plain(one)[0]
     exact = finite and array.dtype.type(ast.literal_eval(text)) == array
-    if array.dtype in (np.dtype(float), np.dtype(int), np.dtype(bool)) or (bare and exact):
+    if bare and (exact or array.dtype == np.float64):
         return text
     return f"np.{array.dtype.name}({text})"
 
 
 def literal(array: Any) -> str:
     """Write a constant array."""
-    if array.size and (array == array.flat[0]).all() and not np.signbit(array.flat[0]):
-        shape = array.shape[0] if array.ndim == 1 else array.shape
-        dtype = f"dtype=np.{array.dtype.name}"
+    if array.ndim > 1 and array.size and not array.flags.c_contiguous and is_dense(array):
+        order = order_in_memory(array)
+        return f"{literal(array.transpose(order))}.transpose({inverse(order)})"
+    dtype = f"dtype=np.{array.dtype.name}"
+    shape = array.shape[0] if array.ndim == 1 else array.shape
+    if not array.size:
+        return f"np.empty({shape}, {dtype})"
+    if (array == array.flat[0]).all() and not np.signbit(array.flat[0]):
         if array.flat[0] in (0, 1):
             return f"np.{('zeros', 'ones')[int(array.flat[0])]}({shape}, {dtype})"
         return f"np.full({shape}, {number(array.flat[0], bare=True)}, {dtype})"
-    return f"np.array({array.tolist()!r}, dtype=np.{array.dtype.name})"
+    return f"np.array({_nested(array.tolist())}, {dtype})"
+
+
+def _nested(numbers: Any) -> str:
+    if isinstance(numbers, list):
+        return f"[{', '.join(map(_nested, numbers))}]"
+    return _plain(numbers)[0]
 
 
 def _drawing_source(draw: Any) -> str:

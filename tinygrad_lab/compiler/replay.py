@@ -293,7 +293,7 @@ class Replay:
         if clock:
             tick = "clock.append(now())"
             work = [tick, *(part for line in work for part in (line, tick))]
-        if any(map(_may_fail, self.program.events)):
+        if work and any(map(_may_fail, self.program.events)):
             work = [
                 "try:",
                 *(f"    {line}" for line in work),

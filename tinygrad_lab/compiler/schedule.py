@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinygrad_lab.backends.numpy import where_mask
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.memory import is_view
 from tinygrad_lab.compiler.record import Recording
 from tinygrad_lab.compiler.trace import Call, Event, Value
@@ -26,7 +27,7 @@ def scheduled(recording: Recording, events: list[Event]) -> list[Event]:
     order = split_masks(recording, events)
     for masked in [event for event in order if event.call is _WHERE_MASK]:
         product = masked.args[0].root.event
-        if product is not None and product.call.name in ("matmul", "dot") and product.results:
+        if product is not None and known(product.call.name).shape == "product":
             _delay(order, product, masked)
         _advance(order, masked.args[1].event)
     return order

@@ -46,8 +46,11 @@ def program_for(target: str, recording: Recording) -> NumPyProgram:
     if not any(value.is_array for value in recording.trace.values):
         return _NumbersProgram(recording)
     program = NumPyProgram(recording)
+    # An optimiser updates its numbers as one vector.
+    parameters = [value for state, value in recording.states.items() if state.kind == "data"]
+    on_vectors = {"update"} if not any(value.is_array for value in parameters) else set()
     for event in program.events if target == "python" else ():
-        if not event.is_on_numbers:
+        if not event.is_on_numbers and event.phase not in on_vectors:
             raise CompileError(
                 "tg.compile: the target 'python' is for scalar graphs (tg.scalar), but this step "
                 f"works on arrays ({event.call.name}): use target='numpy'."

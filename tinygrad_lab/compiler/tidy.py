@@ -7,30 +7,32 @@ add a pass, write a function and list it in ``PASSES``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.compiler.record import Recording
-from tinygrad_lab.compiler.trace import Event, Value, mapped
+from tinygrad_lab.compiler.functions import known
+from tinygrad_lab.compiler.record import Recording, State
+from tinygrad_lab.compiler.trace import Call, Event, Value, mapped, values_in
 
 __all__ = [
     "PASSES",
+    "SNAPSHOT",
     "constants",
     "keep_name",
     "place",
+    "read_by",
     "replaced",
     "tidied",
     "without_dead_code",
     "without_repetitions",
+    "without_scalar_copies",
 ]
 
 Replacements = dict[Value, Value]
 
-_SHAPE_ONLY = frozenset({"zeros_like", "ones_like", "empty_like", "full_like"})
-"""Functions that read only the shape of an array."""
 _ONCE = frozenset({"draw", "check", "setitem"})
 """Kinds of calls that are never merged."""
 
@@ -40,10 +42,51 @@ def tidied(recording: Recording) -> list[Event]:
 
     The events of the trace stay as they were recorded: ``source`` starts from them again.
     """
+    copy_results(recording)
     events = recording.trace.events
     for one_pass in PASSES:
         events = one_pass(recording, events)
     return events
+
+
+def _updated(recording: Recording) -> set[State]:
+    """Return the states whose memory a replay writes into."""
+    bundled = recording.bundled()
+    written = {event.writes.root for event in recording.trace.events if event.writes is not None}
+    return {
+        state
+        for state, value in recording.states.items()
+        if state in recording.writes or id(state.owner) in bundled or value in written
+    }
+
+
+SNAPSHOT = Call("method", "copy", np.ndarray.copy)
+"""Copies a result before the replay writes into the memory that it views."""
+
+
+def copy_results(recording: Recording) -> None:
+    """Copy results that view the memory of a state, before an update is written into it.
+
+    Such a result has the old numbers: the step binds new memory to its tensors, a replay does not.
+    """
+    events = recording.trace.events
+    updated = _updated(recording)
+    copies: dict[Value, Value] = {}
+    for one in recording.outputs:
+        origin = one.root.origin if isinstance(one, Value) and one.is_array else None
+        if origin is None or origin.kind != "state" or origin.key not in updated or one in copies:
+            continue
+        concerned = (
+            position
+            for position, event in enumerate(events)
+            if one in event.results or (event.writes is not None and event.writes.root is one.root)
+        )
+        event = Event(SNAPSHOT, (one,), {"order": "K"})
+        copies[one] = recording.trace.result_of(event, one.array.copy(order="K"))
+        events.insert(max(concerned, default=-1) + 1, event)
+    recording.outputs = [
+        copies.get(one, one) if isinstance(one, Value) else one for one in recording.outputs
+    ]
 
 
 def replaced(recording: Recording, events: list[Event], twins: Replacements) -> list[Event]:
@@ -77,6 +120,30 @@ def _rewritten(event: Event, twins: Replacements, twin: Callable[[Any], Any]) ->
     for value in other.results:
         value.event = other
     return other
+
+
+def without_scalar_copies(recording: Recording, events: list[Event]) -> list[Event]:
+    """Drop copies of NumPy scalars, of which views are made, where nobody could tell."""
+    written = {event.writes.root for event in events if event.writes is not None}
+    ends = (*recording.outputs, *recording.writes.values())
+    kept = {one.root for one in ends if isinstance(one, Value)}
+    twins: Replacements = {}
+    left = []
+    for event in events:
+        source: Any = event.args[0] if _is_scalar_copy(event) else None
+        roots = {event.result, source.root} if source is not None else set()
+        if source is None or roots & written or roots <= kept:
+            left.append(event)
+        else:
+            twins[event.result] = source
+    return replaced(recording, left, twins)
+
+
+def _is_scalar_copy(event: Event) -> bool:
+    if (event.call.kind, event.call.name) != ("function", "array") or event.kwargs:
+        return False
+    source = event.args[0]
+    return isinstance(source, Value) and isinstance(source.array, np.generic)
 
 
 def without_identities(recording: Recording, events: list[Event]) -> list[Event]:
@@ -118,8 +185,13 @@ def keep_name(kept: Value, dropped: Value) -> None:
         kept.name = dropped.name
 
 
-def without_repetitions(recording: Recording, events: list[Event]) -> list[Event]:
-    """Reuse what was computed from the same values before, if nothing was written since."""
+def without_repetitions(
+    recording: Recording, events: list[Event], listed: Container[Value] = ()
+) -> list[Event]:
+    """Reuse what was computed from the same values before, if nothing was written since.
+
+    ``listed`` are values of which loops make lists: they are computed where they are.
+    """
     written = {event.writes.root for event in events if event.writes is not None}
     known: dict[Any, Event] = {}
     twins: Replacements = {}
@@ -144,7 +216,7 @@ def without_repetitions(recording: Recording, events: list[Event]) -> list[Event
             )
         )
         key = _key(event) if pure else None
-        if key is not None and key in known:
+        if key is not None and key in known and event.result not in listed:
             twins[event.result] = known[key].result
             keep_name(known[key].result, event.result)
             continue
@@ -202,7 +274,7 @@ def without_dead_code(
         if not wanted:
             continue
         left.append(event)
-        inputs = () if event.call.name in _SHAPE_ONLY else event.inputs
+        inputs = read_by(event)
         if event.writes is not None:
             inputs = (*inputs, event.writes)
         read.update(inputs)
@@ -210,7 +282,15 @@ def without_dead_code(
     return left[::-1]
 
 
+def read_by(event: Event) -> tuple[Value, ...]:
+    """Return the values of which an event reads the numbers, rather than only the shape."""
+    if known(event.call.name).shape == "like":
+        return tuple(values_in((event.args[1:], event.kwargs)))
+    return event.inputs
+
+
 PASSES: tuple[Callable[[Recording, list[Event]], list[Event]], ...] = (
+    without_scalar_copies,
     without_identities,
     without_repetitions,
     without_dead_code,
@@ -222,7 +302,7 @@ def constants(events: list[Event]) -> set[Value]:
     written = {event.writes.root for event in events if event.writes is not None}
     known: set[Value] = set()
     for event in events:
-        inputs = [] if event.call.name in _SHAPE_ONLY else list(event.inputs)
+        inputs = read_by(event)
         if event.call.kind in _ONCE or event.writes is not None:
             continue
         fixed = all(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.variables import RETURNED, Target, Variables
 from tinygrad_lab.context import Scope, current
 from tinygrad_lab.engine.user_code import is_library
@@ -50,7 +51,6 @@ class Origin:
 
 
 _ARRAYS = (np.ndarray, np.generic)
-_FILLED_WITH = {"zeros": 0, "ones": 1}
 
 
 @dataclass(eq=False, slots=True)
@@ -150,8 +150,20 @@ class Event:
 
     def filled_with(self) -> Any:
         """Return the number that ``zeros``, ``ones`` or ``full`` fills with; None for others."""
-        kind = self.call.name.removesuffix("_like")
-        return self.argument("fill_value", 1) if kind == "full" else _FILLED_WITH.get(kind)
+        number = known(self.call.name).fills_with
+        return self.argument("fill_value", 1) if number == "fill_value" else number
+
+    @property
+    def makes_unfilled(self) -> bool:
+        """Whether it makes an array whose numbers are still to be written."""
+        row = known(self.call.name)
+        return row.into == "fill" and row.fills_with is None and self.call.kind == "function"
+
+    @property
+    def writes_into_argument(self) -> bool:
+        """Whether it writes into its first argument, rather than into an ``out``."""
+        kind, name = self.call.kind, self.call.name
+        return kind in known(name.rpartition(".")[2]).writes
 
     def computed_in(self) -> tuple[np.dtype[Any], ...] | None:
         """Return the dtypes in which a ufunc computes: of the operands, then of the results.

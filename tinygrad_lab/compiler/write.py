@@ -11,15 +11,16 @@ import inspect
 import keyword
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.compiler.draft import draft_of, fresh_result, is_view, same_layout
+from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.page import Line, laid_out
-from tinygrad_lab.compiler.phrase import INFIX, TIGHT, Phrases, literal, number
+from tinygrad_lab.compiler.phrase import TIGHT, Phrases, is_imported, literal, number
 from tinygrad_lab.compiler.record import Recording, State
 from tinygrad_lab.compiler.roll import Loop, loops_of
 from tinygrad_lab.compiler.tidy import constants
@@ -31,14 +32,13 @@ __all__ = ["Assignment", "Writer"]
 
 _RESERVED = (
     *("np", "math", "state", "step", "as_strided", "sliding_window_view", "where_positive"),
-    *("range", "reversed", "float", "load_state", "Path"),
+    *("range", "reversed", "slice", "load_state", "Path"),
+    *("bool", "int", "float", "complex", "IndexError", "ValueError"),
 )
 _LONG = 60
 """Expressions up to this length are written within others."""
 _SHORT = 24
 """Views up to this length are repeated rather than given a name: ``x.T``."""
-_STEMS = {"as_strided": "windows", "getitem": "part"}
-"""Names for the results of functions, if not those of the functions."""
 _NAMELESS = ("scratch",)
 """Names that tell a reader nothing."""
 _LONGEST_COMMENT = 92
@@ -71,7 +71,7 @@ class Writer:
         self._counts: Counter[str] = Counter()
         """How often a stem was numbered."""
         self._taken = {*_RESERVED, *keyword.kwlist}
-        self._taken |= {e.call.name for e in draft.events if e.call.kind == "draw"}
+        self._taken |= {e.call.name for e in draft.events if is_imported(e)}
         self.phrases = Phrases(self.name, lambda one: self._generators()[one], self._is_unchanged)
         self.constants = constants(draft.events)
         self._kept = set(draft.kept())
@@ -169,8 +169,8 @@ class Writer:
         made = value.event
         if value.is_constant and value.name == "tensor":
             return "constant"
-        stem = value.name or (_STEMS.get(made.call.name, made.call.name) if made else "value")
-        if made is not None and made.augmented and made.call.name not in INFIX:
+        stem = value.name or (known(made.call.name).noun or made.call.name if made else "value")
+        if made is not None and made.augmented and known(made.call.name).infix is None:
             # Changed in place, while the old value is still used.
             stem = made.call.name
         return stem.replace(".", "_").lstrip("_")
@@ -228,7 +228,7 @@ class Writer:
         arguments = [self.name(v) for v in self.recording.arguments if v is not None]
         arguments += ["state"] if self.has_state() else []
         used = [v for v in self.recording.settings.values() if self._uses[v]]
-        settings = [f"{self.name(v)}={v.array!r}" for v in used]
+        settings = [f"{self.name(v)}={self.phrases.text(v.array)}" for v in used]
         signature = ", ".join([*arguments, *(["*", *settings] if settings else [])])
         yield from laid_out([Line(f"def step({signature}):")])
         yield from laid_out([Line(one.text, one.comment, one.depth + 1) for one in lines])
@@ -425,11 +425,12 @@ class Writer:
         elif event.call.kind == "setitem":
             array, key, source = event.args
             place = f"{phrases.at_least(array, TIGHT)}[{phrases.key(key)}]"
-            yield Line(self._put(place, source))
+            yield Line(self._put(place, source, array.array.dtype))
         elif event.writes is not None:
             yield self._write(event)
         elif event.several:
             names = ", ".join(map(self.name, event.results))
+            names += "," if len(event.results) == 1 else ""
             yield Line(f"{names} = {phrases.call(event)[0]}")
         elif not self._is_a_number(event.result):
             yield from self._assignment(event, position)
@@ -437,19 +438,19 @@ class Writer:
             if event.loop is not None and value in event.loop.lists:
                 yield Line(f"{self.name(event.loop.lists[value])}.append({self.name(value)})")
 
-    def _put(self, place: str, source: Any) -> str:
+    def _put(self, place: str, source: Any, dtype: Any = None) -> str:
         """Write ``x[k] = y``, or ``x[k] += y`` if that is equivalent."""
         made = source.event if isinstance(source, Value) else None
         if (
             made is not None
             and source in self.phrases.inline
-            and made.call.name in INFIX
-            and len(made.args) == 2
+            and (infix := self.phrases.infix(made)) is not None
+            and (dtype is None or source.array.dtype == dtype)
         ):
             left, right = made.args
             if self.phrases.text(left) == place:
-                return f"{place} {INFIX[made.call.name][0]}= {self.phrases.operand(made, right, 0)}"
-        return f"{place} = {self.phrases.text(source)}"
+                return f"{place} {infix[0]}= {self.phrases.operand(made, right, 0)}"
+        return f"{place} = {self.phrases.assigned(source, dtype)}"
 
     def _check(self, event: Event) -> Iterator[Line]:
         condition, recorded = event.args
@@ -486,8 +487,9 @@ class Writer:
             return False
         if self._uses[value] > sum(event.inputs.count(value) for event in users):
             return False
-        if not all(_takes_a_number(event, value) for event in users):
+        if not all(self.phrases.takes_python_numbers(event, value) for event in users):
             return False
+        self.phrases.bare[value] = array.flat[0].item()
         self.phrases.inline[value] = number(array.flat[0], bare=True), TIGHT
         return True
 
@@ -539,8 +541,8 @@ class Writer:
         if not event.augmented or not isinstance(event.args[0], Value):
             return None
         old, value = event.args[0], event.result
-        infix = INFIX.get(event.call.name)
-        if infix is None or len(event.args) != 2 or not self._may_change(old, position):
+        infix = self.phrases.infix(event)
+        if infix is None or not self._may_change(old, position):
             return None
         name = self._names[value] = self.name(old)
         return f"{name} {infix[0]}= {self.phrases.operand(event, event.args[1], 0)}"
@@ -561,15 +563,16 @@ class Writer:
         assert target is not None
         name, args = event.call.name, event.args
         if name == "fill":
-            return Line(f"{phrases.place(target)} = {phrases.text(args[1])}")
-        into_argument = name in ("copyto", "put") or name.endswith(".at")
-        if into_argument:
+            text = phrases.assigned(args[1], target.array.dtype)
+            return Line(f"{phrases.place(target)} = {text}")
+        if event.writes_into_argument:
             return Line(phrases.called(event))
         if not phrases.can_be_assigned(event):
             return Line(phrases.called(event, f"out={phrases.text(target)}"))
-        if name in INFIX and len(args) == 2 and args[0] is target:
+        infix = phrases.infix(event)
+        if infix is not None and args[0] is target:
             place = phrases.place(target).removesuffix("[...]")
-            return Line(f"{place} {INFIX[name][0]}= {phrases.operand(event, args[1], 0)}")
+            return Line(f"{place} {infix[0]}= {phrases.operand(event, args[1], 0)}")
         return Line(f"{phrases.place(target)} = {phrases.call(event)[0]}")
 
     def _can_be_inlined(self, event: Event, position: int, text: str) -> bool:
@@ -660,19 +663,6 @@ def _labels(condition: Any) -> tuple[Value, Any] | None:
         return view.args[0], count
     # Unsigned integers need no view.
     return (integers, count) if np.ndim(made.result.array) else None
-
-
-def _takes_a_number(event: Event, value: Value) -> bool:
-    """Return whether an event gives the same for a number as for an array full of it."""
-    function = event.call.function
-    elementwise = isinstance(function, np.ufunc) and function.signature is None
-    others = [v for v in event.inputs if v is not value and v.is_array]
-    if not (elementwise or event.call.name == "where") or event.writes is not None or not others:
-        return False
-    bare = value.array.flat[0].item()
-    args = tuple([bare if one is value else one for one in event.args])
-    fresh = fresh_result(replace(event, args=args))
-    return fresh is not None and same_layout(fresh, event.result.array)
 
 
 def _now(state: State) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends import NUMBERS, namespaces
 from tinygrad_lab.engine.declare import op
 
 # --- steps -----------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ minimum = op(
 
 
 def _clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
-    if hasattr(x, "dtype"):
+    if x.__class__ not in NUMBERS:
         return xp.clip(x, min, max)
     # NumPy's clip would turn a Python number beside arrays into an array of float64.
     x = x if min is None else xp.maximum(x, min)

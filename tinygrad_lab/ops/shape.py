@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends import NUMBERS
 from tinygrad_lab.backends.dtypes import dtype_of_number
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, is_axis, is_integer, missing_axis, raw, shape_of
@@ -269,7 +270,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Any:
 
 def _is_number(x: Any) -> bool:
     """Return whether x is a Python number, or a Tensor that holds one."""
-    return isinstance(raw(x), float | int)
+    return raw(x).__class__ in NUMBERS
 
 
 def _as_arrays(tensors: Sequence[Any]) -> list[Any]:
@@ -277,7 +278,8 @@ def _as_arrays(tensors: Sequence[Any]) -> list[Any]:
     arrays = [x for x in tensors if not _is_number(x)]
     for x in arrays:
         checked_shape("concat", x)
-    floats = any(isinstance(raw(x), float) for x in tensors)
+    numbers = [raw(x) for x in tensors if _is_number(x)]
+    floats = any(np.dtype(getattr(one, "dtype", type(one))).kind == "f" for one in numbers)
     dtype = dtype_of_number(0.0 if floats else 0)
     if arrays and not (floats and np.dtype(arrays[0].dtype).kind in "iub"):
         dtype = arrays[0].dtype

@@ -306,10 +306,12 @@ class _Bundle:
 
     def step(self, update: Callable[..., Any], settings: Mapping[str, Any]) -> None:
         """Update all parameters with one call."""
-        gradient = self._joined([p._grad._data for p in self.parameters])  # type: ignore[union-attr]
+        gradients = [p._grad._data for p in self.parameters]  # type: ignore[union-attr]
+        xp = namespaces[type(self.vector)]
+        gradient = xp.vector_of(gradients) if self.numbers else self._joined(gradients)
         self.steps += 1
         self.vector, self.state = update(
-            namespaces[type(self.vector)], self.vector, gradient, self.state, self.steps, settings
+            xp, self.vector, gradient, self.state, self.steps, settings
         )
         self.views = self.parts(self.vector)
         for parameter, view in zip(self.parameters, self.views, strict=True):
@@ -326,14 +328,14 @@ class _Bundle:
     def _joined(self, arrays: Sequence[Array]) -> Array:
         """Concatenate arrays into one vector."""
         if self.numbers:
-            return NUMPY.asarray(arrays)
+            return NUMPY.vector_of(arrays)
         xp = namespaces[type(arrays[0])]
         return xp.concat([array.reshape(-1) for array in arrays])
 
     def parts(self, vector: Array) -> list[Array]:
         """Split a vector into the parts of the parameters, in their shapes."""
         if self.numbers:
-            return list(vector.tolist())
+            return namespaces[type(vector)].numbers_in(vector)
         return [
             vector[its_slice] if len(shape) == 1 else vector[its_slice].reshape(shape)
             for its_slice, shape in zip(self.slices, self.shapes, strict=True)
