@@ -14,25 +14,28 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from operator import is_
 from types import CodeType
 from typing import Any
 
 import numpy as np
+import numpy._core.umath as umath
 
 from tinygrad_lab.backends import SMALL
+from tinygrad_lab.compiler.dependencies import as_number, guard_names, is_same
 from tinygrad_lab.compiler.memory import empty_like_recorded
 from tinygrad_lab.compiler.numpy_target import NumPyProgram
 from tinygrad_lab.compiler.outlines import forget_numbers
 from tinygrad_lab.compiler.record import BundlePlace, Recording, State
-from tinygrad_lab.compiler.surroundings import contents, has
 from tinygrad_lab.compiler.targets import program_for
 from tinygrad_lab.compiler.trace import Event, Value, values_in
 from tinygrad_lab.context import current
+from tinygrad_lab.engine.hooks import hooked
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.nn.module import Module, settings_of, version
 
-__all__ = ["MISS", "Replay"]
+__all__ = ["MISS", "Replay", "hooks_of", "raises_errors"]
 
 MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
 """The result of a replay that was not recorded for such a call."""
@@ -58,6 +61,7 @@ class Replay:
         self._fixed: dict[str, Any] = {}
         """Names in the code that stay the same after ``renew``."""
         self._parts = _parts_of(recording)
+        self._watched = [one for one in recording.dependencies if one.policy != "untouched"]
         self._places = recording.bundle_places()
         self._in_place = recording.in_place()
         self.run: Callable[..., Any] = lambda *_: MISS
@@ -96,9 +100,9 @@ class Replay:
             len(leaves) == len(self._leaves)
             and all(map(self._leaf_matches, range(len(leaves)), leaves))
             and all(module.training is mode for module, mode in recording.modules.items())
-            and all(_parts(module) == parts for module, parts in self._parts.items())
-            and all(settings_of(m) == now for m, now in recording.module_settings.items())
-            and all(named.is_the_same for named in recording.surroundings)
+            and _modules_match(self._parts, recording.module_settings)
+            and all(one.is_the_same for one in self._watched)
+            and _hooks_match(recording.hooks)
             and all(_same_settings(*group) for group in recording.groups)
             and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
             and all(tensor.grad is None for tensor in recording.without_gradient)
@@ -114,7 +118,7 @@ class Replay:
     def _leaf_matches(self, position: int, leaf: Any) -> bool:
         value = self.recording.arguments[position]
         if value is None:
-            return _is_same(leaf, self._leaves[position])
+            return is_same(leaf, self._leaves[position])
         if isinstance(leaf, Tensor) is not self._are_tensors[position]:
             return False
         if isinstance(leaf, Tensor):
@@ -136,6 +140,7 @@ class Replay:
         guards = [f"{n} <= {c}" for n, c in zip(counted, counts, strict=True)]
         guards += self._identity_checks()
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
+        exec(self._settling, names)
         exec(code, names)
         arrays, generators = names["at_risk"], self._at_risk[1]
         at_risk = arrays or generators
@@ -205,14 +210,20 @@ class Replay:
             "detached": detached,
             "current": current,
             "getrefcount": sys.getrefcount,
-            "has": has,
             "version": version,
             "version_now": version(),
+            "modules_match": _modules_match,
+            "module_parts": self._parts,
+            "module_settings": self.recording.module_settings,
+            "hooked": hooked,
+            "hooks": self.recording.hooks,
+            "hooks_match": _hooks_match,
+            "errors": _errors,
+            "errors_now": _errors(),
+            "raises_errors": raises_errors,
             "rebuild": self.recording.rebuild,
+            **guard_names(enumerate(self._watched)),
         }
-        for number, named in enumerate(self.recording.surroundings):
-            names[f"place_{number}"], names[f"named_{number}"] = named.place, named.now
-            names[f"items_{number}"] = contents(named.now)
         for number, (place, bundle) in enumerate(bundles.items()):
             names[f"bundle_{number}"] = bundle
             names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
@@ -317,14 +328,12 @@ class Replay:
         checks = [
             "current().ordinary",
             "current().device == 'cpu'",
-            "version() == version_now",
+            "(version() == version_now or modules_settled())",
+            "(errors() is errors_now or errors_settled())",
+            "(not hooked or hooks_match(hooks))",
         ]
-        checks += [
-            named.check.format(
-                place=f"place_{number}", thing=f"named_{number}", items=f"items_{number}"
-            )
-            for number, named in enumerate(recording.surroundings)
-        ]
+        watched = enumerate(self._watched)
+        checks += [one.check(number) for number, one in watched if not one.versioned]
         checks.append("untouched()")
         for number, (module, mode) in enumerate(recording.modules.items()):
             fixed[f"module_{number}"] = module
@@ -338,7 +347,28 @@ class Replay:
         for number, place in enumerate(self._places):
             fixed[f"optimizer_{number}"] = place.optimizer
             checks.append(f"optimizer_{number}._bundles[{place.group}] is bundles_{number}")
-        yield f"if not ({' and '.join(checks)}): return MISS"
+        yield "try:"
+        yield f"    if not ({' and '.join(checks)}): return MISS"
+        yield "except LOST: return MISS"
+
+    @property
+    def _settling(self) -> str:
+        """Write the functions that look closer where a quick check says that something changed."""
+        watched = enumerate(self._watched)
+        versioned = [one.check(number) for number, one in watched if one.versioned]
+        same = " and ".join([*versioned, "modules_match(module_parts, module_settings)"])
+        return (
+            "def modules_settled():\n"
+            "    global version_now\n"
+            f"    if not ({same}): return False\n"
+            "    version_now = version()\n"
+            "    return True\n"
+            "def errors_settled():\n"
+            "    global errors_now\n"
+            "    if raises_errors(): return False\n"
+            "    errors_now = errors()\n"
+            "    return True\n"
+        )
 
     def _reads(self) -> Iterator[str]:
         """Yield lines that check and unpack arguments and settings."""
@@ -346,7 +376,7 @@ class Replay:
         for position, value in enumerate(self.recording.arguments):
             given = f"given_{position}"
             if value is None:
-                fixed[f"same_{position}"], fixed["is_same"] = self._leaves[position], _is_same
+                fixed[f"same_{position}"] = self._leaves[position]
                 yield f"if not is_same({given}, same_{position}): return MISS"
                 continue
             local = self.program.name(value)
@@ -377,9 +407,13 @@ class Replay:
             if not number:
                 count = _group_counts(recording)[optimizer]
                 tests.append(f"len(optimizer_of_{name}.param_groups) != {count}")
+            read = {key[2] for key in recording.settings if key[:2] == (optimizer, number)}
             for setting, value in group.items():
                 if type(value) is bool or value is None:
                     tests.append(f"{name}[{setting!r}] is not {value}")
+                elif setting not in (*read, "params"):
+                    fixed[f"{name}_{setting}"] = value
+                    tests.append(f"not is_same({name}[{setting!r}], {name}_{setting})")
             yield f"if {' or '.join(tests)}: return MISS"
         names = {
             (o, number): f"group_{place}" for place, (o, number, _) in enumerate(recording.groups)
@@ -390,7 +424,9 @@ class Replay:
             local = self.program.name(value)
             yield f"{local} = {group_name}" + "".join(f"[{part!r}]" for part in path)
             truth = "not " if value.array else ""
-            yield f"if {local}.__class__ is not float or {truth}{local}: return MISS"
+            fixed["as_number"] = as_number
+            yield f"if {local}.__class__ is not float: {local} = as_number({local})"
+            yield f"if {local} is None or {truth}{local}: return MISS"
         for state, value in recording.states.items():
             if state.kind == "steps":
                 number = self._places.index(state.owner)
@@ -550,6 +586,36 @@ def _parts_of(recording: Recording) -> dict[Any, list[int]]:
     return {module: _parts(module) for module in recording.modules}
 
 
+def _modules_match(parts: dict[Any, list[int]], settings: dict[Any, dict[str, Any]]) -> bool:
+    """Return whether modules have the parts and settings that they had."""
+    return all(_parts(module) == its_parts for module, its_parts in parts.items()) and all(
+        settings_of(module) == its_settings for module, its_settings in settings.items()
+    )
+
+
+def hooks_of(tensor: Tensor) -> tuple[Any, ...]:
+    """Return the hooks of a leaf."""
+    return tuple(getattr(tensor._node, "_hooks", {}).values())
+
+
+def _hooks_match(hooks: list[tuple[Tensor, tuple[Any, ...]]]) -> bool:
+    """Return whether leaves have the hooks that they had."""
+    for tensor, functions in hooks:
+        now = hooks_of(tensor)
+        if len(now) != len(functions) or not all(map(is_, now, functions)):
+            return False
+    return True
+
+
+_errors: Callable[[], Any] = umath._extobj_contextvar.get
+"""What NumPy does about division by zero and the like: an object that each ``np.errstate`` sets."""
+
+
+def raises_errors() -> bool:
+    """Return whether NumPy is to raise, or call a function, where it would compute inf or NaN."""
+    return not {"raise", "call"}.isdisjoint(np.geterr().values())
+
+
 def _group_counts(recording: Recording) -> dict[Any, int]:
     """Count the parameter groups of each optimiser."""
     return Counter(optimizer for optimizer, _, _ in recording.groups)
@@ -568,11 +634,14 @@ def _same_settings(optimizer: Any, number: int, group: dict[str, Any]) -> bool:
 
 
 def _same_setting(one: Any, other: Any) -> bool:
+    mine, theirs = as_number(one), as_number(other)
+    if mine is not None and theirs is not None:
+        return bool(mine) is bool(theirs)
     if type(one) is not type(other):
         return False
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(_same_setting, one, other))
-    return bool(one) is bool(other) if type(one) is float else one == other
+    return is_same(one, other)
 
 
 def _state_matches(state: State, value: Value) -> bool:
@@ -594,10 +663,3 @@ def _array_matches(one: Any, other: Any, strides: bool = True) -> bool:
         and one.dtype == other.dtype
         and (not strides or one.strides == other.strides)
     )
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Return whether an argument that is not an array is unchanged."""
-    if one is other:
-        return True
-    return type(one) is type(other) and isinstance(one, int | str | bool | float) and one == other

@@ -8,21 +8,24 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import update_wrapper
+from functools import partial, update_wrapper
+from operator import is_
 from os import PathLike
 from pathlib import Path
-from types import MethodType
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.compiler.compare import do_the_same, renew_constants, reread_arrays
+from tinygrad_lab.compiler.dependencies import changed_among
 from tinygrad_lab.compiler.outlines import forget_numbers
+from tinygrad_lab.compiler.reach import Followed
 from tinygrad_lab.compiler.record import Recording, UnsupportedError, record_step
-from tinygrad_lab.compiler.replay import MISS, Replay
+from tinygrad_lab.compiler.relied import Relied
+from tinygrad_lab.compiler.replay import MISS, Replay, raises_errors
 from tinygrad_lab.compiler.report import Report, report_on
-from tinygrad_lab.compiler.surroundings import surroundings_of
 from tinygrad_lab.compiler.targets import TARGETS, check_installed
 from tinygrad_lab.compiler.write import Writer
 from tinygrad_lab.context import current
@@ -42,14 +45,14 @@ MOST_FIRST = 8
 runs uncompiled."""
 
 
-class CompiledStep:
+class CompiledStep(Followed):
     """A function whose array operations are recorded, and replayed as straight-line code."""
 
     def __init__(self, function: Callable[..., Any], target: str = "numpy") -> None:
         if target not in TARGETS:
             raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
         check_installed(target)
-        if not callable(function):
+        if not (isinstance(function, _METHODS) or callable(function)):
             raise ArgumentTypeError(
                 f"tg.compile: expected a function, got {type(function).__name__}: {function!r:.60}."
             )
@@ -63,7 +66,11 @@ class CompiledStep:
         """Recorded once so far, to be compared with the recording of the next call."""
         self._attempts = 0
         self._runs_eagerly = False
-        self._attribute: str | None = None
+        self._changes: set[str] = set()
+        """What the last recorded call itself has changed, so that it could not be replayed."""
+        self._why = "it has not been called yet"
+        self._of: dict[int, tuple[Callable[[], Any], CompiledStep]] = {}
+        """The steps of objects, by their ids, where a method was compiled."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs:
@@ -81,7 +88,7 @@ class CompiledStep:
     def _another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call for which no replay is ready."""
         context = current()
-        if self._runs_eagerly or not context.ordinary or context.device != "cpu":
+        if self._runs_eagerly or not context.ordinary or context.device != "cpu" or raises_errors():
             return self.function(*args, **kwargs)
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
         structure = _structure(leaves, rebuild)
@@ -97,16 +104,20 @@ class CompiledStep:
             return self._record(args, kwargs, leaves, rebuild)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Return the step of one object, where a method was compiled."""
-        if instance is None:
+        """Return the step of one object, or of one class, where a method was compiled."""
+        if isinstance(self.function, staticmethod):
+            instance, owner = None, None
+        elif isinstance(self.function, classmethod):
+            instance = owner if owner is not None else type(instance)
+        elif instance is None:
             return self
-        own = CompiledStep(MethodType(self.function, instance), self.target)
-        if self._attribute is not None and hasattr(instance, "__dict__"):
-            instance.__dict__[self._attribute] = own
+        known = self._of.get(id(instance))
+        if known is not None and known[0]() is instance:
+            return known[1]
+        bound = self.function.__get__(instance, owner)
+        own = CompiledStep(bound, self.target)
+        self._of[id(instance)] = _reference(instance, partial(_forget, self._of, id(instance))), own
         return own
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._attribute = name
 
     def __reduce__(self) -> Any:
         # The recordings refer to these very tensors; a copy starts without any.
@@ -116,40 +127,68 @@ class CompiledStep:
         """Run the step, and record it."""
 
         def call(new: list[Any]) -> Any:
-            new_args, new_kwargs = rebuild(new)
-            return self.function(*new_args, **new_kwargs)
+            given = rebuild(new)
+            out = self.function(*given[0], **given[1])
+            _check_containers(given, new, structure)
+            return out
 
         structure = _structure(leaves, rebuild)
         earlier = next(
             (one for one in self._first if one.structure == structure and one.fits(leaves)), None
         )
-        found: list[Replay] = []
+        same: list[bool] = []
 
         def accept(recording: Recording) -> None:
+            relied.refuse_random()
             if earlier is not None and do_the_same(earlier.recording, recording):
                 reread_arrays(earlier.recording, recording)
                 renew_constants(earlier.recording, recording)
-                found.append(Replay(recording, leaves, structure, self.target))
+                same.append(True)
+            relied.compare_arrays(recording.trace.values)
 
         names = self._names(args, kwargs, len(leaves))
-        surroundings = surroundings_of(self.function)
+        relied = Relied()
         try:
-            recording, result = record_step(call, leaves, names, accept, surroundings)
+            relied.find(self.function, leaves, names)
+            recording, result = record_step(call, leaves, names, accept, relied)
         except UnsupportedError as reason:
+            relied.put_back()
             self._give_up(reason)
             return self.function(*args, **kwargs)
+        except CompileError:
+            relied.put_back()
+            raise
         if earlier is not None:
             self._first.remove(earlier)
             earlier.recording.trace.let_go()
-        if found:
-            self._replays.append(found[0])
+        if self._has_changed_itself(relied):
+            return result
+        replay = Replay(recording, leaves, structure, self.target)
+        if same:
+            self._replays.append(replay)
             if structure == (list(range(len(args))), {}):
-                self._direct.append(found[0])
+                self._direct.append(replay)
             self._warn_if_many()
-            found[0].renew()
+            replay.renew()
         else:
-            self._remember_first(Replay(recording, leaves, structure, self.target))
+            self._remember_first(replay)
         return result
+
+    def _has_changed_itself(self, relied: Relied) -> bool:
+        """Return whether a call has changed what it read; if calls go on so, none is replayed."""
+        changed = relied.changed()
+        names = {one.path for one in changed}
+        if not changed:
+            self._changes = names
+            return False
+        if names & self._changes:
+            paths = " and ".join(sorted(names & self._changes))
+            self._give_up(
+                f"{paths} differs from call to call: the step changes it, which a replay would not "
+                f"do. Change it outside of the step. At {changed[0].where}"
+            )
+        self._changes = names
+        return True
 
     def _remember_first(self, replay: Replay) -> None:
         """Keep a first recording for the next call, unless no two calls ever match."""
@@ -157,15 +196,13 @@ class CompiledStep:
         self._first = [*self._first, replay][-MOST_FIRST:]
         self._attempts += 1
         if self._attempts == MOST_FIRST and not self._replays:
-            other = [
-                named.name
-                for named in replay.recording.surroundings
-                if any(
-                    named.name == one.name and not named.is_like(one)
-                    for first in self._first
-                    for one in first.recording.surroundings
-                )
-            ]
+            paths = {
+                one.path
+                for first in self._first
+                for one in changed_among(first.recording.dependencies)
+                if one.policy != "untouched"
+            }
+            other = sorted(paths)[:3]
             reason = (
                 f"{' and '.join(other)} differs"
                 if other
@@ -317,6 +354,32 @@ class CompiledStep:
                 "calls are recorded, to check that they do the same)."
             )
         return self._replays[-1]
+
+
+def _check_containers(given: Any, leaves: list[Any], structure: Any) -> None:
+    """Raise if a step has changed a list or a dict among its arguments: it had a copy."""
+    now, rebuild = trees.flatten(given, open_modules=False)
+    same = len(now) == len(leaves) and all(map(is_, now, leaves))
+    if not same or _structure(now, rebuild) != structure:
+        raise UnsupportedError(
+            "it changes its arguments: it sets or removes items of a list or a dict that it is "
+            "given, and a replay would not"
+        )
+
+
+_METHODS = (classmethod, staticmethod)
+
+
+def _reference(thing: Any, forget: Callable[..., Any]) -> Callable[[], Any]:
+    """Return a reference that does not keep an object alive, where it can have one."""
+    try:
+        return ref(thing, forget)
+    except TypeError:
+        return lambda: thing
+
+
+def _forget(steps: dict[int, Any], key: int, _: Any) -> None:
+    steps.pop(key, None)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.context import touch
 from tinygrad_lab.errors import ArgumentError
 
 __all__ = ["Generator", "default_generator", "from_states", "remembered_states", "seed"]
@@ -35,6 +36,7 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None) -> None:
+        touch("seed", self)
         self._seed = _checked(seed)
         self._numpy: Any = None
 
@@ -55,6 +57,7 @@ class Generator:
         Raises:
             ArgumentError: if the seed is not an integer of 0 or more.
         """
+        touch("seed", self)
         self._seed, self._numpy = _checked(seed), None
 
     def get_state(self) -> dict[str, Any]:
