@@ -818,6 +818,153 @@ def modules_with_numbers_of_their_own(compiled: Compile) -> Iterator[Any]:
         yield step(ONE)
 
 
+# --- memory that others hold, or that moves -------------------------------------------------------
+
+
+def small_net(seed: int, *sizes: int) -> nn.Sequential:
+    tg.seed(seed)
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.Tanh()]
+    return nn.Sequential(*layers[:-1])
+
+
+def rows(seed: int, count: int = 5, size: int = 3) -> tg.Tensor:
+    return tg.tensor(np.random.default_rng(seed).normal(size=(count, size)).astype(np.float32))
+
+
+class Fitting:
+    """A net, its optimiser, and their step."""
+
+    def __init__(self, compiled: Compile, optimizer: Any = tg.optim.Adam) -> None:
+        self.net = small_net(0, 3, 4, 2)
+        self.optimizer = optimizer(self.net.parameters(), lr=0.1)
+
+        def step(x: Any) -> Any:
+            loss = (self.net(x) ** 2).mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            return loss
+
+        self.step = compiled(step)
+
+    @property
+    def state(self) -> list[Any]:
+        states = self.optimizer.state_dict()["state"]
+        return [*self.net.parameters(), *[part for one in states.values() for part in one.values()]]
+
+
+@program
+def gradients_that_are_kept(compiled: Compile) -> Iterator[Any]:
+    fit = Fitting(compiled)
+    kept = []
+    for call in range(12):
+        yield fit.step(rows(call))
+        kept.append([p.grad for p in fit.net.parameters()])
+        if call % 3 == 0:
+            kept[-1][0].data[0] = 100.0
+        yield kept[-4:], list(fit.net.parameters())
+
+
+@program
+def parameters_that_are_kept(compiled: Compile) -> Iterator[Any]:
+    fit = Fitting(compiled, functools.partial(tg.optim.SGD, momentum=0.9))
+    kept: list[Any] = []
+    for call in range(14):
+        yield fit.step(rows(call))
+        weight = fit.net[0].weight
+        kept.append(
+            [fit.net.state_dict(), weight.detach(), weight[0] * 2.0, weight.data[1:]][call % 4]
+        )
+        yield kept[-3:], [p.grad for p in fit.net.parameters()], list(fit.net.parameters())
+        if call == 7:
+            fit.net.load_state_dict(kept[4])
+        if call == 9:
+            weight.data = weight.data.T.copy().T
+
+
+@program
+def parameters_that_are_kept_all_the_time(compiled: Compile) -> Iterator[Any]:
+    fit = Fitting(compiled)
+    kept = []
+    for call in range(8):
+        kept.append(fit.net.state_dict())
+        yield fit.step(rows(call)), kept
+
+
+@program
+def an_optimiser_outside_of_the_step(compiled: Compile) -> Iterator[Any]:
+    net = small_net(0, 3, 4, 2)
+    optimizer = tg.optim.Adam(net.parameters(), lr=0.1)
+
+    def gradients(x: Any) -> Any:
+        loss = (net(x) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        return loss
+
+    step = compiled(gradients)
+    for call in range(10):
+        yield step(rows(call)), [p.grad for p in net.parameters()]
+        optimizer.step()
+        if call == 5:
+            net[0].weight.data = np.asfortranarray(net[0].weight.data)
+        yield list(net.parameters())
+
+
+@program
+def two_batch_sizes_in_turns(compiled: Compile) -> Iterator[Any]:
+    fit = Fitting(compiled)
+    for call in range(14):
+        yield fit.step(rows(call, (5, 2, 7)[call % 3]))
+        if call > 9:
+            yield fit.state
+    yield fit.state
+
+
+@program
+def two_steps_of_two_nets(compiled: Compile) -> Iterator[Any]:
+    maker, judge = small_net(0, 3, 4, 2), small_net(1, 2, 4, 1)
+    makers = tg.optim.Adam(maker.parameters(), lr=0.1)
+    judges = tg.optim.SGD(judge.parameters(), lr=0.1, momentum=0.5)
+
+    def judged(x: Any, real: Any) -> Any:
+        loss = (judge(maker(x).detach()) ** 2).mean() + ((judge(real) - 1.0) ** 2).mean()
+        judges.zero_grad()
+        loss.backward()
+        judges.step()
+        return loss
+
+    def made(x: Any) -> Any:
+        loss = ((judge(maker(x)) - 1.0) ** 2).mean()
+        makers.zero_grad()
+        loss.backward()
+        makers.step()
+        return loss
+
+    first, second = compiled(judged), compiled(made)
+    kept = []
+    for call in range(12):
+        yield first(rows(call), rows(call + 50, 5, 2)), second(rows(call + 99))
+        yield [p.grad for p in (*maker.parameters(), *judge.parameters())]
+        if call in (5, 8):
+            kept.append((maker.state_dict(), [p.grad for p in judge.parameters()]))
+        if call == 9:
+            del second
+            second = compiled(made)
+        yield kept, list(maker.parameters()), list(judge.parameters())
+
+
+@program
+def numbers_of_other_modules(compiled: Compile) -> Iterator[Any]:
+    fit, other = Fitting(compiled), nn.Dropout(0.5)
+    for call in range(8):
+        other.p = 0.1 * call
+        yield fit.step(rows(call))
+    assert len(getattr(fit.step, "_replays", [1])) == 1
+
+
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if name not in REFUSED])
 def test_a_step_is_never_stale(name: str) -> None:
     expected, _ = run(PROGRAMS[name], lambda function: function)

@@ -17,6 +17,7 @@ from functools import cached_property
 from operator import is_
 from types import CodeType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy._core.umath as umath
@@ -24,21 +25,34 @@ import numpy._core.umath as umath
 from tinygrad_lab.backends import SMALL
 from tinygrad_lab.compiler.dependencies import as_number, guard_names, is_same
 from tinygrad_lab.compiler.memory import empty_like_recorded
+from tinygrad_lab.compiler.moving import Views, references_of
 from tinygrad_lab.compiler.numpy_target import NumPyProgram
 from tinygrad_lab.compiler.outlines import forget_numbers
 from tinygrad_lab.compiler.record import BundlePlace, Recording, State
 from tinygrad_lab.compiler.targets import program_for
-from tinygrad_lab.compiler.trace import Event, Value, values_in
+from tinygrad_lab.compiler.trace import Event, Value, memory_owner, values_in
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.hooks import hooked
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.nn.module import Module, settings_of, version
 
-__all__ = ["MISS", "Replay", "hooks_of", "raises_errors"]
+__all__ = ["MISS", "MOVED", "Replay", "hooks_of", "raises_errors"]
 
 MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
 """The result of a replay that was not recorded for such a call."""
+MOVED: Any = type("Moved", (), {"__repr__": lambda _: "MOVED"})()
+"""The result of a replay whose states are elsewhere, or whose memory others hold: ``adopt``."""
+
+
+_living: WeakSet[Replay] = WeakSet()
+"""All replays: they may refer to the same memory, of a net that two steps use."""
+
+
+class _Bindings:
+    """Counts the changes of what the names of replays are bound to."""
+
+    number = 0
 
 
 class Replay:
@@ -67,12 +81,35 @@ class Replay:
         self.run: Callable[..., Any] = lambda *_: MISS
         self._bound: set[str] = set()
         """Those that ``renew`` binds again."""
+        self._views: Views | None = None
+        self._counts: list[int] = []
+        """How often the memory that it writes into is referred to by itself and by its owners."""
+        self._referred: Counter[int] | None = None
+        """How often its names refer to objects, by their ids."""
+        _living.add(self)
+        self._counted: list[str] = []
+        """The names of what is counted."""
+        self._allowed: list[int] = []
+        self._counted_at = -1
+        self._has_moved = False
 
     def __del__(self) -> None:
         # A function and its names refer to each other, as do the parts of a trace. Parameters and
         # buffers, which both refer to, would live until the garbage collector runs.
+        if self._counts:
+            # What it referred to may be shared with others.
+            _Bindings.number += 1
+            for one in list(_living):
+                for number in range(len(one._counts) if one is not self else 0):
+                    one._namespace[f"count_{number}"] = -1
         self._namespace.clear()
         self.recording.trace.let_go()
+
+    @cached_property
+    def _has_scalars(self) -> bool:
+        """Whether it works on tensors that are Python numbers."""
+        states = self.recording.states.items()
+        return any(s.kind in ("data", "grad") and not v.is_array for s, v in states)
 
     @cached_property
     def program(self) -> NumPyProgram:
@@ -134,17 +171,229 @@ class Replay:
     def renew(self) -> None:
         """Bind new memory, holding the states as they are now, and hand it to their owners."""
         code = self._code  # writing it determines its names
+        self._views = None
         names, counted = self._bind()
         # Count only now: no local variable refers to the memory any more.
-        counts = names["counts"]()
-        guards = [f"{n} <= {c}" for n, c in zip(counted, counts, strict=True)]
+        self._counted = [_name_counted(text) for text in counted]
+        counts, others = names["counts"](), self._counted_by_others()
+        self._counts = [one - other for one, other in zip(counts, others, strict=True)]
+        self._expect(others)
+        guards = [f"{text} <= count_{number}" for number, text in enumerate(counted)]
         guards += self._identity_checks()
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
         exec(self._settling, names)
         exec(code, names)
         arrays, generators = names["at_risk"], self._at_risk[1]
+        self._before = [np.empty_like(array) for array in arrays]
+        self._tell_others()
         at_risk = arrays or generators
-        self.run = _restoring(names["replay"], arrays, generators) if at_risk else names["replay"]
+        self.run = (
+            _restoring(names["replay"], arrays, self._before, generators)
+            if at_risk
+            else names["replay"]
+        )
+
+    # --- adopting ---------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Work for the states as they are now, with memory that it has, where that can be."""
+        if not self.adopt():
+            self.renew()
+
+    def adopt(self) -> bool:
+        """Take the states into the memory that there is; return False if all must be bound anew."""
+        names = self._namespace
+        bundles = {place: place.bundle() for place in self._places}
+        if not self._counts or any(one is None or one.numbers for one in bundles.values()):
+            return False
+        if self._views is None:
+            self._views = Views(names, (names["at_risk"],))
+        if not self._views.can_move or self._has_scalars:
+            return False
+        self._has_moved = False
+        outside = self._attach(bundles)
+        if outside is None or not self._give_away(bundles):
+            return False
+        for number, numbers in outside.items():
+            np.copyto(names[f"home_{number}"], numbers)
+        for number, (place, bundle) in enumerate(bundles.items()):
+            bundle.views = [parameter._data for parameter in place.parameters]
+            names[f"bundle_{number}"] = bundle
+            names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
+        for number, (optimizer, group, _) in enumerate(self.recording.groups):
+            names[f"group_{number}"] = optimizer.param_groups[group]
+        names["version_now"], names["errors_now"] = version(), _errors()
+        if self._has_moved:
+            self._tell_others()
+        return True
+
+    def _attach(self, bundles: dict[BundlePlace, Any]) -> dict[int, Any] | None:
+        """Give owners the memory of this replay; return the numbers that they have elsewhere.
+
+        What the step only reads stays where it is, and is viewed there.
+        """
+        names, outside = self._namespace, {}
+        bundled = self.recording.bundled()
+        for number, state in enumerate(self._order_of_homes):
+            home, owner = names[f"home_{number}"], state.owner
+            if state.kind == "vector":
+                now = bundles[owner].vector
+            elif state.kind == "state":
+                now = bundles[owner].state[state.position]
+            elif state.kind == "data":
+                now = owner._data
+            else:
+                now = None if owner.grad is None else owner.grad._data
+            if now is not None and now is not home and not self._can_take(state, now, home):
+                return None
+            if state in self._in_place:
+                if now is not home and not self._move(number, now):
+                    return None
+                names[f"leaf_{number}"] = owner._node
+            elif state.kind == "grad":
+                if state in self.recording.states and now is not None and now is not home:
+                    outside[number] = now
+                    owner._grad = names[f"grad_{number}"]
+            elif now is not home:
+                if id(owner) not in bundled:
+                    outside[number] = now
+                self._settle(number, bundles)
+            self._note_leaf(number)
+        return outside
+
+    def _can_take(self, state: State, now: Any, home: Any) -> bool:
+        """Return whether a state is such that this replay was recorded for."""
+        if not _array_matches(now, home, state in self._in_place):
+            return False
+        if state.kind != "data" or state not in self.recording.states:
+            return True
+        return (state.owner._node is not None) is self.recording.states[state].wants_gradient
+
+    def _move(self, number: int, new: Any) -> bool:
+        """Bind the names of a home, and of its parts, to other memory."""
+        names, views = self._namespace, self._views
+        if views is None or not views.move(names[f"home_{number}"], new):
+            return False
+        names[f"home_{number}"] = new
+        names[f"memory_{number}"] = _memory_of(new)
+        self._has_moved = True
+        return True
+
+    def _settle(self, number: int, bundles: dict[BundlePlace, Any]) -> None:
+        state = self._order_of_homes[number]
+        _settle(state, self._namespace[f"home_{number}"], bundles)
+        if state.kind == "data":
+            self._namespace[f"leaf_{number}"] = state.owner._node
+
+    def _note_leaf(self, number: int) -> None:
+        state = self._order_of_homes[number]
+        if f"node_{number}" in self._namespace:
+            self._namespace[f"node_{number}"] = state.owner._node
+
+    def _held_by_others(self) -> list[str]:
+        """Return the names of what others than replays and its owners refer to."""
+        if self._counted_at != _Bindings.number:
+            self._expect(self._counted_by_others())
+        now = self._namespace["counts"]()
+        return [
+            name
+            for name, count, usual in zip(self._counted, now, self._allowed, strict=True)
+            if count > usual
+        ]
+
+    def _counted_by_others(self) -> list[int]:
+        """Return how often other replays refer to what is counted: to read it, or to copy it."""
+        counters = [one._references for one in _living if one is not self and one._counts]
+        names = self._namespace
+        return [sum(c[id(names[name])] for c in counters) for name in self._counted]
+
+    @property
+    def _references(self) -> Counter[int]:
+        if self._referred is None:
+            self._referred = references_of(self._namespace)
+        return self._referred
+
+    def _expect(self, others: list[int]) -> None:
+        """Let the checks allow the references of other replays."""
+        self._allowed = [count + other for count, other in zip(self._counts, others, strict=True)]
+        self._namespace.update((f"count_{n}", count) for n, count in enumerate(self._allowed))
+        self._counted_at = _Bindings.number
+
+    def _tell_others(self) -> None:
+        """Let other replays count again what they share with this one."""
+        before, self._referred = self._referred, None
+        if len(_living) == 1:
+            return
+        _Bindings.number += 1
+        mine = self._references
+        for one in _living:
+            if one is not self and one._counts:
+                ids = [id(one._namespace[name]) for name in one._counted]
+                if before is None or any(before[key] != mine[key] for key in ids):
+                    for number in range(len(ids)):
+                        one._namespace[f"count_{number}"] = -1
+
+    def _give_away(self, bundles: dict[BundlePlace, Any]) -> bool:
+        """Leave memory that others hold to them, and go on in other memory."""
+        held = self._held_by_others()
+        gradients = [name for name in held if name.startswith("grad_")]
+        for name in gradients:
+            self._leave_gradient(_number_of(name))
+        if gradients:
+            held = self._held_by_others()
+        left: set[int] = set()
+        for name in held:
+            number = _number_of(name)
+            if name.startswith("leaf_"):
+                self._settle(number, bundles)
+            elif id(memory_owner(self._namespace[name])) in left:
+                continue  # it was moved along
+            elif not self._leave_memory(number, bundles):
+                return False
+            else:
+                left.add(id(memory_owner(self._namespace[name])))
+        return not held or not self._held_by_others()
+
+    def _leave_gradient(self, number: int) -> None:
+        """Leave a ``.grad`` that is kept to whoever keeps it, with its numbers."""
+        names, owner = self._namespace, self._order_of_homes[number].owner
+        kept, home = names[f"grad_{number}"], names[f"home_{number}"]
+        is_read = self._order_of_homes[number] in self.recording.states
+        gradient = names[f"grad_{number}"] = detached(home)
+        gradient._gradient_of = kept._gradient_of
+        kept._data = home.copy(order="K")
+        if is_read:
+            owner._grad = gradient
+        node = owner._node
+        if isinstance(node, Leaf) and getattr(node, "_gradient", None) is home:
+            node._gradient = kept._data if home.size <= SMALL else None
+
+    def _leave_memory(self, number: int, bundles: dict[BundlePlace, Any]) -> bool:
+        """Leave memory that is kept to whoever keeps it: go on in a copy."""
+        names = self._namespace
+        root = memory_owner(names[f"home_{number}"])
+        if not (root.flags.c_contiguous or root.flags.f_contiguous):
+            return False
+        new = np.empty_like(root)
+        np.copyto(new, root)
+        order = self._order_of_homes
+        inside = [n for n in range(len(order)) if memory_owner(names[f"home_{n}"]) is root]
+        before = [names[f"home_{n}"] for n in inside]
+        if self._views is None or not self._views.move(root, new):
+            return False
+        self._has_moved = True
+        for n, home in zip(inside, before, strict=True):
+            names[f"memory_{n}"] = new
+            state = order[n]
+            if state.kind != "grad":
+                self._settle(n, bundles)
+            else:
+                kept = names[f"grad_{n}"]
+                kept._data = names[f"home_{n}"]
+                node = state.owner._node
+                if isinstance(node, Leaf) and getattr(node, "_gradient", None) is home:
+                    node._gradient = kept._data
+        return True
 
     @cached_property
     def _at_risk(self) -> tuple[list[State], list[Any]]:
@@ -205,6 +454,7 @@ class Replay:
         """Return the names that checks and results need and that are not memory."""
         names: dict[str, Any] = {
             "MISS": MISS,
+            "MOVED": MOVED,
             "FAILURES": _FAILURES,
             "Tensor": Tensor,
             "detached": detached,
@@ -334,7 +584,6 @@ class Replay:
         ]
         watched = enumerate(self._watched)
         checks += [one.check(number) for number, one in watched if not one.versioned]
-        checks.append("untouched()")
         for number, (module, mode) in enumerate(recording.modules.items()):
             fixed[f"module_{number}"] = module
             checks.append(f"module_{number}.training is {mode}")
@@ -344,9 +593,11 @@ class Replay:
         for number, tensor in enumerate(recording.left_out):
             fixed[f"left_out_{number}"] = tensor
             checks.append(f"left_out_{number}.grad is None")  # it may never have had one
+        self._untouched = ["untouched()"]
         for number, place in enumerate(self._places):
             fixed[f"optimizer_{number}"] = place.optimizer
-            checks.append(f"optimizer_{number}._bundles[{place.group}] is bundles_{number}")
+            its_bundles = f"optimizer_{number}._bundles[{place.group}]"
+            self._untouched.append(f"{its_bundles} is bundles_{number}")
         yield "try:"
         yield f"    if not ({' and '.join(checks)}): return MISS"
         yield "except LOST: return MISS"
@@ -397,6 +648,8 @@ class Replay:
                 tests.append(f"{local}.{what} != {what}_{position}")
             yield f"if {' or '.join(tests)}: return MISS"
         yield from self._settings()
+        yield f"if not ({' and '.join(self._untouched)}): return MOVED"
+        yield from self._numbers()
 
     def _settings(self) -> Iterator[str]:
         recording, fixed = self.recording, self._fixed
@@ -425,9 +678,13 @@ class Replay:
             yield f"{local} = {group_name}" + "".join(f"[{part!r}]" for part in path)
             truth = "not " if value.array else ""
             fixed["as_number"] = as_number
-            yield f"if {local}.__class__ is not float: {local} = as_number({local})"
-            yield f"if {local} is None or {truth}{local}: return MISS"
-        for state, value in recording.states.items():
+            other = f"{local}.__class__ is not float and ({local} := as_number({local})) is None"
+            yield f"if ({other}) or {truth}{local}: return MISS"
+
+    def _numbers(self) -> Iterator[str]:
+        """Yield lines that read step counts, and states that are Python numbers."""
+        fixed = self._fixed
+        for state, value in self.recording.states.items():
             if state.kind == "steps":
                 number = self._places.index(state.owner)
                 yield f"{self.program.name(value)} = bundle_{number}.steps"
@@ -488,19 +745,18 @@ class Replay:
 
 
 def _restoring(
-    replay: Callable[..., Any], arrays: list[Any], generators: list[Any]
+    replay: Callable[..., Any], arrays: list[Any], before: list[Any], generators: list[Any]
 ) -> Callable[..., Any]:
     """Return the replay, made to restore what it has changed when it fails half-way.
 
     The uncompiled step is then run, and says what is wrong, or is recorded again.
     """
-    before = [np.empty_like(array) for array in arrays]
 
     def run(*args: Any) -> Any:
         _copy(arrays, before)
         states = [generator.get_state() for generator in generators]
         out = replay(*args)
-        if out is MISS:
+        if out is MISS or out is MOVED:
             _copy(before, arrays)
             for generator, state in zip(generators, states, strict=True):
                 generator.set_state(state)
@@ -545,6 +801,11 @@ def _references(name: str, names: dict[str, Any]) -> str:
     if name == f"home_{number}" and f"node_{number}" in names:
         return f"{count} - (getattr(node_{number}, '_gradient', None) is {name})"
     return count
+
+
+def _name_counted(text: str) -> str:
+    """Return the name in an expression that counts references."""
+    return text.removeprefix("getrefcount(").partition(")")[0]
 
 
 def _number_of(name: str) -> int:

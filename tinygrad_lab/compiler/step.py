@@ -24,7 +24,7 @@ from tinygrad_lab.compiler.outlines import forget_numbers
 from tinygrad_lab.compiler.reach import Followed
 from tinygrad_lab.compiler.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compiler.relied import Relied
-from tinygrad_lab.compiler.replay import MISS, Replay, raises_errors
+from tinygrad_lab.compiler.replay import MISS, MOVED, Replay, raises_errors
 from tinygrad_lab.compiler.report import Report, report_on
 from tinygrad_lab.compiler.targets import TARGETS, check_installed
 from tinygrad_lab.compiler.write import Writer
@@ -81,7 +81,9 @@ class CompiledStep(Followed):
                     if len(args) == len(replay.recording.arguments):
                         raise
                     continue
-                if out is not MISS:
+                if out is MOVED and replay.adopt():
+                    out = replay.run(*args)
+                if out is not MISS and out is not MOVED:
                     return out
         return self._another(args, kwargs)
 
@@ -95,10 +97,10 @@ class CompiledStep(Followed):
         for replay in self._replays:
             if replay.structure == structure and replay.fits(leaves):
                 out = replay.run(*leaves)
-                if out is MISS:
-                    replay.renew()
+                if out is MISS or out is MOVED:
+                    replay.settle()
                     out = replay.run(*leaves)
-                if out is not MISS:
+                if out is not MISS and out is not MOVED:
                     return out
         with _without_collector():
             return self._record(args, kwargs, leaves, rebuild)
