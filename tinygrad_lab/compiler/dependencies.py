@@ -197,6 +197,20 @@ class Dependency:
         return f"{text} is {found}"
 
     @property
+    def difference(self) -> str:
+        """What is different, in words."""
+        now = self.now()
+        if self.policy == "items":
+            return f"{self.path} has other items"
+        if self.policy == "numbers":
+            return f"{self.path} has other numbers, which NumPy alone reads"
+        if isinstance(self.found, (*PLAIN, type(ABSENT))) and isinstance(
+            now, (*PLAIN, type(ABSENT))
+        ):
+            return f"{self.path} is {now!r:.40}, and was {self.found!r:.40}"
+        return f"{self.path} is another object"
+
+    @property
     def where(self) -> str:
         """The user's line that reads it."""
         return str(line_of(*self.here)) if self.here is not None else "an unknown line"

@@ -162,7 +162,9 @@ class _Lifted:
 class Recorder:
     """Lifts what a step uses, and restores everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, as_numbers: Container[int] = ()) -> None:
+        self.as_numbers = as_numbers
+        """The places of integers among the arguments that are read at each call."""
         self.trace = Trace()
         self.recording = Recording(self.trace, [])
         self._lifted: dict[int, _Lifted] = {}
@@ -289,7 +291,8 @@ class Recorder:
             self._arguments.append((own, own._data))
             self.recording.arguments.append(own._data.value)
             return own
-        if isinstance(leaf, np.ndarray) or type(leaf) is float:
+        as_number = type(leaf) is int and position in self.as_numbers
+        if isinstance(leaf, np.ndarray) or type(leaf) is float or as_number:
             handle = self._given(_in_own_memory(leaf), origin)
             self.recording.arguments.append(handle.value)
             return handle
@@ -799,6 +802,7 @@ def record_step(
     names: list[str],
     accept: Callable[[Recording], None],
     relied: Relied | None = None,
+    as_numbers: Container[int] = (),
 ) -> tuple[Recording, Any]:
     """Run a step under a recorder; return the recording and the step's result.
 
@@ -806,7 +810,7 @@ def record_step(
     is refused, everything is restored to its state before it. If it raises an exception of its
     own, what it has done by then remains, as it would have uncompiled.
     """
-    recorder = Recorder()
+    recorder = Recorder(as_numbers)
     if relied is not None:
         recorder.recording.dependencies = relied.dependencies
     outer, traced_namespace.library.trace = traced_namespace.library.trace, recorder.trace

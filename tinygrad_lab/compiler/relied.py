@@ -47,6 +47,11 @@ class Relied:
         self._random += random_states()
         self._hooks = _hooks_now()
 
+    @property
+    def prints(self) -> list[Any]:
+        """The lines that print."""
+        return [] if self._reading is None else self._reading.prints
+
     def refuse_random(self) -> None:
         """Raise if the step has drawn from Python's or NumPy's generators."""
         for one in changed_among(self._random):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from operator import is_
 from types import CodeType
@@ -24,6 +24,7 @@ import numpy._core.umath as umath
 
 from tinygrad_lab.backends import SMALL
 from tinygrad_lab.compiler.dependencies import as_number, guard_names, is_same
+from tinygrad_lab.compiler.interrupts import finish
 from tinygrad_lab.compiler.memory import empty_like_recorded
 from tinygrad_lab.compiler.moving import Views, references_of
 from tinygrad_lab.compiler.numpy_target import NumPyProgram
@@ -59,12 +60,19 @@ class Replay:
     """Straight-line code for one recording."""
 
     def __init__(
-        self, recording: Recording, leaves: list[Any], structure: Any, target: str
+        self,
+        recording: Recording,
+        leaves: list[Any],
+        structure: Any,
+        target: str,
+        names: Sequence[str],
     ) -> None:
         self.recording = recording
         self._namespace: dict[str, Any] = {}
         """All names in the code."""
         self.target = target
+        self.names = list(names)
+        """Of the leaves of the arguments."""
         self.structure = structure
         """The containers of the arguments, of which ``leaves`` are the leaves."""
         self._leaves = [
@@ -79,6 +87,8 @@ class Replay:
         self._places = recording.bundle_places()
         self._in_place = recording.in_place()
         self.run: Callable[..., Any] = lambda *_: MISS
+        self._before: list[Any] = []
+        """What a replay that may fail half-way writes over, as it was before."""
         self._bound: set[str] = set()
         """Those that ``renew`` binds again."""
         self._views: Views | None = None
@@ -132,21 +142,49 @@ class Replay:
 
     def fits(self, leaves: list[Any]) -> bool:
         """Return whether it was recorded for such arguments, modules, settings and states."""
+        return next(self.differences(leaves), None) is None
+
+    def differences(self, leaves: list[Any]) -> Iterator[str]:
+        """Yield, in words, what is not as it was when it was recorded."""
         recording = self.recording
-        return (
-            len(leaves) == len(self._leaves)
-            and all(map(self._leaf_matches, range(len(leaves)), leaves))
-            and all(module.training is mode for module, mode in recording.modules.items())
-            and _modules_match(self._parts, recording.module_settings)
-            and all(one.is_the_same for one in self._watched)
-            and _hooks_match(recording.hooks)
-            and all(_same_settings(*group) for group in recording.groups)
-            and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
-            and all(tensor.grad is None for tensor in recording.without_gradient)
-            and all(tensor.grad is None for tensor in recording.left_out)
-            and all(_state_matches(state, value) for state, value in recording.states.items())
-            and all(map(self._has_same_memory_order, self._in_place))
-        )
+        for position, (name, leaf) in enumerate(zip(self.names, leaves, strict=True)):
+            if not self._leaf_matches(position, leaf):
+                yield f"the argument {name} is {_kind_of(leaf)}, {self._leaf_was(position)}"
+        for module, mode in recording.modules.items():
+            if module.training is not mode:
+                yield f"a {type(module).__name__} is in another mode (train, eval)"
+        if not _modules_match(self._parts, recording.module_settings):
+            yield "a module has other parts or settings"
+        for one in self._watched:
+            if not one.is_the_same:
+                yield one.difference
+        if not _hooks_match(recording.hooks):
+            yield "a parameter has other hooks"
+        for optimizer, number, group in recording.groups:
+            if not _same_settings(optimizer, number, group):
+                yield f"settings of {type(optimizer).__name__} differ, or some came to be zero"
+        for optimizer, count in _group_counts(recording).items():
+            if len(optimizer.param_groups) != count:
+                yield f"{type(optimizer).__name__} has other groups of parameters"
+        for tensor in (*recording.without_gradient, *recording.left_out):
+            if tensor.grad is not None:
+                yield f"{tensor.name or 'a tensor'} has a .grad, which was None"
+        for state, value in recording.states.items():
+            if not _state_matches(state, value):
+                yield _state_in_words(state)
+        for state in self._in_place:
+            if not self._has_same_memory_order(state):
+                yield f"the memory of {state.owner.name or 'a tensor'} is in another order"
+
+    def fixed(self, position: int) -> Any:
+        """Return a leaf of the arguments that must be the same at each call; None for others."""
+        return self._leaves[position]
+
+    def _leaf_was(self, position: int) -> str:
+        value = self.recording.arguments[position]
+        if value is None:
+            return f"and was {self._leaves[position]!r:.40}"
+        return f"and was {_kind_of(value.array)}"
 
     def _has_same_memory_order(self, state: State) -> bool:
         # A view in one memory order is a copy in another, and would soon be stale.
@@ -163,7 +201,7 @@ class Replay:
                 return False
             leaf = leaf._data
         if not value.is_array:
-            return type(leaf) is float
+            return type(leaf) is type(value.array)
         return _array_matches(leaf, value.array)
 
     # --- binding ----------------------------------------------------------------------------------
@@ -192,6 +230,13 @@ class Replay:
             if at_risk
             else names["replay"]
         )
+
+    def finish(self, interrupt: BaseException) -> bool:
+        """Finish a replay that was interrupted; return whether it was one of this recording."""
+        out = finish(self.source, self._namespace, interrupt.__traceback__)
+        if out is MISS:
+            _copy(self._before, self._namespace["at_risk"])
+        return out is not None
 
     # --- adopting ---------------------------------------------------------------------------------
 
@@ -364,9 +409,10 @@ class Replay:
         kept._data = home.copy(order="K")
         if is_read:
             owner._grad = gradient
+        small = home.size <= SMALL
         node = owner._node
         if isinstance(node, Leaf) and getattr(node, "_gradient", None) is home:
-            node._gradient = kept._data if home.size <= SMALL else None
+            node._gradient = kept._data if small else None
 
     def _leave_memory(self, number: int, bundles: dict[BundlePlace, Any]) -> bool:
         """Leave memory that is kept to whoever keeps it: go on in a copy."""
@@ -637,7 +683,8 @@ class Replay:
             else:
                 yield f"{local} = {given}"
             if not value.is_array:
-                yield f"if {local}.__class__ is not float: return MISS"
+                kind = type(value.array).__name__
+                yield f"if {local}.__class__ is not {kind}: return MISS"
                 continue
             fixed["ndarray"], fixed["asarray"] = np.ndarray, np.asarray
             if not value.array.ndim:
@@ -903,6 +950,25 @@ def _same_setting(one: Any, other: Any) -> bool:
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(_same_setting, one, other))
     return is_same(one, other)
+
+
+def _kind_of(leaf: Any) -> str:
+    """Describe an argument: its shape and dtype, or itself."""
+    if isinstance(leaf, Tensor) and leaf.requires_grad:
+        return "a tensor that requires a gradient"
+    array = leaf._data if isinstance(leaf, Tensor) else leaf
+    if isinstance(array, np.ndarray):
+        order = "" if array.flags.c_contiguous else ", in another order of memory"
+        return f"{array.dtype} of shape {array.shape}{order}"
+    return "a float" if type(array) is float else f"{array!r:.40}"
+
+
+def _state_in_words(state: State) -> str:
+    if state.kind in ("data", "grad"):
+        what = state.owner.name or "a tensor that the step uses"
+        which = "its .grad" if state.kind == "grad" else "its data or requires_grad"
+        return f"{what} has changed in kind: {which}"
+    return f"{type(state.owner.optimizer).__name__} updates other parameters together"
 
 
 def _state_matches(state: State, value: Value) -> bool:
