@@ -45,9 +45,10 @@ class Scope:
     """What this module calls the modules inside it, by their ``id``."""
 
 
-Touch = Literal["read", "look", "set grad", "collect", "run", "step", "schedule"]
+Touch = Literal["read", "look", "set grad", "collect", "run", "step", "schedule", "seed"]
 """What is about to happen to things: tensors are read (``"look"``: by the user, as ``.data``), or
-their ``.grad`` set; leaves collect gradients; a module runs; an optimiser or a schedule steps."""
+their ``.grad`` set; leaves collect gradients; a module runs; an optimiser or a schedule steps;
+a generator is made or seeded."""
 
 
 class Recorder(Protocol):

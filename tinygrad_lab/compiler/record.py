@@ -21,9 +21,11 @@ from tinygrad_lab import trees
 from tinygrad_lab.backends import SMALL, namespace_of
 from tinygrad_lab.backends.no_numbers import check_numbers
 from tinygrad_lab.compiler.arrays import TracedArray, traced_namespace
+from tinygrad_lab.compiler.dependencies import Dependency, as_number
+from tinygrad_lab.compiler.foreign import is_library_class
 from tinygrad_lab.compiler.numbers import TracedNumber
-from tinygrad_lab.compiler.refusal import refused
-from tinygrad_lab.compiler.surroundings import Named
+from tinygrad_lab.compiler.refusal import UnsupportedError, refused
+from tinygrad_lab.compiler.relied import Relied
 from tinygrad_lab.compiler.trace import Event, Origin, Trace, Value, phases, target_of
 from tinygrad_lab.context import Touch, changed
 from tinygrad_lab.engine.ancestry import ancestors
@@ -114,8 +116,10 @@ class Recording:
     """The modules that ran, and whether they were in training mode."""
     module_settings: dict[Any, dict[str, Any]] = field(default_factory=dict)
     """Their numeric settings: ``Dropout.p``."""
-    surroundings: list[Named] = field(default_factory=list)
-    """The objects that the step referred to by name."""
+    dependencies: list[Dependency] = field(default_factory=list)
+    """The Python that the step read: variables, attributes, items."""
+    hooks: list[tuple[Tensor, tuple[Any, ...]]] = field(default_factory=list)
+    """The hooks of the leaves that the step used."""
 
     def bundle_places(self) -> list[BundlePlace]:
         """Return where optimisers keep the parameters that the step updates together."""
@@ -159,7 +163,9 @@ class _Lifted:
 class Recorder:
     """Lifts what a step uses, and restores everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, as_numbers: Container[int] = ()) -> None:
+        self.as_numbers = as_numbers
+        """The places of integers among the arguments that are read at each call."""
         self.trace = Trace()
         self.recording = Recording(self.trace, [])
         self._lifted: dict[int, _Lifted] = {}
@@ -192,6 +198,11 @@ class Recorder:
             raise refused(
                 "a step of a learning rate schedule",
                 "Call scheduler.step() after the compiled step.",
+            )
+        if how == "seed":
+            raise refused(
+                "a seed of a random generator",
+                "Seed generators, and make them, outside of the step.",
             )
         if how == "look":
             _refuse_looking()
@@ -281,7 +292,8 @@ class Recorder:
             self._arguments.append((own, own._data))
             self.recording.arguments.append(own._data.value)
             return own
-        if isinstance(leaf, np.ndarray) or type(leaf) is float:
+        as_number = type(leaf) is int and position in self.as_numbers
+        if isinstance(leaf, np.ndarray) or type(leaf) is float or as_number:
             handle = self._given(_in_own_memory(leaf), origin)
             self.recording.arguments.append(handle.value)
             return handle
@@ -382,9 +394,10 @@ class Recorder:
                     for i, one in enumerate(setting)
                 ]
             )
-        if type(setting) is not float:
+        number = as_number(setting)
+        if number is None or not (isinstance(setting, float) or is_library_class(type(key[0]))):
             return setting
-        handle = self._given(setting, Origin("setting", name, key))
+        handle = self._given(number, Origin("setting", name, key))
         self.recording.settings[key] = handle.value
         return handle
 
@@ -440,6 +453,11 @@ class Recorder:
             self._note_changes(lifted)
         for bundle, *_, place in self._bundles.values():
             self._note_bundle(bundle, place)
+        recording.hooks = [
+            (one.tensor, tuple(getattr(one.leaf, "_hooks", {}).values()))
+            for one in self._lifted.values()
+            if isinstance(one.node, Leaf)
+        ]
         for state, value in recording.writes.items():
             before = recording.states.get(state)
             if value.origin is None and state.kind == "grad":
@@ -447,6 +465,7 @@ class Recorder:
             elif value.origin is None and value.name is None and before is not None:
                 value.name = f"new_{before.name}"
         _order_moves(recording)
+        _refuse_writes_into_arguments(self.trace)
         accept(recording)
         self.put_back(keep_changes=True)
         return recording
@@ -560,6 +579,14 @@ class Recorder:
     def _kept_values(self) -> list[Value]:
         return [one.value for handle in self.trace.handles if (one := handle()) is not None]
 
+    def leave_real_arrays(self) -> None:
+        """Give real arrays to all tensors that still hold traced ones: the step was broken off."""
+        handles = [one for handle in self.trace.handles if (one := handle()) is not None]
+        for handle in handles:
+            for holder in gc.get_referrers(handle):
+                if isinstance(holder, Tensor) and holder._data is handle:
+                    holder._data = handle.value.array
+
     # --- names ------------------------------------------------------------------------------------
 
     def _name_values(self, outputs: list[Node]) -> None:
@@ -601,10 +628,6 @@ phases.update(
         id(Optimizer.step.__code__): "update",
     }
 )
-
-
-class UnsupportedError(CompileError):
-    """A step that cannot be replayed; it runs uncompiled."""
 
 
 def _refuse_looking() -> None:
@@ -728,6 +751,19 @@ def _order_moves(recording: Recording) -> None:
     recording.writes = {**moved, **recording.writes}
 
 
+def _refuse_writes_into_arguments(trace: Trace) -> None:
+    """Raise if a step changes the memory of an argument: a replay works on its own."""
+    for event in trace.events:
+        written = event.writes
+        origin = None if written is None else written.root.origin
+        if origin is not None and origin.kind == "argument":
+            raise CompileError(
+                f"tg.compile: the step writes into its argument {origin.name}, and a replay would "
+                "not change the caller's array. Write into a copy, and return it.\n"
+                f"  at {line_of(event.code, event.offset)}"
+            )
+
+
 def _is_state(value: Value) -> bool:
     return value.root.origin is not None and value.root.origin.kind == "state"
 
@@ -767,15 +803,18 @@ def record_step(
     leaves: list[Any],
     names: list[str],
     accept: Callable[[Recording], None],
-    surroundings: Sequence[Named] = (),
+    relied: Relied | None = None,
+    as_numbers: Container[int] = (),
 ) -> tuple[Recording, Any]:
     """Run a step under a recorder; return the recording and the step's result.
 
-    ``call(leaves)`` calls it with arguments made of the leaves; ``accept`` may raise. If anything
-    is raised, everything is restored to its state before the step.
+    ``call(leaves)`` calls it with arguments made of the leaves; ``accept`` may raise. If the step
+    is refused, everything is restored to its state before it. If it raises an exception of its
+    own, what it has done by then remains, as it would have uncompiled.
     """
-    recorder = Recorder()
-    recorder.recording.surroundings = list(surroundings)
+    recorder = Recorder(as_numbers)
+    if relied is not None:
+        recorder.recording.dependencies = relied.dependencies
     outer, traced_namespace.library.trace = traced_namespace.library.trace, recorder.trace
     if outer is not None:
         traced_namespace.library.trace = outer
@@ -783,10 +822,14 @@ def record_step(
     with remembered_states() as drawn_from:
         try:
             return _recorded(recorder, call, leaves, names, accept)
-        except BaseException:
+        except CompileError:
             recorder.put_back(keep_changes=False)
             for generator, state in list(drawn_from.items()):
                 generator.set_state(state)
+            raise
+        except BaseException:
+            recorder.put_back(keep_changes=True)
+            recorder.leave_real_arrays()
             raise
         finally:
             traced_namespace.library.trace = None

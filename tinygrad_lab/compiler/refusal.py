@@ -5,7 +5,12 @@ from __future__ import annotations
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import CompileError
 
-__all__ = ["refused"]
+__all__ = ["UnsupportedError", "refused"]
+
+
+class UnsupportedError(CompileError):
+    """A step that cannot be replayed; it runs uncompiled."""
+
 
 _INSTEAD = (
     "Return the tensor and read it outside the step; choose between numbers with tg.where; "

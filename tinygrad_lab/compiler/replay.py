@@ -12,42 +12,67 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from operator import is_
 from types import CodeType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
+import numpy._core.umath as umath
 
 from tinygrad_lab.backends import SMALL
+from tinygrad_lab.compiler.dependencies import as_number, guard_names, is_same
+from tinygrad_lab.compiler.interrupts import finish
 from tinygrad_lab.compiler.memory import empty_like_recorded
+from tinygrad_lab.compiler.moving import Views, references_of
 from tinygrad_lab.compiler.numpy_target import NumPyProgram
 from tinygrad_lab.compiler.outlines import forget_numbers
 from tinygrad_lab.compiler.record import BundlePlace, Recording, State
-from tinygrad_lab.compiler.surroundings import contents, has
 from tinygrad_lab.compiler.targets import program_for
-from tinygrad_lab.compiler.trace import Event, Value, values_in
+from tinygrad_lab.compiler.trace import Event, Value, memory_owner, values_in
 from tinygrad_lab.context import current
+from tinygrad_lab.engine.hooks import hooked
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.nn.module import Module, settings_of, version
 
-__all__ = ["MISS", "Replay"]
+__all__ = ["MISS", "MOVED", "Replay", "hooks_of", "raises_errors"]
 
 MISS: Any = type("Miss", (), {"__repr__": lambda _: "MISS"})()
 """The result of a replay that was not recorded for such a call."""
+MOVED: Any = type("Moved", (), {"__repr__": lambda _: "MOVED"})()
+"""The result of a replay whose states are elsewhere, or whose memory others hold: ``adopt``."""
+
+
+_living: WeakSet[Replay] = WeakSet()
+"""All replays: they may refer to the same memory, of a net that two steps use."""
+
+
+class _Bindings:
+    """Counts the changes of what the names of replays are bound to."""
+
+    number = 0
 
 
 class Replay:
     """Straight-line code for one recording."""
 
     def __init__(
-        self, recording: Recording, leaves: list[Any], structure: Any, target: str
+        self,
+        recording: Recording,
+        leaves: list[Any],
+        structure: Any,
+        target: str,
+        names: Sequence[str],
     ) -> None:
         self.recording = recording
         self._namespace: dict[str, Any] = {}
         """All names in the code."""
         self.target = target
+        self.names = list(names)
+        """Of the leaves of the arguments."""
         self.structure = structure
         """The containers of the arguments, of which ``leaves`` are the leaves."""
         self._leaves = [
@@ -58,17 +83,43 @@ class Replay:
         self._fixed: dict[str, Any] = {}
         """Names in the code that stay the same after ``renew``."""
         self._parts = _parts_of(recording)
+        self._watched = [one for one in recording.dependencies if one.policy != "untouched"]
         self._places = recording.bundle_places()
         self._in_place = recording.in_place()
         self.run: Callable[..., Any] = lambda *_: MISS
+        self._before: list[Any] = []
+        """What a replay that may fail half-way writes over, as it was before."""
         self._bound: set[str] = set()
         """Those that ``renew`` binds again."""
+        self._views: Views | None = None
+        self._counts: list[int] = []
+        """How often the memory that it writes into is referred to by itself and by its owners."""
+        self._referred: Counter[int] | None = None
+        """How often its names refer to objects, by their ids."""
+        _living.add(self)
+        self._counted: list[str] = []
+        """The names of what is counted."""
+        self._allowed: list[int] = []
+        self._counted_at = -1
+        self._has_moved = False
 
     def __del__(self) -> None:
         # A function and its names refer to each other, as do the parts of a trace. Parameters and
         # buffers, which both refer to, would live until the garbage collector runs.
+        if self._counts:
+            # What it referred to may be shared with others.
+            _Bindings.number += 1
+            for one in list(_living):
+                for number in range(len(one._counts) if one is not self else 0):
+                    one._namespace[f"count_{number}"] = -1
         self._namespace.clear()
         self.recording.trace.let_go()
+
+    @cached_property
+    def _has_scalars(self) -> bool:
+        """Whether it works on tensors that are Python numbers."""
+        states = self.recording.states.items()
+        return any(s.kind in ("data", "grad") and not v.is_array for s, v in states)
 
     @cached_property
     def program(self) -> NumPyProgram:
@@ -91,21 +142,49 @@ class Replay:
 
     def fits(self, leaves: list[Any]) -> bool:
         """Return whether it was recorded for such arguments, modules, settings and states."""
+        return next(self.differences(leaves), None) is None
+
+    def differences(self, leaves: list[Any]) -> Iterator[str]:
+        """Yield, in words, what is not as it was when it was recorded."""
         recording = self.recording
-        return (
-            len(leaves) == len(self._leaves)
-            and all(map(self._leaf_matches, range(len(leaves)), leaves))
-            and all(module.training is mode for module, mode in recording.modules.items())
-            and all(_parts(module) == parts for module, parts in self._parts.items())
-            and all(settings_of(m) == now for m, now in recording.module_settings.items())
-            and all(named.is_the_same for named in recording.surroundings)
-            and all(_same_settings(*group) for group in recording.groups)
-            and all(len(o.param_groups) == n for o, n in _group_counts(recording).items())
-            and all(tensor.grad is None for tensor in recording.without_gradient)
-            and all(tensor.grad is None for tensor in recording.left_out)
-            and all(_state_matches(state, value) for state, value in recording.states.items())
-            and all(map(self._has_same_memory_order, self._in_place))
-        )
+        for position, (name, leaf) in enumerate(zip(self.names, leaves, strict=True)):
+            if not self._leaf_matches(position, leaf):
+                yield f"the argument {name} is {_kind_of(leaf)}, {self._leaf_was(position)}"
+        for module, mode in recording.modules.items():
+            if module.training is not mode:
+                yield f"a {type(module).__name__} is in another mode (train, eval)"
+        if not _modules_match(self._parts, recording.module_settings):
+            yield "a module has other parts or settings"
+        for one in self._watched:
+            if not one.is_the_same:
+                yield one.difference
+        if not _hooks_match(recording.hooks):
+            yield "a parameter has other hooks"
+        for optimizer, number, group in recording.groups:
+            if not _same_settings(optimizer, number, group):
+                yield f"settings of {type(optimizer).__name__} differ, or some came to be zero"
+        for optimizer, count in _group_counts(recording).items():
+            if len(optimizer.param_groups) != count:
+                yield f"{type(optimizer).__name__} has other groups of parameters"
+        for tensor in (*recording.without_gradient, *recording.left_out):
+            if tensor.grad is not None:
+                yield f"{tensor.name or 'a tensor'} has a .grad, which was None"
+        for state, value in recording.states.items():
+            if not _state_matches(state, value):
+                yield _state_in_words(state)
+        for state in self._in_place:
+            if not self._has_same_memory_order(state):
+                yield f"the memory of {state.owner.name or 'a tensor'} is in another order"
+
+    def fixed(self, position: int) -> Any:
+        """Return a leaf of the arguments that must be the same at each call; None for others."""
+        return self._leaves[position]
+
+    def _leaf_was(self, position: int) -> str:
+        value = self.recording.arguments[position]
+        if value is None:
+            return f"and was {self._leaves[position]!r:.40}"
+        return f"and was {_kind_of(value.array)}"
 
     def _has_same_memory_order(self, state: State) -> bool:
         # A view in one memory order is a copy in another, and would soon be stale.
@@ -114,7 +193,7 @@ class Replay:
     def _leaf_matches(self, position: int, leaf: Any) -> bool:
         value = self.recording.arguments[position]
         if value is None:
-            return _is_same(leaf, self._leaves[position])
+            return is_same(leaf, self._leaves[position])
         if isinstance(leaf, Tensor) is not self._are_tensors[position]:
             return False
         if isinstance(leaf, Tensor):
@@ -122,7 +201,7 @@ class Replay:
                 return False
             leaf = leaf._data
         if not value.is_array:
-            return type(leaf) is float
+            return type(leaf) is type(value.array)
         return _array_matches(leaf, value.array)
 
     # --- binding ----------------------------------------------------------------------------------
@@ -130,16 +209,237 @@ class Replay:
     def renew(self) -> None:
         """Bind new memory, holding the states as they are now, and hand it to their owners."""
         code = self._code  # writing it determines its names
+        self._views = None
         names, counted = self._bind()
         # Count only now: no local variable refers to the memory any more.
-        counts = names["counts"]()
-        guards = [f"{n} <= {c}" for n, c in zip(counted, counts, strict=True)]
+        self._counted = [_name_counted(text) for text in counted]
+        counts, others = names["counts"](), self._counted_by_others()
+        self._counts = [one - other for one, other in zip(counts, others, strict=True)]
+        self._expect(others)
+        guards = [f"{text} <= count_{number}" for number, text in enumerate(counted)]
         guards += self._identity_checks()
         exec(f"def untouched(): return {' and '.join(guards) or 'True'}", names)
+        exec(self._settling, names)
         exec(code, names)
         arrays, generators = names["at_risk"], self._at_risk[1]
+        self._before = [np.empty_like(array) for array in arrays]
+        self._tell_others()
         at_risk = arrays or generators
-        self.run = _restoring(names["replay"], arrays, generators) if at_risk else names["replay"]
+        self.run = (
+            _restoring(names["replay"], arrays, self._before, generators)
+            if at_risk
+            else names["replay"]
+        )
+
+    def finish(self, interrupt: BaseException) -> bool:
+        """Finish a replay that was interrupted; return whether it was one of this recording."""
+        out = finish(self.source, self._namespace, interrupt.__traceback__)
+        if out is MISS:
+            _copy(self._before, self._namespace["at_risk"])
+        return out is not None
+
+    # --- adopting ---------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Work for the states as they are now, with memory that it has, where that can be."""
+        if not self.adopt():
+            self.renew()
+
+    def adopt(self) -> bool:
+        """Take the states into the memory that there is; return False if all must be bound anew."""
+        names = self._namespace
+        bundles = {place: place.bundle() for place in self._places}
+        if not self._counts or any(one is None or one.numbers for one in bundles.values()):
+            return False
+        if self._views is None:
+            self._views = Views(names, (names["at_risk"],))
+        if not self._views.can_move or self._has_scalars:
+            return False
+        self._has_moved = False
+        outside = self._attach(bundles)
+        if outside is None or not self._give_away(bundles):
+            return False
+        for number, numbers in outside.items():
+            np.copyto(names[f"home_{number}"], numbers)
+        for number, (place, bundle) in enumerate(bundles.items()):
+            bundle.views = [parameter._data for parameter in place.parameters]
+            names[f"bundle_{number}"] = bundle
+            names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
+        for number, (optimizer, group, _) in enumerate(self.recording.groups):
+            names[f"group_{number}"] = optimizer.param_groups[group]
+        names["version_now"], names["errors_now"] = version(), _errors()
+        if self._has_moved:
+            self._tell_others()
+        return True
+
+    def _attach(self, bundles: dict[BundlePlace, Any]) -> dict[int, Any] | None:
+        """Give owners the memory of this replay; return the numbers that they have elsewhere.
+
+        What the step only reads stays where it is, and is viewed there.
+        """
+        names, outside = self._namespace, {}
+        bundled = self.recording.bundled()
+        for number, state in enumerate(self._order_of_homes):
+            home, owner = names[f"home_{number}"], state.owner
+            if state.kind == "vector":
+                now = bundles[owner].vector
+            elif state.kind == "state":
+                now = bundles[owner].state[state.position]
+            elif state.kind == "data":
+                now = owner._data
+            else:
+                now = None if owner.grad is None else owner.grad._data
+            if now is not None and now is not home and not self._can_take(state, now, home):
+                return None
+            if state in self._in_place:
+                if now is not home and not self._move(number, now):
+                    return None
+                names[f"leaf_{number}"] = owner._node
+            elif state.kind == "grad":
+                if state in self.recording.states and now is not None and now is not home:
+                    outside[number] = now
+                    owner._grad = names[f"grad_{number}"]
+            elif now is not home:
+                if id(owner) not in bundled:
+                    outside[number] = now
+                self._settle(number, bundles)
+            self._note_leaf(number)
+        return outside
+
+    def _can_take(self, state: State, now: Any, home: Any) -> bool:
+        """Return whether a state is such that this replay was recorded for."""
+        if not _array_matches(now, home, state in self._in_place):
+            return False
+        if state.kind != "data" or state not in self.recording.states:
+            return True
+        return (state.owner._node is not None) is self.recording.states[state].wants_gradient
+
+    def _move(self, number: int, new: Any) -> bool:
+        """Bind the names of a home, and of its parts, to other memory."""
+        names, views = self._namespace, self._views
+        if views is None or not views.move(names[f"home_{number}"], new):
+            return False
+        names[f"home_{number}"] = new
+        names[f"memory_{number}"] = _memory_of(new)
+        self._has_moved = True
+        return True
+
+    def _settle(self, number: int, bundles: dict[BundlePlace, Any]) -> None:
+        state = self._order_of_homes[number]
+        _settle(state, self._namespace[f"home_{number}"], bundles)
+        if state.kind == "data":
+            self._namespace[f"leaf_{number}"] = state.owner._node
+
+    def _note_leaf(self, number: int) -> None:
+        state = self._order_of_homes[number]
+        if f"node_{number}" in self._namespace:
+            self._namespace[f"node_{number}"] = state.owner._node
+
+    def _held_by_others(self) -> list[str]:
+        """Return the names of what others than replays and its owners refer to."""
+        if self._counted_at != _Bindings.number:
+            self._expect(self._counted_by_others())
+        now = self._namespace["counts"]()
+        return [
+            name
+            for name, count, usual in zip(self._counted, now, self._allowed, strict=True)
+            if count > usual
+        ]
+
+    def _counted_by_others(self) -> list[int]:
+        """Return how often other replays refer to what is counted: to read it, or to copy it."""
+        counters = [one._references for one in _living if one is not self and one._counts]
+        names = self._namespace
+        return [sum(c[id(names[name])] for c in counters) for name in self._counted]
+
+    @property
+    def _references(self) -> Counter[int]:
+        if self._referred is None:
+            self._referred = references_of(self._namespace)
+        return self._referred
+
+    def _expect(self, others: list[int]) -> None:
+        """Let the checks allow the references of other replays."""
+        self._allowed = [count + other for count, other in zip(self._counts, others, strict=True)]
+        self._namespace.update((f"count_{n}", count) for n, count in enumerate(self._allowed))
+        self._counted_at = _Bindings.number
+
+    def _tell_others(self) -> None:
+        """Let other replays count again what they share with this one."""
+        before, self._referred = self._referred, None
+        if len(_living) == 1:
+            return
+        _Bindings.number += 1
+        mine = self._references
+        for one in _living:
+            if one is not self and one._counts:
+                ids = [id(one._namespace[name]) for name in one._counted]
+                if before is None or any(before[key] != mine[key] for key in ids):
+                    for number in range(len(ids)):
+                        one._namespace[f"count_{number}"] = -1
+
+    def _give_away(self, bundles: dict[BundlePlace, Any]) -> bool:
+        """Leave memory that others hold to them, and go on in other memory."""
+        held = self._held_by_others()
+        gradients = [name for name in held if name.startswith("grad_")]
+        for name in gradients:
+            self._leave_gradient(_number_of(name))
+        if gradients:
+            held = self._held_by_others()
+        left: set[int] = set()
+        for name in held:
+            number = _number_of(name)
+            if name.startswith("leaf_"):
+                self._settle(number, bundles)
+            elif id(memory_owner(self._namespace[name])) in left:
+                continue  # it was moved along
+            elif not self._leave_memory(number, bundles):
+                return False
+            else:
+                left.add(id(memory_owner(self._namespace[name])))
+        return not held or not self._held_by_others()
+
+    def _leave_gradient(self, number: int) -> None:
+        """Leave a ``.grad`` that is kept to whoever keeps it, with its numbers."""
+        names, owner = self._namespace, self._order_of_homes[number].owner
+        kept, home = names[f"grad_{number}"], names[f"home_{number}"]
+        is_read = self._order_of_homes[number] in self.recording.states
+        gradient = names[f"grad_{number}"] = detached(home)
+        gradient._gradient_of = kept._gradient_of
+        kept._data = home.copy(order="K")
+        if is_read:
+            owner._grad = gradient
+        small = home.size <= SMALL
+        node = owner._node
+        if isinstance(node, Leaf) and getattr(node, "_gradient", None) is home:
+            node._gradient = kept._data if small else None
+
+    def _leave_memory(self, number: int, bundles: dict[BundlePlace, Any]) -> bool:
+        """Leave memory that is kept to whoever keeps it: go on in a copy."""
+        names = self._namespace
+        root = memory_owner(names[f"home_{number}"])
+        if not (root.flags.c_contiguous or root.flags.f_contiguous):
+            return False
+        new = np.empty_like(root)
+        np.copyto(new, root)
+        order = self._order_of_homes
+        inside = [n for n in range(len(order)) if memory_owner(names[f"home_{n}"]) is root]
+        before = [names[f"home_{n}"] for n in inside]
+        if self._views is None or not self._views.move(root, new):
+            return False
+        self._has_moved = True
+        for n, home in zip(inside, before, strict=True):
+            names[f"memory_{n}"] = new
+            state = order[n]
+            if state.kind != "grad":
+                self._settle(n, bundles)
+            else:
+                kept = names[f"grad_{n}"]
+                kept._data = names[f"home_{n}"]
+                node = state.owner._node
+                if isinstance(node, Leaf) and getattr(node, "_gradient", None) is home:
+                    node._gradient = kept._data
+        return True
 
     @cached_property
     def _at_risk(self) -> tuple[list[State], list[Any]]:
@@ -200,19 +500,26 @@ class Replay:
         """Return the names that checks and results need and that are not memory."""
         names: dict[str, Any] = {
             "MISS": MISS,
+            "MOVED": MOVED,
             "FAILURES": _FAILURES,
             "Tensor": Tensor,
             "detached": detached,
             "current": current,
             "getrefcount": sys.getrefcount,
-            "has": has,
             "version": version,
             "version_now": version(),
+            "modules_match": _modules_match,
+            "module_parts": self._parts,
+            "module_settings": self.recording.module_settings,
+            "hooked": hooked,
+            "hooks": self.recording.hooks,
+            "hooks_match": _hooks_match,
+            "errors": _errors,
+            "errors_now": _errors(),
+            "raises_errors": raises_errors,
             "rebuild": self.recording.rebuild,
+            **guard_names(enumerate(self._watched)),
         }
-        for number, named in enumerate(self.recording.surroundings):
-            names[f"place_{number}"], names[f"named_{number}"] = named.place, named.now
-            names[f"items_{number}"] = contents(named.now)
         for number, (place, bundle) in enumerate(bundles.items()):
             names[f"bundle_{number}"] = bundle
             names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
@@ -317,15 +624,12 @@ class Replay:
         checks = [
             "current().ordinary",
             "current().device == 'cpu'",
-            "version() == version_now",
+            "(version() == version_now or modules_settled())",
+            "(errors() is errors_now or errors_settled())",
+            "(not hooked or hooks_match(hooks))",
         ]
-        checks += [
-            named.check.format(
-                place=f"place_{number}", thing=f"named_{number}", items=f"items_{number}"
-            )
-            for number, named in enumerate(recording.surroundings)
-        ]
-        checks.append("untouched()")
+        watched = enumerate(self._watched)
+        checks += [one.check(number) for number, one in watched if not one.versioned]
         for number, (module, mode) in enumerate(recording.modules.items()):
             fixed[f"module_{number}"] = module
             checks.append(f"module_{number}.training is {mode}")
@@ -335,10 +639,33 @@ class Replay:
         for number, tensor in enumerate(recording.left_out):
             fixed[f"left_out_{number}"] = tensor
             checks.append(f"left_out_{number}.grad is None")  # it may never have had one
+        self._untouched = ["untouched()"]
         for number, place in enumerate(self._places):
             fixed[f"optimizer_{number}"] = place.optimizer
-            checks.append(f"optimizer_{number}._bundles[{place.group}] is bundles_{number}")
-        yield f"if not ({' and '.join(checks)}): return MISS"
+            its_bundles = f"optimizer_{number}._bundles[{place.group}]"
+            self._untouched.append(f"{its_bundles} is bundles_{number}")
+        yield "try:"
+        yield f"    if not ({' and '.join(checks)}): return MISS"
+        yield "except LOST: return MISS"
+
+    @property
+    def _settling(self) -> str:
+        """Write the functions that look closer where a quick check says that something changed."""
+        watched = enumerate(self._watched)
+        versioned = [one.check(number) for number, one in watched if one.versioned]
+        same = " and ".join([*versioned, "modules_match(module_parts, module_settings)"])
+        return (
+            "def modules_settled():\n"
+            "    global version_now\n"
+            f"    if not ({same}): return False\n"
+            "    version_now = version()\n"
+            "    return True\n"
+            "def errors_settled():\n"
+            "    global errors_now\n"
+            "    if raises_errors(): return False\n"
+            "    errors_now = errors()\n"
+            "    return True\n"
+        )
 
     def _reads(self) -> Iterator[str]:
         """Yield lines that check and unpack arguments and settings."""
@@ -346,7 +673,7 @@ class Replay:
         for position, value in enumerate(self.recording.arguments):
             given = f"given_{position}"
             if value is None:
-                fixed[f"same_{position}"], fixed["is_same"] = self._leaves[position], _is_same
+                fixed[f"same_{position}"] = self._leaves[position]
                 yield f"if not is_same({given}, same_{position}): return MISS"
                 continue
             local = self.program.name(value)
@@ -356,7 +683,8 @@ class Replay:
             else:
                 yield f"{local} = {given}"
             if not value.is_array:
-                yield f"if {local}.__class__ is not float: return MISS"
+                kind = type(value.array).__name__
+                yield f"if {local}.__class__ is not {kind}: return MISS"
                 continue
             fixed["ndarray"], fixed["asarray"] = np.ndarray, np.asarray
             if not value.array.ndim:
@@ -367,6 +695,8 @@ class Replay:
                 tests.append(f"{local}.{what} != {what}_{position}")
             yield f"if {' or '.join(tests)}: return MISS"
         yield from self._settings()
+        yield f"if not ({' and '.join(self._untouched)}): return MOVED"
+        yield from self._numbers()
 
     def _settings(self) -> Iterator[str]:
         recording, fixed = self.recording, self._fixed
@@ -377,9 +707,13 @@ class Replay:
             if not number:
                 count = _group_counts(recording)[optimizer]
                 tests.append(f"len(optimizer_of_{name}.param_groups) != {count}")
+            read = {key[2] for key in recording.settings if key[:2] == (optimizer, number)}
             for setting, value in group.items():
                 if type(value) is bool or value is None:
                     tests.append(f"{name}[{setting!r}] is not {value}")
+                elif setting not in (*read, "params"):
+                    fixed[f"{name}_{setting}"] = value
+                    tests.append(f"not is_same({name}[{setting!r}], {name}_{setting})")
             yield f"if {' or '.join(tests)}: return MISS"
         names = {
             (o, number): f"group_{place}" for place, (o, number, _) in enumerate(recording.groups)
@@ -390,8 +724,14 @@ class Replay:
             local = self.program.name(value)
             yield f"{local} = {group_name}" + "".join(f"[{part!r}]" for part in path)
             truth = "not " if value.array else ""
-            yield f"if {local}.__class__ is not float or {truth}{local}: return MISS"
-        for state, value in recording.states.items():
+            fixed["as_number"] = as_number
+            other = f"{local}.__class__ is not float and ({local} := as_number({local})) is None"
+            yield f"if ({other}) or {truth}{local}: return MISS"
+
+    def _numbers(self) -> Iterator[str]:
+        """Yield lines that read step counts, and states that are Python numbers."""
+        fixed = self._fixed
+        for state, value in self.recording.states.items():
             if state.kind == "steps":
                 number = self._places.index(state.owner)
                 yield f"{self.program.name(value)} = bundle_{number}.steps"
@@ -452,19 +792,18 @@ class Replay:
 
 
 def _restoring(
-    replay: Callable[..., Any], arrays: list[Any], generators: list[Any]
+    replay: Callable[..., Any], arrays: list[Any], before: list[Any], generators: list[Any]
 ) -> Callable[..., Any]:
     """Return the replay, made to restore what it has changed when it fails half-way.
 
     The uncompiled step is then run, and says what is wrong, or is recorded again.
     """
-    before = [np.empty_like(array) for array in arrays]
 
     def run(*args: Any) -> Any:
         _copy(arrays, before)
         states = [generator.get_state() for generator in generators]
         out = replay(*args)
-        if out is MISS:
+        if out is MISS or out is MOVED:
             _copy(before, arrays)
             for generator, state in zip(generators, states, strict=True):
                 generator.set_state(state)
@@ -511,6 +850,11 @@ def _references(name: str, names: dict[str, Any]) -> str:
     return count
 
 
+def _name_counted(text: str) -> str:
+    """Return the name in an expression that counts references."""
+    return text.removeprefix("getrefcount(").partition(")")[0]
+
+
 def _number_of(name: str) -> int:
     return int(name.rpartition("_")[2])
 
@@ -550,6 +894,36 @@ def _parts_of(recording: Recording) -> dict[Any, list[int]]:
     return {module: _parts(module) for module in recording.modules}
 
 
+def _modules_match(parts: dict[Any, list[int]], settings: dict[Any, dict[str, Any]]) -> bool:
+    """Return whether modules have the parts and settings that they had."""
+    return all(_parts(module) == its_parts for module, its_parts in parts.items()) and all(
+        settings_of(module) == its_settings for module, its_settings in settings.items()
+    )
+
+
+def hooks_of(tensor: Tensor) -> tuple[Any, ...]:
+    """Return the hooks of a leaf."""
+    return tuple(getattr(tensor._node, "_hooks", {}).values())
+
+
+def _hooks_match(hooks: list[tuple[Tensor, tuple[Any, ...]]]) -> bool:
+    """Return whether leaves have the hooks that they had."""
+    for tensor, functions in hooks:
+        now = hooks_of(tensor)
+        if len(now) != len(functions) or not all(map(is_, now, functions)):
+            return False
+    return True
+
+
+_errors: Callable[[], Any] = umath._extobj_contextvar.get
+"""What NumPy does about division by zero and the like: an object that each ``np.errstate`` sets."""
+
+
+def raises_errors() -> bool:
+    """Return whether NumPy is to raise, or call a function, where it would compute inf or NaN."""
+    return not {"raise", "call"}.isdisjoint(np.geterr().values())
+
+
 def _group_counts(recording: Recording) -> dict[Any, int]:
     """Count the parameter groups of each optimiser."""
     return Counter(optimizer for optimizer, _, _ in recording.groups)
@@ -568,11 +942,33 @@ def _same_settings(optimizer: Any, number: int, group: dict[str, Any]) -> bool:
 
 
 def _same_setting(one: Any, other: Any) -> bool:
+    mine, theirs = as_number(one), as_number(other)
+    if mine is not None and theirs is not None:
+        return bool(mine) is bool(theirs)
     if type(one) is not type(other):
         return False
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(_same_setting, one, other))
-    return bool(one) is bool(other) if type(one) is float else one == other
+    return is_same(one, other)
+
+
+def _kind_of(leaf: Any) -> str:
+    """Describe an argument: its shape and dtype, or itself."""
+    if isinstance(leaf, Tensor) and leaf.requires_grad:
+        return "a tensor that requires a gradient"
+    array = leaf._data if isinstance(leaf, Tensor) else leaf
+    if isinstance(array, np.ndarray):
+        order = "" if array.flags.c_contiguous else ", in another order of memory"
+        return f"{array.dtype} of shape {array.shape}{order}"
+    return "a float" if type(array) is float else f"{array!r:.40}"
+
+
+def _state_in_words(state: State) -> str:
+    if state.kind in ("data", "grad"):
+        what = state.owner.name or "a tensor that the step uses"
+        which = "its .grad" if state.kind == "grad" else "its data or requires_grad"
+        return f"{what} has changed in kind: {which}"
+    return f"{type(state.owner.optimizer).__name__} updates other parameters together"
 
 
 def _state_matches(state: State, value: Value) -> bool:
@@ -594,10 +990,3 @@ def _array_matches(one: Any, other: Any, strides: bool = True) -> bool:
         and one.dtype == other.dtype
         and (not strides or one.strides == other.strides)
     )
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Return whether an argument that is not an array is unchanged."""
-    if one is other:
-        return True
-    return type(one) is type(other) and isinstance(one, int | str | bool | float) and one == other

@@ -9,20 +9,24 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import update_wrapper
+from itertools import islice
+from operator import is_
 from os import PathLike
 from pathlib import Path
-from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.compiler.compare import do_the_same, renew_constants, reread_arrays
+from tinygrad_lab.compiler.dependencies import changed_among
 from tinygrad_lab.compiler.outlines import forget_numbers
+from tinygrad_lab.compiler.packing import Unpack, unpacker
+from tinygrad_lab.compiler.reach import Followed
 from tinygrad_lab.compiler.record import Recording, UnsupportedError, record_step
-from tinygrad_lab.compiler.replay import MISS, Replay
+from tinygrad_lab.compiler.relied import Relied
+from tinygrad_lab.compiler.replay import MISS, MOVED, Replay, raises_errors
 from tinygrad_lab.compiler.report import Report, report_on
-from tinygrad_lab.compiler.surroundings import surroundings_of
 from tinygrad_lab.compiler.targets import TARGETS, check_installed
 from tinygrad_lab.compiler.write import Writer
 from tinygrad_lab.context import current
@@ -37,19 +41,25 @@ __all__ = ["CompiledStep"]
 MANY_RECORDINGS = 8
 """More different recordings than a user is likely to intend cause a warning."""
 
+MOST_REPLAYS = 64
+"""More recordings than are kept: each takes memory for all that its step computes."""
+
+KINDS_OF_INTEGERS = 3
+"""From so many different values on, an integer argument is read at each call, as a float is."""
+
 MOST_FIRST = 8
 """How many recordings are kept that no other call matched; if none was ever matched, the step
 runs uncompiled."""
 
 
-class CompiledStep:
+class CompiledStep(Followed):
     """A function whose array operations are recorded, and replayed as straight-line code."""
 
     def __init__(self, function: Callable[..., Any], target: str = "numpy") -> None:
         if target not in TARGETS:
             raise ArgumentError(f"tg.compile: expected a target of {TARGETS}, got {target!r}.")
         check_installed(target)
-        if not callable(function):
+        if not (isinstance(function, _METHODS) or callable(function)):
             raise ArgumentTypeError(
                 f"tg.compile: expected a function, got {type(function).__name__}: {function!r:.60}."
             )
@@ -61,52 +71,121 @@ class CompiledStep:
         """The replays for calls whose arguments are leaves, passed by position."""
         self._first: list[Replay] = []
         """Recorded once so far, to be compared with the recording of the next call."""
+        self._packed: list[tuple[Unpack, Replay]] = []
+        """The others, with the functions that take the leaves out of the arguments."""
+        self._by_value: frozenset[int] = frozenset()
+        """The places of integers among the arguments whose value the step asks for."""
+        self._has_warned_of_prints = False
+        self._has_warned_of_many = False
         self._attempts = 0
         self._runs_eagerly = False
-        self._attribute: str | None = None
+        self._changes: set[str] = set()
+        """What the last recorded call itself has changed, so that it could not be replayed."""
+        self._why = "it has not been called yet"
+        self._of: dict[str, Any] = {}
+        """The steps of classes, and of objects that cannot keep their own."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs:
-            for replay in self._direct:
-                try:
-                    out = replay.run(*args)
-                except TypeError:
-                    if len(args) == len(replay.recording.arguments):
-                        raise
-                    continue
-                if out is not MISS:
-                    return out
-        return self._another(args, kwargs)
+        try:
+            if not kwargs:
+                for replay in self._direct:
+                    try:
+                        out = replay.run(*args)
+                    except TypeError:
+                        if len(args) == len(replay.recording.arguments):
+                            raise
+                        continue
+                    if out is MOVED and replay.adopt():
+                        out = replay.run(*args)
+                    if out is not MISS and out is not MOVED:
+                        return out
+            for unpack, replay in self._packed:
+                leaves = unpack(args, kwargs)
+                if leaves is not None:
+                    out = replay.run(*leaves)
+                    if out is MOVED and replay.adopt():
+                        out = replay.run(*leaves)
+                    if out is not MISS and out is not MOVED:
+                        return out
+            return self._another(args, kwargs)
+        except KeyboardInterrupt as interrupt:
+            # Moments and parameters are not left half-written: the step is finished first.
+            any(replay.finish(interrupt) for replay in self._replays)
+            raise
 
     def _another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call for which no replay is ready."""
-        context = current()
-        if self._runs_eagerly or not context.ordinary or context.device != "cpu":
+        if self._runs_eagerly or (around := _around_the_call()):
+            self._why = self._why if self._runs_eagerly else f"it ran uncompiled {around}"
             return self.function(*args, **kwargs)
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
         structure = _structure(leaves, rebuild)
         for replay in self._replays:
             if replay.structure == structure and replay.fits(leaves):
                 out = replay.run(*leaves)
-                if out is MISS:
-                    replay.renew()
+                if out is MISS or out is MOVED:
+                    replay.settle()
                     out = replay.run(*leaves)
-                if out is not MISS:
+                if out is not MISS and out is not MOVED:
                     return out
         with _without_collector():
             return self._record(args, kwargs, leaves, rebuild)
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Return the step of one object, where a method was compiled."""
-        if instance is None:
-            return self
-        own = CompiledStep(MethodType(self.function, instance), self.target)
-        if self._attribute is not None and hasattr(instance, "__dict__"):
-            instance.__dict__[self._attribute] = own
-        return own
+    def explain_miss(self) -> str:
+        """Say in a sentence why the last call that was not replayed was not.
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._attribute = name
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> scale = 2.0
+            >>> step = tg.compile(lambda x: x * scale)
+            >>> for _ in range(3):
+            ...     _ = step(tg.tensor([1.0]))
+            >>> scale = 5.0
+            >>> _ = step(tg.tensor([1.0]))
+            >>> step.explain_miss()
+            'it was recorded again: scale is 5.0, and was 2.0'
+        """
+        return self._why
+
+    def _reason(self, structure: Any, leaves: list[Any]) -> str:
+        """Say why a call is about to be recorded."""
+        found = [*self._replays, *self._first]
+        if not found:
+            return "it was recorded, because no call was before"
+        alike = [one for one in found if one.structure == structure]
+        if not alike:
+            return "it was recorded again: its arguments are other ones, or in other containers"
+        differences = [list(islice(one.differences(leaves), 4)) for one in reversed(alike)]
+        fewest = min(differences, key=len)
+        if fewest:
+            return f"it was recorded again: {'; '.join(fewest)}"
+        if any(one in self._first for one in alike):
+            return "it was recorded a second time, to be compared with the first"
+        return "it was recorded again: a check inside of the step turned out differently"
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Return the step of one object, or of one class, where a method was compiled."""
+        if isinstance(self.function, staticmethod):
+            instance, owner = None, None
+        elif isinstance(self.function, classmethod):
+            instance = owner if owner is not None else type(instance)
+        elif instance is None:
+            return self
+        steps = getattr(instance, "__dict__", self._of)
+        if not isinstance(steps, dict):
+            steps = self._of  # of a class
+        known = steps.get(_STEPS, _NO_STEPS).get((id(self), id(instance)))
+        if known is not None:
+            return known
+        own = CompiledStep(self.function.__get__(instance, owner), self.target)
+        # A copy of the object has its steps, too, but under another id.
+        mine = {
+            key: step
+            for key, step in steps.get(_STEPS, _NO_STEPS).items()
+            if steps is self._of or key[1] == id(instance)
+        }
+        steps[_STEPS] = {**mine, (id(self), id(instance)): own}
+        return own
 
     def __reduce__(self) -> Any:
         # The recordings refer to these very tensors; a copy starts without any.
@@ -116,40 +195,106 @@ class CompiledStep:
         """Run the step, and record it."""
 
         def call(new: list[Any]) -> Any:
-            new_args, new_kwargs = rebuild(new)
-            return self.function(*new_args, **new_kwargs)
+            given = rebuild(new)
+            out = self.function(*given[0], **given[1])
+            _check_containers(given, new, structure)
+            return out
 
         structure = _structure(leaves, rebuild)
         earlier = next(
             (one for one in self._first if one.structure == structure and one.fits(leaves)), None
         )
-        found: list[Replay] = []
+        self._why = self._reason(structure, leaves)
+        names = self._names(args, kwargs, len(leaves))
+        as_numbers = self._integers_to_read(structure, leaves)
+        same: list[bool] = []
 
         def accept(recording: Recording) -> None:
+            relied.refuse_random()
             if earlier is not None and do_the_same(earlier.recording, recording):
                 reread_arrays(earlier.recording, recording)
                 renew_constants(earlier.recording, recording)
-                found.append(Replay(recording, leaves, structure, self.target))
+                same.append(True)
+            relied.compare_arrays(recording.trace.values)
 
-        names = self._names(args, kwargs, len(leaves))
-        surroundings = surroundings_of(self.function)
+        relied = Relied()
         try:
-            recording, result = record_step(call, leaves, names, accept, surroundings)
+            relied.find(self.function, leaves, names)
+            recording, result = record_step(call, leaves, names, accept, relied, as_numbers)
         except UnsupportedError as reason:
+            relied.put_back()
             self._give_up(reason)
             return self.function(*args, **kwargs)
+        except CompileError:
+            relied.put_back()
+            if not as_numbers:
+                raise
+            # The step asks what number it is: then each has a recording of its own.
+            self._by_value |= as_numbers
+            return self._record(args, kwargs, leaves, rebuild)
+        self._warn_of_prints(relied)
         if earlier is not None:
             self._first.remove(earlier)
             earlier.recording.trace.let_go()
-        if found:
-            self._replays.append(found[0])
-            if structure == (list(range(len(args))), {}):
-                self._direct.append(found[0])
-            self._warn_if_many()
-            found[0].renew()
+        if self._has_changed_itself(relied):
+            return result
+        replay = Replay(recording, leaves, structure, self.target, names)
+        if same:
+            self._add(replay)
         else:
-            self._remember_first(Replay(recording, leaves, structure, self.target))
+            self._remember_first(replay)
         return result
+
+    def _add(self, replay: Replay) -> None:
+        """Replay a recording from now on."""
+        self._replays.append(replay)
+        if len(self._replays) > MOST_REPLAYS:
+            gone = self._replays.pop(0)
+            self._direct = [one for one in self._direct if one is not gone]
+            self._packed = [pair for pair in self._packed if pair[1] is not gone]
+        args, kwargs = replay.structure
+        if not kwargs and args == list(range(len(args))):
+            self._direct.append(replay)
+        else:
+            self._packed.append((unpacker(replay.structure), replay))
+        self._warn_if_many()
+        replay.renew()
+
+    def _integers_to_read(self, structure: Any, leaves: list[Any]) -> frozenset[int]:
+        """Return the places of integers that came with several values: they are read as numbers."""
+        alike = [one for one in (*self._replays, *self._first) if one.structure == structure]
+        return frozenset(
+            place
+            for place, leaf in enumerate(leaves)
+            if type(leaf) is int
+            and place not in self._by_value
+            and len({leaf, *(one.fixed(place) for one in alike)} - {None}) >= KINDS_OF_INTEGERS
+        )
+
+    def _warn_of_prints(self, relied: Relied) -> None:
+        if relied.prints and not self._has_warned_of_prints:
+            self._has_warned_of_prints = True
+            warnings.warn(
+                f"tg.compile: {self._name} prints only while it is recorded, not when it is "
+                f"replayed: at {relied.prints[0]}. Print what the step returns.",
+                stacklevel=5,
+            )
+
+    def _has_changed_itself(self, relied: Relied) -> bool:
+        """Return whether a call has changed what it read; if calls go on so, none is replayed."""
+        changed = relied.changed()
+        names = {one.path for one in changed}
+        if not changed:
+            self._changes = names
+            return False
+        if names & self._changes:
+            paths = " and ".join(sorted(names & self._changes))
+            self._give_up(
+                f"{paths} differs from call to call: the step changes it, which a replay would not "
+                f"do. Change it outside of the step. At {changed[0].where}"
+            )
+        self._changes = names
+        return True
 
     def _remember_first(self, replay: Replay) -> None:
         """Keep a first recording for the next call, unless no two calls ever match."""
@@ -157,15 +302,13 @@ class CompiledStep:
         self._first = [*self._first, replay][-MOST_FIRST:]
         self._attempts += 1
         if self._attempts == MOST_FIRST and not self._replays:
-            other = [
-                named.name
-                for named in replay.recording.surroundings
-                if any(
-                    named.name == one.name and not named.is_like(one)
-                    for first in self._first
-                    for one in first.recording.surroundings
-                )
-            ]
+            paths = {
+                one.path
+                for first in self._first
+                for one in changed_among(first.recording.dependencies)
+                if one.policy != "untouched"
+            }
+            other = sorted(paths)[:3]
             reason = (
                 f"{' and '.join(other)} differs"
                 if other
@@ -192,16 +335,22 @@ class CompiledStep:
         return names if len(names) == count else [f"argument_{n}" for n in range(count)]
 
     def _warn_if_many(self) -> None:
-        if len(self._replays) == MANY_RECORDINGS:
+        if len(self._replays) == MANY_RECORDINGS and not self._has_warned_of_many:
+            self._has_warned_of_many = True
+            integers = sorted({self._replays[-1].names[place] for place in self._by_value})
+            because = f" (such as {' and '.join(integers)})" if integers else ""
             warnings.warn(
                 f"tg.compile: {self._name} was recorded {MANY_RECORDINGS} times, for different "
-                "shapes, dtypes, modes or settings. Recording takes many times as long as a step.",
-                stacklevel=5,
+                f"shapes, dtypes, integers{because}, modes or settings. Recording takes many times "
+                f"as long as a step; {MOST_REPLAYS} recordings are kept. The last time "
+                f"{self._why.removeprefix('it was recorded again: ')}.",
+                stacklevel=6,
             )
 
     def _give_up(self, reason: Exception | str) -> None:
         warnings.warn(f"tg.compile: {self._name} runs uncompiled: {reason}", stacklevel=5)
         self._runs_eagerly = True
+        self._why = f"it runs uncompiled: {reason}"
 
     @property
     def _name(self) -> str:
@@ -317,6 +466,37 @@ class CompiledStep:
                 "calls are recorded, to check that they do the same)."
             )
         return self._replays[-1]
+
+
+def _check_containers(given: Any, leaves: list[Any], structure: Any) -> None:
+    """Raise if a step has changed a list or a dict among its arguments: it had a copy."""
+    now, rebuild = trees.flatten(given, open_modules=False)
+    same = len(now) == len(leaves) and all(map(is_, now, leaves))
+    if not same or _structure(now, rebuild) != structure:
+        raise UnsupportedError(
+            "it changes its arguments: it sets or removes items of a list or a dict that it is "
+            "given, and a replay would not"
+        )
+
+
+_METHODS = (classmethod, staticmethod)
+
+
+_STEPS = "_compiled_steps"
+"""Where an object keeps its own steps."""
+_NO_STEPS: dict[Any, Any] = {}
+
+
+def _around_the_call() -> str | None:
+    """Return what, around a call, makes it run uncompiled."""
+    context = current()
+    if not context.ordinary:
+        return "inside of another step, or under tg.debug(), tg.record(), tg.no_grad() or the like"
+    if context.device != "cpu":
+        return f"under tg.default_device({context.device!r})"
+    if raises_errors():
+        return "because NumPy is to raise errors (np.errstate), and would leave it half-done"
+    return None
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from tinygrad_lab.backends import Array
 from tinygrad_lab.context import Context
 from tinygrad_lab.engine.node import Node
 
-__all__ = ["HookHandle", "add_hook", "note_hooks", "observer", "run_hooks"]
+__all__ = ["HookHandle", "add_hook", "hooked", "note_hooks", "observer", "run_hooks"]
 
-_hooked: set[ref[Node]] = set()
+hooked: set[ref[Node]] = set()
 """The living nodes that have hooks: while there are none, a sweep does not look for them."""
 
 
@@ -61,7 +61,7 @@ def add_hook(node: Node, hook: Callable[[Any], Any]) -> HookHandle:
 
 def note_hooks(node: Node) -> None:
     """Remember, for as long as it lives, that a node has hooks."""
-    _hooked.add(ref(node, _hooked.discard))
+    hooked.add(ref(node, hooked.discard))
 
 
 def run_hooks(node: Node, g: Array) -> Array:
@@ -76,4 +76,4 @@ def observer(context: Context) -> Callable[[Node, Array], Array] | None:
     """Return the function that is called with each complete gradient; None if there is none."""
     if context.recorder is not None:
         return context.recorder.observe
-    return run_hooks if _hooked else None
+    return run_hooks if hooked else None

@@ -15,6 +15,8 @@ from numbers import Real
 from typing import Any
 from weakref import WeakSet
 
+import numpy as np
+
 from tinygrad_lab.backends import NUMPY, Array, namespaces
 from tinygrad_lab.context import current, touch
 from tinygrad_lab.engine.tensor import Tensor
@@ -110,8 +112,9 @@ class Optimizer:
             # Reads _grad, not the slower property grad: this runs for every parameter at every
             # step.
             active = [p for p in group["params"] if getattr(p, "_grad", None) is not None]
+            settings = _plain(group)
             for bundle in self.bundles(number, active):
-                bundle.step(self.update, group)
+                bundle.step(self.update, settings)
 
     def bundles(self, number: int, active: list[Tensor]) -> list[_Bundle]:
         """Return the bundles of the parameters in a group that have a gradient now."""
@@ -266,6 +269,20 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v}" for k, v in self.param_groups[0].items() if k != "params")
         return f"{type(self).__name__}({len(self._parameters())} parameters, {settings})"
+
+
+_NUMPYS = frozenset(np.dtype(code).type for code in "efdgbhilqBHILQ")
+"""The types of NumPy's numbers."""
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with NumPy's numbers as Python's, which leave the dtype as it is."""
+    if _NUMPYS.isdisjoint(map(type, settings.values())):
+        return settings
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in settings.items()
+    }
 
 
 def _tensors(params: Any) -> list[Any]:

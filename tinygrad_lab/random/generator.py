@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.context import touch
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.errors import ArgumentError
 
@@ -36,6 +37,7 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None) -> None:
+        touch("seed", self)
         self._seed = _checked(seed)
         self._numpy: Any = None
 
@@ -56,6 +58,7 @@ class Generator:
         Raises:
             ArgumentError: if the seed is not an integer of 0 or more.
         """
+        touch("seed", self)
         self._seed, self._numpy = _checked(seed), None
 
     def get_state(self) -> dict[str, Any]:
