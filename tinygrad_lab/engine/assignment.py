@@ -30,7 +30,6 @@ def as_data(value: Any, owner: Any) -> Array:
         ArgumentTypeError: for something that holds no numbers.
     """
     new: Any = array_of(value)[0] if isinstance(value, list | tuple) else value
-    check_numbers(new, f".data of {owner._label()}", value)
     old = owner._data
     backend = namespaces[type(old)]
     if type(new) not in namespaces and isinstance(new, np.ndarray):
@@ -50,6 +49,7 @@ def as_data(value: Any, owner: Any) -> Array:
             )
         if type(new) is type(old):
             return new
+        check_numbers(new, f".data of {owner._label()}", value)
         return backend.asarray(type(old)(namespaces[type(new)].to_numpy(new).item()))
     new = backend.asarray(new) if type(new) in (float, int, bool) else new
     if new.shape != old.shape:
@@ -59,6 +59,7 @@ def as_data(value: Any, owner: Any) -> Array:
         )
     if new.dtype == old.dtype and type(new) is type(old):
         return new
+    check_numbers(new, f".data of {owner._label()}", value)
     return backend.asarray(new, dtype=old.dtype, device=backend.device_of(old))
 
 
