@@ -20,7 +20,13 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import MissingAttributeError
 from tinygrad_lab.other_names.spellings import ABSENT, BOTH, NAMESPACE, TENSOR
 
-__all__ = ["attach_names", "missing_from_namespace", "spelling_of"]
+__all__ = [
+    "arguments_shown",
+    "attach_names",
+    "missing_from_namespace",
+    "parsed",
+    "spelling_of",
+]
 
 
 def _words(text: str) -> list[str]:
@@ -39,13 +45,13 @@ _NOT_OF_A_TENSOR = frozenset(
 """Functions that no one looks for on a tensor."""
 
 
-def _parsed(text: str) -> dict[str, str]:
+def parsed(text: str) -> dict[str, str]:
     """Return the spelling for each name; a line holds several names for one spelling."""
     lines = (line.split(" = ", 1) for line in text.strip().splitlines())
     return {name: spelling for names, spelling in lines for name in names.split()}
 
 
-_FOR_BOTH, _FOR_TENSORS, _FOR_NAMESPACE = map(_parsed, (BOTH, TENSOR, NAMESPACE))
+_FOR_BOTH, _FOR_TENSORS, _FOR_NAMESPACE = map(parsed, (BOTH, TENSOR, NAMESPACE))
 _ON_TENSORS = _FOR_BOTH | _FOR_TENSORS
 _IN_NAMESPACE = _FOR_BOTH | _FOR_NAMESPACE
 
@@ -62,7 +68,7 @@ def spelling_of(name: str, namespace: Any, *, method: bool) -> str | None:
     if name in known:
         return known[name]
     if method and isinstance(getattr(namespace, name, None), FunctionType):
-        return f"tg.{name}({_arguments(getattr(namespace, name))})"
+        return f"tg.{name}({arguments_shown(getattr(namespace, name))})"
     base = name[:-1]
     if name.endswith("_") and not base.endswith("_"):
         # In place: operators never write into their inputs.
@@ -74,7 +80,7 @@ def spelling_of(name: str, namespace: Any, *, method: bool) -> str | None:
     return None
 
 
-def _arguments(function: Any) -> str:
+def arguments_shown(function: Any) -> str:
     """Return what a function has to be given, to show a call."""
     parameters = signature(function).parameters.values()
     return ", ".join(p.name for p in parameters if p.default is p.empty and p.kind < p.KEYWORD_ONLY)
