@@ -18,6 +18,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     {
         "errors": "errors that say how to do it right",
+    },
+    {
         "context": "what with blocks ask; the recorder's protocol",
         "trees": "nested containers",
         "startup": "an early Ctrl-C",

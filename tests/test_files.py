@@ -150,18 +150,74 @@ class TestAWriteThatFails:
     def test_when_killed_leaves_the_old_file(self, tmp_path: Path) -> None:
         file = tmp_path / "file"
         file.write_text("old")
-        code = f"""
+        _killed_while_writing(file)
+        assert file.read_text() == "old"
+
+
+def _killed_while_writing(*files: Path) -> None:
+    """Kill a process after it has written its temporary files, before it renames them."""
+    code = f"""
 import os, signal
 from pathlib import Path
-from tinygrad_lab.files import write_atomically
+from tinygrad_lab.files import write_all_atomically
 
 def replace(source, target):
     os.kill(os.getpid(), signal.SIGKILL)
 os.replace = replace
-write_atomically(Path({str(file)!r}), "new")
+write_all_atomically(dict.fromkeys(map(Path, {list(map(str, files))!r}), "new"))
 """
-        assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
-        assert file.read_text() == "old"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+
+
+class TestWhatAKilledProcessLeaves:
+    def test_does_not_pile_up(self, tmp_path: Path) -> None:
+        counts = []
+        for _ in range(3):
+            _killed_while_writing(tmp_path / "file")
+            counts.append(len(os.listdir(tmp_path)))
+        assert counts == [1, 1, 1]
+
+    @pytest.mark.parametrize("names", [["file"], ["n" * 60 + "1", "n" * 60 + "2"]])
+    def test_is_removed_by_the_next_write(self, names: list[str], tmp_path: Path) -> None:
+        files = [tmp_path / name for name in names]
+        _killed_while_writing(*files)
+        assert len(os.listdir(tmp_path)) == len(files)
+        write_all_atomically(dict.fromkeys(files, "newer"))
+        assert sorted(os.listdir(tmp_path)) == names
+        assert {file.read_text() for file in files} == {"newer"}
+
+    def test_is_told_from_what_another_is_writing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file, replace = tmp_path / "file", os.replace
+        within: list[str] = []
+
+        def replace_after_another_write(source: Path, target: Path) -> None:
+            monkeypatch.setattr(os, "replace", replace)
+            write_atomically(file, "of another")
+            within.append(file.read_text())
+            _killed_while_writing(file)
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", replace_after_another_write)
+        write_atomically(file, "the last")
+        assert within == ["of another"]
+        assert file.read_text() == "the last"
+        write_atomically(file, "and on")
+        assert os.listdir(tmp_path) == ["file"]
+
+    @pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
+    def test_is_nothing_but_a_file(self, kind: str, tmp_path: Path) -> None:
+        _killed_while_writing(tmp_path / "file")
+        (left,) = tmp_path.iterdir()
+        left.unlink()
+        (tmp_path / "user's").write_text("text")
+        make = {"folder": left.mkdir, "link": lambda: left.symlink_to("user's")}
+        make.get(kind, lambda: os.mkfifo(left))()
+        write_atomically(tmp_path / "file", "new")
+        assert (tmp_path / "file").read_text() == "new"
+        assert sorted(os.listdir(tmp_path)) == sorted(["file", "user's", left.name])
+        assert (tmp_path / "user's").read_text() == "text"
 
 
 class TestAWrite:

@@ -63,6 +63,16 @@ VALUES: dict[str, tuple[Callable[[], Any], Any]] = {
     "einsum": (lambda: tg.einsum("ij->j", filled(1, 4096, 2)), [4096, 4096]),
     "linear": (lambda: tg.linear(filled(1, 1, 4096), filled(1, 1, 4096)), [[4096]]),
     "conv1d": (lambda: tg.conv1d(filled(1, 1, 1, 4096), filled(1, 1, 1, 4096)), [[[4096]]]),
+    "conv_transpose1d": (
+        lambda: tg.conv_transpose1d(filled(1, 1, 1, 4096), filled(0.1, 1, 1, 4096))[0, 0, 4095],
+        409.6,
+    ),
+    "conv_transpose2d": (
+        lambda: tg.conv_transpose2d(filled(1, 1, 1, 64, 64), filled(0.1, 1, 1, 64, 64))[
+            0, 0, 63, 63
+        ],
+        409.6,
+    ),
     "avg_pool1d": (lambda: tg.avg_pool1d(filled(300, 1, 1, 512), 512), [[[300]]]),
     "avg_pool2d": (lambda: tg.avg_pool2d(filled(300, 1, 1, 32, 32), 32), [[[[300]]]]),
     "adaptive_avg_pool2d": (
@@ -137,6 +147,31 @@ GRADIENTS: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
         lambda w: tg.sum(tg.conv1d(filled(1, 1, 1, 4096), w)),
         [[[1.0]]],
         4096,
+    ),
+    "conv1d's input": (
+        lambda x: tg.sum(tg.conv1d(x, filled(0.1, 1, 1, 4096), padding=4095)),
+        [[[1.0, 1.0]]],
+        409.6,
+    ),
+    "conv2d's input": (
+        lambda x: tg.sum(tg.conv2d(x, filled(0.1, 1, 1, 64, 64), padding=63)),
+        [[[[1.0]]]],
+        409.6,
+    ),
+    "conv2d's input, in groups": (
+        lambda x: tg.sum(tg.conv2d(x, filled(0.1, 2, 1, 64, 64), padding=63, groups=2)),
+        [[[[1.0]], [[1.0]]]],
+        409.6,
+    ),
+    "conv_transpose2d": (
+        lambda x: tg.conv_transpose2d(x, filled(0.1, 1, 1, 64, 64))[0, 0, 63, 63],
+        np.ones((1, 1, 64, 64)),
+        0.1,
+    ),
+    "overlapping max_pool1d": (
+        lambda x: tg.sum(tg.max_pool1d(x, 4096, stride=1) * 0.1),
+        np.maximum(np.arange(-4095.0, 4096) == 0, -1.0)[None, None],
+        (np.arange(-4095, 4096) == 0) * 409.6,
     ),
     "vector_norm": (lambda x: tg.vector_norm(x), [300.0] * 4, 0.5),
     "mse_loss": (lambda x: F.mse_loss(x, filled(0, 1000)), [200.0] * 1000, 0.4),

@@ -435,6 +435,144 @@ class TestEqualEigenvalues:
             tg.eigh(x).eigenvectors.sum().backward()
 
 
+_BASIS = np.linalg.qr(numbers(3, 3)).Q
+_OTHER = np.linalg.qr(numbers(3, 3) + 1.0).Q
+
+
+def _of_values(*values: float) -> Array:
+    """A matrix with these singular values, in some bases."""
+    return np.asarray(_BASIS[:, : len(values)] * values @ _OTHER[: len(values)])
+
+
+REPEATED = {
+    "distinct": _of_values(1.0, 2.0, 3.0),
+    "equal": _of_values(1.0, 1.0, 2.0),
+    "all equal": _of_values(1.5, 1.5, 1.5),
+    "identity": np.eye(3),
+    "singular": np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.0, 1.0]]),
+    "of rank 1": np.outer([1.0, 2.0, 2.0], [3.0, 0.0, 4.0]),
+    "nearly singular": _of_values(1e-17, 1.0, 2.0),
+    "zero": np.zeros((3, 3)),
+    "tall": _of_values(1.0, 2.0)[:, :2],
+    "tall and equal": np.eye(3, 2),
+    "wide and equal": 2 * np.eye(2, 3),
+}
+SQUARE = [name for name, matrix in REPEATED.items() if matrix.shape == (3, 3)]
+REGULAR = ["distinct", "equal", "all equal", "identity"]
+
+
+def nuclear(x: Any) -> Any:
+    return tg.matrix_norm(x, ord="nuc")
+
+
+def spectral(x: Any) -> Any:
+    return tg.matrix_norm(x, ord=2)
+
+
+def smallest(x: Any) -> Any:
+    return tg.matrix_norm(x, ord=-2)
+
+
+def _weights(shape: tuple[int, ...]) -> Array:
+    return np.linspace(-1.0, 2.0, math.prod(shape)).reshape(shape)
+
+
+def combined(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Add up all elements of a result, each with a weight of its own."""
+    return lambda x: (f(x) * tg.tensor(_weights(f(x).shape))).sum()
+
+
+SMOOTH: list[tuple[str, Callable[[Any], Any], list[str]]] = [
+    ("det", tg.det, SQUARE),
+    ("det squared", lambda x: tg.det(x) ** 2, SQUARE),
+    ("inv", combined(tg.inv), REGULAR),
+    ("solve", lambda x: (tg.solve(x, tg.tensor([1.0, 2.0, -1.0])) ** 2).sum(), REGULAR),
+    ("slogdet", lambda x: tg.slogdet(x).logabsdet, REGULAR),
+    ("matrix_power", combined(lambda x: tg.matrix_power(x, -2)), REGULAR),
+    ("pinv", combined(tg.pinv), [*REGULAR, "tall", "tall and equal", "wide and equal"]),
+    ("nuclear", nuclear, [*REGULAR, "tall", "tall and equal", "wide and equal"]),
+    ("norm", lambda x: tg.norm(x, ord="nuc") ** 2, [*REGULAR, "tall and equal"]),
+    ("spectral", spectral, ["distinct", "equal", "singular", "of rank 1", "tall"]),
+    ("smallest", smallest, ["distinct", "tall"]),
+    ("cond", lambda x: spectral(x) / smallest(x), ["distinct", "tall"]),
+    ("squares of values", lambda x: (tg.svdvals(x) ** 2).sum(), ["distinct", "singular", "tall"]),
+]
+
+
+class TestSecondDerivativesAtSpecialMatrices:
+    @pytest.mark.parametrize(
+        ("function", "name"),
+        [
+            pytest.param(function, name, id=f"{label}, {name}")
+            for label, function, names in SMOOTH
+            for name in names
+        ],
+    )
+    def test_are_the_differences_of_the_first(
+        self, function: Callable[[Any], Any], name: str
+    ) -> None:
+        matrix, step = REPEATED[name], 1e-5
+        slope, found = tg.grad(function), tg.hessian(function)(tg.tensor(REPEATED[name])).numpy()
+        expected = np.empty_like(found)
+        for place in np.ndindex(matrix.shape):
+            moved = np.zeros_like(matrix)
+            moved[place] = step
+            up, down = (slope(tg.tensor(m)).numpy() for m in (matrix + moved, matrix - moved))
+            expected[(..., *place)] = (up - down) / (2 * step)
+        scale = 1 + np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * scale)
+
+    @pytest.mark.parametrize(
+        ("function", "name", "says"),
+        [
+            (nuclear, "singular", r"^matrix_norm: .* singular value is 0.*kink"),
+            (nuclear, "zero", r"^matrix_norm: .* singular value is 0.*kink"),
+            (lambda x: nuclear(x) ** 2, "of rank 1", r"^matrix_norm: .*kink"),
+            (spectral, "identity", r"^matrix_norm\(ord=2\): .*equal to the one"),
+            (lambda x: spectral(x) ** 2, "zero", r"^matrix_norm\(ord=2\): .*equal to the one"),
+            (lambda x: (spectral(x) - 1) ** 2, "identity", r"^matrix_norm\(ord=2\): .*equal to"),
+            (smallest, "equal", r"^matrix_norm\(ord=-2\): .*equal to the one"),
+            (smallest, "singular", r"^matrix_norm\(ord=-2\): .*kink"),
+            (lambda x: tg.svdvals(x).sum(), "equal", r"^svdvals: .*ord='nuc'"),
+            (lambda x: tg.svdvals(x).sum(), "singular", r"^svdvals: .*is zero"),
+            (lambda x: tg.svdvals(x).sum(), "tall and equal", r"^svdvals: .*are equal"),
+            (lambda x: tg.eigvalsh(x).sum(), "identity", r"^eigvalsh: .*tg\.trace"),
+            (lambda x: tg.eigh(x).eigenvalues.sum(), "identity", r"^eigh: .*are equal"),
+            (lambda x: tg.pinv(x).sum(), "singular", r"^pinv: .*rank is less"),
+            (lambda x: tg.slogdet(x).logabsdet, "singular", r"^slogdet: .*singular"),
+        ],
+    )
+    def test_are_refused_where_they_do_not_exist(
+        self, function: Callable[[Any], Any], name: str, says: str
+    ) -> None:
+        """By the name of the function that was called, not of one that it uses."""
+        assert np.isfinite(function(tg.tensor(np.eye(3))).item())
+        with pytest.raises(GradientError, match=says):
+            tg.hessian(function)(tg.tensor(REPEATED[name]))
+
+    @pytest.mark.parametrize(
+        ("function", "says"),
+        [
+            (tg.inv, "^inv: "),
+            (lambda x: tg.solve(x, x), "^solve: "),
+            (lambda x: tg.matrix_power(x, -3), "^matrix_power: "),
+        ],
+    )
+    def test_of_a_singular_matrix_without_a_value(
+        self, function: Callable[[Any], Any], says: str
+    ) -> None:
+        with pytest.raises(tg.errors.LinAlgError, match=says + ".*singular"):
+            function(tg.zeros((2, 2)))
+
+    @pytest.mark.parametrize("ord", ["nuc", 2, -2])
+    def test_of_what_is_not_finite(self, ord: Any) -> None:
+        with pytest.raises(tg.errors.LinAlgError, match=r"^matrix_norm: .*NaN or infinite"):
+            tg.matrix_norm(tg.full((2, 2), float("nan")), ord=ord)
+        for function in (tg.svdvals, tg.eigvalsh):
+            with pytest.raises(tg.errors.LinAlgError, match=function.__name__):
+                function(tg.full((2, 2), float("nan")))
+
+
 class TestWhereNoGradientExists:
     @pytest.mark.parametrize(
         ("function", "matrix", "says"),
@@ -463,7 +601,7 @@ class TestWhereNoGradientExists:
 
     def test_second_derivatives_are_refused_in_the_same_words(self) -> None:
         x = tg.tensor(np.eye(2))
-        with pytest.raises(GradientError, match=r"eigh.*two eigenvalues are equal"):
+        with pytest.raises(GradientError, match=r"eigvalsh.*two eigenvalues are equal"):
             tg.hessian(lambda x: tg.exp(tg.eigvalsh(x)).sum())(x)
 
     def test_singular_values_have_one_also_of_tall_matrices_with_all_their_vectors(self) -> None:
@@ -601,8 +739,8 @@ class TestArrayAPI:
         [
             ("slogdet", {}),
             ("qr", {"mode": "reduced"}),
-            ("svd", {"full_matrices": False}),
-            ("eigh", {}),
+            ("svd", {"full_matrices": False, "asked_by": None}),
+            ("eigh", {"asked_by": None}),
         ],
     )
     @pytest.mark.parametrize("shape", [(3, 3), (2, 3, 3)])

@@ -466,12 +466,46 @@ class TestTrees:
         assert trees.flatten(rebuild([-leaf for leaf in leaves]))[0] == [-leaf for leaf in leaves]
 
 
+class TestSeveralArguments:
+    """Matrices of several arguments are tuples, as in JAX."""
+
+    def test_of_a_jacobian(self) -> None:
+        f = lambda x, y, power=2: x * y**power  # noqa: E731
+        by_x, by_y = tg.jacobian(f, (0, 1))(tg.tensor([1.0, 2.0]), tg.tensor([3.0, 5.0]))
+        assert by_x.tolist() == [[9.0, 0.0], [0.0, 25.0]]
+        assert by_y.tolist() == [[6.0, 0.0], [0.0, 20.0]]
+        (by_y,) = tg.jacobian(f, argnums=[1])(2.0, 3.0, power=3)
+        assert by_y.item() == 54.0
+        assert tg.jacobian(f, argnums=-1)(2.0, 3.0, power=1).item() == 2.0
+
+    def test_of_a_hessian(self) -> None:
+        f = lambda x, y, scale=1.0: scale * x * x * y  # noqa: E731
+        found = tg.hessian(f, (0, 1))(3.0, 5.0, scale=2.0)
+        assert [[one.item() for one in row] for row in found] == [[20.0, 12.0], [12.0, 0.0]]
+
+    def test_of_a_container(self) -> None:
+        found = tg.jacobian(lambda x, y: {"out": [x * y]}, (0, 1))(2.0, {"a": 3.0}["a"])
+        assert [one.item() for one in found["out"][0]] == [3.0, 2.0]
+
+    def test_are_named_by_the_transform_that_was_called(self) -> None:
+        for name in ("jacobian", "hessian"):
+            transform = getattr(tg, name)
+            with pytest.raises(tg.errors.ArgumentError, match=rf"tg\.{name}: expected the index"):
+                transform(lambda x: x * 1, (0, 1))(1.0)
+        with pytest.raises(tg.errors.GradientError, match=r"tg\.hessian: .*must return a scalar"):
+            tg.hessian(lambda x: x * 1)(tg.ones(2))
+        with pytest.raises(tg.errors.GradientError, match=r"tg\.hvp: .*must return a scalar"):
+            tg.hvp(lambda x: x * 1, tg.ones(2), tg.ones(2))
+
+
 TRANSFORMS: dict[str, Callable[..., Any]] = {
     "grad": lambda f: tg.grad(f),
     "value_and_grad": lambda f: lambda *args, **k: tg.value_and_grad(f)(*args, **k)[1],
     "jacobian": lambda f: tg.jacobian(f),
     "hessian": lambda f: tg.hessian(lambda x, **k: f(x * x / 2, **k)),
     "vjp": lambda f: lambda *args, **k: tg.vjp(f, *args, **k)[1](1.0)[0],
+    "jvp": lambda f: lambda x, **k: tg.jvp(f, (x,), (1.0,), **k)[1],
+    "hvp": lambda f: lambda x, **k: tg.hvp(lambda x, **k: f(x * x / 2, **k), x, 1.0, **k),
 }
 
 
@@ -496,7 +530,49 @@ class TestArgumentsByKeyword:
             tg.grad(lambda x: x)(x=2.0)
 
 
+WITH_AUX: dict[str, Callable[..., Any]] = {
+    "grad": lambda f: tg.grad(f, has_aux=True),
+    "value_and_grad": lambda f: (
+        lambda *args, **k: tuple(reversed(tg.value_and_grad(f, has_aux=True)(*args, **k)[0]))
+    ),
+    "jacobian": lambda f: tg.jacobian(f, has_aux=True),
+    "hessian": lambda f: tg.hessian(f, has_aux=True),
+    "vjp": lambda f: lambda *args, **k: tg.vjp(f, *args, has_aux=True, **k)[1:],
+    "jvp": lambda f: lambda x, **k: tg.jvp(f, (x,), (1.0,), has_aux=True, **k)[1:],
+    "hvp": lambda f: lambda x, **k: tg.hvp(f, x, 1.0, has_aux=True, **k),
+}
+DERIVATIVES = {"value_and_grad": 54.0, "hessian": 36.0, "hvp": 36.0}
+"""Of 2 x³ at 3: the value, and second derivatives; else the first, 54."""
+
+
 class TestAuxiliaryResults:
+    @pytest.mark.parametrize("name", WITH_AUX)
+    def test_come_beside_every_derivative(self, name: str) -> None:
+        def f(x: Any, scale: float = 1.0) -> Any:
+            return scale * x * x * x, {"square": x * x, "note": "aux"}
+
+        found, aux = WITH_AUX[name](f)(3.0, scale=2.0)
+        if name == "vjp":
+            (found,) = found(1.0)
+        elif name == "value_and_grad":
+            found, aux = aux, found
+        assert found.item() == DERIVATIVES.get(name, 54.0)
+        assert (aux["square"].item(), aux["note"]) == (9.0, "aux")
+        assert not aux["square"].requires_grad
+
+    @pytest.mark.parametrize("name", WITH_AUX)
+    def test_must_be_there(self, name: str) -> None:
+        with pytest.raises(tg.errors.ArgumentTypeError, match=r"has_aux=True.*\(value, aux\)"):
+            WITH_AUX[name](lambda x: x * x)(3.0)
+
+    @pytest.mark.parametrize("inner", ["jacobian", "hessian"])
+    def test_of_an_inner_matrix_can_be_differentiated(self, inner: str) -> None:
+        def outer(x: Any) -> Any:
+            whole, square = WITH_AUX[inner](lambda y: (x * y * y, x * x))(1.0)
+            return whole + square
+
+        assert tg.grad(outer)(3.0).item() == 2.0 + 6.0
+
     def test_come_beside_the_value(self) -> None:
         def f(x: Any, y: float = 1.0) -> Any:
             return x * x * y, {"double": x + x, "note": "aux", "nothing": None}

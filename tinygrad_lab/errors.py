@@ -167,3 +167,11 @@ class DrawingError(TinygradLabError, RuntimeError):
 
 class MissingDependencyError(TinygradLabError, ImportError):
     """An optional package or program is missing; the message says what to install."""
+
+
+def excerpt(value: object, size: int = 60) -> str:
+    """Return the start of a value's repr, for a message about it."""
+    try:
+        return repr(value)[:size]
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deep to be shown"

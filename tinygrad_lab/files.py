@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EISDIR
+from itertools import count
 from pathlib import Path
 
 from tinygrad_lab.errors import ArgumentError
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["write_all_atomically", "write_atomically"]
 
@@ -19,10 +23,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file so that at any moment it holds either its old or its new content.
 
     The content is written to a temporary file beside it, which then replaces it. If the process is
-    killed, the old file remains, and perhaps the temporary one (``.name.….tmp``); safety against a
-    power failure would need ``fsync``, which takes longer than many training steps. Text is written
-    as UTF-8. A symbolic link is followed, permissions are kept, and a device or a pipe is written
-    to directly.
+    killed, the old file remains, and perhaps the temporary one (``.name.0.tinygrad_lab.tmp``),
+    which the next write of this file removes. Safety against a power failure would need ``fsync``,
+    which takes longer than many training steps. Text is written as UTF-8. A symbolic link is
+    followed, permissions are kept, and a device or a pipe is written to directly.
 
     Raises:
         OSError: with the file's name, if it cannot be written; the old file then remains.
@@ -36,7 +40,7 @@ def write_all_atomically(contents: Mapping[Path, bytes | str]) -> None:
 
     Raises the errors of ``write_atomically``.
     """
-    written: dict[Path, tuple[Path, Path]] = {}
+    written: dict[Path, tuple[_Temporary, Path]] = {}
     try:
         for path, content in contents.items():
             with _errors_about(path):
@@ -44,18 +48,22 @@ def write_all_atomically(contents: Mapping[Path, bytes | str]) -> None:
                 data = content if isinstance(content, bytes) else _encoded(content)
                 if _is_special(target):
                     target.write_bytes(data)
-                else:
-                    temporary = _temporary_beside(target)
-                    written[path] = temporary, target
-                    _write_new(temporary, data, target)
+                    continue
+                _refuse_if_read_only(target)
+                temporary = _Temporary(target)
+                written[path] = temporary, target
+                temporary.write(data)
         for path, (temporary, target) in written.items():
             with _errors_about(path):
-                os.replace(temporary, target)
+                os.replace(temporary.path, target)
     except BaseException:
         for temporary, _ in written.values():
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                temporary.path.unlink(missing_ok=True)
         raise
+    finally:
+        for temporary, _ in written.values():
+            temporary.unlock()
 
 
 def _encoded(text: str) -> bytes:
@@ -70,20 +78,85 @@ def _is_special(target: Path) -> bool:
     return target.exists() and not target.is_file()
 
 
-def _temporary_beside(target: Path) -> Path:
-    # Random: threads and machines may write the same file. Cut: a name has at most 255 bytes.
-    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
-
-
-def _write_new(temporary: Path, data: bytes, target: Path) -> None:
-    """Write a temporary file with the permissions of the file that it is to replace."""
+def _refuse_if_read_only(target: Path) -> None:
+    # Renaming would replace a read-only file, too.
     if target.exists():
-        # Renaming would replace a read-only file, too.
         os.close(os.open(target, os.O_WRONLY))
-    with open(temporary, "xb") as file:
-        file.write(data)
-    if target.exists():
-        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+
+
+class _Temporary:
+    """A new file beside another one, locked as long as it is in use.
+
+    The system unlocks the files of a process that ends, however it ends: what is there and not
+    locked was left by a process that was killed.
+    """
+
+    def __init__(self, target: Path) -> None:
+        """Take the first free name, after removing what was left behind under it or the next."""
+        self._target = target
+        for number in count():
+            self.path = _numbered(target, number)
+            _remove_if_abandoned(self.path)
+            with suppress(FileExistsError):
+                self._file = os.open(self.path, _CREATE, 0o666)
+                # Another process may have taken it for abandoned before it was locked.
+                if _lock(self._file) is not False and _is_at(self._file, self.path):
+                    break
+                os.close(self._file)
+        _remove_if_abandoned(_numbered(target, number + 1))
+
+    def write(self, data: bytes) -> None:
+        """Write the content, and set the permissions of the file that it is to replace."""
+        with open(self._file, "wb", closefd=False) as file:
+            file.write(data)
+        if self._target.exists():
+            self.path.chmod(stat.S_IMODE(self._target.stat().st_mode))
+
+    def unlock(self) -> None:
+        os.close(self._file)
+
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def _numbered(target: Path, number: int) -> Path:
+    # Cut, as a name has at most 255 bytes. Files with the same start take turns at the numbers.
+    return target.with_name(f".{target.name[:40]}.{number}.tinygrad_lab.tmp")
+
+
+def _remove_if_abandoned(temporary: Path) -> None:
+    """Remove a temporary file if the process that wrote it has ended."""
+    if sys.platform == "win32":  # without locks, nobody knows whether a file is in use
+        return
+    with suppress(OSError):  # there is none, as a rule; or it is not ours to open or to remove
+        file = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            is_a_file = stat.S_ISREG(os.fstat(file).st_mode)
+            if is_a_file and _lock(file) and _is_at(file, temporary):
+                temporary.unlink()
+        finally:
+            os.close(file)
+
+
+def _lock(file: int) -> bool | None:
+    """Lock an open file until it is closed; return whether it could be, None if nothing can."""
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # the file system has no locks
+        return None
+    return True
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Return whether an open file still has its name: it may have been removed since."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

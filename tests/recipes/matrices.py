@@ -205,6 +205,24 @@ def _lower_half(choose: st.DrawFn) -> Call:
     )
 
 
+def _polar_of(x: Array) -> Array:
+    u, _, vh = np.linalg.svd(x, full_matrices=False)
+    return np.asarray(u @ vh)
+
+
+def _polar(choose: st.DrawFn) -> Call:
+    return Call(ops.polar, (_matrices(choose),), _polar_of)
+
+
+def _nuclear_norm(choose: st.DrawFn) -> Call:
+    return Call(
+        ops.nuclear_norm,
+        (_matrices(choose),),
+        lambda x: np.linalg.norm(x, ord="nuc", axis=(-2, -1)),
+        lambda torch, x: torch.linalg.matrix_norm(x, ord="nuc"),
+    )
+
+
 # --- decompositions ------------------------------------------------------------------------------
 
 
@@ -293,4 +311,6 @@ RECIPES = [
     special("svd", _svd),
     special("svdvals", _of_any, of="svdvals"),
     special("lower_half", _lower_half, shared=False),
+    special("polar", _polar, shared=False),
+    special("nuclear_norm", _nuclear_norm, shared=False),
 ]

@@ -14,16 +14,16 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.dtype_functions import astype
-from tinygrad_lab.backends import PYTHON, namespaces
+from tinygrad_lab.backends import PYTHON, namespace_of, namespaces
 from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.dtypes import (
     array_of,
     dtype_of_number,
     get_default_complex_dtype,
     get_default_dtype,
-    masked_array,
     optional_dtype,
 )
+from tinygrad_lab.backends.no_numbers import check_numbers, masked_array
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
@@ -31,9 +31,9 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
-    DTypeError,
     GradientError,
     TinygradLabError,
+    excerpt,
 )
 
 __all__ = [
@@ -80,7 +80,11 @@ def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -
         raise ArgumentTypeError(
             f"tg.scalar takes a number, got {described}; tg.tensor takes arrays and lists."
         )
-    number = float(value.item() if hasattr(value, "item") else value)
+    check_numbers(value, "tg.scalar")
+    number = value.item() if hasattr(value, "item") else value
+    if not isinstance(number, float | int | np.number) or isinstance(number, complex):
+        raise ArgumentTypeError(f"tg.scalar takes a real number, got {excerpt(number)}.")
+    number = float(number)
     return leaf(number, requires_grad=requires_grad, name=name)
 
 
@@ -224,6 +228,7 @@ _CPU = 1
 
 def _imported(x: Any) -> Any:
     """Import an array of another library as a NumPy or CuPy array in the same memory."""
+    check_numbers(x, "tg.from_dlpack")
     if x.__dlpack_device__()[0] == _CPU:
         return np.from_dlpack(x)
     gpu: Any = backend_at("cuda")[0]
@@ -237,21 +242,31 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
         if type(data) not in namespaces and _is_array(data):
             data = _as_array(data)
         elif not hasattr(data, "dtype"):
-            data = _memory(asked_by, data) if copy is False else data
-            if dtype is None:
-                data, dtype = array_of(data)
-            else:
-                data = np.asarray(data, dtype=dtype)
+            data, dtype = _from_lists(asked_by, data, dtype, copy)
             # The data are not on any device yet.
             device = backend_at(device)[1]
+        check_numbers(data, asked_by, objects=dtype is not None)
         array = _put(data, dtype, device, copy)
     except (ValueError, TypeError, OverflowError) as error:
         if isinstance(error, TinygradLabError):
             raise
         raise ArgumentError(f"{asked_by}: expected rectangular data of numbers; {error}.") from None
-    if isinstance(array, np.ndarray) and array.dtype.kind not in "fiubc":
-        raise DTypeError(f"{asked_by}: expected numbers or booleans, got dtype {array.dtype}.")
+    check_numbers(array, asked_by)
     return array
+
+
+def _from_lists(asked_by: str, data: Any, dtype: Any, copy: bool | None) -> tuple[Any, Any]:
+    """Convert numbers or nested lists to a NumPy array, and return it with its target dtype."""
+    try:
+        array, own = array_of(_memory(data) if copy is False else data)
+    except ArgumentError as error:
+        raise ArgumentError(f"{asked_by}: {error}") from None
+    check_numbers(array, asked_by, data, objects=dtype is not None)
+    if dtype is None:
+        return array, own
+    exact = array.dtype.kind == "f" and dtype.kind in "fc"
+    # For integers, NumPy's own conversion of a list refuses what does not fit.
+    return array if exact or own is None else np.asarray(data, dtype=dtype), dtype
 
 
 def _is_array(data: Any) -> bool:
@@ -272,20 +287,19 @@ def _as_array(data: Any) -> Any:
     return np.asarray(data)
 
 
-def _memory(asked_by: str, data: Any) -> memoryview:
+def _memory(data: Any) -> memoryview:
     """Return an array in the memory that data expose."""
     try:
         return memoryview(data)
     except TypeError:
         raise ArgumentError(
-            f"{asked_by}: copy=False needs an array whose memory can be shared; got "
-            f"{type(data).__name__}."
+            f"copy=False needs an array whose memory can be shared; got {type(data).__name__}."
         ) from None
 
 
 def _put(array: Any, dtype: Any, device: str | None, copy: bool | None) -> Any:
     """Convert an array to a dtype and move it to a device, if given."""
-    here = namespaces[type(array)]
+    here = namespace_of([array])
     backend, name = (here, None) if device is None else backend_at(device)
     wanted = dtype or array.dtype
     if isinstance(wanted, np.dtype) and not wanted.isnative:
@@ -520,6 +534,7 @@ def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
                 f"{asked_by}: {value!r} requires a gradient, which would be lost; if you do not "
                 "need it here: x.detach(), else tg.broadcast_to(x, shape)."
             )
+        check_numbers(value, asked_by)
         return value.item(), value.dtype
     raise ArgumentTypeError(f"{asked_by}: expected a number, got {value!r:.60}.")
 

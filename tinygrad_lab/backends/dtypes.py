@@ -25,7 +25,8 @@ from numpy import (
     uint64,
 )
 
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError
+from tinygrad_lab.backends.no_numbers import masked_array
+from tinygrad_lab.errors import ArgumentError, DTypeError, excerpt
 
 __all__ = [
     "array_of",
@@ -44,7 +45,6 @@ __all__ = [
     "int64",
     "is_half",
     "known_dtype",
-    "masked_array",
     "optional_dtype",
     "set_default_dtype",
     "uint8",
@@ -103,10 +103,10 @@ def known_dtype(dtype: Any, asked_by: str) -> Any:
     try:
         if dtype is not None:  # NumPy would read None as float64
             return np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError, RecursionError):  # as NumPy finds a dict or a nested list
         pass
     raise DTypeError(
-        f"{asked_by}: expected a dtype such as tg.float32 or 'int64', got {dtype!r:.60}."
+        f"{asked_by}: expected a dtype such as tg.float32 or 'int64', got {excerpt(dtype)}."
     ) from None
 
 
@@ -121,14 +121,6 @@ def is_half(dtype: Any) -> builtins.bool:
     return getattr(dtype, "char", "") == "e" or dtype is float16
 
 
-def masked_array() -> ArgumentTypeError:
-    """Return the error for a masked array, whose mask would be lost."""
-    return ArgumentTypeError(
-        "a tensor cannot mask elements: array.filled(0) gives the masked ones a value, "
-        "array.compressed() leaves them out; tg.where(mask, x, y) chooses between values."
-    )
-
-
 def array_of(data: Any) -> tuple[Any, Any]:
     """Convert numbers or (nested) lists to a NumPy array, and return it with its target dtype.
 
@@ -136,10 +128,25 @@ def array_of(data: Any) -> tuple[Any, Any]:
     ``array.array``) are not copied and keep their dtype.
 
     Raises:
-        ArgumentError: for ragged lists.
+        ArgumentError: for lists that are ragged, contain themselves, or have too many levels.
     """
+    return _array_of(data, _MOST_AXES)
+
+
+_MOST_AXES = 64
+"""As many as NumPy's arrays can have."""
+
+
+def _array_of(data: Any, levels: int) -> tuple[Any, Any]:
     if isinstance(data, list | tuple):
-        data = [array_of(item)[0] if hasattr(item, "__len__") else item for item in data]
+        if not levels:
+            raise ArgumentError(
+                f"a list contains itself, or has more than {_MOST_AXES} levels, the most axes of "
+                "an array."
+            )
+        data = [
+            _array_of(item, levels - 1)[0] if hasattr(item, "__len__") else item for item in data
+        ]
     elif isinstance(data, np.ma.MaskedArray):
         raise masked_array()
     elif not isinstance(data, str | bytes):

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends.cupy import cupy_backend
-from tinygrad_lab.backends.dtypes import masked_array
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
+from tinygrad_lab.backends.no_numbers import masked_array
 from tinygrad_lab.backends.numpy import NUMPY
 from tinygrad_lab.backends.python import PYTHON
-from tinygrad_lab.errors import ArgumentTypeError, DeviceError
+from tinygrad_lab.errors import ArgumentTypeError, DeviceError, excerpt
 
 __all__ = ["backend_for_device", "namespace_of", "register_device"]
 
@@ -56,7 +56,7 @@ def _discover(array: Array) -> Namespace:
     else:
         raise ArgumentTypeError(
             f"expected a Tensor, a number or an array (NumPy, CuPy), got {kind.__name__}: "
-            f"{array!r:.80}. Convert it first: tg.tensor(...)."
+            f"{excerpt(array, 80)}. Convert it first: tg.tensor(...)."
         )
     namespaces[kind] = found
     return found

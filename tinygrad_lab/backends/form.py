@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends.namespace import Array, namespaces
+from tinygrad_lab.backends.no_numbers import check_numbers
+from tinygrad_lab.errors import DTypeError, excerpt
 
 __all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "fact", "form_of", "register_number"]
 
@@ -74,7 +76,8 @@ def form_of(array: Array) -> Form:
         key: tuple[Any, ...] = (array.dtype, array.shape)
     else:
         # CuPy's devices are not hashable.
-        key = (kind, array.dtype, array.shape, str(getattr(array, "device", None)))
+        facts = [getattr(array, name, None) for name in ("dtype", "shape", "device")]
+        key = (kind, *facts[:2], str(facts[2]))
     form = _forms.get(key)
     return _new_form(key, array) if form is None else form
 
@@ -84,7 +87,12 @@ def _new_form(key: tuple[Any, ...], array: Array) -> Form:
     if len(_forms) > _MOST_FORMS:
         # Equal forms from before and after are not identical, which affects speed, not correctness.
         _forms.clear()
-    namespace = namespaces[array.__class__]
+    kind = type(array)
+    if kind not in namespaces:
+        # NumPy adds up objects, for example, and returns another of theirs.
+        raise DTypeError(f"expected numbers or booleans, got objects: {excerpt(array)}.")
+    check_numbers(array)
+    namespace = namespaces[kind]
     device = namespace.device_of(array)
     # NumPy's scalars and 0-d arrays share a form.
     properties = (namespace.name, array.dtype, tuple(array.shape), device)

@@ -22,7 +22,7 @@ from tinygrad_lab.engine.history import inputs_with_history, run_composite, with
 from tinygrad_lab.engine.hooks import observer
 from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.tensor import Tensor, detached
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError, excerpt
 
 __all__ = [
     "grad",
@@ -83,7 +83,7 @@ def gradients_of(
         for position, one in enumerate(tensors):
             if not isinstance(one, Tensor) or one._node is None:
                 raise GradientError(
-                    f"{label}[{position}] requires no gradient: {one!r:.60}. Only tensors that "
+                    f"{label}[{position}] requires no gradient: {excerpt(one)}. Only tensors that "
                     "require one, or were computed from such tensors, can be differentiated."
                 )
     targets = [_standing_for(one, outputs) for one in inputs]
@@ -338,12 +338,20 @@ def _zeros_like(one: Tensor) -> Tensor:
     return ops.zeros_like(one.detach())
 
 
-def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+Argnums = int | Sequence[int]
+
+
+def _positions(argnums: Argnums) -> tuple[int, ...]:
+    return tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
+
+
+def _as_chosen(groups: Sequence[Any], argnums: Argnums) -> Any:
+    """Return what was computed for the chosen arguments: of several, a tuple."""
+    return tuple(groups) if isinstance(argnums, Sequence) else groups[0]
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 ) -> Callable[..., tuple[Any, Any]]:
     """Return a function that computes the value of ``f`` and its gradient.
 
@@ -377,17 +385,24 @@ def value_and_grad(
         (18.0, 'aux', 12.0)
     """
 
+    return _value_and_grad("grad", f, argnums, has_aux)
+
+
+def _value_and_grad(
+    transform: str, f: Callable[..., Any], argnums: Argnums, has_aux: bool
+) -> Callable[..., tuple[Any, Any]]:
+    """Do the work of ``value_and_grad``, for errors that name another transform."""
+
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        run = _Run("grad", f, args, _positions(argnums), kwargs, has_aux)
+        run = _Run(transform, f, args, _positions(argnums), kwargs, has_aux)
         shapes = [out.shape for out in run.outs]
         if len(shapes) != 1 or run.outs[0].size != 1:
             raise GradientError(
-                "tg.grad: the function must return a scalar, got shape "
+                f"tg.{transform}: the function must return a scalar, got shape "
                 f"{' and '.join(map(str, shapes))}. Reduce it (sum, mean), or use tg.jacobian or "
                 "tg.vjp."
             )
-        groups = run.grouped(run.gradients(run.outs, [None]))
-        gradient = groups[0] if isinstance(argnums, int) else tuple(groups)
+        gradient = _as_chosen(run.grouped(run.gradients(run.outs, [None])), argnums)
         outer = run.matters_elsewhere()
         return (run.value(outer), run.aux(outer)) if has_aux else run.value(outer), gradient
 
@@ -395,9 +410,7 @@ def value_and_grad(
     return value_and_gradient
 
 
-def grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Return a function that computes the gradient of ``f``; see ``value_and_grad``.
 
     With ``has_aux`` it returns ``(gradient, aux)``.
@@ -408,7 +421,13 @@ def grad(
         >>> tg.grad(cube)(2.0).item(), tg.grad(tg.grad(cube))(2.0).item()
         (12.0, 12.0)
     """
-    both = value_and_grad(f, argnums, has_aux)
+    return _grad("grad", f, argnums, has_aux)
+
+
+def _grad(
+    transform: str, f: Callable[..., Any], argnums: Argnums, has_aux: bool
+) -> Callable[..., Any]:
+    both = _value_and_grad(transform, f, argnums, has_aux)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, slopes = both(*args, **kwargs)
@@ -418,13 +437,14 @@ def grad(
     return gradient
 
 
-def vjp(
-    f: Callable[..., Any], *args: Any, **kwargs: Any
-) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Callable[..., Any], *args: Any, has_aux: bool = False, **kwargs: Any) -> Any:
     """Return the value of ``f`` and its vjp, which maps a cotangent to the arguments' gradients.
 
     Arguments and value may be containers of tensors; the vjp then takes and returns such
     containers. Arguments by keyword go to ``f`` as they are, and get no gradient.
+
+    With ``has_aux``, ``f`` returns ``(value, aux)``, and this ``(value, vjp, aux)``: see
+    ``value_and_grad``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -432,20 +452,30 @@ def vjp(
         >>> pull_back(tg.tensor([1.0, 10.0]))
         (tensor([ 2., 40.]),)
     """
-    run = _Run("vjp", f, args, range(len(args)), kwargs)
+    run = _Run("vjp", f, args, range(len(args)), kwargs, has_aux)
 
     def pull_back(g: Any) -> tuple[Any, ...]:
         gs = _parts(g, run.out, "gradients")
         return tuple(run.grouped(run.gradients(run.outs, gs)))
 
-    return run.value(outer=False), pull_back
+    value = run.value(outer=False)
+    return (value, pull_back, run.aux(outer=False)) if has_aux else (value, pull_back)
 
 
-def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(
+    f: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+    **kwargs: Any,
+) -> Any:
     """Return the value of ``f`` and its derivative along tangents: the Jacobian times a vector.
 
     The vjp u -> Jᵀu is linear in u; its own vjp maps the tangents to J times them (Townsend, "A new
     trick for calculating Jacobian vector products", 2017). So ops need no second kind of rule.
+
+    Arguments by keyword go to ``f`` as they are. With ``has_aux``, ``f`` returns ``(value, aux)``,
+    and this ``(value, derivative, aux)``: see ``value_and_grad``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -455,7 +485,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     """
     if len(primals) != len(tangents):
         raise ArgumentError(f"tg.jvp: expected {len(primals)} tangents, got {len(tangents)}.")
-    run = _Run("jvp", f, primals, range(len(primals)))
+    run = _Run("jvp", f, primals, range(len(primals)), kwargs, has_aux)
     variables = run.all_variables()
     parts = [
         part
@@ -479,7 +509,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
             us, _gradients_or_none(sources, us, seeds, create_graph=outer), strict=True
         )
     ]
-    return run.value(outer), run.rebuild_out(slopes)
+    value, slope = run.value(outer), run.rebuild_out(slopes)
+    return (value, slope, run.aux(outer)) if has_aux else (value, slope)
 
 
 def _parts(value: Any, container: Any, what: str) -> list[Any]:
@@ -505,11 +536,15 @@ def _like(direction: Any, variable: Tensor) -> Tensor:
     return direction
 
 
-def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
-    """Return a function that computes the Jacobian of ``f`` with respect to an argument.
+def jacobian(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return a function that computes the Jacobian of ``f`` with respect to some arguments.
 
     Its result has the shape of the output followed by that of the argument. If the argument or the
-    output is a container, the result is a container of such arrays.
+    output is a container, the result is a container of such arrays; for several arguments, it is a
+    tuple. Arguments by keyword, and ``has_aux``, are as in ``value_and_grad``: with it, the
+    function returns ``(jacobian, aux)``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -517,11 +552,22 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
         tensor([[2., 0.],
                 [0., 4.]])
     """
+    return _jacobian("jacobian", f, argnums, has_aux)
+
+
+def _jacobian(
+    transform: str, f: Callable[..., Any], argnums: Argnums, has_aux: bool
+) -> Callable[..., Any]:
+    """Do the work of ``jacobian``, for errors that name another transform."""
 
     def full(*args: Any, **kwargs: Any) -> Any:
-        run = _Run("jacobian", f, args, (argnum,), kwargs)
-        return run.rebuild_out([run.grouped(_derivatives(run, out))[0] for out in run.outs])
+        run = _Run(transform, f, args, _positions(argnums), kwargs, has_aux)
+        whole = run.rebuild_out(
+            [_as_chosen(run.grouped(_derivatives(run, out)), argnums) for out in run.outs]
+        )
+        return (whole, run.aux(run.matters_elsewhere())) if has_aux else whole
 
+    full.__wrapped__ = f  # type: ignore[attr-defined]  # the names of its arguments
     return full
 
 
@@ -555,11 +601,15 @@ def _as_array(one: Tensor, device: str) -> Tensor:
     return ops.transfer(one, device=device) if isinstance(one._data, float) else one
 
 
-def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+def hessian(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Return a function that computes the second derivatives of a scalar function.
 
     Its result has the shape of the argument twice; for a container, it is a container of
-    containers: ``hessian["x"]["y"]``.
+    containers, ``hessian["x"]["y"]``, and for several arguments a tuple of tuples. Arguments by
+    keyword, and ``has_aux``, are as in ``value_and_grad``: with it, the function returns
+    ``(hessian, aux)``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -567,13 +617,14 @@ def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
         tensor([[ 6.,  0.],
                 [ 0., 12.]])
     """
-    return jacobian(grad(f, argnum), argnum)
+    return _jacobian("hessian", _grad("hessian", f, argnums, has_aux), argnums, has_aux)
 
 
-def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+def hvp(f: Callable[..., Any], x: Any, v: Any, has_aux: bool = False, **kwargs: Any) -> Any:
     """Compute the Hessian of a scalar function times a vector, without forming the Hessian.
 
-    ``x`` may be a container of tensors; ``v`` then has the same structure.
+    ``x`` may be a container of tensors; ``v`` then has the same structure. Arguments by keyword,
+    and ``has_aux``, are as in ``value_and_grad``: with it, the result is ``(product, aux)``.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -581,5 +632,6 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
         tensor([ 6., 12.])
     """
     # The Hessian is symmetric: the vjp of the gradient with v is H v.
-    _, pull_back = vjp(grad(f), x)
-    return pull_back(v)[0]
+    run = _Run("hvp", _grad("hvp", f, 0, has_aux), (x,), (0,), kwargs, has_aux)
+    (product,) = run.grouped(run.gradients(run.outs, _parts(v, run.out, "gradients")))
+    return (product, run.aux(run.matters_elsewhere())) if has_aux else product

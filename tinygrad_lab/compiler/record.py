@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.backends import SMALL, namespace_of
+from tinygrad_lab.backends.no_numbers import check_numbers
 from tinygrad_lab.compiler.arrays import TracedArray, traced_namespace
 from tinygrad_lab.compiler.numbers import TracedNumber
 from tinygrad_lab.compiler.refusal import refused
@@ -706,6 +707,7 @@ def _gradient_name(name: str) -> str:
 
 def _in_own_memory(array: Any) -> Any:
     """Copy an array into memory that nothing else uses, with the same layout."""
+    check_numbers(array, "an argument of a compiled step")  # bytes of objects cannot be copied
     if not isinstance(array, np.ndarray) or not array.size:
         return array
     low, high = np.lib.array_utils.byte_bounds(array)

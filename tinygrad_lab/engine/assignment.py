@@ -9,12 +9,14 @@ import numpy as np
 
 from tinygrad_lab.backends import NUMPY, PYTHON, Array, form_of, namespaces
 from tinygrad_lab.backends.dtypes import array_of
+from tinygrad_lab.backends.no_numbers import check_numbers
 from tinygrad_lab.errors import (
     ArgumentError,
     ArgumentTypeError,
     DTypeError,
     GradientError,
     ShapeError,
+    excerpt,
 )
 
 __all__ = ["array_like", "as_data", "as_seed", "check_floating", "check_grad", "is_grad_of_another"]
@@ -28,6 +30,7 @@ def as_data(value: Any, owner: Any) -> Array:
         ArgumentTypeError: for something that holds no numbers.
     """
     new: Any = array_of(value)[0] if isinstance(value, list | tuple) else value
+    check_numbers(new, f".data of {owner._label()}", value)
     old = owner._data
     backend = namespaces[type(old)]
     if type(new) not in namespaces and isinstance(new, np.ndarray):
@@ -35,8 +38,10 @@ def as_data(value: Any, owner: Any) -> Array:
     if type(new) not in namespaces:
         raise ArgumentTypeError(
             f".data of {owner._label()} takes an array, a number or a Tensor, got "
-            f"{type(new).__name__}: {new!r:.60}."
+            f"{type(new).__name__}: {excerpt(new)}."
         )
+    if type(new) is complex:
+        raise DTypeError(f".data of {owner._label()} holds real numbers, got {new}.")
     if backend.name == "python":
         if getattr(new, "size", 1) != 1:
             raise ShapeError(
@@ -116,7 +121,7 @@ def as_seed(gradient: Any, output: Any) -> Array:
     """
     data = output._data
     xp = namespaces[type(data)]
-    form = form_of(data)
+    form = output.node.form
     if gradient is None:
         if form.size != 1:
             raise GradientError(
@@ -124,7 +129,13 @@ def as_seed(gradient: Any, output: Any) -> Array:
                 "first (loss.sum(), loss.mean()), or say which combination of its elements is "
                 "meant: backward(gradient=...)."
             )
-        return _one(xp, form)
+        if xp is NUMPY and not form.shape:
+            return _numpy_one(form.dtype)
+        one = 1.0 if xp is PYTHON else xp.asarray(1, dtype=form.dtype, device=form.device)
+        return xp.reshape(one, form.shape) if form.shape else one
+    if isinstance(gradient, list | tuple):
+        gradient = array_of(gradient)[0]
+    check_numbers(gradient, f"gradient of {output._label()}")
     try:
         if xp is PYTHON:
             return float(gradient)
@@ -132,22 +143,13 @@ def as_seed(gradient: Any, output: Any) -> Array:
     except (ValueError, TypeError):
         raise ArgumentError(
             f"gradient must be numbers in the shape of {output._label()}, {form.shape}; got "
-            f"{gradient!r:.60}."
+            f"{excerpt(gradient)}."
         ) from None
     if seed.shape != form.shape:
         raise ShapeError(
             f"gradient must have the shape of {output._label()}, {form.shape}; got {seed.shape}."
         )
     return seed
-
-
-def _one(xp: Any, form: Any) -> Array:
-    if xp is PYTHON:
-        return 1.0
-    if xp is NUMPY and not form.shape:
-        return _numpy_one(form.dtype)
-    one = xp.asarray(1, dtype=form.dtype, device=form.device)
-    return xp.reshape(one, form.shape) if form.shape else one
 
 
 @cache

@@ -77,8 +77,8 @@ def sweep(
                 elif within is None or source in within:
                     gradients[source] = contribution
                     if source.__class__ is not Leaf:
-                        waiting[source.priority] = source
-                        heappush(queue, source.priority)
+                        heappush(queue, priority := source.priority)
+                        waiting[priority] = source
         except FAILURES_OF_RULES as error:
             raise explained_backward(node, error) from None
         if free:

@@ -24,6 +24,7 @@ from tinygrad_lab.errors import (
     LinAlgError,
     ShapeError,
     TinygradLabError,
+    excerpt,
 )
 
 __all__ = [
@@ -58,7 +59,7 @@ def describe(x: Any) -> str:
     data = raw(x)
     namespace = namespaces.get(type(data))
     if namespace is None or not hasattr(data, "shape"):
-        return f"{name + ' ' if name else ''}{type(data).__name__} {data!r:.40}"
+        return f"{name + ' ' if name else ''}{type(data).__name__} {excerpt(data, 40)}"
     shape = tuple(data.shape)
     return f"{name + ' ' if name else ''}{shape} {data.dtype} on {namespace.device_of(data)}"
 
@@ -115,7 +116,7 @@ def in_full(
     parts = [f"{name}: {reason}"]
     parts += [f"  {label}: {describe(x)}" for label, x in inputs.items()]
     if attributes:
-        parts.append("  " + ", ".join(f"{k}={v!r:.60}" for k, v in attributes.items()))
+        parts.append("  " + ", ".join(f"{k}={excerpt(v)}" for k, v in attributes.items()))
     line = line_of(*user_site())
     if line is not None:
         parts.append(f"  at {line}")
@@ -200,7 +201,7 @@ def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | 
     count = len(shape) + added
     axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
     if not all(map(is_axis, axes)):
-        return f"expected an axis as an integer, or a tuple of axes, got {axis!r:.60}."
+        return f"expected an axis as an integer, or a tuple of axes, got {excerpt(axis)}."
     for one in axes:
         if not -count <= one < count:
             known = f"it has axes {-count} to {count - 1}" if count else "it has none"

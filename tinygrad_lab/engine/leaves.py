@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_lab.engine.tensor import Tensor, detached
-from tinygrad_lab.errors import ArgumentTypeError, ShapeError
+from tinygrad_lab.errors import ArgumentTypeError, ShapeError, excerpt
 
 __all__ = ["Shape", "leaf", "sizes_of"]
 
@@ -38,8 +38,8 @@ def sizes_of(asked_by: str, shape: Any) -> tuple[int, ...]:
         sizes = tuple(map(operator.index, shape if isinstance(shape, tuple | list) else (shape,)))
     except TypeError:
         raise ArgumentTypeError(
-            f"{asked_by}: expected an integer or a tuple of them for a shape, got {shape!r:.60}."
+            f"{asked_by}: expected an integer or a tuple of them for a shape, got {excerpt(shape)}."
         ) from None
     if any(size < 0 for size in sizes):
-        raise ShapeError(f"{asked_by}: expected sizes of 0 or more, got {shape!r:.60}.")
+        raise ShapeError(f"{asked_by}: expected sizes of 0 or more, got {excerpt(shape)}.")
     return sizes

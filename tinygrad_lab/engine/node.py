@@ -8,7 +8,7 @@ last Tensor that was computed in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from types import CodeType
 from typing import Any
@@ -156,11 +156,16 @@ class Application(Node):
         self.kept = {}  # what a rule asks for is not found then: see ``explained_backward``
 
 
+def _nobody() -> None:
+    """Stand for the weak reference of a leaf that is no user's tensor."""
+
+
 class Leaf(Node):
     """Where a computation starts: a user's tensor, which is held weakly, or a constant."""
 
-    __slots__ = ("generation", "requires_grad", "tensor")
-    tensor: ref[Any] | None
+    __slots__ = ("generation", "owner", "requires_grad")
+    owner: Callable[[], Any]
+    """Call it for the user's tensor: None if that is gone, or if there is none."""
     generation: int
     """How many times the tensor's data had been set when this leaf was made."""
     line = None
@@ -177,7 +182,7 @@ class Leaf(Node):
         self.priority = next_priority()
         self._name = name
         self._hooks = {}
-        self.tensor = None if tensor is None else ref(tensor)
+        self.owner = _nobody if tensor is None else ref(tensor)
         self.generation = 0
         self.show(data)
 
@@ -192,17 +197,13 @@ class Leaf(Node):
         leaf = Leaf.__new__(Leaf)
         leaf.requires_grad = self.requires_grad
         leaf.priority = next_priority()
-        leaf.tensor = self.tensor
+        leaf.owner = self.owner
         leaf.generation = self.generation + 1
         leaf._name = self._name
         leaf._hooks = self._hooks
         leaf.form = self.form
         leaf._result = data if self.form.small else None
         return leaf
-
-    def owner(self) -> Any:
-        """The user's tensor, as long as it lives."""
-        return None if self.tensor is None else self.tensor()
 
 
 def contributions(

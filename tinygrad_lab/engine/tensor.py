@@ -220,8 +220,8 @@ class Tensor(Reading, Methods["Tensor"]):
 
     def _collect(self, gradient: Array) -> Tensor:
         """Make an array that nothing else refers to the data of ``.grad``, and return ``.grad``."""
-        self._grad = collected = detached(gradient)
-        collected._gradient_of = ref(self)
+        self._grad = collected = Tensor()
+        collected._data, collected._node, collected._gradient_of = gradient, None, ref(self)
         return collected
 
 
@@ -246,7 +246,8 @@ def computed(data: Array, node: Node) -> Tensor:
 
 def _deliver(gradients: dict[Any, Array], number: int) -> None:
     """Add the gradients that a sweep gave leaves to the ``.grad`` of their tensors."""
-    touch("collect", *gradients)
+    if (recorder := current().recorder) is not None:
+        recorder.touch("collect", list(gradients))
     while gradients:
         # In a list, so that nothing else refers to the gradient: then ``owned`` need not copy it.
         leaf, *holder = gradients.popitem()
@@ -256,8 +257,6 @@ def _deliver(gradients: dict[Any, Array], number: int) -> None:
             total = tensor._collect(owned([collected._data + holder[0]]))
             total._sweeps = getattr(collected, "_sweeps", 1) + 1
         elif tensor is not None:
-            holder[0] = owned(holder)
-            tensor._collect(holder[0])
-        # For pictures, which show one sweep.
-        leaf._gradient = holder[0] if leaf.form.small else None
+            tensor._collect(owned(holder))
+        leaf._gradient = holder[0] if leaf.form.small else None  # pictures show one sweep
         leaf.sweep = number

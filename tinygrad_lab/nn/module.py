@@ -9,10 +9,17 @@ import numpy as np
 
 from tinygrad_lab.array_api.creation import tensor
 from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends.no_numbers import check_numbers
 from tinygrad_lab.context import Context, Scope, current, enter, leave, touch
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, IndexingError, StateDictError
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    IndexingError,
+    StateDictError,
+    excerpt,
+)
 
 __all__ = [
     "Module",
@@ -295,14 +302,20 @@ class Module:
         Raises:
             StateDictError: before anything is changed, listing missing and unknown names and shapes
                 that differ.
+            ArgumentTypeError: for anything but a dict.
         """
+        if not isinstance(state_dict, Mapping):
+            raise ArgumentTypeError(
+                "load_state_dict takes a dict, as another.state_dict() returns it; got "
+                f"{type(state_dict).__name__}: {excerpt(state_dict)}."
+            )
         own = self._state()
         problems = [f"missing: {name}" for name in own if name not in state_dict]
         problems += [f"not in this module: {name}" for name in state_dict if name not in own]
         problems += [
-            f"{name}: expected shape {own[name].shape}, got {tuple(np.shape(_data(value)))}"
+            f"{name}: expected shape {own[name].shape}, got {_shape_of(value)}"
             for name, value in state_dict.items()
-            if name in own and tuple(np.shape(_data(value))) != own[name].shape
+            if name in own and _shape_of(value) != own[name].shape
         ]
         if problems:
             raise StateDictError(
@@ -344,10 +357,19 @@ def _converted(name: str, value: Any, target: Tensor) -> Any:
     """Convert a value to an array of the library, dtype and device of a tensor."""
     backend = namespaces[type(target._data)]
     device = backend.device_of(target._data)
+    check_numbers(value, name)
     try:
         return backend.asarray(_data(value), dtype=target.dtype, device=device)
     except (ValueError, TypeError) as error:
         raise StateDictError(f"{name}: expected {target.dtype} numbers; {error}.") from None
+
+
+def _shape_of(value: Any) -> tuple[int, ...] | str:
+    """Return the shape of a value, or what it is instead of a rectangular array."""
+    try:
+        return tuple(np.shape(_data(value)))
+    except (ValueError, TypeError):
+        return f"a ragged or too deep {type(value).__name__}"
 
 
 def _data(value: Any) -> Any:
@@ -366,7 +388,8 @@ class _Indexed(Module):
         """Add a module at the end."""
         if not isinstance(module, Module):
             raise ArgumentTypeError(
-                f"{type(self).__name__} holds modules, got {type(module).__name__}: {module!r:.60}."
+                f"{type(self).__name__} holds modules, got {type(module).__name__}: "
+                f"{excerpt(module)}."
             )
         setattr(self, str(len(self)), module)
         return self

@@ -30,6 +30,7 @@ from tinygrad_lab.ops.arguments.matrices import (
     some_are_equal,
     some_are_zero,
     square,
+    vanishing,
 )
 from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.linalg import matmul
@@ -186,19 +187,21 @@ class EighResult(NamedTuple):
     eigenvectors: Any
 
 
-def _eigh_vjp(xp: Any, g: Any, x: Any) -> Any:
+def _eigh_again(xp: Any, x: Any, asked_by: str) -> Any:
+    """Decompose the input of a rule again; errors about its derivatives name who asked."""
+    return _eigh(x, asked_by=asked_by) if xp.name == "tensor" else xp.eigh(x)
+
+
+def _eigh_vjp(xp: Any, g: Any, x: Any, asked_by: str | None) -> Any:
     """Return V (diag(g(λ)) + F ∘ Vᵀ g(V)) Vᵀ, Fij = 1 / (λj - λi), i ≠ j (Giles, section 3.1)."""
     g_values, g_vectors = g
-    values, vectors = xp.eigh(x)
+    asked_by = asked_by or "eigh"
+    values, vectors = _eigh_again(xp, x, asked_by)
     rotated = xp.matrix_transpose(vectors)
     if g_vectors is None:
         return xp.matmul(vectors * _row(xp, g_values), rotated)
     if some_are_equal(raw(values)):
-        reason = (
-            "two eigenvalues are equal, so their eigenvectors are not unique. The first "
-            "derivatives of the eigenvalues alone (tg.eigvalsh) exist."
-        )
-        raise no_gradient("eigh", reason, x)
+        raise no_gradient(asked_by, _EQUAL_EIGENVALUES[asked_by], x)
     turned = _divided_by_gaps(xp, xp.matmul(rotated, g_vectors), values)
     moved = xp.matmul(vectors, turned)
     if g_values is not None:
@@ -206,16 +209,36 @@ def _eigh_vjp(xp: Any, g: Any, x: Any) -> Any:
     return _symmetric(xp, xp.matmul(moved, rotated))
 
 
-def _eigen(xp: Any, x: Any) -> tuple[Any, Any]:
+_EQUAL_EIGENVALUES = {
+    "eigh": (
+        "two eigenvalues are equal, so their eigenvectors are not unique. The first derivatives of "
+        "the eigenvalues alone (tg.eigvalsh) exist."
+    ),
+    "eigvalsh": (
+        "two eigenvalues are equal, and the second derivatives of each of them do not exist. Write "
+        "a function of all of them without eigenvalues: their sum is tg.trace(x), that of their "
+        "squares tg.sum(x * x), their product tg.det(x)."
+    ),
+}
+
+
+def _eigvalsh_vjp(xp: Any, g: Any, x: Any) -> Any:
+    """Return V diag(g) Vᵀ (Giles, section 3.1)."""
+    _, vectors = _eigh_again(xp, x, "eigvalsh")
+    return xp.matmul(vectors * _row(xp, g), xp.matrix_transpose(vectors))
+
+
+def _finite(xp: Any, x: Any) -> Any:
+    """Return square matrices, if they are finite."""
     # Given NaN, LAPACK returns eigenvalues that look like any others.
     if not holds(xp.all(xp.isfinite(square(x)))):
         raise LinAlgError(not_finite(x))
-    return tuple(xp.eigh(x))
+    return x
 
 
 _eigh = op(
     "eigh",
-    forward=_eigen,
+    forward=lambda xp, x, *, asked_by=None: tuple(xp.eigh(_finite(xp, x))),
     vjp={"x": _eigh_vjp},
     latex=r"\mathrm{{eigh}}({x})",
     several_outputs=True,
@@ -246,9 +269,22 @@ def eigh(x: Any) -> EighResult:
     return EighResult(*_eigh(x))
 
 
-def eigvalsh(x: Any) -> Any:
-    """Return the eigenvalues of symmetric matrices, in ascending order; see ``eigh``."""
-    return eigh(x).eigenvalues
+eigvalsh = op(
+    "eigvalsh",
+    forward=lambda xp, x: xp.eigvalsh(_finite(xp, x)),
+    vjp={"x": _eigvalsh_vjp},
+    latex=r"\lambda({x})",
+    doc="""Return the eigenvalues of symmetric matrices, in ascending order; see ``eigh``.
+
+    Where eigenvalues are equal, they have no second derivatives: differentiating their gradient
+    raises.
+
+    Raises:
+        ShapeError: if the matrices are not square.
+        LinAlgError: for elements that are not finite.
+        GradientError: from a second derivative that does not exist.
+    """,
+)
 
 
 class SVDResult(NamedTuple):
@@ -259,15 +295,28 @@ class SVDResult(NamedTuple):
     Vh: Any
 
 
-def _svd_vjp(xp: Any, g: Any, x: Any, full_matrices: bool) -> Any:
+def _svd_again(xp: Any, x: Any, asked_by: str) -> Any:
+    """Decompose the input of a rule again; errors about its derivatives name who asked."""
+    if xp.name == "tensor":
+        return _svd(x, full_matrices=False, asked_by=asked_by)
+    return xp.svd(x, full_matrices=False)
+
+
+def _svd_vjp(xp: Any, g: Any, x: Any, full_matrices: bool, asked_by: str | None) -> Any:
     """Add the gradients through U, S and V (Townsend)."""
     g_u, g_s, g_vh = g
-    u, s, vh = xp.svd(x, full_matrices=False)
+    asked_by = asked_by or "svd"
+    u, s, vh = _svd_again(xp, x, asked_by)
     parts = []
     if g_s is not None:
         parts.append(xp.matmul(u * _row(xp, g_s), vh))
     if g_u is not None or g_vh is not None:
-        _refuse_ambiguous_vectors(x, raw(s), full_matrices)
+        if asked_by in _NORMS:
+            _refuse_ambiguous_norms(x, raw(s), asked_by)
+        else:
+            _refuse_ambiguous_vectors(x, raw(s), full_matrices, asked_by)
+            if asked_by == "svdvals" and g_u is not None:
+                _refuse_kinks(x, raw(s), raw(g_u))
     if g_u is not None:
         parts.append(_left_vectors_vjp(xp, g_u, u, s, vh))
     if g_vh is not None:
@@ -286,30 +335,83 @@ def _left_vectors_vjp(xp: Any, g: Any, u: Any, s: Any, vh: Any) -> Any:
     turned = _divided_by_gaps(xp, inner - xp.matrix_transpose(inner), s * s)
     moved = xp.matmul(u, turned * _row(xp, s))
     if u.shape[-2] > u.shape[-1]:
-        moved = moved + xp.divide(g - xp.matmul(u, inner), _row(xp, s))
+        # A zero is left only among values without influence, in norms.
+        divisor = xp.where(s == 0, xp.ones_like(s), s)
+        moved = moved + xp.divide(g - xp.matmul(u, inner), _row(xp, divisor))
     return xp.matmul(moved, vh)
 
 
-def _refuse_ambiguous_vectors(x: Any, s: Any, full_matrices: bool) -> None:
+def _refuse_ambiguous_vectors(x: Any, s: Any, full_matrices: bool, asked_by: str) -> None:
     """Raise where singular vectors are not unique up to sign."""
     rows, columns = shape_of(x)[-2:]
-    alone = "The first derivatives of the singular values alone (tg.svdvals) exist."
     if full_matrices and rows != columns:
         reason = (
             "the vectors that complete the bases are not unique: tg.svd(x, full_matrices=False)."
         )
     elif some_are_equal(s):
-        reason = f"two singular values are equal, so their vectors are not unique. {alone}"
+        reason = f"two singular values are equal, {_WITHOUT_VECTORS[asked_by]}"
     elif rows != columns and some_are_zero(s):
-        reason = f"a singular value is zero, so its vectors are not unique. {alone}"
+        reason = f"a singular value is zero, {_WITHOUT_VECTORS[asked_by]}"
     else:
         return
-    raise no_gradient("svd", reason, x)
+    raise no_gradient(asked_by, reason, x)
+
+
+_WITHOUT_VECTORS = {
+    "svd": (
+        "so its vectors are not unique. The first derivatives of the singular values alone "
+        "(tg.svdvals) exist."
+    ),
+    "svdvals": (
+        "and the second derivatives of each of them do not exist. Write a function of all of them "
+        "without singular values: the sum of their squares is tg.sum(x * x), their sum "
+        "tg.matrix_norm(x, ord='nuc')."
+    ),
+}
+_NORMS = {"matrix_norm(ord=2)": 0, "matrix_norm(ord=-2)": -1}
+"""Who asks for one singular value, and for which one."""
+
+
+def _refuse_ambiguous_norms(x: Any, s: Any, asked_by: str) -> None:
+    """Raise where the largest or the smallest singular value has no second derivatives.
+
+    They exist if it is simple and not zero, whether or not others are.
+    """
+    if 0 in s.shape:
+        return
+    place = _NORMS[asked_by]
+    gaps, zero = vanishing(s[..., 1:] - s[..., :-1], s), vanishing(s, s)[..., place]
+    if s.shape[-1] > 1 and holds(namespace_of([s]).any(gaps[..., place])):
+        reason = "another singular value is equal to the one that is the norm."
+    elif holds(namespace_of([s]).any(zero)):
+        reason = "the norm has a kink where this singular value is 0."
+    else:
+        return
+    raise no_gradient(asked_by, reason, x)
+
+
+def _refuse_kinks(x: Any, s: Any, weights: Any) -> None:
+    """Raise where a singular value of 0 matters: as an absolute value, it has a kink there.
+
+    An even function of it is smooth; its slope there, with which vectors are weighted, is 0.
+    """
+    xp = namespace_of([s])
+    largest = xp.max(xp.abs(weights), axis=-2)
+    if 0 not in s.shape and holds(xp.any(vanishing(s, s) & ~vanishing(largest, largest))):
+        raise no_gradient("svdvals", f"a singular value is zero, {_WITHOUT_VECTORS['svdvals']}", x)
+
+
+def _svdvals_vjp(xp: Any, g: Any, x: Any, asked_by: str | None) -> Any:
+    """Return U diag(g) Vᵀ (Townsend)."""
+    u, _, vh = _svd_again(xp, x, asked_by or "svdvals")
+    return xp.matmul(u * _row(xp, g), vh)
 
 
 _svd = op(
     "svd",
-    forward=lambda xp, x, *, full_matrices: tuple(xp.svd(matrices(x), full_matrices=full_matrices)),
+    forward=lambda xp, x, *, full_matrices, asked_by=None: tuple(
+        xp.svd(matrices(x), full_matrices=full_matrices)
+    ),
     vjp={"x": _svd_vjp},
     latex=r"\mathrm{{SVD}}({x})",
     several_outputs=True,
@@ -347,6 +449,86 @@ def svd(x: Any, full_matrices: bool = True) -> SVDResult:
     return SVDResult(*_svd(x, full_matrices=full_matrices))
 
 
+_svdvals = op(
+    "svdvals",
+    forward=lambda xp, x, *, asked_by=None: xp.svdvals(matrices(x)),
+    vjp={"x": _svdvals_vjp},
+    latex=r"\sigma({x})",
+    check=not_finite,
+)
+
+
 def svdvals(x: Any) -> Any:
-    """Return the singular values of matrices, in descending order; see ``svd``."""
-    return svd(x, full_matrices=False).S
+    """Return the singular values of matrices, in descending order; see ``svd``.
+
+    Where they are equal, or zero in a matrix that is not square, they have no second derivatives:
+    differentiating their gradient raises.
+
+    Raises:
+        ShapeError: if x has fewer than two axes.
+        LinAlgError: for elements that are not finite.
+        GradientError: from a second derivative that does not exist.
+    """
+    return _svdvals(x)
+
+
+def extreme_value(x: Any, reduce: Any, asked_by: str) -> Any:
+    """Return the largest or the smallest singular value, a norm, on an axis of size 1."""
+    return reduce(_svdvals(x, asked_by=asked_by), axis=-1, keepdims=True)
+
+
+# --- the sum of the singular values --------------------------------------------------------------
+
+
+def _polar_vjp(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    """Return the adjoint of the derivative of U Vᵀ, which is the same map.
+
+    With N = Uᵀ g V it is U [(N - Nᵀ) / (si + sj)] Vᵀ, plus (I - U Uᵀ) g V S⁻¹ Vᵀ for more rows than
+    columns, U S⁻¹ Uᵀ g (I - V Vᵀ) for fewer. So equal singular values do not matter. (Differentiate
+    x = P H, with P = U Vᵀ and a symmetric H.)
+    """
+    u, s, vh = _svd_again(xp, x, "matrix_norm")
+    if some_are_zero(raw(s)):
+        reason = "a singular value is 0, where their sum (the norm 'nuc') has a kink."
+        raise no_gradient("matrix_norm", reason, x)
+    u_t, v = xp.matrix_transpose(u), xp.matrix_transpose(vh)
+    inner = xp.matmul(xp.matmul(u_t, g), v)
+    sums = _row(xp, s) + xp.expand_dims(s, axis=-1)
+    total = xp.matmul(xp.matmul(u, xp.divide(inner - xp.matrix_transpose(inner), sums)), vh)
+    rows, columns = shape_of(x)[-2:]
+    if rows > columns:
+        outside = g - xp.matmul(u, xp.matmul(u_t, g))
+        total = total + xp.matmul(xp.divide(xp.matmul(outside, v), _row(xp, s)), vh)
+    elif rows < columns:
+        outside = g - xp.matmul(xp.matmul(g, v), vh)
+        scaled = xp.divide(xp.matmul(u_t, outside), xp.expand_dims(s, axis=-1))
+        total = total + xp.matmul(u, scaled)
+    return total
+
+
+def _polar(xp: Any, x: Any) -> Any:
+    u, _, vh = xp.svd(x, full_matrices=False)
+    return xp.matmul(u, vh)
+
+
+polar = op(
+    "polar",
+    internal=True,
+    forward=lambda xp, x: _polar(xp, matrices(x)),
+    vjp={"x": _polar_vjp},
+    latex=r"\mathrm{{polar}}({x})",
+    check=not_finite,
+    doc="""Return U Vᵀ of the singular value decomposition: the gradient of the nuclear norm.""",
+)
+
+nuclear_norm = op(
+    "nuclear_norm",
+    "‖x‖nuc",
+    internal=True,
+    forward=lambda xp, x: xp.sum(xp.svdvals(matrices(x)), axis=-1),
+    vjp={"x": lambda xp, g, x: xp.expand_dims(xp.expand_dims(g, axis=-1), axis=-1) * xp.polar(x)},
+    words={"x": "g × U Vᵀ of {x}"},
+    latex=r"\| {x} \|_*",
+    check=not_finite,
+    doc="""Return the sum of the singular values of each matrix.""",
+)

@@ -15,7 +15,7 @@ from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.backends.scatter import ARRAY, filled
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, raw, shape_of
-from tinygrad_lab.errors import IndexingError
+from tinygrad_lab.errors import IndexingError, excerpt
 
 
 def misfit(x: Any, *arrays: Any, key: tuple[Any, ...]) -> str | None:
@@ -145,7 +145,7 @@ def _refusal(part: Any, array: Any) -> str:
         )
     return (
         "a tensor is indexed by integers, slices, ..., None, integer arrays and boolean masks; "
-        f"got {type(part).__name__}: {part!r:.60}."
+        f"got {type(part).__name__}: {excerpt(part)}."
     )
 
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.backends import namespaces
+from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import broadcast, in_full, raw, shape_of, shapes_of
-from tinygrad_lab.errors import ArgumentTypeError, ShapeError
+from tinygrad_lab.errors import ArgumentTypeError, LinAlgError, ShapeError
 from tinygrad_lab.ops.arguments.matrices import (
     holds,
     matrices,
@@ -131,9 +131,23 @@ def _per_matrix(xp: Any, numbers: Any) -> Any:
 
 def _det_vjp(xp: Any, g: Any, x: Any, out: Any) -> Any:
     """Multiply g with the matrix of cofactors (Giles, section 2.2.4)."""
-    if holds(xp.all(out != 0)):
+    regular = holds(xp.all(out != 0))
+    if regular and xp.name == "tensor":
+        # The inverse of a nearly singular matrix has too few digits left for its own derivative.
+        regular = not _nearly_singular(raw(x))
+    if regular:
         return _per_matrix(xp, g * out) * xp.matrix_transpose(xp.inv(x))
     return _per_matrix(xp, g) * _cofactors(xp, x)
+
+
+def _nearly_singular(x: Any) -> bool:
+    """Tell whether some singular values are below the square root of the precision."""
+    xp = namespace_of([x])
+    s = xp.svd(x, full_matrices=False)[1]
+    if 0 in s.shape:
+        return False
+    tolerance = xp.finfo(x.dtype).eps ** 0.5
+    return holds(xp.any(s[..., -1] < tolerance * s[..., 0]))
 
 
 def _cofactors(xp: Any, x: Any) -> Any:
@@ -259,7 +273,11 @@ def matrix_power(x: Any, n: int) -> Any:
         reason = f"expected an integer power, got {n!r}."
         raise ArgumentTypeError(in_full("matrix_power", reason, *given)) from None
     if n < 0:
-        return matrix_power(inv(x), -n)
+        try:
+            inverse = inv(x)
+        except LinAlgError:
+            raise LinAlgError(in_full("matrix_power", singular(raw(x)), *given)) from None
+        return matrix_power(inverse, -n)
     if n == 0:
         return _identity_like(x)
     if n == 1:

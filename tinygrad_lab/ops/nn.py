@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.backends.dtypes import float32, is_half
+from tinygrad_lab.backends.dtypes import float32
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import raw, shape_of
 from tinygrad_lab.engine.keywords import is_mean_loss
@@ -167,15 +167,19 @@ def _mean_surprise(logits: Any, rows: Any, labels: Any) -> Any:
 
 def _cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     _check_labels(logits, labels)
-    if not is_half(logits.dtype):
+    if logits.dtype.char != "e":  # not is_half: the dtype is an array's
         return cross_entropy_kernel.forward(xp, logits, labels)
     loss, residual = cross_entropy_kernel.forward(xp, logits.astype(float32), labels)
-    return loss.astype(logits.dtype), residual
+    # Divided by many rows, a gradient in float16 would underflow.
+    n_rows = xp.asarray(residual.n_rows, dtype=float32, device=logits.device)
+    return loss.astype(logits.dtype), residual._replace(n_rows=n_rows)
 
 
 def _check_labels(logits: Any, labels: Any) -> None:
     """Raise if logits and labels (an array) do not fit together."""
-    shape, count = shape_of(logits), shape_of(labels)
+    # Not shape_of: see _linear_mistake.
+    shape: tuple[int, ...] = getattr(logits, "shape", ())
+    count: tuple[int, ...] = getattr(labels, "shape", ())
     if len(shape) != 2 or count != shape[:1]:
         raise ShapeError(
             "expected logits of shape (N, classes) and one label for each row, shape (N,); got "
@@ -198,7 +202,7 @@ def _check_labels(logits: Any, labels: Any) -> None:
 cross_entropy = op(
     "cross_entropy",
     forward=_cross_entropy,
-    vjp={"logits": lambda xp, g, residual: cross_entropy_kernel.backward(xp, g, residual)},
+    vjp={"logits": cross_entropy_kernel.backward},
     words={"logits": "g × (softmax({logits}) - onehot({labels})) / N"},
     latex=r"-\overline{{\log \mathrm{{softmax}}({logits})_{{{labels}}}}}",
     composite=_cross_entropy_composite,

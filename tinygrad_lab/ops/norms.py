@@ -7,17 +7,18 @@ from operator import index
 from typing import Any
 
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of, shapes_of
-from tinygrad_lab.errors import ArgumentError, ShapeError
+from tinygrad_lab.engine.explain import in_full, missing_axis, raw, shape_of, shapes_of
+from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
 from tinygrad_lab.ops.arguments.axes import Axis, names_itself, no_such_axis, with_axes
 from tinygrad_lab.ops.arguments.half import rounded_once
+from tinygrad_lab.ops.arguments.matrices import not_finite
 from tinygrad_lab.ops.arithmetic import pow, root
 from tinygrad_lab.ops.conversion import astype
-from tinygrad_lab.ops.decompositions import svdvals
+from tinygrad_lab.ops.decompositions import extreme_value, nuclear_norm
 from tinygrad_lab.ops.logic import not_equal
 from tinygrad_lab.ops.piecewise import abs
 from tinygrad_lab.ops.reduce import max, min, sum
-from tinygrad_lab.ops.shape import expand_dims, permute_dims
+from tinygrad_lab.ops.shape import expand_dims, permute_dims, squeeze
 
 
 def _direction(xp: Any, g: Any, x: Any, out: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
@@ -108,11 +109,14 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
             or the smallest column sum of absolute values; inf or -inf, those of rows.
 
     The gradient at a matrix of zeros is 0 for "fro", 1 and inf; several largest (smallest) sums or
-    singular values share it evenly.
+    singular values share it evenly. Second derivatives of "nuc" exist where no singular value is
+    zero, those of 2 and -2 where the largest (smallest) one is simple and not zero; elsewhere,
+    differentiating the gradient raises.
 
     Raises:
         ShapeError: if x has fewer than two axes.
         ArgumentError: for another ord.
+        GradientError: from a second derivative that does not exist.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -126,9 +130,7 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
     if ord in ("fro", None):
         return _length(x, axis=(-2, -1), keepdims=keepdims)
     if ord in ("nuc", 2, -2):
-        reduce = {"nuc": sum, 2: max, -2: min}[ord]
-        norms = reduce(svdvals(x), axis=-1, keepdims=keepdims)
-        return expand_dims(norms, axis=-1) if keepdims else norms
+        return _from_singular_values(x, keepdims, ord)
     if ord not in (1, -1, math.inf, -math.inf):
         reason = f"expected ord 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}."
         raise ArgumentError(in_full("matrix_norm", reason, {"x": x}, {}))
@@ -136,6 +138,18 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
     sums = sum(abs(x), axis=summed, keepdims=True)
     extreme = (max if ord > 0 else min)(sums, axis=chosen, keepdims=True)
     return extreme if keepdims else sum(extreme, axis=(-2, -1))
+
+
+def _from_singular_values(x: Any, keepdims: bool, ord: Any) -> Any:
+    try:
+        if ord == "nuc":
+            norms = expand_dims(nuclear_norm(x), axis=-1)
+        else:
+            norms = extreme_value(x, max if ord == 2 else min, f"matrix_norm(ord={int(ord)})")
+    except LinAlgError:
+        reason = str(not_finite(raw(x)))
+        raise LinAlgError(in_full("matrix_norm", reason, {"x": x}, {"ord": ord})) from None
+    return expand_dims(norms, axis=-1) if keepdims else squeeze(norms, axis=-1)
 
 
 @names_itself

@@ -10,8 +10,8 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import dtype_of_number
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, is_axis, missing_axis, raw, shape_of
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
+from tinygrad_lab.engine.explain import in_full, is_axis, is_integer, missing_axis, raw, shape_of
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.axes import (
     checked_axes,
     checked_axis,
@@ -24,7 +24,9 @@ from tinygrad_lab.ops.conversion import astype, transfer
 
 def _other_size(x: Any, *, shape: Any, copy: bool | None) -> str | None:
     """Explain why x cannot be reshaped."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if not all(map(is_integer, sizes)):
+        return f"expected a shape of integers, got {excerpt(shape)}."
     if sizes.count(-1) > 1:
         return f"expected a shape with at most one -1, got {sizes}."
     known = prod(size for size in sizes if size != -1)
@@ -76,7 +78,7 @@ permute_dims = op(
     latex=r"\mathrm{{permute}}({x}, {axes})",
     check=lambda x, *, axes: (
         f"expected each of the {len(shape_of(x))} axes of x once, as a tuple, got axes "
-        f"{axes!r:.60}."
+        f"{excerpt(axes)}."
     ),
     doc="Permute the axes of x: axis i of the result is axis ``axes[i]`` of x.",
 )
@@ -273,6 +275,8 @@ def _is_number(x: Any) -> bool:
 def _as_arrays(tensors: Sequence[Any]) -> list[Any]:
     """Return tensors with Python numbers as arrays without axes, in the dtype of the others."""
     arrays = [x for x in tensors if not _is_number(x)]
+    for x in arrays:
+        checked_shape("concat", x)
     floats = any(isinstance(raw(x), float) for x in tensors)
     dtype = dtype_of_number(0.0 if floats else 0)
     if arrays and not (floats and np.dtype(arrays[0].dtype).kind in "iub"):

@@ -16,9 +16,9 @@ from typing import Any
 from weakref import WeakSet
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
-from tinygrad_lab.context import touch
+from tinygrad_lab.context import current, touch
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
 
 __all__ = ["Optimizer"]
 
@@ -63,7 +63,7 @@ class Optimizer:
         """Add parameters with their own settings."""
         if not isinstance(group, Mapping) or "params" not in group:
             raise ArgumentTypeError(
-                f"a group must be a dict with 'params' and optional settings, got {group!r:.60}."
+                f"a group must be a dict with 'params' and optional settings, got {excerpt(group)}."
             )
         tensors = _tensors(group["params"])
         known = {id(p) for p in self._parameters()}
@@ -71,7 +71,7 @@ class Optimizer:
             if not isinstance(parameter, Tensor):
                 raise ArgumentTypeError(
                     f"an optimiser takes tensors, got {type(parameter).__name__}: "
-                    f"{parameter!r:.60}. For a module, pass module.parameters()."
+                    f"{excerpt(parameter)}. For a module, pass module.parameters()."
                 )
             if not parameter.is_leaf:
                 raise ArgumentError("an optimiser takes leaves, not tensors computed from others.")
@@ -96,8 +96,10 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Reset the gradients of all parameters to None."""
+        recorder = current().recorder
         for group in self.param_groups:
-            touch("set grad", *group["params"])
+            if recorder is not None:
+                recorder.touch("set grad", group["params"])
             for parameter in group["params"]:
                 parameter._grad = None
 
@@ -206,7 +208,13 @@ class Optimizer:
         Raises:
             StateDictError: before anything is changed, if the state belongs to another kind of
                 optimiser or to other parameters.
+            ArgumentTypeError: for anything but what ``state_dict`` returns.
         """
+        if not isinstance(state_dict, Mapping) or not {"param_groups", "state"} <= {*state_dict}:
+            raise ArgumentTypeError(
+                "load_state_dict takes what another optimiser's state_dict() returned; got "
+                f"{type(state_dict).__name__}: {excerpt(state_dict)}."
+            )
         groups, parameters = state_dict["param_groups"], self._parameters()
         self._check_fit(groups, state_dict["state"], parameters)
         for number, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):

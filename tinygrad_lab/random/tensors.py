@@ -12,7 +12,7 @@ from tinygrad_lab.backends.dtypes import get_default_dtype, known_dtype, optiona
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, excerpt
 from tinygrad_lab.random.generator import Generator, default_generator
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def choice(
         drawn = _drawn(generator.choice, n, sizes, replace, chances, device=device)
         return leaf(drawn)
     except (ValueError, TypeError) as error:
-        raise ArgumentError(f"choice: {error} (n={n!r:.60}, shape={sizes}).") from None
+        raise ArgumentError(f"choice: {error} (n={excerpt(n)}, shape={sizes}).") from None
 
 
 def _check_order(name: str, shape: Any, **numbers: Any) -> None:

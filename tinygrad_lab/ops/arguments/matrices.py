@@ -23,6 +23,7 @@ __all__ = [
     "some_are_equal",
     "some_are_zero",
     "square",
+    "vanishing",
 ]
 
 
@@ -122,6 +123,11 @@ def _some_vanish(small: Any, numbers: Any) -> bool:
     """Tell whether some numbers along the last axis are negligible beside the largest of others."""
     if 0 in small.shape:
         return False
+    return holds(namespace_of([numbers]).any(vanishing(small, numbers)))
+
+
+def vanishing(small: Any, numbers: Any) -> Any:
+    """Mark numbers along the last axis that are negligible beside the largest of others."""
     xp = namespace_of([numbers])
     largest = xp.max(xp.abs(numbers), axis=-1, keepdims=True)
-    return holds(xp.any(largest + xp.abs(small) / _ROUNDINGS == largest))
+    return largest + xp.abs(small) / _ROUNDINGS == largest

@@ -21,6 +21,8 @@ from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
+from tinygrad_lab.backends.dtypes import is_half
+
 from . import Array, Namespace
 from .linear import sum_rows
 from .windows import Windows, channels_first, channels_last, columns, pad, view
@@ -109,6 +111,10 @@ def transposed_forward(
     *count), and its input that of the result, (N, C_out, *size); ``weight`` is (C_in, C_out /
     groups, *K), ``bias`` (C_out,) or None.
     """
+    if is_half(x.dtype):
+        wide = [None if one is None else xp.astype(one, xp.float32) for one in (x, weight, bias)]
+        out = transposed_forward(xp, *wide, windows=windows, groups=groups)
+        return xp.astype(out, x.dtype)
     g = xp.ascontiguousarray(channels_last(x))
     out = transposed(xp, g, weight, windows, groups)
     if bias is not None:
@@ -174,8 +180,12 @@ def weight_gradient(xp: Namespace, rows: Array, g: Array, groups: int) -> Array:
 def transposed(xp: Namespace, g: Array, weight: Array, windows: Windows, groups: int) -> Array:
     """Return the gradient of the input of a convolution, (N, *size, C).
 
-    Shapes: ``g`` (N, *count, outputs), contiguous; ``weight`` (outputs, C / groups, *K).
+    Shapes: ``g`` (N, *count, outputs), contiguous; ``weight`` (outputs, C / groups, *K). Taps of
+    float16 are added up in float32, and rounded once.
     """
+    if is_half(g.dtype):
+        wide = (xp.astype(g, xp.float32), xp.astype(weight, xp.float32))
+        return xp.astype(transposed(xp, *wide, windows, groups), g.dtype)
     over = _blocks(windows).over
     gathered = over.number * over.elements * weight.shape[0]
     written = 2 * windows.number * windows.elements * weight.shape[1] * groups

@@ -27,6 +27,8 @@ class Residual(NamedTuple):
     Picking from a flat array by one vector of positions is five to ten times faster than from a
     matrix by two.
     """
+    n_rows: Array | int
+    """N, or as a 0-d array: then gradients have the dtype of its quotient (float16 underflows)."""
 
 
 def forward(xp: Namespace, logits: Array, labels: Array) -> tuple[Array, Residual]:
@@ -42,15 +44,13 @@ def forward(xp: Namespace, logits: Array, labels: Array) -> tuple[Array, Residua
     total = exponentials.sum(axis=0)
     # Not mean(): its Python wrapper costs as much as several calls.
     loss = (xp.log(total) - picked).sum() / count
-    return loss, Residual(exponentials, total, positions)
+    return loss, Residual(exponentials, total, positions, count)
 
 
 def backward(xp: Namespace, g: Array, residual: Residual) -> Array:
     """Return the gradient of the logits, (N, C), classes-first in memory. ``g`` is 0-d."""
-    exponentials, total, positions = residual
-    if g.dtype != total.dtype:  # float16: divided by many rows, it would underflow
-        g = g.astype(total.dtype)
-    scale = g / total.shape[0]
+    exponentials, total, positions, n_rows = residual
+    scale = g / n_rows
     columns = exponentials * (scale / total)
     flat = columns.reshape(-1)
     flat[positions] = xp.pick(flat, positions) - scale

@@ -7,6 +7,8 @@ result has the memory order of x.
 
 from typing import NamedTuple
 
+from tinygrad_lab.backends.dtypes import is_half
+
 from . import Array, Namespace
 from .windows import Windows
 
@@ -48,6 +50,8 @@ def forward(xp: Namespace, x: Array, windows: Windows) -> tuple[Array, Residual]
 def backward(xp: Namespace, g: Array, residual: Residual) -> Array:
     """Return the gradient of x: each maximum passes its gradient to where it was found."""
     place, windows = residual
+    if windows.overlap and is_half(g.dtype):  # gradients of float16 add up in float32
+        return xp.astype(backward(xp, xp.astype(g, xp.float32), residual), g.dtype)
     lead = g.shape[: g.ndim - len(windows.count)]
     whole = xp.zeros_like(place, shape=(*lead, *windows.padded), dtype=g.dtype)
     for number, tap in enumerate(windows.taps):
