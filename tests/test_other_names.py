@@ -480,9 +480,14 @@ NUMPY_TYPED = [
 ]
 
 
+WORTH_HAVING = {"rot90", "nan_to_num"}
+"""Those that are here: the others are one short expression of what is here."""
+
+
 class TestWhatNumPyUsersType:
     @pytest.mark.parametrize("name", NUMPY_TYPED)
     def test_is_there_or_says_how_it_is_written(self, name: str) -> None:
+        assert hasattr(tg, name) == (name in WORTH_HAVING)
         if not hasattr(tg, name):
             assert re.search(r"(tg\.|x|v)", str(_error_of(tg, name)).partition(": ")[2])
 
@@ -491,7 +496,6 @@ class TestWhatNumPyUsersType:
         [
             ("vstack", lambda xp, x, y: xp.vstack([x, y])),
             ("hstack", lambda xp, x, y: xp.hstack([x, y])),
-            ("rot90", lambda xp, x, y: xp.rot90(x)),
             ("fliplr", lambda xp, x, y: xp.fliplr(x)),
             ("flipud", lambda xp, x, y: xp.flipud(x)),
             ("dstack", lambda xp, x, y: xp.dstack([x, y])),
@@ -499,7 +503,30 @@ class TestWhatNumPyUsersType:
             ("inner", lambda xp, x, y: xp.inner(x[0], x[1])),
             ("deg2rad", lambda xp, x, y: xp.deg2rad(x)),
             ("rad2deg", lambda xp, x, y: xp.rad2deg(x)),
-            ("nan_to_num", lambda xp, x, y: xp.nan_to_num(x)),
+            ("array_split", lambda xp, x, y: xp.concatenate(xp.array_split(x, 2))),
+            ("append", lambda xp, x, y: xp.append(x, y)),
+            ("insert", lambda xp, x, y: xp.insert(x, 1, y, axis=0)),
+            ("delete", lambda xp, x, y: xp.delete(x, 1, axis=0)),
+            ("atleast_1d", lambda xp, x, y: xp.atleast_1d(1.0)),
+            ("atleast_2d", lambda xp, x, y: xp.atleast_2d(x[0])),
+            ("atleast_3d", lambda xp, x, y: xp.atleast_3d(x)),
+            ("partition", lambda xp, x, y: xp.sort(xp.partition(x, 1))),
+            ("select", lambda xp, x, y: xp.select([x > 1, x > 0], [x, y], 0.0)),
+            ("gradient", lambda xp, x, y: xp.gradient(x[0])),
+            ("median", lambda xp, x, y: xp.median(x[0])),
+            ("percentile", lambda xp, x, y: xp.sort(x[0])[1]),
+            ("lerp", lambda xp, x, y: x + 0.5 * (y - x)),
+            ("average", lambda xp, x, y: xp.average(x, weights=x)),
+            ("nansum", lambda xp, x, y: xp.nansum(x)),
+            ("allclose", lambda xp, x, y: xp.array(xp.allclose(x, y))),
+            ("heaviside", lambda xp, x, y: xp.heaviside(x, 0.0)),
+            ("trapezoid", lambda xp, x, y: xp.trapezoid(x[0])),
+            ("cov", lambda xp, x, y: xp.cov(x)),
+            ("vander", lambda xp, x, y: xp.vander(x[0], 3, increasing=True)),
+            ("union1d", lambda xp, x, y: xp.union1d(x[0], x[1])),
+            ("cond", lambda xp, x, y: xp.linalg.cond(x)),
+            ("identity", lambda xp, x, y: xp.identity(3)),
+            ("tri", lambda xp, x, y: xp.tri(3)),
             ("ravel", lambda xp, x, y: xp.ravel(x)),
             ("transpose", lambda xp, x, y: xp.transpose(x)),
             ("cumsum", lambda xp, x, y: xp.cumsum(x, axis=0)),
@@ -509,7 +536,6 @@ class TestWhatNumPyUsersType:
             ("exp2", lambda xp, x, y: xp.exp2(x)),
             ("logaddexp2", lambda xp, x, y: xp.logaddexp2(x, y)),
             ("ptp", lambda xp, x, y: xp.ptp(x)),
-            ("median", lambda xp, x, y: xp.sort(x[0])[1]),
         ],
     )
     def test_the_spelling_means_the_same(self, name: str, call: Any) -> None:
@@ -517,6 +543,7 @@ class TestWhatNumPyUsersType:
         assert spelling is not None
         environment = _environment(X)
         found = eval(spelling, environment)
+        found = tg.concat(found) if isinstance(found, tuple) else found
         expected = call(np, X.numpy(), environment["y"].numpy())
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
 
@@ -526,7 +553,8 @@ class TestWhatNumPyUsersType:
         tg.squeeze(x).sum().backward()
         assert x.grad is not None
         assert x.grad.shape == (1, 2, 1)
-        assert "tg.squeeze(x)" in str(_error_of(X, "squeeze"))
+        assert x.squeeze().shape == (2,)
+        assert x.squeeze(axis=0).shape == (2, 1)
 
     def test_the_sum_of_a_list_of_scalars(self) -> None:
         a, b = tg.scalar(1.0), tg.scalar(2.0)

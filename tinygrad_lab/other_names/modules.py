@@ -1,8 +1,8 @@
 """What a module of the package says about a name that it does not have.
 
 ``tg.nn.functional.nll_loss``, ``tg.nn.L1Loss``, ``tg.linalg.lstsq``: how PyTorch's and NumPy's
-names are written here. ``spellings.py`` says what x, y, v, i ... stand for; p and q are between 0 and 1,
-o is an optimiser.
+names are written here. ``spellings.py`` says what x, y, v, i ... stand for; p and q are
+probabilities, o is an optimiser.
 """
 
 from __future__ import annotations

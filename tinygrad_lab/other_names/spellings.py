@@ -82,11 +82,13 @@ isneginf = x == -tg.inf
 isposinf = x == tg.inf
 isreal = tg.imag(z) == 0
 iscomplex = tg.imag(z) != 0
-kthvalue partition = tg.sort(x, axis=-1)[..., 1]
+partition = tg.sort(x, axis=-1)
+kthvalue = tg.sort(x, axis=-1)[..., 1]
 argpartition = tg.argsort(x, axis=-1)
 topk = tg.sort(x, axis=-1, descending=True)[..., :2]
 msort = tg.sort(x, axis=0)
-median nanmedian = tg.sort(v)[len(v) // 2]
+median = tg.mean(tg.sort(v)[(len(v) - 1) // 2 : len(v) // 2 + 1])
+nanmedian = tg.sort(v)[tg.sum(~tg.isnan(v)) // 2]
 le = x <= y
 left_shift = i << 1
 right_shift = i >> 1
@@ -103,7 +105,6 @@ modf = (x - tg.trunc(x), tg.trunc(x))
 movedim = tg.moveaxis(x, 0, 1)
 rollaxis = tg.moveaxis(x, 0, 1)
 mul = x * y
-nan_to_num = tg.where(tg.isfinite(x), x, 0.0)
 nansum = tg.sum(tg.where(tg.isnan(x), 0.0, x))
 nanmean = tg.sum(tg.where(tg.isnan(x), 0.0, x)) / tg.sum(~tg.isnan(x))
 nanmax = tg.max(tg.where(tg.isnan(x), -tg.inf, x))
@@ -121,7 +122,6 @@ prelu = tg.where(x > 0, x, 0.25 * x)
 ravel = x.flatten()
 repeat_interleave = tg.repeat(x, 2, axis=0)
 rint around = tg.round(x)
-rot90 = tg.flip(x.T, axis=0)
 rsqrt = 1 / tg.sqrt(x)
 select = x[:, 0]
 choose = tg.take(x, i, axis=0)
@@ -225,7 +225,8 @@ vstack row_stack = tg.concat([x, y], axis=0)
 hstack = tg.concat([x, y], axis=1)
 column_stack = tg.stack([v, w], axis=1)
 dstack = tg.stack([x, y], axis=2)
-append insert = tg.concat([x, y], axis=0)
+append = tg.concat([x, y], axis=None)
+insert = tg.concat([x[:1], y, x[1:]], axis=0)
 block = tg.concat([tg.concat([x, y], axis=1), tg.concat([x, y], axis=1)], axis=0)
 delete = tg.concat([x[:1], x[2:]], axis=0)
 atleast_1d = tg.reshape(s, (-1,))
@@ -302,7 +303,7 @@ celu rrelu = tg.elu(x)
 threshold = tg.where(x > 0.5, x, 0.0)
 constant_pad_nd = tg.pad(x, 1)
 trapezoid trapz = tg.sum((v[1:] + v[:-1]) / 2)
-gradient = (v[2:] - v[:-2]) / 2
+gradient = tg.concat([v[1:2] - v[:1], (v[2:] - v[:-2]) / 2, v[-1:] - v[-2:-1]])
 ediff1d = tg.diff(v)
 vander = v[:, None] ** tg.arange(3)
 polyval = tg.sum(v * 2.0 ** tg.arange(3))
