@@ -724,3 +724,30 @@ class TestComplexNumbers:
         assert x.grad is not None
         assert x.grad.tolist() == [4.0, 4.0]
         assert not tg.imag(x).requires_grad
+
+
+class TestNanToNum:
+    """``tg.nan_to_num`` of what is not finite; ``test_properties.py`` has the rest."""
+
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+    @pytest.mark.parametrize("settings", [{}, {"nan": 1.5}, {"posinf": 2.0, "neginf": -3.0}])
+    def test_is_numpys(self, dtype: str, settings: dict[str, float]) -> None:
+        x = np.array([1.0, -0.0, np.nan, np.inf, -np.inf, 2.5], dtype)
+        found = tg.nan_to_num(tg.tensor(x), **settings)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found.numpy(), np.nan_to_num(x, **settings))
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 2.0])
+    def test_of_a_python_float(self, value: float) -> None:
+        assert tg.nan_to_num(tg.scalar(value)).item() == np.nan_to_num(value)
+
+    def test_the_gradient_goes_to_finite_elements(self) -> None:
+        x = tg.tensor([1.0, math.nan, math.inf, -math.inf], requires_grad=True)
+        tg.nan_to_num(x, posinf=1.0, neginf=0.0).sum().backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [1.0, 0.0, 0.0, 0.0]
+
+    def test_integers_stay_and_complex_numbers_are_refused(self) -> None:
+        assert tg.nan_to_num(tg.tensor([1, 2])).tolist() == [1, 2]
+        with pytest.raises(DTypeError, match="nan_to_num"):
+            tg.nan_to_num(tg.tensor([1j]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import importlib
 import re
 import subprocess
 import sys
@@ -20,6 +22,7 @@ import tinygrad_lab as tg
 from tinygrad_lab.context import changed
 from tinygrad_lab.errors import ArgumentTypeError, TinygradLabError
 from tinygrad_lab.other_names import _ABSENT, _IN_NAMESPACE, _ON_TENSORS, spelling_of
+from tinygrad_lab.other_names.modules import MODULES
 
 from .recipes import absent_names
 
@@ -82,6 +85,9 @@ def _environment(x: Any) -> dict[str, Any]:
         "s": tg.tensor(1.0),
         "i": tg.tensor([0, 1]),
         "condition": x > 2,
+        "p": tg.tensor([[0.25, 0.5], [0.75, 0.125]]),
+        "q": tg.tensor([[0.5, 0.5], [0.75, 0.25]]),
+        "o": tg.optim.SGD([tg.scalar(1.0)], lr=0.1),
     }
 
 
@@ -89,8 +95,15 @@ ELSEWHERE = ("np.load", "np.savez", "np.savetxt", "tofile", '"cuda"', "set_defau
 """What spellings touch that a test must not."""
 
 
+TABLES = [_ON_TENSORS, _IN_NAMESPACE, *MODULES.values()]
+
+
 @pytest.mark.parametrize(
-    "spelling", sorted({*_ON_TENSORS.values(), *_IN_NAMESPACE.values()}), ids=str
+    "spelling",
+    sorted(
+        {s for table in (_ON_TENSORS, _IN_NAMESPACE, *MODULES.values()) for s in table.values()}
+    ),
+    ids=str,
 )
 def test_every_spelling_runs(spelling: str) -> None:
     tree = ast.parse(spelling)
@@ -106,6 +119,116 @@ def test_every_spelling_runs(spelling: str) -> None:
         except (ValueError, TypeError, IndexError) as error:
             failures.append(error)
     raise failures[0]
+
+
+IN_FUNCTIONAL: dict[str, str | None] = {
+    "binary_cross_entropy": "(q, p)",
+    "binary_cross_entropy_with_logits": "(x, y)",
+    "gaussian_nll_loss": "(x, y, p)",
+    "glu": "(x)",
+    "nll_loss": "(x, i)",
+    "normalize": "(x, dim=-1)",
+    "softmin": "(x, dim=-1)",
+    "scaled_dot_product_attention": "(x, y, y)",
+    **dict.fromkeys(("gumbel_softmax", "interpolate", "upsample", "upsample_nearest", "unfold")),
+}
+"""How PyTorch's functions are called, where not by x or by x and y."""
+
+THEIRS = {
+    "nn": ["torch.nn"],
+    "nn.functional": ["torch.nn.functional"],
+    "nn.init": ["torch.nn.init"],
+    "optim": ["torch.optim"],
+    "optim.lr_scheduler": ["torch.optim.lr_scheduler"],
+    "linalg": ["torch.linalg", "numpy.linalg"],
+    "random": ["numpy.random"],
+    "autograd": ["torch.autograd"],
+    "data": ["torch.utils.data"],
+}
+"""The modules of PyTorch and NumPy whose names users look for in one of ours."""
+
+
+def _of(label: str) -> Any:
+    return functools.reduce(getattr, label.split("."), tg)
+
+
+class TestModules:
+    @pytest.mark.parametrize(
+        ("module", "name", "says"),
+        [
+            ("nn.functional", "nll_loss", "-tg.mean(x[tg.arange(len(i)), i])"),
+            ("nn.functional", "binary_cross_entropy_with_logits", "tg.softplus(x) - x * y"),
+            ("nn.functional", "logsigmoid", "tg.log_sigmoid(x)"),
+            ("nn.functional", "one_hot", "tg.one_hot(labels, num_classes)"),
+            ("nn.functional", "relu_", "x = x.relu()"),
+            ("nn.functional", "Linear", "tg.nn.Linear"),
+            ("nn", "relu", "tg.relu(x)"),
+            ("nn", "mse_loss", "tg.nn.functional.mse_loss(x, target)"),
+            ("nn", "Adam", "tg.optim.Adam"),
+            ("nn", "L1Loss", "tg.mean(tg.abs(x - y))"),
+            ("nn.init", "normal", "tg.nn.init.normal_(x)"),
+            ("optim", "StepLR", "tg.optim.lr_scheduler.StepLR"),
+            ("optim.lr_scheduler", "ExponentialLR", "lambda k: 0.95**k"),
+            ("linalg", "lstsq", "tg.pinv(x) @ v"),
+            ("linalg", "eye", "tg.eye(n_rows)"),
+            ("random", "randn", "tg.random.normal((2, 3))"),
+            ("autograd", "no_grad", "tg.no_grad()"),
+            ("nn", "Linaer", "did you mean tg.nn.Linear?"),
+        ],
+    )
+    def test_say_how_a_name_is_written(self, module: str, name: str, says: str) -> None:
+        error = _error_of(_of(module), name)
+        assert isinstance(error, TinygradLabError)
+        assert f"tinygrad_lab.{module} has no {name!r}: " in str(error)
+        assert says in str(error)
+        assert not hasattr(_of(module), name)
+
+    @pytest.mark.parametrize(
+        ("module", "name"), [("nn", "RNN"), ("nn", "ModuleDict"), ("optim", "NAdam")]
+    )
+    def test_say_no_more_where_there_is_nothing(self, module: str, name: str) -> None:
+        error = _error_of(_of(module), name)
+        assert str(error) == f"tinygrad_lab.{module} has no {name!r}."
+        assert "Did you mean" not in "".join(traceback.format_exception(error))
+
+    @pytest.mark.parametrize("module", THEIRS)
+    def test_no_name_of_another_library_suggests_something_else(self, module: str) -> None:
+        """Also where PyTorch is not loaded, by names alone."""
+        pytest.importorskip("torch")
+        names = {
+            n
+            for label in THEIRS[module]
+            for n, value in vars(importlib.import_module(label)).items()
+            if not isinstance(value, types.ModuleType)
+        }
+        loaded = {n: m for n, m in sys.modules.items() if n.partition(".")[0] == "torch"}
+        ours = _of(module)
+        for name in loaded:
+            del sys.modules[name]
+        try:
+            wrong = {
+                n
+                for n in names
+                if n[0] != "_"
+                and not hasattr(ours, n)
+                and "did you mean" in str(_error_of(ours, n))
+            }
+        finally:
+            sys.modules.update(loaded)
+        assert sorted(wrong) == []
+
+    @pytest.mark.parametrize("name", sorted({*MODULES["nn.functional"], *IN_FUNCTIONAL}))
+    def test_functions_mean_the_same(self, name: str) -> None:
+        torch = pytest.importorskip("torch")
+        spelling = str(_error_of(tg.nn.functional, name)).partition(": ")[2]
+        values = {n: x for n, x in _environment(X).items() if isinstance(x, tg.Tensor)}
+        theirs = {n: torch.tensor(x.numpy()) for n, x in values.items()}
+        call = IN_FUNCTIONAL.get(name, "(x, y)" if "y" in spelling else "(x)")
+        if call is None:  # random, or of images
+            return
+        expected = eval(f"F.{name}{call}", {"F": torch.nn.functional, **theirs})
+        found = eval(spelling, _environment(X))
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-6)
 
 
 class TestAgainstTorch:
@@ -357,9 +480,14 @@ NUMPY_TYPED = [
 ]
 
 
+WORTH_HAVING = {"rot90", "nan_to_num"}
+"""Those that are here: the others are one short expression of what is here."""
+
+
 class TestWhatNumPyUsersType:
     @pytest.mark.parametrize("name", NUMPY_TYPED)
     def test_is_there_or_says_how_it_is_written(self, name: str) -> None:
+        assert hasattr(tg, name) == (name in WORTH_HAVING)
         if not hasattr(tg, name):
             assert re.search(r"(tg\.|x|v)", str(_error_of(tg, name)).partition(": ")[2])
 
@@ -368,7 +496,6 @@ class TestWhatNumPyUsersType:
         [
             ("vstack", lambda xp, x, y: xp.vstack([x, y])),
             ("hstack", lambda xp, x, y: xp.hstack([x, y])),
-            ("rot90", lambda xp, x, y: xp.rot90(x)),
             ("fliplr", lambda xp, x, y: xp.fliplr(x)),
             ("flipud", lambda xp, x, y: xp.flipud(x)),
             ("dstack", lambda xp, x, y: xp.dstack([x, y])),
@@ -376,7 +503,30 @@ class TestWhatNumPyUsersType:
             ("inner", lambda xp, x, y: xp.inner(x[0], x[1])),
             ("deg2rad", lambda xp, x, y: xp.deg2rad(x)),
             ("rad2deg", lambda xp, x, y: xp.rad2deg(x)),
-            ("nan_to_num", lambda xp, x, y: xp.nan_to_num(x)),
+            ("array_split", lambda xp, x, y: xp.concatenate(xp.array_split(x, 2))),
+            ("append", lambda xp, x, y: xp.append(x, y)),
+            ("insert", lambda xp, x, y: xp.insert(x, 1, y, axis=0)),
+            ("delete", lambda xp, x, y: xp.delete(x, 1, axis=0)),
+            ("atleast_1d", lambda xp, x, y: xp.atleast_1d(1.0)),
+            ("atleast_2d", lambda xp, x, y: xp.atleast_2d(x[0])),
+            ("atleast_3d", lambda xp, x, y: xp.atleast_3d(x)),
+            ("partition", lambda xp, x, y: xp.sort(xp.partition(x, 1))),
+            ("select", lambda xp, x, y: xp.select([x > 1, x > 0], [x, y], 0.0)),
+            ("gradient", lambda xp, x, y: xp.gradient(x[0])),
+            ("median", lambda xp, x, y: xp.median(x[0])),
+            ("percentile", lambda xp, x, y: xp.sort(x[0])[1]),
+            ("lerp", lambda xp, x, y: x + 0.5 * (y - x)),
+            ("average", lambda xp, x, y: xp.average(x, weights=x)),
+            ("nansum", lambda xp, x, y: xp.nansum(x)),
+            ("allclose", lambda xp, x, y: xp.array(xp.allclose(x, y))),
+            ("heaviside", lambda xp, x, y: xp.heaviside(x, 0.0)),
+            ("trapezoid", lambda xp, x, y: xp.trapezoid(x[0])),
+            ("cov", lambda xp, x, y: xp.cov(x)),
+            ("vander", lambda xp, x, y: xp.vander(x[0], 3, increasing=True)),
+            ("union1d", lambda xp, x, y: xp.union1d(x[0], x[1])),
+            ("cond", lambda xp, x, y: xp.linalg.cond(x)),
+            ("identity", lambda xp, x, y: xp.identity(3)),
+            ("tri", lambda xp, x, y: xp.tri(3)),
             ("ravel", lambda xp, x, y: xp.ravel(x)),
             ("transpose", lambda xp, x, y: xp.transpose(x)),
             ("cumsum", lambda xp, x, y: xp.cumsum(x, axis=0)),
@@ -386,7 +536,6 @@ class TestWhatNumPyUsersType:
             ("exp2", lambda xp, x, y: xp.exp2(x)),
             ("logaddexp2", lambda xp, x, y: xp.logaddexp2(x, y)),
             ("ptp", lambda xp, x, y: xp.ptp(x)),
-            ("median", lambda xp, x, y: xp.sort(x[0])[1]),
         ],
     )
     def test_the_spelling_means_the_same(self, name: str, call: Any) -> None:
@@ -394,6 +543,7 @@ class TestWhatNumPyUsersType:
         assert spelling is not None
         environment = _environment(X)
         found = eval(spelling, environment)
+        found = tg.concat(found) if isinstance(found, tuple) else found
         expected = call(np, X.numpy(), environment["y"].numpy())
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
 
@@ -403,7 +553,8 @@ class TestWhatNumPyUsersType:
         tg.squeeze(x).sum().backward()
         assert x.grad is not None
         assert x.grad.shape == (1, 2, 1)
-        assert "tg.squeeze(x)" in str(_error_of(X, "squeeze"))
+        assert x.squeeze().shape == (2,)
+        assert x.squeeze(axis=0).shape == (2, 1)
 
     def test_the_sum_of_a_list_of_scalars(self) -> None:
         a, b = tg.scalar(1.0), tg.scalar(2.0)

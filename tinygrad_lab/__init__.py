@@ -119,6 +119,7 @@ from tinygrad_lab.graphs import (
     Graph as Graph,
     graph as graph,
 )
+from tinygrad_lab.other_names import modules as _modules_that_explain
 from tinygrad_lab.random.generator import (
     Generator as Generator,
     seed as seed,
@@ -148,4 +149,8 @@ if not TYPE_CHECKING:
 
 
 _operators.attach(namespace=_sys.modules[__name__])
+for _name in _modules_that_explain.MODULES:
+    _modules_that_explain.explain_missing(
+        _sys.modules[f"{__name__}.{_name}"], _sys.modules[__name__]
+    )
 _reproduce.public_modules["tinygrad_lab"] = _sys.modules[__name__]

@@ -79,7 +79,7 @@ BRIEF_METHODS = (
 
 METHODS = (
     *(ops.clip, ops.sum, ops.prod, ops.mean, ops.var, ops.std, ops.max, ops.min),
-    *(ops.argmax, ops.argmin, ops.any, ops.all, ops.matmul, ops.flatten),
+    *(ops.argmax, ops.argmin, ops.any, ops.all, ops.matmul, ops.flatten, ops.squeeze),
 )
 """Ops that are methods under their own names."""
 

@@ -121,6 +121,7 @@ RECIPES = [
     binary("nextafter", torch=None),
     special("clip", _clip, kinks=[_at_the_bounds()]),
     special("where", _where),
+    unary("nan_to_num"),
     # activations
     unary("sigmoid", numpy=_sigmoid),
     unary("log_sigmoid", numpy=lambda x: np.log(_sigmoid(x)), torch="logsigmoid"),

@@ -67,6 +67,18 @@ def _broadcast_to(choose: st.DrawFn) -> Call:
     )
 
 
+def _rot90(choose: st.DrawFn) -> Call:
+    array = shaped(choose, dims=2)
+    axes = tuple(choose(st.permutations(range(-array.ndim, 0)))[:2])
+    k = choose(st.integers(-5, 5))
+    return Call(
+        lambda x: tg.rot90(x, k, axes),
+        (array,),
+        lambda x: np.rot90(x, k, axes),
+        lambda torch, x: torch.rot90(x, k, axes),
+    )
+
+
 def _permute_dims(choose: st.DrawFn) -> Call:
     array = shaped(choose)
     axes = tuple(choose(st.permutations(range(array.ndim))))
@@ -398,6 +410,7 @@ RECIPES = [
     special("split", _split),
     along("flip", torch=lambda torch, x, axis: torch.flip(x, (axis,))),
     special("roll", _roll),
+    special("rot90", _rot90),
     special("repeat", _repeat),
     special("tile", _tile),
     special("pad", _pad),

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.backends import NUMBERS, namespaces
 from tinygrad_lab.engine.declare import op
+from tinygrad_lab.engine.explain import in_full, raw
+from tinygrad_lab.errors import DTypeError
+from tinygrad_lab.ops.arguments.axes import checked_shape
+from tinygrad_lab.ops.logic import equal, isnan
 
 # --- steps -----------------------------------------------------------------------------------
 
@@ -193,3 +199,37 @@ where = op(
         tensor([0.  , 0.25])
     """,
 )
+
+
+def nan_to_num(
+    x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Any:
+    """Return x with other numbers in place of NaN and infinities, which get no gradient.
+
+    Args:
+        x: real numbers.
+        nan: what to put in place of NaN.
+        posinf: in place of inf; the largest number of the dtype of x if not given.
+        neginf: in place of -inf; the lowest number of the dtype of x if not given.
+
+    Raises:
+        DTypeError: for complex numbers.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.nan_to_num(tg.tensor([1.0, tg.nan, tg.inf]), posinf=9.0)
+        tensor([1., 0., 9.])
+    """
+    checked_shape("nan_to_num", x)
+    dtype = np.dtype(getattr(raw(x), "dtype", type(raw(x))))
+    if dtype.kind == "c":
+        reason = "expected real numbers, got complex ones: tg.real(x), tg.imag(x)."
+        raise DTypeError(in_full("nan_to_num", reason, {"x": x}, {}))
+    if dtype.kind != "f":
+        return x
+    limits = np.finfo(dtype)
+    highest = float(limits.max) if posinf is None else posinf
+    lowest = float(limits.min) if neginf is None else neginf
+    found = where(isnan(x), nan, x)
+    found = where(equal(x, float("inf")), highest, found)
+    return where(equal(x, float("-inf")), lowest, found)

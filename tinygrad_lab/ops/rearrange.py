@@ -10,11 +10,23 @@ import numpy as np
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from tinygrad_lab.ops.arguments.axes import along, checked_axis, checked_shape
+from tinygrad_lab.ops.arguments.axes import (
+    along,
+    checked_axes,
+    checked_axis,
+    checked_shape,
+)
 from tinygrad_lab.ops.at import index_set
 from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.positions import take
-from tinygrad_lab.ops.shape import broadcast_to, expand_dims, flatten, reshape
+from tinygrad_lab.ops.shape import (
+    broadcast_to,
+    expand_dims,
+    flatten,
+    flip,
+    reshape,
+    swapaxes,
+)
 
 
 def _back(shift: int | tuple[int, ...]) -> int | tuple[int, ...]:
@@ -49,6 +61,39 @@ roll = op(
         tensor([3., 1., 2.])
     """,
 )
+
+
+def rot90(x: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    """Turn x by k right angles in the plane of two axes, from the first towards the second.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+        ShapeError: for anything but two different axes.
+        ArgumentTypeError: for a k that is no integer.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.rot90(tg.tensor([[1, 2], [3, 4]])).tolist()
+        [[2, 4], [1, 3]]
+    """
+    given = tuple(axes) if isinstance(axes, list) else axes
+    if not isinstance(given, tuple) or len(given) != 2:
+        reason = f"expected two axes as a tuple, got axes={axes!r:.60}."
+        raise ShapeError(in_full("rot90", reason, {"x": x}, {"axes": axes}))
+    first, second = checked_axes("rot90", x, given, argument="axes")
+    if not is_integer(k):
+        reason = f"expected a number of right angles as an integer, got k={k!r:.60}."
+        raise ArgumentTypeError(in_full("rot90", reason, {"x": x}, {"k": k}))
+    if k % 4 == 0:
+        return x
+    if k % 4 == 2:
+        return flip(x, axis=(first, second))
+    # Clockwise or not is the order of turning over and exchanging the axes.
+    return (
+        flip(swapaxes(x, first, second), axis=first)
+        if k % 4 == 1
+        else swapaxes(flip(x, axis=first), first, second)
+    )
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Any, ...]:

@@ -1,29 +1,12 @@
-"""Names of PyTorch and NumPy that are spelled differently here, each with the right spelling.
+"""How names of PyTorch and NumPy are spelled here: of tensors, and of functions.
 
-``x.view(2, 3)`` and ``tg.cat(xs)`` raise an error that shows it. On Tensor the names are
-descriptors that raise, not a ``__getattr__``: with one, every access to ``x._data`` takes three
-times as long, and an unset ``_grad`` eight times.
+In what follows x, y are tensors, z is complex, v, w are vectors, s has no axes, i holds integers,
+condition booleans. Each line holds names, and an expression that means the same.
 """
 
-from __future__ import annotations
+__all__ = ["ABSENT", "BOTH", "NAMESPACE", "TENSOR"]
 
-import sys
-from collections.abc import Iterable
-from difflib import get_close_matches
-from inspect import signature
-from types import FunctionType
-from typing import Any
-
-import numpy as np
-
-from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import MissingAttributeError
-
-__all__ = ["attach_names", "missing_from_namespace", "spelling_of"]
-
-# In what follows x, y are tensors, xs several, v, w vectors, i integers, condition booleans.
-
-_BOTH = """
+BOTH = """
 absolute fabs = tg.abs(x)
 arccos = tg.acos(x)
 arccosh = tg.acosh(x)
@@ -99,11 +82,13 @@ isneginf = x == -tg.inf
 isposinf = x == tg.inf
 isreal = tg.imag(z) == 0
 iscomplex = tg.imag(z) != 0
-kthvalue partition = tg.sort(x, axis=-1)[..., 1]
+partition = tg.sort(x, axis=-1)
+kthvalue = tg.sort(x, axis=-1)[..., 1]
 argpartition = tg.argsort(x, axis=-1)
 topk = tg.sort(x, axis=-1, descending=True)[..., :2]
 msort = tg.sort(x, axis=0)
-median nanmedian = tg.sort(v)[len(v) // 2]
+median = tg.mean(tg.sort(v)[(len(v) - 1) // 2 : len(v) // 2 + 1])
+nanmedian = tg.sort(v)[tg.sum(~tg.isnan(v)) // 2]
 le = x <= y
 left_shift = i << 1
 right_shift = i >> 1
@@ -120,7 +105,6 @@ modf = (x - tg.trunc(x), tg.trunc(x))
 movedim = tg.moveaxis(x, 0, 1)
 rollaxis = tg.moveaxis(x, 0, 1)
 mul = x * y
-nan_to_num = tg.where(tg.isfinite(x), x, 0.0)
 nansum = tg.sum(tg.where(tg.isnan(x), 0.0, x))
 nanmean = tg.sum(tg.where(tg.isnan(x), 0.0, x)) / tg.sum(~tg.isnan(x))
 nanmax = tg.max(tg.where(tg.isnan(x), -tg.inf, x))
@@ -138,7 +122,6 @@ prelu = tg.where(x > 0, x, 0.25 * x)
 ravel = x.flatten()
 repeat_interleave = tg.repeat(x, 2, axis=0)
 rint around = tg.round(x)
-rot90 = tg.flip(x.T, axis=0)
 rsqrt = 1 / tg.sqrt(x)
 select = x[:, 0]
 choose = tg.take(x, i, axis=0)
@@ -167,7 +150,7 @@ cov = (x - tg.mean(x, axis=1, keepdims=True)) @ (x - tg.mean(x, axis=1, keepdims
 """
 """Methods of a tensor, or functions of one."""
 
-_TENSOR = """
+TENSOR = """
 H = tg.conj(z).T
 mH = tg.conj(z.mT)
 bool = x.astype(tg.bool)
@@ -233,7 +216,7 @@ equal = tg.equal(x, y)
 """
 """Methods of a tensor that have another meaning, or none, as functions."""
 
-_NAMESPACE = """
+NAMESPACE = """
 array as_tensor asanyarray ascontiguousarray asfortranarray asarray_chkfinite = tg.asarray([1.0])
 from_numpy frombuffer fromiter = tg.asarray([1.0])
 scalar_tensor = tg.tensor(1.0)
@@ -242,7 +225,8 @@ vstack row_stack = tg.concat([x, y], axis=0)
 hstack = tg.concat([x, y], axis=1)
 column_stack = tg.stack([v, w], axis=1)
 dstack = tg.stack([x, y], axis=2)
-append insert = tg.concat([x, y], axis=0)
+append = tg.concat([x, y], axis=None)
+insert = tg.concat([x[:1], y, x[1:]], axis=0)
 block = tg.concat([tg.concat([x, y], axis=1), tg.concat([x, y], axis=1)], axis=0)
 delete = tg.concat([x[:1], x[2:]], axis=0)
 atleast_1d = tg.reshape(s, (-1,))
@@ -319,7 +303,7 @@ celu rrelu = tg.elu(x)
 threshold = tg.where(x > 0.5, x, 0.0)
 constant_pad_nd = tg.pad(x, 1)
 trapezoid trapz = tg.sum((v[1:] + v[:-1]) / 2)
-gradient = (v[2:] - v[:-2]) / 2
+gradient = tg.concat([v[1:2] - v[:1], (v[2:] - v[:-2]) / 2, v[-1:] - v[-2:-1]])
 ediff1d = tg.diff(v)
 vander = v[:, None] ** tg.arange(3)
 polyval = tg.sum(v * 2.0 ** tg.arange(3))
@@ -364,125 +348,10 @@ vmap vectorize = tg.stack([tg.sin(row) for row in x])
 """
 """Functions of PyTorch's or NumPy's namespace."""
 
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-_ABSENT = frozenset(
-    _words("""
+ABSENT = """
     adaptive_max_pool1d avg_pool3d bcomplex32 bfloat16 complex32 conv3d conv_transpose3d cummax
     cummin dsmm eig erfinv frexp hsmm int1 int2 int3 int4 int5 int6 int7 lgamma lstm lu max_pool3d
     mkldnn_adaptive_avg_pool2d qint32 qint8 quint8 rrelu_ smm spmm svd_lowrank symeig typename uint1
     uint2 uint3 uint4 uint5 uint6 uint7 unravel_index
-""")
-)
+"""
 """Names without an equivalent, for which a similar name would be a wrong suggestion."""
-
-
-_NOT_OF_A_TENSOR = frozenset(
-    _words("""
-    arange can_cast checkpoint compile default_device devices draw empty eye finfo full gradcheck
-    get_default_device get_default_dtype graph iinfo isdtype linspace ones op scalar seed
-    set_default_dtype tensor zeros no_grad plain record debug from_dlpack grad jacobian hessian hvp
-    jvp vjp value_and_grad
-""")
-)
-"""Functions that no one looks for on a tensor."""
-
-
-def _parsed(text: str) -> dict[str, str]:
-    """Return the spelling for each name; a line holds several names for one spelling."""
-    lines = (line.split(" = ", 1) for line in text.strip().splitlines())
-    return {name: spelling for names, spelling in lines for name in names.split()}
-
-
-_FOR_BOTH, _FOR_TENSORS, _FOR_NAMESPACE = map(_parsed, (_BOTH, _TENSOR, _NAMESPACE))
-_ON_TENSORS = _FOR_BOTH | _FOR_TENSORS
-_IN_NAMESPACE = _FOR_BOTH | _FOR_NAMESPACE
-
-
-def spelling_of(name: str, namespace: Any, *, method: bool) -> str | None:
-    """Return how to write a name of PyTorch or NumPy here; None for one without an equivalent.
-
-    Args:
-        name: the name: of a method, or of a function.
-        namespace: the package, whose functions are also what methods are called here.
-        method: whether it is looked up on a Tensor.
-    """
-    known = _ON_TENSORS if method else _IN_NAMESPACE
-    if name in known:
-        return known[name]
-    if method and isinstance(getattr(namespace, name, None), FunctionType):
-        return f"tg.{name}({_arguments(getattr(namespace, name))})"
-    base = name[:-1]
-    if name.endswith("_") and not base.endswith("_"):
-        # In place: operators never write into their inputs.
-        out_of_place = f"x.{base}()" if hasattr(Tensor, base) else None
-        out_of_place = out_of_place or spelling_of(base, namespace, method=True)
-        return out_of_place and f"x = {out_of_place}"
-    if not method and hasattr(Tensor, name):
-        return f"x.{name}"
-    return None
-
-
-def _arguments(function: Any) -> str:
-    """Return what a function has to be given, to show a call."""
-    parameters = signature(function).parameters.values()
-    return ", ".join(p.name for p in parameters if p.default is p.empty and p.kind < p.KEYWORD_ONLY)
-
-
-# --- on Tensor -----------------------------------------------------------------------------------
-
-
-class _Elsewhere:
-    """An attribute that says how it is spelled here."""
-
-    __slots__ = ("_name", "_namespace")
-
-    def __init__(self, name: str, namespace: Any) -> None:
-        self._name, self._namespace = name, namespace
-
-    def __get__(self, tensor: Any, owner: Any = None) -> Any:
-        spelling = spelling_of(self._name, self._namespace, method=True)
-        raise MissingAttributeError(f"Tensor has no {self._name!r}: {spelling}")
-
-
-def attach_names(namespace: Any) -> None:
-    """Let Tensor say how the names of PyTorch's Tensor and NumPy's ndarray are spelled here."""
-    functions = {n for n in namespace.__all__ if isinstance(getattr(namespace, n), FunctionType)}
-    known = {n for n in (*_ON_TENSORS, *functions - _NOT_OF_A_TENSOR) if not n.startswith("_")}
-    methods = {n for n in vars(Tensor) if not n.startswith("_")}
-    in_place = {f"{n}_" for n in known | methods - {"at", "data"} if not n.endswith("_")}
-    for name in (known | in_place) - methods:
-        if not hasattr(Tensor, name):
-            setattr(Tensor, name, _Elsewhere(name, namespace))
-    Tensor.__dir__ = _own_attributes  # type: ignore[assignment, method-assign]
-
-
-def _own_attributes(self: Tensor) -> Iterable[str]:
-    """List the attributes that there are, for completion: not those that only say another name."""
-    kind = type(self)
-    found = object.__dir__(self)
-    return [n for n in found if not any(isinstance(vars(c).get(n), _Elsewhere) for c in kind.mro())]
-
-
-# --- in the package ------------------------------------------------------------------------------
-
-
-def missing_from_namespace(name: str, namespace: Any) -> Exception:
-    """Return the error for a name that the package does not have."""
-    label = namespace.__name__
-    if name.startswith("_"):
-        return AttributeError(f"module {label!r} has no attribute {name!r}")
-    spelling = spelling_of(name, namespace, method=False)
-    if spelling is None and not _is_of_another_library(name):
-        close = get_close_matches(name, namespace.__all__, n=1, cutoff=0.8)
-        spelling = f"did you mean tg.{close[0]}?" if close else None
-    return MissingAttributeError(f"{label} has no {name!r}{f': {spelling}' if spelling else '.'}")
-
-
-def _is_of_another_library(name: str) -> bool:
-    """Return whether a name means something that this package does not have."""
-    torch = sys.modules.get("torch")
-    return name in _ABSENT or name in vars(np) or name in (vars(torch) if torch else ())

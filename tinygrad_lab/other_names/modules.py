@@ -1,0 +1,218 @@
+"""What a module of the package says about a name that it does not have.
+
+``tg.nn.functional.nll_loss``, ``tg.nn.L1Loss``, ``tg.linalg.lstsq``: how PyTorch's and NumPy's
+names are written here. ``spellings.py`` says what x, y, v, i ... stand for; p and q are
+probabilities, o is an optimiser.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.errors import MissingAttributeError
+from tinygrad_lab.other_names import arguments_shown, parsed, spelling_of
+
+__all__ = ["MODULES", "explain_missing"]
+
+_NN = """
+Identity = tg.nn.Sequential()
+GRUCell = tg.nn.GRU(3, 4)
+Buffer = tg.nn.Module().register_buffer("mean", tg.zeros((3,)))
+BCEWithLogitsLoss = tg.mean(tg.softplus(x) - x * y)
+BCELoss = -tg.mean(p * tg.log(q) + (1 - p) * tg.log(1 - q))
+NLLLoss = -tg.mean(x[tg.arange(len(i)), i])
+L1Loss = tg.mean(tg.abs(x - y))
+SmoothL1Loss HuberLoss = tg.mean(tg.where(tg.abs(x - y) < 1, (x - y) ** 2 / 2, tg.abs(x - y) - 0.5))
+KLDivLoss = tg.mean(p * (tg.log(p) - x))
+PoissonNLLLoss = tg.mean(tg.exp(x) - y * x)
+GaussianNLLLoss = tg.mean(tg.log(p) + (x - y) ** 2 / p) / 2
+SoftMarginLoss = tg.mean(tg.softplus(-y * x))
+MarginRankingLoss = tg.mean(tg.relu(-z * (x - y)))
+CosineSimilarity = tg.vecdot(x, y) / (tg.norm(x, axis=-1) * tg.norm(y, axis=-1))
+PairwiseDistance = tg.norm(x - y, axis=-1)
+LogSoftmax = tg.log_softmax(x)
+LogSigmoid = tg.log_sigmoid(x)
+Softmin = tg.softmax(-x)
+Softmax2d = tg.softmax(x[None], axis=-3)
+Softsign = x / (1 + tg.abs(x))
+Hardtanh = tg.clip(x, -1.0, 1.0)
+ReLU6 = tg.clip(x, 0.0, 6.0)
+Hardsigmoid = tg.clip(x / 6 + 0.5, 0.0, 1.0)
+Hardswish = x * tg.clip(x / 6 + 0.5, 0.0, 1.0)
+Mish = x * tg.tanh(tg.softplus(x))
+Tanhshrink = x - tg.tanh(x)
+Hardshrink = tg.where(tg.abs(x) > 0.5, x, 0.0)
+Softshrink = tg.sign(x) * tg.relu(tg.abs(x) - 0.5)
+PReLU RReLU = tg.where(x > 0, x, 0.25 * x)
+SELU = 1.0507 * tg.elu(x, alpha=1.67326)
+CELU = tg.elu(x)
+Threshold = tg.where(x > 0.5, x, 0.0)
+GLU = x[..., :1] * tg.sigmoid(x[..., 1:])
+RMSNorm = x / tg.sqrt(tg.mean(x * x, axis=-1, keepdims=True))
+Bilinear = tg.einsum("bi,oij,bj->bo", x, tg.ones((1, 2, 2)), y)
+EmbeddingBag = tg.sum(tg.nn.Embedding(3, 4)(i), axis=0)
+Unflatten = x.reshape(2, 2, 1)
+ZeroPad1d ZeroPad2d ZeroPad3d = tg.pad(x, ((0, 0), (1, 1)))
+ConstantPad1d ConstantPad2d ConstantPad3d = tg.pad(x, ((0, 0), (1, 1)))
+ReflectionPad1d ReflectionPad2d ReflectionPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="reflect")
+ReplicationPad1d ReplicationPad2d ReplicationPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="edge")
+CircularPad1d CircularPad2d CircularPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="wrap")
+Upsample UpsamplingNearest2d = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
+"""
+_FUNCTIONAL = """
+binary_cross_entropy = -tg.mean(p * tg.log(q) + (1 - p) * tg.log(1 - q))
+nll_loss = -tg.mean(x[tg.arange(len(i)), i])
+l1_loss = tg.mean(tg.abs(x - y))
+smooth_l1_loss = tg.mean(tg.where(tg.abs(x - y) < 1, (x - y) ** 2 / 2, tg.abs(x - y) - 0.5))
+huber_loss = tg.mean(tg.where(tg.abs(x - y) < 1, (x - y) ** 2 / 2, tg.abs(x - y) - 0.5))
+soft_margin_loss = tg.mean(tg.softplus(-y * x))
+gaussian_nll_loss = tg.mean(tg.log(p) + (x - y) ** 2 / p) / 2
+logsigmoid = tg.log_sigmoid(x)
+softmin = tg.softmax(-x)
+softsign = x / (1 + tg.abs(x))
+softshrink = tg.sign(x) * tg.relu(tg.abs(x) - 0.5)
+tanhshrink = x - tg.tanh(x)
+hardtanh = tg.clip(x, -1.0, 1.0)
+relu6 = tg.clip(x, 0.0, 6.0)
+hardsigmoid = tg.clip(x / 6 + 0.5, 0.0, 1.0)
+hardswish = x * tg.clip(x / 6 + 0.5, 0.0, 1.0)
+mish = x * tg.tanh(tg.softplus(x))
+glu = x[..., :1] * tg.sigmoid(x[..., 1:])
+normalize = x / tg.norm(x, axis=-1, keepdims=True)
+scaled_dot_product_attention = tg.softmax(x @ y.mT / x.shape[-1] ** 0.5) @ y
+gumbel_softmax = tg.softmax(x - tg.log(-tg.log(tg.random.uniform(x.shape))))
+interpolate upsample upsample_nearest = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
+unfold = tg.stack([v[j : j + 2] for j in range(len(v) - 1)])
+"""
+
+_SCHEDULES = """
+ExponentialLR MultiplicativeLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: 0.95**k)
+MultiStepLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: 0.1 ** ((k >= 30) + (k >= 80)))
+ConstantLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: 1.0 if k >= 5 else 1 / 3)
+LinearLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: 1 / 3 + 2 / 3 * min(k, 5) / 5)
+PolynomialLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: max(0.0, 1 - k / 5))
+"""
+
+_INIT = """
+constant = tg.nn.init.constant_(x, 0.5)
+normal = tg.nn.init.normal_(x)
+uniform = tg.nn.init.uniform_(x)
+kaiming_normal = tg.nn.init.kaiming_normal_(x)
+kaiming_uniform = tg.nn.init.kaiming_uniform_(x)
+xavier_normal = tg.nn.init.xavier_normal_(x)
+xavier_uniform = tg.nn.init.xavier_uniform_(x)
+eye_ eye = x.data = tg.eye(2)
+orthogonal_ orthogonal = x.data = tg.linalg.qr(tg.random.normal(x.shape)).Q
+"""
+
+_LINALG = """
+inv_ex = tg.linalg.inv(x)
+cholesky_ex = tg.linalg.cholesky(x @ x.mT)
+solve_ex solve_triangular lu_solve ldl_solve = tg.linalg.solve(x, y)
+multi_dot = x @ x @ x
+LinAlgError = tg.errors.LinAlgError
+"""
+
+_RANDOM = """
+random ranf sample = tg.random.uniform((2, 3))
+standard_normal = tg.random.normal((2, 3))
+random_integers = tg.random.integers((2, 3), 0, 10)
+shuffle = x[tg.random.permutation(len(x))]
+default_rng RandomState = tg.Generator(0)
+exponential standard_exponential = -tg.log1p(-tg.random.uniform((2, 3)))
+lognormal = tg.exp(tg.random.normal((2, 3)))
+binomial = tg.sum(tg.random.bernoulli((10, 3), 0.5), axis=0)
+"""
+
+_AUTOGRAD = """
+Variable = tg.tensor([1.0], requires_grad=True)
+Function = tg.op("cubed", forward=lambda xp, x: x**3, vjp={"x": lambda xp, g, x: 3 * g * x**2})
+backward = tg.scalar(1.0).backward()
+gradgradcheck = tg.gradcheck(tg.sum, x.astype(tg.float64), order=2)
+detect_anomaly set_detect_anomaly = tg.debug()
+"""
+
+MODULES: dict[str, dict[str, str]] = {
+    "nn": parsed(_NN),
+    "nn.functional": parsed(_FUNCTIONAL),
+    "nn.init": parsed(_INIT),
+    "optim": {},
+    "optim.lr_scheduler": parsed(_SCHEDULES),
+    "linalg": parsed(_LINALG),
+    "random": parsed(_RANDOM),
+    "autograd": parsed(_AUTOGRAD),
+    "data": {},
+}
+"""For each module, the names that only it is asked for."""
+
+_ABSENT = """
+    ASGD Adadelta Adafactor Adagrad Adamax LBFGS Muon NAdam RAdam RMSprop Rprop SparseAdam
+    adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool3d
+    max_pool3d conv3d conv_transpose3d dropout1d dropout2d dropout3d group_norm instance_norm
+    local_response_norm max_unpool1d max_unpool2d max_unpool3d multi_margin_loss rrelu_
+    linear_cross_entropy max_pool1d_with_indices max_pool2d_with_indices
+    AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d AlphaDropout AvgPool3d
+    BatchNorm3d Conv3d ConvTranspose3d Dropout1d Dropout2d Dropout3d GroupNorm InstanceNorm1d
+    InstanceNorm2d InstanceNorm3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d
+    LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyLinear
+    LinearCrossEntropyLoss LSTM LSTMCell MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d ModuleDict
+    MultiMarginLoss NLLLoss2d ParameterDict ParameterList RNN RNNCell SyncBatchNorm
+    CosineAnnealingWarmRestarts CyclicLR OneCycleLR SequentialLR ChainedScheduler ReduceLROnPlateau
+    LRScheduler eig eigvals cond matrix_exp matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_
+    trunc_normal_
+"""
+"""Names of PyTorch and NumPy without an equivalent that are similar to one that exists here."""
+
+
+def explain_missing(module: ModuleType, package: ModuleType) -> None:
+    """Let a module of the package say how a name that it does not have is written here."""
+
+    def missing(name: str) -> Any:
+        raise _missing(name, module, package)
+
+    module.__getattr__ = missing  # type: ignore[method-assign]
+
+
+def _missing(name: str, module: ModuleType, package: ModuleType) -> AttributeError:
+    label = module.__name__
+    if name.startswith("_"):
+        return AttributeError(f"module {label!r} has no attribute {name!r}")
+    short = label.partition(".")[2]
+    spelling = MODULES[short].get(name) or _elsewhere(name, short, package)
+    if spelling is None and not _is_of_another_library(name):
+        close = get_close_matches(name, module.__all__, n=1, cutoff=0.8)
+        spelling = f"did you mean tg.{short}.{close[0]}?" if close else None
+    return MissingAttributeError(f"{label} has no {name!r}{f': {spelling}' if spelling else '.'}")
+
+
+def _elsewhere(name: str, short: str, package: ModuleType) -> str | None:
+    """Return how to write a name of another module of the package, or of one of its tables."""
+    found = vars(package).get(name)
+    if found is not None and not isinstance(found, ModuleType):
+        return f"tg.{name}{_call(found)}"
+    for other in MODULES:
+        module = sys.modules[f"{package.__name__}.{other}"]
+        if name in module.__all__:
+            return f"tg.{other}.{name}{_call(vars(module)[name])}"
+    spelling = spelling_of(name, package, method=False)
+    if spelling is None and short == "nn.functional":
+        spelling = MODULES[short].get(name.removesuffix("_"))
+    return spelling
+
+
+def _call(found: Any) -> str:
+    """Return the arguments to show, for a function."""
+    return f"({arguments_shown(found)})" if isinstance(found, FunctionType) else ""
+
+
+def _is_of_another_library(name: str) -> bool:
+    """Return whether a name means something that this package does not have."""
+    libraries = [np, np.linalg, np.random]
+    for label in ("torch", "torch.nn", "torch.nn.functional", "torch.optim", "torch.nn.init"):
+        libraries += [sys.modules[label]] if label in sys.modules else []
+    return name in _ABSENT.split() or any(name in vars(library) for library in libraries)
