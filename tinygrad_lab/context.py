@@ -129,11 +129,11 @@ enter = _context.set
 leave = _context.reset
 
 
-def touch(how: Touch, *things: Any) -> None:
+def touch(how: Touch, things: Iterable[Any]) -> None:
     """Tell the recorder, if there is one, what is about to happen to some things."""
     recorder = current().recorder
     if recorder is not None:
-        recorder.touch(how, things)
+        recorder.touch(how, tuple(things))
 
 
 class changed(ContextDecorator):  # noqa: N801 - used like a function

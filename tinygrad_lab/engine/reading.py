@@ -65,7 +65,7 @@ class Reading:
 
     def _read(self) -> Array:
         """Return the raw value for reading; a step that is being compiled traces it."""
-        touch("read", self)
+        touch("read", (self,))
         return self._data
 
     def item(self) -> Any:

@@ -62,14 +62,14 @@ class Tensor(Reading, Methods["Tensor"]):
         built with the old one as they are. Writing into it (``x.data[0] = 1``) changes them;
         ``with tg.debug():`` detects it.
         """
-        touch("look", self)
+        touch("look", (self,))
         if isinstance(self._data, np.generic):
             self._data = np.asarray(self._data)
         return self._data
 
     @data.setter
     def data(self, value: Tensor | Array | float) -> None:
-        touch("read", self)
+        touch("read", (self,))
         new = value._read() if isinstance(value, Tensor) else value
         self._rebind(assignment.as_data(new, self))
 
@@ -138,7 +138,7 @@ class Tensor(Reading, Methods["Tensor"]):
             new = detached(assignment.array_like(value, self))
         if new is not None:
             assignment.check_grad(new, self)
-        touch("set grad", self)
+        touch("set grad", (self,))
         if new is not None:
             new = new.detach() if new.requires_grad else new
             shared = assignment.is_grad_of_another(new, self)
@@ -246,8 +246,7 @@ def computed(data: Array, node: Node) -> Tensor:
 
 def _deliver(gradients: dict[Any, Array], number: int) -> None:
     """Add the gradients that a sweep gave leaves to the ``.grad`` of their tensors."""
-    if (recorder := current().recorder) is not None:
-        recorder.touch("collect", list(gradients))
+    touch("collect", gradients)
     while gradients:
         # In a list, so that nothing else refers to the gradient: then ``owned`` need not copy it.
         leaf, *holder = gradients.popitem()

@@ -102,7 +102,7 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outer = current()
         if outer.recording:
-            touch("run", self)
+            touch("run", (self,))
         called = self.__dict__.get("_called")
         if called is None or called[0] is not outer or called[1] != _parts_version:
             called = (outer, _parts_version, self._context(outer))
@@ -251,7 +251,7 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         """Switch to training mode, where dropout is active, or with False to evaluation mode."""
         for module in self.modules():
-            touch("run", module)
+            touch("run", (module,))
             module.training = mode
         return self
 

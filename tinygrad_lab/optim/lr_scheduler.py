@@ -31,7 +31,7 @@ class LambdaLR:
 
     def step(self) -> None:
         """Set the next learning rate."""
-        touch("schedule", self)
+        touch("schedule", (self,))
         self.last_epoch += 1
         self._apply()
 

@@ -18,7 +18,7 @@ from weakref import WeakSet
 import numpy as np
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
-from tinygrad_lab.context import current, touch
+from tinygrad_lab.context import touch
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
 
@@ -98,16 +98,14 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Reset the gradients of all parameters to None."""
-        recorder = current().recorder
         for group in self.param_groups:
-            if recorder is not None:
-                recorder.touch("set grad", group["params"])
+            touch("set grad", group["params"])
             for parameter in group["params"]:
                 parameter._grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        touch("step", self)
+        touch("step", (self,))
         for number, group in enumerate(self.param_groups):
             # Reads _grad, not the slower property grad: this runs for every parameter at every
             # step.

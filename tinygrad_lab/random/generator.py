@@ -37,7 +37,7 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        touch("seed", self)
+        touch("seed", (self,))
         self._seed = _checked(seed)
         self._numpy: Any = None
 
@@ -58,7 +58,7 @@ class Generator:
         Raises:
             ArgumentError: if the seed is not an integer of 0 or more.
         """
-        touch("seed", self)
+        touch("seed", (self,))
         self._seed, self._numpy = _checked(seed), None
 
     def get_state(self) -> dict[str, Any]:
