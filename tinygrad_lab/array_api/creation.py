@@ -241,6 +241,7 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
     try:
         if type(data) not in namespaces and _is_array(data):
             data = _as_array(data)
+            check_numbers(data, asked_by, objects=dtype is not None)
         elif data.__class__ in NUMBERS and hasattr(data, "dtype"):  # of a compiled step
             dtype = dtype or dtype_of_number(data.dtype.type(0).item())
             data = namespaces[type(data)].transfer(data, device="cpu")
@@ -248,7 +249,8 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
             data, dtype = _from_lists(asked_by, data, dtype, copy)
             # The data are not on any device yet.
             device = backend_at(device)[1]
-        check_numbers(data, asked_by, objects=dtype is not None)
+        else:
+            check_numbers(data, asked_by, objects=dtype is not None)
         array = _put(data, dtype, device, copy)
     except (ValueError, TypeError, OverflowError) as error:
         if isinstance(error, TinygradLabError):
