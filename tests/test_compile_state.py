@@ -8,6 +8,7 @@ import copy
 import functools
 import itertools
 import random
+import signal
 import warnings
 from collections import OrderedDict, deque, namedtuple
 from collections.abc import Callable, Iterator
@@ -981,3 +982,120 @@ def test_a_step_is_refused(name: str) -> None:
     with pytest.raises(CompileError, match=REFUSED[name]) as caught:
         run(PROGRAMS[name], tg.compile)
     assert "test_compile_state.py:" in str(caught.value)
+
+
+class TestWhatAMissExplains:
+    def step(self) -> tuple[Any, Any]:
+        cfg = SimpleNamespace(alpha=1.0, table={"a": [1, 2]})
+        return cfg, tg.compile(lambda x, n=0: x * cfg.alpha + sum(cfg.table["a"]) + n)
+
+    def test_is_the_path_that_differs(self) -> None:
+        cfg, step = self.step()
+        assert "no call was before" in step.explain_miss() or "called yet" in step.explain_miss()
+        for _ in range(3):
+            step(ONE)
+        assert step.explain_miss() == "it was recorded a second time, to be compared with the first"
+        cfg.alpha = 2.0
+        step(ONE)
+        assert step.explain_miss() == "it was recorded again: cfg.alpha is 2.0, and was 1.0"
+        step(ONE)
+        cfg.table["a"].append(3)
+        step(ONE)
+        assert "cfg.table['a'] has other items" in step.explain_miss()
+        step(ONE)
+        step(tg.ones(3))
+        assert "the argument x is float32 of shape (3,), and was float32" in step.explain_miss()
+        step(ONE, 4)
+        assert "other containers" in step.explain_miss()
+
+    def test_is_why_a_step_runs_uncompiled(self) -> None:
+        _, step = self.step()
+        with tg.no_grad():
+            step(ONE)
+        assert "tg.no_grad()" in step.explain_miss()
+        with np.errstate(all="raise"):
+            step(ONE)
+        assert "np.errstate" in step.explain_miss()
+        with pytest.warns(UserWarning, match="uncompiled"):
+            step(tg.tensor([1.0], requires_grad=True))
+        assert "runs uncompiled: an argument requires a gradient" in step.explain_miss()
+
+
+class TestIntegersAmongTheArguments:
+    def test_are_read_at_each_call_after_a_few_kinds(self) -> None:
+        step = tg.compile(lambda x, epoch: (x * epoch + 1 / (epoch + 2), x.sum() * (epoch // 2)))
+        for epoch in range(12):
+            for _ in range(2):
+                expected = (ONE * epoch + 1 / (epoch + 2)).tolist()
+                found, other = step(ONE, epoch)
+                assert found.tolist() == expected
+                assert other.item() == 3.0 * (epoch // 2)
+        assert len(step._replays) <= 3
+
+    def test_of_whole_tensors_stay_whole(self) -> None:
+        step = tg.compile(lambda x, n: (x + n, x * n, x // (n + 1)))
+        x = tg.tensor([3, 4])
+        for n in range(8):
+            for _ in range(2):
+                for one, expected in zip(step(x, n), (x + n, x * n, x // (n + 1)), strict=True):
+                    assert one.tolist() == expected.tolist()
+                    assert one.dtype == expected.dtype
+
+    def test_that_decide_something_are_recorded_one_by_one_and_told(self) -> None:
+        step = tg.compile(lambda x, epoch: x * 2.0 if epoch > 5 else x)
+        with pytest.warns(UserWarning, match=r"8 times[\s\S]*such as epoch") as caught:
+            found = [step(ONE, n // 2).tolist() for n in range(160)]
+        assert found == [[1.0 + (n > 11), 2.0 + 2 * (n > 11)] for n in range(160)]
+        assert len(caught) == 1
+        assert len(step._replays) <= 64
+
+    def test_may_be_indices(self) -> None:
+        step = tg.compile(lambda x, place: x[place] * 2.0)
+        assert [step(rows(0), n % 5).tolist() for n in range(15)] == [
+            (rows(0)[n % 5] * 2.0).tolist() for n in range(15)
+        ]
+
+
+def test_prints_are_told() -> None:
+    def step_of(x: Any) -> Any:
+        print("called")
+        return x * 2.0
+
+    step = tg.compile(step_of)
+    with pytest.warns(UserWarning, match=r"prints only while[\s\S]*print\(.called.\)") as caught:
+        assert [step(ONE).tolist() for _ in range(4)] == [[2.0, 4.0]] * 4
+    assert len(caught) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signals")
+def test_an_interrupt_leaves_no_step_half_done() -> None:
+    fit, twin = Fitting(tg.compile), Fitting(lambda function: function)
+    for call in range(3):
+        fit.step(rows(call))
+        twin.step(rows(call))
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    usual, broken_off = signal.signal(signal.SIGALRM, interrupt), 0
+    delays = np.random.default_rng(0).uniform(1e-6, 3e-4, 400)
+    try:
+        for call, delay in enumerate(delays.tolist()):
+            before = fit.net[0].weight.data.copy()
+            try:
+                signal.setitimer(signal.ITIMER_REAL, delay)
+                fit.step(rows(call))
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                broken_off += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            # All or nothing.
+            if not np.array_equal(before, fit.net[0].weight.data):
+                twin.step(rows(call))
+            if call % 20 == 0:
+                assert seen(fit.state) == seen(twin.state)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, usual)
+    assert seen(fit.state) == seen(twin.state)
+    assert broken_off > 20

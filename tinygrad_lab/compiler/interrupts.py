@@ -8,6 +8,7 @@ has returned: so the traceback says which line was the last, and the lines after
 from __future__ import annotations
 
 import dis
+import signal
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -23,23 +24,30 @@ def finish(source: str, names: dict[str, Any], traceback: TracebackType | None) 
         frame = traceback.tb_frame
         if frame.f_globals is names and frame.f_code.co_name == "replay":
             line = traceback.tb_lineno
-            inside = traceback.tb_next is not None
-            if not inside and not _has_more_calls(frame.f_code, line, traceback.tb_lasti):
+            inside = traceback.tb_next is not None and not _is_handler(traceback.tb_next)
+            if not inside and _is_done(frame.f_code, line, traceback.tb_lasti):
                 line += 1
             return _rest(source, line, names, dict(frame.f_locals))
         traceback = traceback.tb_next
     return None
 
 
-def _has_more_calls(code: CodeType, line: int, last: int) -> bool:
-    """Return whether a line has another call after an instruction."""
-    return any(
-        one.opname.startswith("CALL")
-        and one.offset > last
-        and one.positions is not None
-        and one.positions.lineno == line
+def _is_handler(traceback: TracebackType) -> bool:
+    """Return whether a frame is not one that the replay has called, but a signal's handler."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    functions = [getattr(one, "__func__", one) for one in handlers]
+    codes = [getattr(one, "__code__", None) for one in functions]
+    return any(code is traceback.tb_frame.f_code for code in codes)
+
+
+def _is_done(code: CodeType, line: int, last: int) -> bool:
+    """Return whether all of a line was done at an instruction, but for dropping the result."""
+    after = [
+        one.opname
         for one in dis.get_instructions(code)
-    )
+        if one.offset > last and one.positions is not None and one.positions.lineno == line
+    ]
+    return after in ([], ["POP_TOP"])
 
 
 def _rest(source: str, line: int, names: dict[str, Any], values: dict[str, Any]) -> Any:

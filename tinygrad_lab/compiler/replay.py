@@ -86,7 +86,7 @@ class Replay:
         self._watched = [one for one in recording.dependencies if one.policy != "untouched"]
         self._places = recording.bundle_places()
         self._in_place = recording.in_place()
-        self.run: Callable[..., Any] = lambda *_: MISS
+        self.run: Callable[..., Any] = _missing
         self._before: list[Any] = []
         """What a replay that may fail half-way writes over, as it was before."""
         self._bound: set[str] = set()
@@ -209,7 +209,8 @@ class Replay:
     def renew(self) -> None:
         """Bind new memory, holding the states as they are now, and hand it to their owners."""
         code = self._code  # writing it determines its names
-        self._views = None
+        # Until it is done, nothing is replayed.
+        self._views, self._counts, self.run = None, [], _missing
         names, counted = self._bind()
         # Count only now: no local variable refers to the memory any more.
         self._counted = [_name_counted(text) for text in counted]
@@ -256,11 +257,20 @@ class Replay:
         if not self._views.can_move or self._has_scalars:
             return False
         self._has_moved = False
-        outside = self._attach(bundles)
-        if outside is None or not self._give_away(bundles):
+        before: dict[int, Any] = {}
+        try:
+            fits = self._attach(bundles, before) and self._give_away(bundles)
+        except BaseException:
+            self._detach(bundles, before)
+            raise
+        if not fits:
+            self._detach(bundles, before)
             return False
-        for number, numbers in outside.items():
-            np.copyto(names[f"home_{number}"], numbers)
+        bundled = self.recording.bundled()
+        for number, numbers in before.items():
+            state = self._order_of_homes[number]
+            if state.kind != "data" or id(state.owner) not in bundled:
+                np.copyto(names[f"home_{number}"], _array_of(numbers))
         for number, (place, bundle) in enumerate(bundles.items()):
             bundle.views = [parameter._data for parameter in place.parameters]
             names[f"bundle_{number}"] = bundle
@@ -272,39 +282,56 @@ class Replay:
             self._tell_others()
         return True
 
-    def _attach(self, bundles: dict[BundlePlace, Any]) -> dict[int, Any] | None:
-        """Give owners the memory of this replay; return the numbers that they have elsewhere.
+    def _attach(self, bundles: dict[BundlePlace, Any], before: dict[int, Any]) -> bool:
+        """Give owners the memory of this replay; note in ``before`` what they had.
 
-        What the step only reads stays where it is, and is viewed there.
+        What the step only reads stays where it is, and is viewed there. Returns False if the replay
+        was not recorded for such states.
         """
-        names, outside = self._namespace, {}
-        bundled = self.recording.bundled()
+        names = self._namespace
         for number, state in enumerate(self._order_of_homes):
             home, owner = names[f"home_{number}"], state.owner
-            if state.kind == "vector":
-                now = bundles[owner].vector
-            elif state.kind == "state":
-                now = bundles[owner].state[state.position]
-            elif state.kind == "data":
-                now = owner._data
-            else:
-                now = None if owner.grad is None else owner.grad._data
+            now = _array_of(self._holder_of(state, bundles))
             if now is not None and now is not home and not self._can_take(state, now, home):
-                return None
+                return False
             if state in self._in_place:
                 if now is not home and not self._move(number, now):
-                    return None
+                    return False
                 names[f"leaf_{number}"] = owner._node
             elif state.kind == "grad":
-                if state in self.recording.states and now is not None and now is not home:
-                    outside[number] = now
+                if state in self.recording.states and owner.grad is not names[f"grad_{number}"]:
+                    if now is None:
+                        return False
+                    before[number] = owner.grad
                     owner._grad = names[f"grad_{number}"]
+                elif now is not None and now is not home and state in self.recording.states:
+                    return False
             elif now is not home:
-                if id(owner) not in bundled:
-                    outside[number] = now
+                before[number] = now
                 self._settle(number, bundles)
             self._note_leaf(number)
-        return outside
+        return True
+
+    def _holder_of(self, state: State, bundles: dict[BundlePlace, Any]) -> Any:
+        """Return the array, or the ``.grad``, that the owner of a state has now."""
+        owner = state.owner
+        if state.kind == "vector":
+            return bundles[owner].vector
+        if state.kind == "state":
+            return bundles[owner].state[state.position]
+        return owner._data if state.kind == "data" else owner.grad
+
+    def _detach(self, bundles: dict[BundlePlace, Any], before: dict[int, Any]) -> None:
+        """Give owners back what they had, and bind all names anew at the next call."""
+        self._counts, self.run = [], _missing
+        for number, had in before.items():
+            state = self._order_of_homes[number]
+            if state.kind == "grad":
+                state.owner._grad = had
+            else:
+                _settle(state, had, bundles)
+        for place, bundle in bundles.items():
+            bundle.views = [parameter._data for parameter in place.parameters]
 
     def _can_take(self, state: State, now: Any, home: Any) -> bool:
         """Return whether a state is such that this replay was recorded for."""
@@ -789,6 +816,16 @@ class Replay:
         order.update(dict.fromkeys(arrays))
         order.update(dict.fromkeys(s for s, v in self.recording.writes.items() if v.is_array))
         return list(order)
+
+
+def _missing(*_: Any) -> Any:
+    """Replay nothing: there is no memory yet."""
+    return MISS
+
+
+def _array_of(holder: Any) -> Any:
+    """Return an array, or that of a tensor."""
+    return holder._data if isinstance(holder, Tensor) else holder
 
 
 def _restoring(

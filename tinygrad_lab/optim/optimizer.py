@@ -169,11 +169,14 @@ class Optimizer:
             data = parameter.data
             key = (type(data), parameter.dtype, parameter.device, state["step"])
             by_kind.setdefault(key, []).append(parameter)
+        # The states are let go last: Ctrl-C in between loses none.
         self._bundles[number] = [
-            _Bundle(parameters, [self._states.pop(p) for p in parameters], self.state_names)
+            _Bundle(parameters, [self._states[p] for p in parameters], self.state_names)
             for parameters in by_kind.values()
         ]
         self._bundled[number] = list(map(id, active))
+        for parameter in active:
+            self._states.pop(parameter, None)
 
     def _unbundle(self, number: int) -> None:
         """Return the states in a group's bundles to the single parameters."""
