@@ -285,6 +285,35 @@ class TestUpdates:
         assert losses[-1] < 0.02 * losses[0]
 
 
+class TestNumPysNumbersAsSettings:
+    @every_optimiser
+    @dtypes
+    @pytest.mark.parametrize("kind", [np.float64, np.float32])
+    def test_give_the_bits_of_pythons(self, optimiser: str, dtype: str, kind: Any) -> None:
+        def as_numpys(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(map(as_numpys, value))
+            return value if isinstance(value, bool) else kind(value)
+
+        numpys = {name: as_numpys(value) for name, value in OPTIMISERS[optimiser][1].items()}
+        pythons = {
+            name: tuple(float(one) for one in value)
+            if isinstance(value, tuple)
+            else value
+            if isinstance(value, bool)
+            else float(value)
+            for name, value in numpys.items()
+        }
+        ends = []
+        for arguments in (numpys, pythons):
+            parameters = start(dtype)
+            stepping = make(optimiser, parameters, **arguments)
+            for step in range(4):
+                advance(stepping, parameters, step)
+            ends.append(values(parameters))
+        assert_equal(*ends)
+
+
 class TestGroups:
     def test_have_settings_of_their_own(self) -> None:
         own: list[dict[str, Any]] = [

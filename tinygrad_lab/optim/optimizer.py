@@ -15,12 +15,11 @@ from numbers import Real
 from typing import Any
 from weakref import WeakSet
 
-import numpy as np
-
 from tinygrad_lab.backends import NUMPY, Array, namespaces
 from tinygrad_lab.context import touch
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
+from tinygrad_lab.optim.group import Group
 
 __all__ = ["Optimizer"]
 
@@ -86,7 +85,7 @@ class Optimizer:
                 f"{type(self).__name__} has no setting {', '.join(sorted(unknown))}; it has "
                 f"{', '.join(self.defaults)}."
             )
-        settings = {**self.defaults, **group, "params": tensors}
+        settings = Group({**self.defaults, **group, "params": tensors})
         self.check(settings)
         self.param_groups.append(settings)
         self._bundles.append([])
@@ -110,9 +109,8 @@ class Optimizer:
             # Reads _grad, not the slower property grad: this runs for every parameter at every
             # step.
             active = [p for p in group["params"] if getattr(p, "_grad", None) is not None]
-            settings = _plain(group)
             for bundle in self.bundles(number, active):
-                bundle.step(self.update, settings)
+                bundle.step(self.update, group)
 
     def bundles(self, number: int, active: list[Tensor]) -> list[_Bundle]:
         """Return the bundles of the parameters in a group that have a gradient now."""
@@ -270,20 +268,6 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v}" for k, v in self.param_groups[0].items() if k != "params")
         return f"{type(self).__name__}({len(self._parameters())} parameters, {settings})"
-
-
-_NUMPYS = frozenset(np.dtype(code).type for code in "efdgbhilqBHILQ")
-"""The types of NumPy's numbers."""
-
-
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with NumPy's numbers as Python's, which leave the dtype as it is."""
-    if _NUMPYS.isdisjoint(map(type, settings.values())):
-        return settings
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in settings.items()
-    }
 
 
 def _tensors(params: Any) -> list[Any]:
