@@ -97,6 +97,8 @@ class NumPyProgram:
         if self.keeps_order:
             self.events = scheduled(recording, self.events)
         self.plan = self._planned()
+        self._moving = self._views_made_anew()
+        """Views of memory that stays, which are made at each call together with others."""
         self.bindings: dict[str, Any] = {}
         """Names in the code of fixed objects: constants, functions."""
         self.expressions = Expressions(self.events, self._values_after())
@@ -164,7 +166,20 @@ class NumPyProgram:
 
     def is_static(self, value: Value) -> bool:
         """Return whether a value is the same array object at every call."""
-        return value.is_array and self.plan.is_static(value.root)
+        if not value.is_array or value in self._moving:
+            return False
+        return self.plan.is_static(value.root)
+
+    def _views_made_anew(self) -> set[Value]:
+        """Return the views that are made in one call with views of arguments, or new arrays."""
+        anew: set[Value] = set()
+        for event in self.events:
+            inputs = [one for one in event.inputs if one.is_array]
+            if event.several or not anew.isdisjoint(inputs):
+                stay = all(self.plan.is_static(one.root) and one not in anew for one in inputs)
+                if not (stay and is_view(event)):
+                    anew.update(one for one in event.results if one.root is not one)
+        return anew
 
     # --- lines ------------------------------------------------------------------------------------
 

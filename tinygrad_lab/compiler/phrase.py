@@ -233,7 +233,7 @@ class Phrases:
         The operands that are written before it, and as Python numbers, are so here.
         """
         elementwise = is_elementwise(event)
-        if event.writes is not None or not (elementwise or event.call.name == "where"):
+        if not elementwise and (event.call.name != "where" or event.writes is not None):
             return False
         if known(event.call.name).infix == ("**", 8) and event.args[1] is value:
             return False
@@ -253,6 +253,8 @@ class Phrases:
                 return False
         elif event.result.array.dtype != dtype:
             return False
+        if event.writes is not None:
+            return True
         fresh = fresh_result(other)
         return fresh is not None and same_layout(fresh, event.result.array)
 
@@ -262,12 +264,9 @@ class Phrases:
         if kind == "method":
             return self._method(event, event.kwargs, *extra)
         given = [self.text(one) for one in event.args]
-        if (
-            known(name).takes_length
-            and isinstance(event.args[0], tuple)
-            and len(event.args[0]) == 1
-        ):
-            given[0] = self.text(event.args[0][0])
+        shape = event.args[0] if known(name).takes_length else None
+        if isinstance(shape, tuple) and len(shape) == 1:
+            given[0] = self.text(shape[0])
         given += [f"{key}={self.text(one)}" for key, one in event.kwargs.items()]
         if kind == "draw":
             self.helpers[name] = _drawing_source(event.call.function)

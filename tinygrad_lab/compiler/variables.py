@@ -72,7 +72,10 @@ class Variables:
                 high = 0
 
     def _stored(self, name: str, argument: int) -> list[str]:
-        """Return the variables that an instruction stores in."""
+        """Return the variables that an instruction stores in, if users could have written them."""
+        return [found for found in self._all_stored(name, argument) if found.isidentifier()]
+
+    def _all_stored(self, name: str, argument: int) -> list[str]:
         if name in _NAMED:
             return [self._names[argument]]
         if name in _LOCAL:
