@@ -23,6 +23,8 @@ import tinygrad_lab as tg
 from tinygrad_lab import nn, trees
 from tinygrad_lab.errors import CompileError
 
+from .little_states import check_state
+
 Compile = Callable[[Any], Any]
 Program = Callable[[Compile], Iterator[Any]]
 
@@ -982,6 +984,12 @@ def test_a_step_is_refused(name: str) -> None:
     with pytest.raises(CompileError, match=REFUSED[name]) as caught:
         run(PROGRAMS[name], tg.compile)
     assert "test_compile_state.py:" in str(caught.value)
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_random_programs_around_a_step(block: int) -> None:
+    outcomes = [check_state(seed) for seed in range(60 * block, 60 * block + 60)]
+    assert outcomes.count("replayed") > 40
 
 
 class TestWhatAMissExplains:

@@ -530,10 +530,15 @@ class _Walk:
                 self.scope.add(name, things)
 
     def _global(self, one: dis.Instruction) -> None:
-        name = one.argval
-        if one.opname == "LOAD_GLOBAL" and one.arg is not None and one.arg & 1:
+        with_null = one.opname == "LOAD_GLOBAL" and one.arg is not None and one.arg & 1
+        if with_null and sys.version_info < (3, 13):
             self.push(())
-        where = self.scope.globals
+        self._load_global(one)
+        if with_null and sys.version_info >= (3, 13):
+            self.push(())
+
+    def _load_global(self, one: dis.Instruction) -> None:
+        name, where = one.argval, self.scope.globals
         if name in self.scope.variables and one.opname == "LOAD_NAME":
             self.push(self.scope.variables[name])
             return
@@ -542,8 +547,6 @@ class _Walk:
             self.push((Thing(name, getattr(builtins, name)),))
         elif isinstance(value, ModuleType):
             self.push((Thing(name, value),))
-        elif is_library[where.get("__file__") or ""]:
-            self.push(())
         else:
             self.push(self.reach.thing(name, Place("variable", where, name)))
 
@@ -583,15 +586,17 @@ class _Walk:
             sys.version_info >= (3, 12) and one.arg is not None and one.arg & 1
         )
         if method:
-            self.push(())
-        self.push(found)
+            self._push_callee(found)
+        else:
+            self.push(found)
 
     def _super_attribute(self, one: dis.Instruction) -> None:
         _, kinds, owners = self.pop(3)
-        found = self.reach.attribute(_supers(kinds, owners), one.argval)
+        found = self.reach.attribute(_supers(self.reach, kinds, owners), one.argval)
         if one.arg is not None and one.arg & 1:
-            self.push(())
-        self.push(found)
+            self._push_callee(found)
+        else:
+            self.push(found)
 
     def _store_attribute(self, one: dis.Instruction) -> None:
         things, owners = self.pop(2)
@@ -717,8 +722,7 @@ class _Walk:
             (top,) = self.pop()
             names = next((thing.value for thing in top if isinstance(thing.value, tuple)), ())
         args = self.pop(one.arg or 0)
-        first, second = self.pop(2)
-        functions, own = merged(first, second), ()
+        functions, own = self._callee()
         if _is_super(functions):
             self.push(self._bare_super(args))
             return
@@ -729,17 +733,32 @@ class _Walk:
     def _called_with_all(self, one: dis.Instruction) -> None:
         keywords = self.pop() if one.arg is None or one.arg & 1 else []
         taken = [*self.pop(), *keywords]
+        functions, own = self._callee()
+        given = merged(*own, *taken, *[self.reach.items(things) for things in taken])
+        self.push(self.follower.call(functions, None, {}, given))
+
+    def _callee(self) -> tuple[Things, list[Things]]:
+        """Take a function from the stack, with the first argument that may lie beside it.
+
+        Up to Python 3.12 there lies a null, then the function; or the function, then its argument.
+        From 3.13 on, the function, then its argument or a null.
+        """
         first, second = self.pop(2)
-        given = merged(*taken, *[self.reach.items(things) for things in taken])
-        self.push(self.follower.call(merged(first, second), None, {}, given))
+        if not first:
+            return second, []
+        return first, [second] if second or sys.version_info < (3, 13) else []
+
+    def _push_callee(self, functions: Things) -> None:
+        pair = [(), functions] if sys.version_info < (3, 13) else [functions, ()]
+        self.stack += pair
 
     def _bare_super(self, args: list[Things]) -> Things:
         """Return what ``super()`` is in a method."""
         if len(args) == 2:
-            return _supers(*args)
+            return _supers(self.reach, *args)
         kinds = self._variable(self.scope, "__class__")
         first = self.scope.code.co_varnames[:1]
-        return _supers(kinds, self.scope.variables.get(first[0], ()) if first else ())
+        return _supers(self.reach, kinds, self.scope.variables.get(first[0], ()) if first else ())
 
     def _returned(self, one: dis.Instruction) -> None:
         (things,) = self.pop()
@@ -783,16 +802,19 @@ def _is_super(functions: Things) -> bool:
     return len(functions) == 1 and functions[0].value is super
 
 
-def _supers(kinds: Things, owners: Things) -> Things:
+def _supers(reach: Reach, kinds: Things, owners: Things) -> Things:
     found = []
     for kind in kinds:
         for owner in owners:
-            if isinstance(kind.value, type) and not isinstance(owner.value, Fresh):
-                try:
-                    found.append(Thing("super()", super(kind.value, owner.value)))
-                except TypeError:
-                    continue  # it is of another class
+            if _is_of(owner.value, kind.value):
+                found.append(Thing("super()", reach.one_of(super, kind.value, owner.value)))
     return tuple(found)
+
+
+def _is_of(owner: Any, kind: Any) -> bool:
+    if not isinstance(kind, type) or isinstance(owner, Fresh):
+        return False
+    return issubclass(owner, kind) if isinstance(owner, type) else isinstance(owner, kind)
 
 
 def _after_jump(one: dis.Instruction, before: list[Things], after: list[Things]) -> list[Things]:

@@ -42,6 +42,8 @@ def is_users_class(kind: type) -> bool:
 
 @cache
 def _is_users_module(name: str) -> bool:
+    if name == "__main__":
+        return True  # whatever runs it: a notebook's kernel, a debugger
     if name.startswith("_cython_"):
         return False  # where Cython keeps its own types
     file = getattr(sys.modules.get(name), "__file__", None)

@@ -117,8 +117,9 @@ class Reach:
         self.call: Callable[..., Things] = lambda *_: ()
         self.here: tuple[CodeType | None, int] = (None, 0)
         """The instruction that is being followed."""
+        self._made: dict[tuple[Any, ...], Any] = {}
         self._used: dict[int, Thing] = {}
-        self._whole: dict[int, int] = {}
+        self._whole: dict[int, tuple[Thing, int]] = {}
 
     # --- entering ---------------------------------------------------------------------------------
 
@@ -153,6 +154,15 @@ class Reach:
             return ()
         return (Thing(path, value),)
 
+    def one_of(self, kind: Any, *parts: Any) -> Any:
+        """Return a method of an object: the same one each time, so that it is followed once."""
+        key = (kind, *[id(part.value) if isinstance(part, Thing) else _key(part) for part in parts])
+        made = self._made.get(key)
+        if made is None:
+            # The parts are kept, so that no other objects get their ids.
+            made = self._made[key] = kind(*parts), parts
+        return made[0]
+
     def numbers(self, thing: Thing) -> None:
         """Enter a dependency on the numbers in an array, which the step reads by NumPy alone."""
         if thing.value.nbytes > LARGE:
@@ -185,7 +195,7 @@ class Reach:
             return self._of_class(one, owner, name, None)
         if isinstance(owner, CONTAINERS) and not hasattr(owner, "__dict__"):
             named = hasattr(owner, "_fields") and name in owner._fields
-            value = getattr(owner, name, ABSENT) if named else Method(one, name)
+            value = getattr(owner, name, ABSENT) if named else self.one_of(Method, one, name)
             return self.met(path, value)
         if isinstance(owner, ContextVar) and name == "get":
             return self.thing(path, Place("context", owner))
@@ -225,9 +235,9 @@ class Reach:
             return (
                 self.thing(path, Place("attribute", owner, name))
                 if slot
-                else (Thing(path, Method(one, name)),)
+                else (Thing(path, self.one_of(Method, one, name)),)
             )
-        return (Thing(path, _bound(raw, owner, type(owner))),)
+        return (Thing(path, self._bound(raw, owner, type(owner))),)
 
     def _of_class(self, one: Thing, kind: type, name: str, instance: Thing | None) -> Things:
         """Return what an attribute of a class is, seen from an instance of it, if there is one."""
@@ -236,7 +246,11 @@ class Reach:
         if raw is ABSENT:
             return ()
         if not is_users_class(holder):
-            value = getattr(kind, name, ABSENT) if instance is None else Method(instance, name)
+            value = (
+                getattr(kind, name, ABSENT)
+                if instance is None
+                else self.one_of(Method, instance, name)
+            )
             return (Thing(path, value),)
         real = instance is not None and not isinstance(instance.value, Fresh)
         if real and isinstance(raw, MemberDescriptorType):
@@ -261,11 +275,11 @@ class Reach:
                 return ()
             return self.call(self._function(raw.fget, path), [(instance,)])
         if isinstance(raw, classmethod):
-            return (Thing(path, MethodType(raw.__func__, kind)),)
+            return (Thing(path, self.one_of(MethodType, raw.__func__, kind)),)
         if isinstance(raw, staticmethod):
             return (Thing(path, raw.__func__),)
         if isinstance(raw, FunctionType):
-            return (Thing(path, raw if instance is None else Bound(raw, instance)),)
+            return (Thing(path, raw if instance is None else self.one_of(Bound, raw, instance)),)
         _, getter = _in_class(type(raw), "__get__")
         given = (instance,) if instance is not None else ()
         out = self.call(self._function(getter, path), [(Thing(path, raw),), given])
@@ -279,7 +293,7 @@ class Reach:
             if name in vars(kind):
                 raw, path = vars(kind)[name], f"super().{name}"
                 if not is_users_class(kind):
-                    return (Thing(path, _bound(raw, outer.__self__, outer.__self_class__)),)
+                    return (Thing(path, self._bound(raw, outer.__self__, outer.__self_class__)),)
                 self.enter(path, Place("own attribute", kind, name))
                 if not isinstance(raw, _FUNCTIONS) and not hasattr(type(raw), "__get__"):
                     return self.met(path, raw)
@@ -287,6 +301,14 @@ class Reach:
                 instance = None if instance is None else Thing("self", instance)
                 return self._described(path, raw, outer.__self_class__, instance)
         return ()
+
+    def _bound(self, raw: Any, owner: Any, kind: type) -> Any:
+        """Return what an attribute that a foreign class has is, seen from an object."""
+        if isinstance(raw, classmethod):
+            return self.one_of(MethodType, raw.__func__, kind)
+        if isinstance(raw, staticmethod):
+            return raw.__func__
+        return self.one_of(MethodType, raw, owner) if isinstance(raw, FunctionType) else raw
 
     def _function(self, function: Any, path: str) -> Things:
         return (Thing(path, function),) if isinstance(function, FunctionType) else ()
@@ -377,9 +399,9 @@ class Reach:
         """Enter all that an object holds: foreign code may read any of it."""
         value = one.value
         self.use((one,))
-        if self._whole.get(id(value), 0) >= depth:
+        if id(value) in self._whole and self._whole[id(value)][1] >= depth:
             return
-        self._whole[id(value)] = depth
+        self._whole[id(value)] = one, depth
         if depth == 0 or isinstance(value, (Module, *_LEADS_NOWHERE)) or is_random(value):
             return
         if isinstance(value, CONTAINERS):
@@ -442,10 +464,5 @@ def _in_class(kind: type, name: str) -> tuple[type, Any]:
     return object, ABSENT
 
 
-def _bound(raw: Any, owner: Any, kind: type) -> Any:
-    """Return what an attribute that a foreign class has is, seen from an object."""
-    if isinstance(raw, classmethod):
-        return MethodType(raw.__func__, kind)
-    if isinstance(raw, staticmethod):
-        return raw.__func__
-    return MethodType(raw, owner) if isinstance(raw, FunctionType) else raw
+def _key(part: Any) -> Any:
+    return part if isinstance(part, str) else id(part)
