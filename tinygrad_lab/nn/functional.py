@@ -38,7 +38,7 @@ from tinygrad_lab.ops import (
     softplus,
     tanh,
 )
-from tinygrad_lab.ops.arguments.half import rounded_once
+from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.nn import stop_gradient
 from tinygrad_lab.random.generator import Generator, default_generator
@@ -76,6 +76,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _sqrt, _subtract = direct(ops.sqrt), direct(ops.subtract)
+_mean, _var = direct(ops.mean), direct(ops.var)
 
 
 def _as_called(function: F) -> F:
@@ -104,9 +105,9 @@ def mse_loss(x: Any, target: Any) -> Any:
 is_mean_loss("mse_loss", "(x - target) ** 2")
 
 
-@rounded_once
+@composed(rounds_once=True)
 def _mean_square(x: Any) -> Any:
-    return ops.mean(x * x)
+    return _mean(x * x)
 
 
 @_as_called
@@ -169,8 +170,8 @@ def batch_norm(
                 "batch_norm: expected more than one value per channel in training, got x of shape "
                 f"{tuple(x.shape)}. Use a larger batch, or module.eval()."
             )
-        mean = ops.mean(x, axis=axes, keepdims=True)
-        variance = ops.var(x, axis=axes, keepdims=True)
+        mean = _mean(x, axis=axes, keepdims=True)
+        variance = _var(x, axis=axes, keepdims=True)
         with no_grad():
             of_sample = variance * (number / (number - 1))
             for running, now in ((running_mean, mean), (running_var, of_sample)):
@@ -207,8 +208,8 @@ def layer_norm(
     half = is_half(x.dtype)
     if half:
         x = ops.astype(x, float32)
-    mean = ops.mean(x, axis=axes, keepdims=True)
-    variance = ops.var(x, axis=axes, keepdims=True)
+    mean = _mean(x, axis=axes, keepdims=True)
+    variance = _var(x, axis=axes, keepdims=True)
     return _normalised(x, mean, variance, eps, weight, bias, half)
 
 

@@ -93,9 +93,7 @@ def _as_called(function: Any) -> Any:
     """Return a function as users call it: it explains arguments that it does not take."""
     if hasattr(function, "op"):
         return as_called(function)
-    if hasattr(function, "__signature__"):  # ``collecting`` does so itself
-        return function
-    wrapped: Any = explaining(function)
+    wrapped: Any = function if hasattr(function, "direct") else explaining(function)  # ``composed``
     wrapped.__module__ = "tinygrad_lab"  # where pickle finds it
     return wrapped
 

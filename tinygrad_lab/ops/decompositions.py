@@ -472,7 +472,7 @@ def svdvals(x: Any) -> Any:
     return _svdvals(x)
 
 
-def extreme_value(x: Any, reduce: Any, asked_by: str) -> Any:
+def _extreme_value(x: Any, reduce: Any, asked_by: str) -> Any:
     """Return the largest or the smallest singular value, a norm, on an axis of size 1."""
     return reduce(_svdvals(x, asked_by=asked_by), axis=-1, keepdims=True)
 

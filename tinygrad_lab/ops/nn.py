@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.dtypes import float32
-from tinygrad_lab.engine.declare import op
+from tinygrad_lab.engine.declare import direct, op
 from tinygrad_lab.engine.explain import raw, shape_of
 from tinygrad_lab.engine.keywords import is_mean_loss
 from tinygrad_lab.errors import (
@@ -21,8 +21,7 @@ from tinygrad_lab.errors import (
     ShapeError,
 )
 from tinygrad_lab.ops.activation import sigmoid
-from tinygrad_lab.ops.arguments.axes import names_itself
-from tinygrad_lab.ops.arguments.half import rounded_once
+from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arithmetic import add, negative, subtract
 from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.exponential import exp, log
@@ -69,8 +68,7 @@ def _largest(x: Any, axis: Any) -> Any:
     return max(stop_gradient(x), axis=axis, keepdims=True)
 
 
-@names_itself
-@rounded_once
+@composed(rounds_once=True)
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return log(sum(exp(x))) along some axes, shifted by the maximum to avoid overflow."""
     largest = _largest(x, axis)
@@ -80,15 +78,16 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total if keepdims else sum(total, axis=axis)
 
 
-@names_itself
-@rounded_once
+_logsumexp = direct(logsumexp)
+
+
+@composed(rounds_once=True)
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """Return log(softmax(x)), without underflow in the softmax."""
-    return subtract(x, logsumexp(x, axis=axis, keepdims=True))
+    return subtract(x, _logsumexp(x, axis=axis, keepdims=True))
 
 
-@names_itself
-@rounded_once
+@composed(rounds_once=True)
 def softmax(x: Any, axis: int = -1) -> Any:
     """Return exp(x) divided by its sum along an axis, shifted by the maximum to avoid overflow."""
     e = exp(subtract(x, _largest(x, axis)))
@@ -160,7 +159,7 @@ def _cross_entropy_composite(logits: Any, labels: Any) -> Any:
     return _mean_surprise(logits, rows, labels)
 
 
-@rounded_once
+@composed(rounds_once=True)
 def _mean_surprise(logits: Any, rows: Any, labels: Any) -> Any:
     return negative(mean(getitem(log_softmax(logits, axis=1), (rows, labels))))
 

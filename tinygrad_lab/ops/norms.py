@@ -9,12 +9,12 @@ from typing import Any
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, raw, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
-from tinygrad_lab.ops.arguments.axes import Axis, names_itself, no_such_axis, with_axes
-from tinygrad_lab.ops.arguments.half import rounded_once
+from tinygrad_lab.ops.arguments.axes import Axis, no_such_axis, with_axes
+from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arguments.matrices import not_finite
 from tinygrad_lab.ops.arithmetic import pow, root
 from tinygrad_lab.ops.conversion import astype
-from tinygrad_lab.ops.decompositions import extreme_value, nuclear_norm
+from tinygrad_lab.ops.decompositions import _extreme_value, nuclear_norm
 from tinygrad_lab.ops.logic import not_equal
 from tinygrad_lab.ops.piecewise import abs
 from tinygrad_lab.ops.reduce import max, min, sum
@@ -88,7 +88,7 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | 
     return _from_powers(sizes, ord, axis, keepdims)
 
 
-@rounded_once
+@composed(rounds_once=True)
 def _from_powers(sizes: Any, ord: float, axis: Axis, keepdims: bool) -> Any:
     return _power(sum(_power(sizes, ord), axis=axis, keepdims=keepdims), 1 / ord)
 
@@ -145,14 +145,14 @@ def _from_singular_values(x: Any, keepdims: bool, ord: Any) -> Any:
         if ord == "nuc":
             norms = expand_dims(nuclear_norm(x), axis=-1)
         else:
-            norms = extreme_value(x, max if ord == 2 else min, f"matrix_norm(ord={int(ord)})")
+            norms = _extreme_value(x, max if ord == 2 else min, f"matrix_norm(ord={int(ord)})")
     except LinAlgError:
         reason = str(not_finite(raw(x)))
         raise LinAlgError(in_full("matrix_norm", reason, {"x": x}, {"ord": ord})) from None
     return expand_dims(norms, axis=-1) if keepdims else squeeze(norms, axis=-1)
 
 
-@names_itself
+@composed()
 def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the norm of a vector or a matrix, with the arguments of ``numpy.linalg.norm``.
 

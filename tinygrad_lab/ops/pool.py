@@ -15,7 +15,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, raw, shape_of
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
-from tinygrad_lab.ops.arguments.half import rounded_once
+from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arguments.windows import gathered, padded, per_axis, windows_of
 from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels import max_pool as kernel
@@ -162,7 +162,7 @@ def _avg_pool(axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any) ->
     return _means(x, over)
 
 
-@rounded_once
+@composed(rounds_once=True)
 def _means(x: Any, over: Windows) -> Any:
     total = padded(x, over)
     axes = len(over.count)

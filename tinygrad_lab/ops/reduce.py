@@ -8,26 +8,24 @@ unsigned ones), against overflow; other dtypes are kept. float16 is accumulated 
 from __future__ import annotations
 
 import builtins
-from inspect import signature
 from math import prod as product_of
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.engine.declare import op
+from tinygrad_lab.engine.declare import direct, op
 from tinygrad_lab.engine.explain import missing_axis, shape_of
-from tinygrad_lab.engine.keywords import collecting, unknown_keywords
 from tinygrad_lab.ops.arguments.axes import (
     Axis,
     along,
     checked_axes,
     existing,
     from_the_front,
-    names_itself,
     no_such_axis,
     with_axes,
 )
-from tinygrad_lab.ops.arguments.half import rounded_once, widened
+from tinygrad_lab.ops.arguments.composed import composed
+from tinygrad_lab.ops.arguments.half import widened
 from tinygrad_lab.ops.arithmetic import root, subtract
 from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.logic import not_equal
@@ -151,7 +149,7 @@ all = op(
 )
 
 
-@names_itself
+@composed()
 def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Count the elements along some axes, or of all, that are not 0; NaN counts."""
     return sum(astype(not_equal(x, 0), np.int64), axis=axis, keepdims=keepdims)
@@ -239,21 +237,19 @@ def _number_reduced(x: Any, axis: Axis) -> int:
     return product_of(shape[a] for a in from_the_front(shape, axis))
 
 
-@collecting
-@names_itself
-@rounded_once
-def mean(x: Any, axis: Axis = None, keepdims: bool = False, **others: Any) -> Any:
+@composed(rounds_once=True)
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the mean of the elements along some axes, or of all; an empty mean is NaN.
 
     Integers and booleans give float64, as quotients of integers do.
     """
-    if others:
-        raise unknown_keywords("mean", signature(mean), others)
     return sum(x, axis=axis, keepdims=keepdims) / _number_reduced(x, axis)
 
 
-@names_itself
-@rounded_once
+_mean = direct(mean)
+
+
+@composed(rounds_once=True)
 def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
     """Return the variance along some axes, or of all elements.
 
@@ -261,20 +257,22 @@ def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False
     ``correction``: 0 for the variance of a population, 1 for an estimate from a sample. Where that
     divisor is 0 or less, the result is NaN or inf. Integers give float64.
     """
-    deviation = subtract(x, mean(x, axis=axis, keepdims=True))
+    deviation = subtract(x, _mean(x, axis=axis, keepdims=True))
     squares = sum(deviation * deviation, axis=axis, keepdims=keepdims)
     return squares / builtins.max(0, _number_reduced(x, axis) - correction)
 
 
-@names_itself
-@rounded_once
+_var = direct(var)
+
+
+@composed(rounds_once=True)
 def std(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
     """Return the standard deviation: the square root of ``var``.
 
     Where it is 0, because all elements are equal, it has a kink; the gradient is taken as 0, and
     second derivatives are NaN.
     """
-    variance = var(x, axis=axis, correction=correction, keepdims=keepdims)
+    variance = _var(x, axis=axis, correction=correction, keepdims=keepdims)
     if _number_reduced(x, axis) == 1:
         return variance  # 0 everywhere, without a kink
     # At 0, sqrt has an infinite slope and the variance a slope of 0: their product is NaN.

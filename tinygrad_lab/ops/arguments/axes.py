@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from operator import index
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.explain import in_full, is_axis, missing_axis, shape_of
-from tinygrad_lab.errors import ArgumentTypeError, AxisError, ShapeError
+from tinygrad_lab.errors import ArgumentTypeError, AxisError
 
 __all__ = [
     "Axis",
@@ -20,14 +17,12 @@ __all__ = [
     "checked_shape",
     "existing",
     "from_the_front",
-    "names_itself",
     "no_such_axis",
     "several_axes",
     "with_axes",
 ]
 
 Axis = int | tuple[int, ...] | None
-_Function = Callable[..., Any]
 
 
 def from_the_front(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -106,27 +101,6 @@ def several_axes(axis: Any) -> str | None:
     except TypeError:
         return f"expected one axis, got {axis!r:.60}."
     return None
-
-
-def names_itself(function: _Function) -> _Function:
-    """Let errors about an axis name this function, not the op inside that failed.
-
-    This takes no time where nothing fails, unlike ``checked_axes``.
-    """
-
-    default = inspect.signature(function).parameters["axis"].default
-
-    @functools.wraps(function)
-    def named(x: Any, *others: Any, **settings: Any) -> Any:
-        try:
-            return function(x, *others, **settings)
-        except ShapeError as error:
-            failed = error
-        # Raised here, so that no error hides behind another.
-        checked_axes(function.__name__, x, others[0] if others else settings.get("axis", default))
-        raise failed
-
-    return named
 
 
 def no_such_axis(x: Any, *, axis: Axis, **_: Any) -> str | None:

@@ -1,0 +1,74 @@
+"""Functions composed of ops, as users call them: one wrapper does what each of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tinygrad_lab.backends.dtypes import is_half
+from tinygrad_lab.engine.keywords import ABSENT, refused
+from tinygrad_lab.errors import ShapeError
+from tinygrad_lab.ops.arguments.axes import checked_axes, checked_shape
+from tinygrad_lab.ops.conversion import astype
+
+__all__ = ["composed"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def composed(*, rounds_once: bool = False) -> Callable[[F], F]:
+    """Wrap a function of a tensor that is composed of several ops, for those who call it.
+
+    Calls with arguments that it does not take are explained, and errors about x or its axis name
+    this function, not the op inside that failed. Both take no time where nothing fails.
+
+    ``direct`` returns the function itself, for functions that do the same around it.
+
+    Args:
+        rounds_once: compute in float32 if x is float16, and round the result. Otherwise each op
+            would round, and overflow.
+    """
+
+    def wrap(function: F) -> F:
+        def call(x: Any = ABSENT, *others: Any, **settings: Any) -> Any:
+            try:
+                # The dtype of the data: that of a Tensor takes another call.
+                if rounds_once and is_half(getattr(getattr(x, "_data", x), "dtype", None)):
+                    wide = function(astype(x, np.float32), *others, **settings)
+                    return astype(wide, np.float16)
+                return function(x, *others, **settings)
+            except (ShapeError, TypeError) as error:
+                failed = error
+            # Raised here, so that no error hides behind another.
+            raise _reworded(function, () if x is ABSENT else (x, *others), settings, failed)
+
+        public: Any = wraps(function)(call)
+        public.direct = function
+        wrapped: F = public
+        return wrapped
+
+    return wrap
+
+
+def _reworded(
+    function: Callable[..., Any], args: tuple[Any, ...], settings: Mapping[str, Any], error: Any
+) -> Any:
+    """Return the error of a call, in the name of the function that was called."""
+    own = signature(function)
+    if failure := refused(function.__name__, own, args, settings):
+        return failure
+    call = own.bind(*args, **settings)
+    call.apply_defaults()
+    first, *_ = call.arguments.values()
+    try:
+        if "axis" in own.parameters:
+            checked_axes(function.__name__, first, call.arguments["axis"])
+        else:
+            checked_shape(function.__name__, first)
+    except (ShapeError, TypeError) as named:
+        return named
+    return error
