@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from tinygrad_lab import ops
 from tinygrad_lab.backends import namespace_of
@@ -12,7 +11,7 @@ from tinygrad_lab.backends.dtypes import float16, float32, is_half
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import raw
-from tinygrad_lab.engine.keywords import explaining, is_mean_loss
+from tinygrad_lab.engine.keywords import is_mean_loss
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
     adaptive_avg_pool1d,
@@ -73,21 +72,11 @@ __all__ = [
     "tanh",
 ]
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _sqrt, _subtract = direct(ops.sqrt), direct(ops.subtract)
 _mean, _var = direct(ops.mean), direct(ops.var)
 
 
-def _as_called(function: F) -> F:
-    """Return a function that explains arguments that it does not take; modules call it directly."""
-    public: Any = explaining(function)
-    public.direct = function
-    called: F = public
-    return called
-
-
-@_as_called
+@composed()
 def mse_loss(x: Any, target: Any) -> Any:
     """Return the mean of the squared differences.
 
@@ -110,7 +99,7 @@ def _mean_square(x: Any) -> Any:
     return _mean(x * x)
 
 
-@_as_called
+@composed()
 def dropout(
     x: Any, p: float = 0.5, training: bool = True, generator: Generator = default_generator
 ) -> Any:
@@ -128,7 +117,7 @@ def _normalised(
     return out if bias is None else out + bias
 
 
-@_as_called
+@composed()
 def batch_norm(
     x: Any,
     running_mean: Any,
@@ -182,7 +171,7 @@ def batch_norm(
     return _normalised(x, mean, variance, eps, by_channel(weight), by_channel(bias), half)
 
 
-@_as_called
+@composed()
 def layer_norm(
     x: Any,
     normalized_shape: int | tuple[int, ...],
@@ -213,7 +202,7 @@ def layer_norm(
     return _normalised(x, mean, variance, eps, weight, bias, half)
 
 
-@_as_called
+@composed()
 def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Return the rows of weight (rows, features) at integers x (...): (..., features).
 

@@ -4,6 +4,7 @@ The functions of a family that need no underscore are public: ``tg.relu`` is the
 ``activation.py``. A new op is listed nowhere else.
 """
 
+from inspect import signature
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ from tinygrad_lab.ops import (
     sorting,
     trigonometric,
 )
+from tinygrad_lab.ops.arguments.composed import composed
 
 if TYPE_CHECKING:
     from tinygrad_lab.ops.activation import *
@@ -91,9 +93,13 @@ _internal = {name: f for family in _INTERNAL_FAMILIES for name, f in _functions_
 
 def _as_called(function: Any) -> Any:
     """Return a function as users call it: it explains arguments that it does not take."""
+    wrapped: Any
     if hasattr(function, "op"):
         return as_called(function)
-    wrapped: Any = function if hasattr(function, "direct") else explaining(function)  # ``composed``
+    if hasattr(function, "direct"):  # ``composed``
+        wrapped = function
+    else:
+        wrapped = (composed() if "x" in signature(function).parameters else explaining)(function)
     wrapped.__module__ = "tinygrad_lab"  # where pickle finds it
     return wrapped
 

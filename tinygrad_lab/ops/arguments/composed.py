@@ -23,8 +23,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def composed(*, rounds_once: bool = False) -> Callable[[F], F]:
     """Wrap a function of a tensor that is composed of several ops, for those who call it.
 
-    Calls with arguments that it does not take are explained, and errors about x or its axis name
-    this function, not the op inside that failed. Both take no time where nothing fails.
+    Calls with arguments that it does not take are explained, and errors about its first argument or
+    an axis of it name this function, not the op inside that failed. Both take no time where nothing
+    fails.
 
     ``direct`` returns the function itself, for functions that do the same around it.
 
@@ -41,7 +42,7 @@ def composed(*, rounds_once: bool = False) -> Callable[[F], F]:
                     wide = function(astype(x, np.float32), *others, **settings)
                     return astype(wide, np.float16)
                 return function(x, *others, **settings)
-            except (ShapeError, TypeError) as error:
+            except (ShapeError, TypeError, AttributeError) as error:
                 failed = error
             # Raised here, so that no error hides behind another.
             raise _reworded(function, () if x is ABSENT else (x, *others), settings, failed)
@@ -58,6 +59,8 @@ def _reworded(
     function: Callable[..., Any], args: tuple[Any, ...], settings: Mapping[str, Any], error: Any
 ) -> Any:
     """Return the error of a call, in the name of the function that was called."""
+    if str(error).startswith(f"{function.__name__}: "):
+        return error
     own = signature(function)
     if failure := refused(function.__name__, own, args, settings):
         return failure
