@@ -39,6 +39,7 @@ __all__ = [
     "is_axis",
     "is_integer",
     "missing_axis",
+    "not_joined",
     "raw",
     "shape_of",
     "shapes_of",
@@ -128,6 +129,9 @@ def _reason(
 ) -> tuple[str, type[TinygradLabError]]:
     """Find what is wrong, as far as the arrays show it, and the class of error to raise."""
     if isinstance(error, TinygradLabError):
+        if isinstance(error, ArgumentTypeError):
+            reasons = (not_joined(op.name, x, alone=len(arrays) == 1) for x in arrays)
+            return next(filter(None, reasons), str(error)), ArgumentTypeError
         return str(error), type(error)
     if op.elementwise:
         left_out = [name for name, x in zip(op.inputs, arrays, strict=False) if x is None]
@@ -192,7 +196,8 @@ def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:
         try:
             namespace_of([x])
         except ArgumentTypeError as error:
-            raise ArgumentTypeError(in_full(name, str(error), inputs, {})) from None
+            reason = not_joined(name, x, alone=len(inputs) == 1) or str(error)
+            raise ArgumentTypeError(in_full(name, reason, inputs, {})) from None
     return [shape_of(x) for x in inputs.values()]
 
 
@@ -209,6 +214,20 @@ def missing_axis(shape: tuple[int, ...], axis: Any, *, added: int = 0) -> str | 
     if len({one % count for one in axes}) < len(axes):
         return f"expected each axis once, got {axis}."
     return None
+
+
+def not_joined(name: str, x: Any, *, alone: bool = True) -> str | None:
+    """Explain that a function takes one Tensor, if x is a list or tuple of them.
+
+    Args:
+        name: the function.
+        x: what it was given.
+        alone: whether it takes no other Tensor.
+    """
+    if not isinstance(x, list | tuple) or not any(hasattr(one, "_data") for one in x):
+        return None
+    call = f": tg.{name}(tg.stack([a, b]))" if alone else " with tg.stack([a, b])"
+    return f"expected one Tensor, got a {type(x).__name__} of {len(x)}. Join them first{call}."
 
 
 def _is_required(op: Op, name: str) -> bool:

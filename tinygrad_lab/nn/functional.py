@@ -10,7 +10,7 @@ from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.backends.dtypes import float16, float32, is_half
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.engine.declare import direct
-from tinygrad_lab.engine.explain import raw
+from tinygrad_lab.engine.explain import in_full, raw
 from tinygrad_lab.engine.keywords import is_mean_loss
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.ops import (
@@ -85,9 +85,8 @@ def mse_loss(x: Any, target: Any) -> Any:
     """
     shapes = [tuple(getattr(one, "shape", ())) for one in (x, target)]
     if shapes[0] != shapes[1]:
-        raise ShapeError(
-            f"mse_loss: expected x and target of the same shape, got {shapes[0]} and {shapes[1]}."
-        )
+        reason = f"expected x and target of the same shape, got {shapes[0]} and {shapes[1]}."
+        raise ShapeError(in_full("mse_loss", reason, {"x": x, "target": target}, {}))
     return _mean_square(_subtract(x, target))
 
 
@@ -155,10 +154,11 @@ def batch_norm(
         axes = (0, *range(2, len(x.shape)))
         number = math.prod(x.shape[axis] for axis in axes)
         if number < 2:
-            raise ShapeError(
-                "batch_norm: expected more than one value per channel in training, got x of shape "
+            reason = (
+                "expected more than one value per channel in training, got x of shape "
                 f"{tuple(x.shape)}. Use a larger batch, or module.eval()."
             )
+            raise ShapeError(in_full("batch_norm", reason, {"x": x}, {}))
         mean = _mean(x, axis=axes, keepdims=True)
         variance = _var(x, axis=axes, keepdims=True)
         with no_grad():
@@ -190,9 +190,8 @@ def layer_norm(
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if tuple(x.shape[len(x.shape) - len(shape) :]) != shape:
-        raise ShapeError(
-            f"layer_norm: expected x whose last axes are {shape}, got shape {tuple(x.shape)}."
-        )
+        reason = f"expected x whose last axes are {shape}, got shape {tuple(x.shape)}."
+        raise ShapeError(in_full("layer_norm", reason, {"x": x}, {}))
     axes = tuple(range(-len(shape), 0))
     half = is_half(x.dtype)
     if half:
@@ -213,16 +212,15 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
         IndexingError: for integers that are not a row number, including negative ones.
     """
     if not hasattr(x, "dtype"):
-        raise ArgumentTypeError(
-            f"embedding: expected a tensor of integers, got {type(x).__name__}: tg.tensor(x)."
-        )
+        reason = f"expected a tensor of integers, got {type(x).__name__}: tg.tensor(x)."
+        raise ArgumentTypeError(in_full("embedding", reason, {"x": x}, {}))
     if x.dtype.kind not in "iu":
-        raise DTypeError(f"embedding: expected integers, got {x.dtype}: x.astype(tg.int64).")
+        reason = f"expected integers, got {x.dtype}: x.astype(tg.int64)."
+        raise DTypeError(in_full("embedding", reason, {"x": x}, {}))
     labels, count = raw(x), weight.shape[0]
     if found := 0 not in labels.shape and namespace_of([labels]).outside(labels, count):
-        raise IndexingError(
-            f"embedding: {count} rows are numbered 0 to {count - 1}, got {found[0]} to {found[1]}."
-        )
+        reason = f"{count} rows are numbered 0 to {count - 1}, got {found[0]} to {found[1]}."
+        raise IndexingError(in_full("embedding", reason, {"x": x, "weight": weight}, {}))
     rows = getitem(weight, x)
     if padding_idx is None:
         return rows

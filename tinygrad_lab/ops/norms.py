@@ -7,9 +7,9 @@ from operator import index
 from typing import Any
 
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, missing_axis, raw, shape_of, shapes_of
+from tinygrad_lab.engine.explain import in_full, raw, shapes_of
 from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
-from tinygrad_lab.ops.arguments.axes import Axis, no_such_axis, with_axes
+from tinygrad_lab.ops.arguments.axes import Axis, checked_axes, no_such_axis, with_axes
 from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arguments.matrices import not_finite
 from tinygrad_lab.ops.arithmetic import pow, root
@@ -70,8 +70,7 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | 
     """
     if ord == 2:
         return _length(x, axis=axis, keepdims=keepdims)
-    if reason := missing_axis(shape_of(x), axis):
-        raise ShapeError(in_full("vector_norm", reason, {"x": x}, {"axis": axis}))
+    checked_axes("vector_norm", x, axis)
     if isinstance(ord, str):
         reason = f"expected a number as ord of vectors, got {ord!r}: see tg.matrix_norm."
         raise ArgumentError(in_full("vector_norm", reason, {"x": x}, {}))
@@ -175,8 +174,7 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
     (shape,) = shapes_of("norm", x=x)
     count = len(shape)
     axes = tuple(range(count)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if reason := missing_axis(shape, axes):
-        raise ShapeError(in_full("norm", reason, {"x": x}, {"ord": ord, "axis": axis}))
+    checked_axes("norm", x, axis)
     if len(axes) not in (1, 2):
         reason = f"expected one axis (of a vector) or two (of a matrix), got {len(axes)}."
         raise ShapeError(in_full("norm", reason, {"x": x}, {"ord": ord, "axis": axis}))

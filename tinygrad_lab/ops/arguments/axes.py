@@ -6,7 +6,7 @@ from operator import index
 from typing import Any
 
 from tinygrad_lab.backends import namespaces
-from tinygrad_lab.engine.explain import in_full, is_axis, missing_axis, shape_of
+from tinygrad_lab.engine.explain import in_full, is_axis, missing_axis, not_joined, shape_of
 from tinygrad_lab.errors import ArgumentTypeError, AxisError
 
 __all__ = [
@@ -58,7 +58,7 @@ def checked_shape(name: str, x: Any) -> tuple[int, ...]:
         ArgumentTypeError: for anything else, such as a list.
     """
     if type(x) not in namespaces and not hasattr(x, "shape"):
-        reason = (
+        reason = not_joined(name, x) or (
             f"expected a Tensor, a number or an array, got {type(x).__name__}: tg.tensor(...) "
             "turns lists into a tensor."
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import is_half
 from tinygrad_lab.engine.keywords import ABSENT, refused
-from tinygrad_lab.errors import ShapeError
+from tinygrad_lab.errors import ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.arguments.axes import checked_axes, checked_shape
 from tinygrad_lab.ops.conversion import astype
 
@@ -59,19 +59,17 @@ def _reworded(
     function: Callable[..., Any], args: tuple[Any, ...], settings: Mapping[str, Any], error: Any
 ) -> Any:
     """Return the error of a call, in the name of the function that was called."""
-    if str(error).startswith(f"{function.__name__}: "):
-        return error
-    own = signature(function)
-    if failure := refused(function.__name__, own, args, settings):
+    name, own = function.__name__, signature(function)
+    if failure := refused(name, own, args, settings):
         return failure
     call = own.bind(*args, **settings)
     call.apply_defaults()
     first, *_ = call.arguments.values()
+    is_named = str(error).startswith(f"{name}: ")
     try:
-        if "axis" in own.parameters:
-            checked_axes(function.__name__, first, call.arguments["axis"])
-        else:
-            checked_shape(function.__name__, first)
-    except (ShapeError, TypeError) as named:
-        return named
+        checked_shape(name, first)
+        if "axis" in own.parameters and not is_named:
+            checked_axes(name, first, call.arguments["axis"])
+    except (ShapeError, TypeError) as other:
+        return error if is_named and isinstance(error, ArgumentTypeError) else other
     return error
