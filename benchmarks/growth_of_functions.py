@@ -190,6 +190,17 @@ def _items_again(count: int) -> Forward:
     return forward
 
 
+def _taken_again(count: int) -> Forward:
+    x = _leaf(count)
+    places = [np.array([i, i]) for i in range(count)]
+
+    def forward() -> Any:
+        out = sum(tg.sum(x[place] * x[place]) for place in places)
+        return tg.autograd.grad(out, x, create_graph=True)[0]
+
+    return forward
+
+
 def _outputs_again(count: int) -> Forward:
     x = _leaf(count)
 
@@ -226,6 +237,7 @@ CASES: dict[str, Callable[[int], Forward]] = {
     "create_graph: chain": _chain_again,
     "create_graph: uses": _uses_again,
     "create_graph: x[i]": _items_again,
+    "create_graph: x[array]": _taken_again,
     "create_graph: unstack": _outputs_again,
 }
 

@@ -16,7 +16,7 @@ FEW, MANY = 50, 300
 ALLOWED = 1.25
 """How much more one of many may cost than one of few."""
 
-DENSE = {"x.at[i].set", "x.at[i].add", "create_graph: x[i]"}
+DENSE = {"x.at[i].set", "x.at[i].add"}
 """Each of these steps makes an array as large as x, which is kept while it is small."""
 
 

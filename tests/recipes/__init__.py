@@ -28,6 +28,7 @@ WITHOUT_GRADIENT: dict[str, str] = {
 
 SEEN_THROUGH = {
     "put": "index",
+    "put_several": "index",
     "output": "unstack",
     "unique": "unique_values",
 }

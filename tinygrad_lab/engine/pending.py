@@ -35,8 +35,11 @@ class Cotangents:
         return tuple(self._gradients.get(position) for position in range(self._count))
 
 
-PENDING = frozenset({Scatter, Cotangents})
-"""The classes of gradients whose ``total()`` is taken once every use has contributed."""
+PENDING: set[type] = {Scatter, Cotangents}
+"""The classes of gradients whose ``total()`` is taken once every use has contributed.
+
+``ops`` adds that of gradients which are to be differentiated again.
+"""
 
 
 def namespace_of_gradient(g: Any) -> Any:

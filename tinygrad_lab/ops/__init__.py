@@ -39,6 +39,7 @@ from tinygrad_lab.ops import (
     trigonometric,
 )
 from tinygrad_lab.ops.arguments.composed import composed
+from tinygrad_lab.ops.puts import Puts
 
 if TYPE_CHECKING:
     from tinygrad_lab.ops.activation import *
@@ -133,8 +134,6 @@ _for_rules = {
     "where_positive": lambda condition, x: piecewise.where(
         condition > 0, x, conversion.zeros_like(x)
     ),
-    "put_at": lambda values, arrays, *, key, shape: indexing.put(
-        values, *arrays, key=key, shape=shape
-    ),
+    "put_at": lambda values, arrays, *, key, shape: Puts(values, arrays, key, shape),
 }
 register_namespace(Tensor, _TensorNamespace(name="tensor", **(_public | _internal | _for_rules)))
