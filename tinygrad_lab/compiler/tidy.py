@@ -299,7 +299,6 @@ PASSES: tuple[Callable[[Recording, list[Event]], list[Event]], ...] = (
 
 def constants(events: list[Event]) -> set[Value]:
     """Return the values that are the same at every call: made of constants, never written."""
-    written = {event.writes.root for event in events if event.writes is not None}
     known: set[Value] = set()
     for event in events:
         inputs = read_by(event)
@@ -309,6 +308,7 @@ def constants(events: list[Event]) -> set[Value]:
             value in known or (value.origin is not None and value.origin.kind == "constant")
             for value in inputs
         )
-        if fixed and not any(value.root in written for value in (*inputs, *event.results)):
+        # A write that nothing reads was dropped, but its numbers are in the recorded array.
+        if fixed and not any(value.root.rewritten for value in (*inputs, *event.results)):
             known.update(event.results)
     return known
