@@ -316,8 +316,10 @@ class NumPyProgram:
             copyto = self.bound("copyto", np.copyto)
             yield f"{target}[...] = {y}"
             yield f"{copyto}({target}, {x}, where={condition})"
-        else:
+        elif into == "mask":
             yield from self._where_mask(event, target)
+        else:
+            yield f"{target}[...] = {self._call(event)}"
 
     def _parts_elsewhere(self, event: Event) -> list[tuple[Value, int]] | None:
         """Return the parts still to be copied to the vector that joins them; None if all are."""
