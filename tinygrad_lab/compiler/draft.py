@@ -464,8 +464,8 @@ def _as_made(write: Event, target: Value) -> Event | None:
         return None
     other = replace(write, call=call, args=args, kwargs=kwargs, writes=None, results=(target,))
     fresh = fresh_result(other)
-    if fresh is None or not same_layout(fresh, array):
-        return None
+    if type(fresh) is not type(array) or not same_layout(fresh, array):
+        return None  # a scalar, for one, cannot be written into later
     target.event = other
     return other
 

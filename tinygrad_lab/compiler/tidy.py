@@ -177,7 +177,8 @@ def place(value: Value) -> Any:
     array = value.array
     if not isinstance(array, np.ndarray):
         return value
-    return value.root, array.ctypes.data, array.shape, array.strides, array.dtype
+    how = (array.shape, array.strides, array.dtype, array.flags.writeable)
+    return value.root, array.ctypes.data, *how
 
 
 def keep_name(kept: Value, dropped: Value) -> None:
