@@ -150,7 +150,7 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
     """Drop views that equal an existing array: ``x.reshape(x.shape)``, ``x.T.T``."""
     twins: Replacements = {}
     known: dict[Any, Value] = {}
-    seen: set[Value] = set()
+    places: dict[Value, Any] = {}
     left = []
     for event in events:
         if event.is_on_numbers:
@@ -158,12 +158,15 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
             continue
         sources = [one for one in event.inputs if one.is_array]
         for value in sources:
-            if value not in seen:  # finding an array's address takes microseconds
-                seen.add(value)
-                known.setdefault(place(value), value)
+            if value not in places:  # finding an array's address takes microseconds
+                places[value] = place(value)
+                known.setdefault(places[value], value)
         pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
         if pure and sources and event.result.base is not None:
-            twin = known.setdefault(place(event.result), event.result)
+            here = place(event.result)
+            # An equal view of a source that may be written into may be read-only.
+            same = next((one for one in sources if places[one] == here), None)
+            twin = same or known.setdefault(here, event.result)
             if twin is not event.result:
                 twins[event.result] = twin
                 keep_name(twin, event.result)
@@ -177,8 +180,7 @@ def place(value: Value) -> Any:
     array = value.array
     if not isinstance(array, np.ndarray):
         return value
-    how = (array.shape, array.strides, array.dtype, array.flags.writeable)
-    return value.root, array.ctypes.data, *how
+    return value.root, array.ctypes.data, array.shape, array.strides, array.dtype
 
 
 def keep_name(kept: Value, dropped: Value) -> None:
