@@ -99,6 +99,19 @@ class TestViewsOfResultsWithoutAxes:
             x = np.asarray(numbers)
             assert_same_bits(compiled(x), step(x))
 
+    def test_constants_that_are_written_at_positions_come_after_those_below(self) -> None:
+        def step(x: np.ndarray) -> Any:
+            filled = np.empty_like(x)
+            filled[...] = 1.5
+            filled[[0]] = 3
+            result = filled + x
+            filled **= 2
+            return result, filled + x
+
+        compiled = tg.compile(step)
+        for numbers in INPUTS:
+            assert_same_bits(compiled(np.asarray(numbers)), step(np.asarray(numbers)))
+
     @pytest.mark.parametrize(
         "power",
         [

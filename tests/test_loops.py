@@ -445,3 +445,24 @@ class TestScalarGraphs:
         compiled(x)
         with pytest.raises(CompileError, match="for scalar graphs"):
             compiled(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_what_loops_cannot_do_is_left_to_numpy(dtype: Any) -> None:
+    def pick(x: tg.Tensor) -> tg.Tensor:
+        return (x * 2)[[1, 0]] + x[[0, 1]]
+
+    step = tg.compile(pick, target="numba")
+    for number in range(4):
+        x = tg.tensor(np.arange(2) + number, dtype=np.dtype(dtype))
+        np.testing.assert_array_equal(step(x).data, pick(x).data)
+
+
+@pytest.mark.parametrize("function", [lambda x: x.relu().sum(), lambda x: x.sum().relu()])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_gradients_of_relu_that_are_left_to_numpy(function: Any, dtype: Any) -> None:
+    slope = tg.grad(lambda x: function(x) * x.astype(tg.float64).sum())
+    step = tg.compile(slope, target="numba")
+    for number in range(4):
+        x = tg.tensor(np.arange(3) - number, dtype=np.dtype(dtype))
+        np.testing.assert_allclose(step(x).data, slope(x).data, rtol=1e-3)

@@ -328,6 +328,7 @@ def _record(
     name = trace.observe(event, caller(2))
     if writes is not None:
         event.writes = writes.value
+        writes.value.root.rewritten += 1
         return None
     if isinstance(out, tuple | list):
         event.several = True
@@ -380,14 +381,16 @@ def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: Trace
         # NumPy's scalars are immutable: `x += 1` makes a new one.
         return _record(trace, call, args, kwargs)
     before = target.value
-    if before.base is not None or before.viewed or before.origin is not None:
+    is_seen = before.base is not None or before.viewed or before.origin is not None
+    # Some elements may be left as they are.
+    fresh = None if is_seen or "where" in kwargs else call.function(*_real(args), **_real(kwargs))
+    if not _is_laid_out_like(fresh, before.array):
         call.function(*_real(args), **_real(kwargs), out=before.array)
         event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
         event.writes = before
+        before.root.rewritten += 1
         trace.observe(event, caller(2))
         return target
-    fresh = np.empty_like(before.array)
-    call.function(*_real(args), **_real(kwargs), out=fresh)
     event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
     event.augmented = any(one is target for one in args[:1])
     trace.observe(event, caller(2))
@@ -395,6 +398,14 @@ def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: Trace
     value.name = before.name
     target.value = value
     return target
+
+
+def _is_laid_out_like(one: Any, other: Any) -> bool:
+    """Return whether an array could take the place of another; axes of length 1 have no stride."""
+    if not isinstance(one, np.ndarray) or (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    steps = zip(one.strides, other.strides, one.shape, strict=True)
+    return all(mine == theirs or length == 1 for mine, theirs, length in steps)
 
 
 class _Library:

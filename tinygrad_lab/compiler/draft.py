@@ -398,6 +398,7 @@ def _fill_directly(draft: Draft, made: Event) -> None:
     if family and family[0].writes is whole:
         other = _as_made(family[0], whole)
         if other is not None and family[0].loop is made.loop:
+            whole.rewritten -= 1
             draft.events[draft.events.index(family[0])] = other
             draft.events.remove(made)
     elif len(family) > 1 and is_view(family[0]) and family[1].writes is family[0].result:
@@ -414,6 +415,7 @@ def _fill_through_view(draft: Draft, made: Event, view: Event, write: Event) -> 
     if other is None or back is None:
         return
     part.base, whole.base = None, part
+    part.rewritten = whole.rewritten - 1
     for value in draft.recording.trace.values:
         if value.base is whole:
             value.base = part
@@ -462,8 +464,8 @@ def _as_made(write: Event, target: Value) -> Event | None:
         return None
     other = replace(write, call=call, args=args, kwargs=kwargs, writes=None, results=(target,))
     fresh = fresh_result(other)
-    if fresh is None or not same_layout(fresh, array):
-        return None
+    if type(fresh) is not type(array) or not same_layout(fresh, array):
+        return None  # a scalar, for one, cannot be written into later
     target.event = other
     return other
 

@@ -59,7 +59,8 @@ class Function:
     into: str = ""
     """How a replay writes the result into memory that it has: ``"copy"``, ``"reorder"`` (a copy in
     another shape), ``"fill"``, ``"reduce"`` (methods only), ``"join"``, ``"dot"``, ``"choose"``,
-    ``"mask"`` or ``"take"``. Ufuncs take such memory as an argument."""
+    ``"mask"``, ``"take"`` or ``"call"`` (a call, and a copy). Ufuncs take such memory as an
+    argument."""
     fills_with: Any = None
     """The number that it fills the result with; ``"fill_value"`` if that is an argument."""
 
@@ -188,7 +189,7 @@ def _elementwise() -> Iterator[Function]:
     yield _row(
         "where_positive",
         shape="elementwise",
-        into="mask",
+        into="call",
         formula="({1} if {0} > 0 else {zero})",
         expression=("{1} if {0} > 0.0 else 0.0", CHOICE, (SUM, COMPARISON)),
         in_words="{1} if {0} > 0.0 else 0.0",

@@ -145,7 +145,7 @@ def is_elementwise(event: Event) -> bool:
 def _can_take_over(event: Event, old: Value) -> bool:
     """Return whether the result may overwrite an input while it is computed."""
     new = event.result.array
-    return (is_elementwise(event) or known(event.call.name).into == "mask") and all(
+    return (is_elementwise(event) or known(event.call.name).into in ("mask", "call")) and all(
         value.array.shape == new.shape
         and value.array.strides == new.strides
         and value.array.dtype == new.dtype
@@ -264,9 +264,12 @@ def _writes_constant(event: Event, plan: Plan) -> bool:
 
 def _region(event: Event) -> Any:
     """Return the part of memory that a write writes into."""
+    whole: Any = event.writes.array  # type: ignore[union-attr]
     if event.call.kind == "setitem" and _has_a_fixed_place(event):
-        return event.writes.array[event.args[1]]  # type: ignore[union-attr]
-    return event.writes.array  # type: ignore[union-attr]
+        part = whole[event.args[1]]
+        # A list of positions selects a copy.
+        return part if np.may_share_memory(part, whole) or not np.size(part) else whole
+    return whole
 
 
 def _overlap(one: Event, other: Event) -> bool:

@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_lab.compiler.expressions import Expressions
 from tinygrad_lab.compiler.functions import known
@@ -315,8 +316,10 @@ class NumPyProgram:
             copyto = self.bound("copyto", np.copyto)
             yield f"{target}[...] = {y}"
             yield f"{copyto}({target}, {x}, where={condition})"
-        else:
+        elif into == "mask":
             yield from self._where_mask(event, target)
+        else:
+            yield f"{target}[...] = {self._call(event)}"
 
     def _parts_elsewhere(self, event: Event) -> list[tuple[Value, int]] | None:
         """Return the parts still to be copied to the vector that joins them; None if all are."""
@@ -433,6 +436,8 @@ class NumPyProgram:
             array, key = event.args
             return f"{self.text(array)}[{self._key(key)}]"
         given = [*map(self.text, event.args)]
+        if known(name).shape == "like" and isinstance(event.args[0], Value):
+            given[0] = self.bound(f"like_{event.args[0].index}", _outline(event.args[0].array))
         given += [f"{key}={self.text(one)}" for key, one in event.kwargs.items()]
         if kind == "method":
             return f"{given[0]}.{name}({', '.join([*given[1:], *extra])})"
@@ -538,6 +543,11 @@ class NumPyProgram:
                 arrays[event.result].fill(event.filled_with())
             else:
                 event.call.function(*_real(event.args, arrays), **_real(event.kwargs, arrays))
+
+
+def _outline(array: Any) -> Any:
+    """Return an array of the same shape, dtype and memory order, of which nothing may be read."""
+    return as_strided(np.empty(1, array.dtype), array.shape, array.strides, writeable=False)
 
 
 def _is_literal(value: Value) -> bool:

@@ -150,7 +150,7 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
     """Drop views that equal an existing array: ``x.reshape(x.shape)``, ``x.T.T``."""
     twins: Replacements = {}
     known: dict[Any, Value] = {}
-    seen: set[Value] = set()
+    places: dict[Value, Any] = {}
     left = []
     for event in events:
         if event.is_on_numbers:
@@ -158,12 +158,15 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
             continue
         sources = [one for one in event.inputs if one.is_array]
         for value in sources:
-            if value not in seen:  # finding an array's address takes microseconds
-                seen.add(value)
-                known.setdefault(place(value), value)
+            if value not in places:  # finding an array's address takes microseconds
+                places[value] = place(value)
+                known.setdefault(places[value], value)
         pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
         if pure and sources and event.result.base is not None:
-            twin = known.setdefault(place(event.result), event.result)
+            here = place(event.result)
+            # An equal view of a source that may be written into may be read-only.
+            same = next((one for one in sources if places[one] == here), None)
+            twin = same or known.setdefault(here, event.result)
             if twin is not event.result:
                 twins[event.result] = twin
                 keep_name(twin, event.result)
@@ -299,7 +302,6 @@ PASSES: tuple[Callable[[Recording, list[Event]], list[Event]], ...] = (
 
 def constants(events: list[Event]) -> set[Value]:
     """Return the values that are the same at every call: made of constants, never written."""
-    written = {event.writes.root for event in events if event.writes is not None}
     known: set[Value] = set()
     for event in events:
         inputs = read_by(event)
@@ -309,6 +311,7 @@ def constants(events: list[Event]) -> set[Value]:
             value in known or (value.origin is not None and value.origin.kind == "constant")
             for value in inputs
         )
-        if fixed and not any(value.root in written for value in (*inputs, *event.results)):
+        # A write that nothing reads was dropped, but its numbers are in the recorded array.
+        if fixed and not any(value.root.rewritten for value in (*inputs, *event.results)):
             known.update(event.results)
     return known

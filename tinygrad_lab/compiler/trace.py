@@ -70,6 +70,8 @@ class Value:
     """The value of the forward pass whose gradient it is."""
     viewed: bool = False
     """Other values are views of its memory."""
+    rewritten: int = 0
+    """How often its memory was written into after it was made: ``array`` has the last numbers."""
     wants_gradient: bool = False
     """It is the data of a tensor that requires a gradient."""
 

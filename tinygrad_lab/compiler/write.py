@@ -571,7 +571,9 @@ class Writer:
             return Line(phrases.called(event, f"out={phrases.text(target)}"))
         infix = phrases.infix(event)
         if infix is not None and args[0] is target:
-            place = phrases.place(target).removesuffix("[...]")
+            place = phrases.place(target)
+            if target not in phrases.inline:
+                place = place.removesuffix("[...]")
             return Line(f"{place} {infix[0]}= {phrases.operand(event, args[1], 0)}")
         return Line(f"{phrases.place(target)} = {phrases.call(event)[0]}")
 
@@ -582,6 +584,8 @@ class Writer:
         if value in self._read_by_loops or event.call.kind == "draw" or not uses:
             return False
         view = is_view(event)
+        if value in self._writes and not view:
+            return False  # what is written into needs a name
         users = self._users.get(value, [])
         user = users[0] if users else None
         leaves_its_loop = any(one.loop is not event.loop for one in users) or not users
