@@ -8,6 +8,7 @@ that memory are bound again.
 from __future__ import annotations
 
 from collections import Counter
+from types import BuiltinMethodType
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class Views:
                 root = memory_owner(thing)
                 offset = _address(thing) - _address(root)
                 self._of.setdefault(id(root), []).append((offset, name))
-            elif isinstance(getattr(thing, "__self__", None), np.ndarray) or _has_arrays(thing):
+            elif _is_method_of_array(thing) or _has_arrays(thing):
                 self.can_move = False
 
     def move(self, old: Any, new: Any) -> bool:
@@ -81,6 +82,10 @@ def references_of(names: dict[str, Any]) -> Counter[int]:
 
 def _address(array: Any) -> int:
     return int(array.__array_interface__["data"][0])
+
+
+def _is_method_of_array(thing: Any) -> bool:
+    return isinstance(thing, BuiltinMethodType) and isinstance(thing.__self__, np.ndarray)
 
 
 def _has_arrays(thing: Any) -> bool:

@@ -292,7 +292,7 @@ class Replay:
         for number, state in enumerate(self._order_of_homes):
             home, owner = names[f"home_{number}"], state.owner
             now = _array_of(self._holder_of(state, bundles))
-            if now is not None and now is not home and not self._can_take(state, now, home):
+            if now is not None and not self._can_take(state, now, home):
                 return False
             if state in self._in_place:
                 if now is not home and not self._move(number, now):
@@ -335,7 +335,7 @@ class Replay:
 
     def _can_take(self, state: State, now: Any, home: Any) -> bool:
         """Return whether a state is such that this replay was recorded for."""
-        if not _array_matches(now, home, state in self._in_place):
+        if now is not home and not _array_matches(now, home, state in self._in_place):
             return False
         if state.kind != "data" or state not in self.recording.states:
             return True

@@ -234,7 +234,7 @@ class CompiledStep(Followed):
 
         relied = Relied()
         try:
-            relied.find(self.function, leaves, names)
+            relied.find(self.function, leaves, names, structure)
             recording, result = record_step(call, leaves, names, accept, relied, as_numbers)
         except UnsupportedError as reason:
             relied.put_back()
