@@ -206,7 +206,8 @@ class Reach:
 
     def attribute(self, things: Things, name: str) -> Things:
         """Return what an attribute of any of these may be."""
-        return merged(*[self._attribute(one, name) for one in things])
+        known = [one for one in things if one is not UNKNOWN[0]]
+        return merged(*[self._attribute(one, name) for one in known])
 
     def _attribute(self, one: Thing, name: str) -> Things:
         owner, path = one.value, f"{one.path}.{name}"

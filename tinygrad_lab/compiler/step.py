@@ -290,8 +290,8 @@ class CompiledStep(Followed):
         if relied.prints and not self._has_warned_of_prints:
             self._has_warned_of_prints = True
             warnings.warn(
-                f"tg.compile: {self._name} prints only while it is recorded, not when it is "
-                f"replayed: at {relied.prints[0]}. Print what the step returns.",
+                f"tg.compile: {self._name} prints, writes or logs only while it is recorded, not "
+                f"when it is replayed: at {relied.prints[0]}. Print what the step returns.",
                 stacklevel=5,
             )
 
