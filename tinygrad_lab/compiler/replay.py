@@ -101,7 +101,9 @@ class Replay:
         """The names of what is counted."""
         self._allowed: list[int] = []
         self._counted_at = -1
-        self._has_moved = False
+        self._touched: set[int] = set()
+        """The ids of objects to which its names refer since, or no longer."""
+        self._counted_ids: frozenset[int] = frozenset()
 
     def __del__(self) -> None:
         # A function and its names refer to each other, as do the parts of a trace. Parameters and
@@ -224,6 +226,8 @@ class Replay:
         exec(code, names)
         arrays, generators = names["at_risk"], self._at_risk[1]
         self._before = [np.empty_like(array) for array in arrays]
+        self._note_counted()
+        self._touched = set(self._references)
         self._tell_others()
         at_risk = arrays or generators
         self.run = (
@@ -256,7 +260,7 @@ class Replay:
             self._views = Views(names, (names["at_risk"],))
         if not self._views.can_move or self._has_scalars:
             return False
-        self._has_moved = False
+        self._touched = set()
         before: dict[int, Any] = {}
         try:
             fits = self._attach(bundles, before) and self._give_away(bundles)
@@ -278,7 +282,8 @@ class Replay:
         for number, (optimizer, group, _) in enumerate(self.recording.groups):
             names[f"group_{number}"] = optimizer.param_groups[group]
         names["version_now"], names["errors_now"] = version(), _errors()
-        if self._has_moved:
+        self._note_counted()
+        if self._touched:
             self._tell_others()
         return True
 
@@ -297,7 +302,9 @@ class Replay:
             if state in self._in_place:
                 if now is not home and not self._move(number, now):
                     return False
-                names[f"leaf_{number}"] = owner._node
+                if names[f"leaf_{number}"] is not owner._node:
+                    self._touched |= {id(names[f"leaf_{number}"]), id(owner._node)}
+                    names[f"leaf_{number}"] = owner._node
             elif state.kind == "grad":
                 if state in self.recording.states and owner.grad is not names[f"grad_{number}"]:
                     if now is None:
@@ -344,12 +351,20 @@ class Replay:
     def _move(self, number: int, new: Any) -> bool:
         """Bind the names of a home, and of its parts, to other memory."""
         names, views = self._namespace, self._views
-        if views is None or not views.move(names[f"home_{number}"], new):
+        old = names[f"home_{number}"]
+        if views is None or not views.move(old, new):
             return False
+        self._touch(old, new)
         names[f"home_{number}"] = new
         names[f"memory_{number}"] = _memory_of(new)
-        self._has_moved = True
         return True
+
+    def _touch(self, *arrays: Any) -> None:
+        self._touched.update(map(id, arrays), [id(memory_owner(array)) for array in arrays])
+        self._counted_at = -1
+
+    def _note_counted(self) -> None:
+        self._counted_ids = frozenset([id(self._namespace[name]) for name in self._counted])
 
     def _settle(self, number: int, bundles: dict[BundlePlace, Any]) -> None:
         state = self._order_of_homes[number]
@@ -393,17 +408,12 @@ class Replay:
 
     def _tell_others(self) -> None:
         """Let other replays count again what they share with this one."""
-        before, self._referred = self._referred, None
-        if len(_living) == 1:
-            return
-        _Bindings.number += 1
-        mine = self._references
+        self._referred, touched = None, self._touched
         for one in _living:
-            if one is not self and one._counts:
-                ids = [id(one._namespace[name]) for name in one._counted]
-                if before is None or any(before[key] != mine[key] for key in ids):
-                    for number in range(len(ids)):
-                        one._namespace[f"count_{number}"] = -1
+            if one is not self and one._counts and not touched.isdisjoint(one._counted_ids):
+                _Bindings.number += 1
+                for number in range(len(one._counts)):
+                    one._namespace[f"count_{number}"] = -1
 
     def _give_away(self, bundles: dict[BundlePlace, Any]) -> bool:
         """Leave memory that others hold to them, and go on in other memory."""
@@ -454,7 +464,7 @@ class Replay:
         before = [names[f"home_{n}"] for n in inside]
         if self._views is None or not self._views.move(root, new):
             return False
-        self._has_moved = True
+        self._touch(root, new, *before, *[names[f"home_{n}"] for n in inside])
         for n, home in zip(inside, before, strict=True):
             names[f"memory_{n}"] = new
             state = order[n]
