@@ -294,24 +294,26 @@ class Replay:
         was not recorded for such states.
         """
         names = self._namespace
-        for number, state in enumerate(self._order_of_homes):
+        for number, (state, in_place, is_read, wants) in enumerate(self._facts):
             home, owner = names[f"home_{number}"], state.owner
             now = _array_of(self._holder_of(state, bundles))
-            if now is not None and not self._can_take(state, now, home):
+            if now is not None and now is not home and not _array_matches(now, home, in_place):
                 return False
-            if state in self._in_place:
+            if wants is not None and wants is not (owner._node is not None):
+                return False
+            if in_place:
                 if now is not home and not self._move(number, now):
                     return False
                 if names[f"leaf_{number}"] is not owner._node:
                     self._touched |= {id(names[f"leaf_{number}"]), id(owner._node)}
                     names[f"leaf_{number}"] = owner._node
             elif state.kind == "grad":
-                if state in self.recording.states and owner.grad is not names[f"grad_{number}"]:
+                if is_read and owner.grad is not names[f"grad_{number}"]:
                     if now is None:
                         return False
                     before[number] = owner.grad
                     owner._grad = names[f"grad_{number}"]
-                elif now is not None and now is not home and state in self.recording.states:
+                elif is_read and now is not home:
                     return False
             elif now is not home:
                 before[number] = now
@@ -340,19 +342,25 @@ class Replay:
         for place, bundle in bundles.items():
             bundle.views = [parameter._data for parameter in place.parameters]
 
-    def _can_take(self, state: State, now: Any, home: Any) -> bool:
-        """Return whether a state is such that this replay was recorded for."""
-        if now is not home and not _array_matches(now, home, state in self._in_place):
-            return False
-        if state.kind != "data" or state not in self.recording.states:
-            return True
-        return (state.owner._node is not None) is self.recording.states[state].wants_gradient
+    @cached_property
+    def _facts(self) -> list[tuple[State, bool, bool, bool | None]]:
+        """Each state that has memory; whether it is only read, read, and wants a gradient."""
+        read = self.recording.states
+        return [
+            (
+                state,
+                state in self._in_place,
+                state in read,
+                read[state].wants_gradient if state.kind == "data" and state in read else None,
+            )
+            for state in self._order_of_homes
+        ]
 
     def _move(self, number: int, new: Any) -> bool:
         """Bind the names of a home, and of its parts, to other memory."""
         names, views = self._namespace, self._views
         old = names[f"home_{number}"]
-        if views is None or not views.move(old, new):
+        if views is None or not views.move(number, old, new):
             return False
         self._touch(old, new)
         names[f"home_{number}"] = new
@@ -462,7 +470,7 @@ class Replay:
         order = self._order_of_homes
         inside = [n for n in range(len(order)) if memory_owner(names[f"home_{n}"]) is root]
         before = [names[f"home_{n}"] for n in inside]
-        if self._views is None or not self._views.move(root, new):
+        if self._views is None or not self._views.move(("root", inside[0]), root, new):
             return False
         self._touch(root, new, *before, *[names[f"home_{n}"] for n in inside])
         for n, home in zip(inside, before, strict=True):
