@@ -17,8 +17,8 @@ from tinygrad_lab import trees
 from tinygrad_lab.errors import CompileError
 
 SETUP = """
-import collections, contextlib, contextvars, dataclasses, functools, itertools, operator
-import random, types
+import collections, contextlib, copy, contextvars, dataclasses, functools, itertools, operator
+import array as arrays, enum, os, random, types, weakref
 import numpy as np
 import tinygrad_lab as tg
 from tinygrad_lab import nn
@@ -86,6 +86,79 @@ class Net(nn.Module):
             y = layer(y)
         return y if self.flags[0] else -y
 
+class Row:
+    def __init__(self):
+        self.parts = [1.0, 2.0]
+    def __getitem__(self, place):
+        return self.parts[place]
+    def __len__(self):
+        return len(self.parts)
+    def __iter__(self):
+        return iter(self.parts)
+    def __contains__(self, part):
+        return part in self.parts
+
+class Amount:
+    def __init__(self, amount):
+        self.amount = amount
+    def __mul__(self, other):
+        return other * self.amount
+    def __float__(self):
+        return float(self.amount)
+    def __bool__(self):
+        return self.amount > 1
+    def __eq__(self, other):
+        return self.amount == other
+    __hash__ = None
+
+class Meta(type):
+    @property
+    def level(cls):
+        return cls._level
+
+class WithMeta(metaclass=Meta):
+    _level = 1.0
+
+class Field:
+    def __set_name__(self, owner, name):
+        self.name = "_" + name
+    def __get__(self, owner, kind):
+        return getattr(owner, self.name)
+    def __set__(self, owner, value):
+        setattr(owner, self.name, value)
+
+class WithField:
+    level = Field()
+    def __init__(self):
+        self.level = 1.0
+
+class Attributes(dict):
+    __getattr__ = dict.__getitem__
+    __setattr__ = dict.__setitem__
+
+class Mode(enum.Enum):
+    PLAIN = 1
+    TWICE = 2
+
+@functools.singledispatch
+def dispatched(kind, y):
+    return y
+
+@dispatched.register
+def _(kind: int, y):
+    return y * cfg.beta
+
+def with_attribute(y):
+    return y * with_attribute.level
+with_attribute.level = 1.0
+
+row, amount, with_field = Row(), Amount(1.0), WithField()
+attributes = Attributes(alpha=1.0, sub=Attributes(beta=2.0))
+user_dict, chain = collections.UserDict(a=1.0), collections.ChainMap({}, {"k": 1.0})
+whole, octets = arrays.array("d", [1.0, 2.0]), bytearray(bytes([1, 2]))
+choice, drop = types.SimpleNamespace(mode=Mode.PLAIN, place=1), nn.Dropout(0.0)
+os.environ["LITTLE_STATE"] = "1"
+
 cfg = types.SimpleNamespace(alpha=1.0, beta=2.0, which="alpha", count=0, last=None,
                             sub=types.SimpleNamespace(gamma=3.0, deep=[1.0, {"k": 2.0}]))
 config, magic, slotted = Config(), Magic(), Slotted()
@@ -132,9 +205,32 @@ def plus(y):
     return y + cfg.sub.gamma
 
 inner = outer(special)
+copy_of = copy.copy
 """
 
 READS = [
+    "y = y * row[0] + len(row) + sum(part for part in row) + (5.0 if 2.0 in row else 1.0)",
+    "y = (amount * y) * float(amount) + (1.0 if amount else 0.0) + (2.0 if amount == 3.0 else 0.0)",
+    "y = y * WithMeta.level",
+    "y = y * with_field.level",
+    "y = y * attributes.alpha * attributes.sub.beta",
+    "y = y * user_dict['a'] + chain['k']",
+    "y = y * whole[0] + octets[1]",
+    "y = y * float(os.environ['LITTLE_STATE'])",
+    "y = y + weakref.ref(item)().weight",
+    "y = dispatched(1, y)",
+    "y = with_attribute(y)",
+    "y = y * 2 if choice.mode is Mode.TWICE else y",
+    "y = y * {'w_1': 1.0, 'w_2': factor}[f'w_{choice.place}']",
+    "y = y + table.get(f'{mode[-1]}x', 0.5)",
+    "y = y + numbers[choice.place - 1]",
+    "y = y + min(items, key=lambda one: one.weight).weight",
+    "y = y * 3 if drop.training else y",
+    "y = y * 2 if weight.grad is None else y",
+    "y = y + 1 if bias.name == 'b' else y",
+    "place = None\nfor place in range(2):\n    y = y + long[59 + place]",
+    "y = y + copy_of(cfg).alpha",
+    "y = y + dataclasses.asdict(config)['gain']",
     "y = y * cfg.alpha",
     "c = cfg.sub; y = y + c.gamma",
     "y = y * cfg.sub.deep[0] + cfg.sub.deep[1]['k']",
@@ -221,6 +317,26 @@ RARE = [
     "tg.seed(0)",
 ]
 CHANGES = [
+    "row.parts[0] = {v}",
+    "row.parts.append({v})",
+    "amount.amount = {v}",
+    "WithMeta._level = {v}",
+    "with_field.level = {v}",
+    "attributes.sub.beta = {v}",
+    "attributes.alpha = {v}",
+    "user_dict['a'] = {v}",
+    "chain['k'] = {v}",
+    "whole[0] = {v}",
+    "octets[1] = {i}",
+    "os.environ['LITTLE_STATE'] = '{v}'",
+    "with_attribute.level = {v}",
+    "choice.mode = Mode.TWICE",
+    "choice.place = 3 - choice.place",
+    "drop.eval()",
+    "drop.train()",
+    "bias.name = 'b'",
+    "weight.grad = None",
+    "weight.requires_grad_(not weight.requires_grad)",
     "cfg.alpha = {v}",
     "cfg.beta = {v}",
     "cfg.which = {w}",
@@ -278,9 +394,9 @@ CHANGES = [
     "optimizer.param_groups[0]['lr'] = {v} / 10",
     "optimizer.param_groups[0]['lr'] = {i}",
     "optimizer.param_groups[0]['momentum'] = np.float64({v} / 10)",
-    "hooks.append(weight.register_hook(lambda g: g * {v}))",
+    "hooks.append(weight.register_hook(lambda g: g * {v})) if weight.requires_grad else None",
     "hooks.pop().remove() if hooks else None",
-    "hooks.append(weight.register_hook(lambda g: g * item.weight))",
+    "if weight.requires_grad: hooks.append(weight.register_hook(lambda g: g * item.weight))",
     "generator.seed({i})",
     "weight.data = np.array([{v}, 1.0, 2.0], np.float32)",
     "cfg.last = None",
@@ -346,7 +462,7 @@ def seen_in(text: str, compiled: Callable[[Any], Any]) -> Iterator[Any]:
             return step(*args)
         except CompileError:
             raise
-        except (ValueError, AssertionError, TypeError, AttributeError, KeyError) as error:
+        except Exception as error:
             return f"{type(error).__name__}: {error}"
 
     tg.seed(0)

@@ -4,11 +4,13 @@ Each program runs twice, as it is and compiled, over several calls with changes 
 tells what it saw. A compiled step sees the same, or refuses with the user's line.
 """
 
+import contextlib
 import copy
 import functools
 import itertools
 import random
 import signal
+import sysconfig
 import warnings
 from collections import OrderedDict, deque, namedtuple
 from collections.abc import Callable, Iterator
@@ -1029,6 +1031,62 @@ class TestWhatAMissExplains:
         assert "runs uncompiled: an argument requires a gradient" in step.explain_miss()
 
 
+class TestUnderDebug:
+    @pytest.mark.parametrize("optimizer", [tg.optim.Adam, tg.optim.SGD])
+    def test_a_step_runs_both_ways_and_goes_on_as_it_would(self, optimizer: Any) -> None:
+        fit, twin = Fitting(tg.compile, optimizer), Fitting(lambda step: step, optimizer)
+        for call in range(9):
+            with tg.debug() if call in (3, 4, 7) else contextlib.nullcontext():
+                assert seen(fit.step(rows(call))) == seen(twin.step(rows(call)))
+            assert seen([p.grad for p in fit.net.parameters()]) == seen(
+                [p.grad for p in twin.net.parameters()]
+            )
+        assert seen(fit.state) == seen(twin.state)
+        assert len(fit.step._replays) == 1
+
+    def test_the_first_value_that_differs_is_named(self) -> None:
+        tick = hidden_number()
+        weight = tg.tensor([1.0, 2.0], requires_grad=True, name="w")
+
+        def step_of(x: Any) -> Any:
+            loss = (weight * x).sum()
+            weight.grad = None
+            (loss * tick[0]()).backward()
+            return loss
+
+        step = tg.compile(step_of)
+        assert [step(ONE).item() for _ in range(3)] == [5.0] * 3
+        with tg.debug():
+            assert step(ONE).item() == 5.0
+        tick[1](3.0)
+        with (
+            tg.debug(),
+            pytest.raises(CompileError, match=r"w\.grad differs: the replay"),
+        ):
+            step(ONE)
+        assert weight.grad.tolist() == [3.0, 6.0]  # type: ignore[union-attr]
+
+    def test_random_numbers_are_drawn_once(self) -> None:
+        def numbers(compiled: Compile) -> list[Any]:
+            tg.seed(0)
+            step = compiled(lambda x: x + tg.random.normal((2,)))
+            found = []
+            for call in range(6):
+                with tg.debug() if call > 3 else contextlib.nullcontext():
+                    found.append(step(ONE).tolist())
+            return found
+
+        assert numbers(tg.compile) == numbers(lambda step: step)
+
+
+def hidden_number() -> tuple[Callable[[], float], Callable[[float], None]]:
+    """Return functions of another package that read and set a number that it keeps for itself."""
+    names: dict[str, Any] = {}
+    text = "kept = [1.0]\ndef read():\n    return kept[0]\ndef write(x):\n    kept[0] = x\n"
+    exec(compile(text, f"{sysconfig.get_path('stdlib')}/pretended.py", "exec"), names)
+    return names["read"], names["write"]
+
+
 class TestIntegersAmongTheArguments:
     def test_are_read_at_each_call_after_a_few_kinds(self) -> None:
         step = tg.compile(lambda x, epoch: (x * epoch + 1 / (epoch + 2), x.sum() * (epoch // 2)))
@@ -1070,7 +1128,9 @@ def test_prints_are_told() -> None:
         return x * 2.0
 
     step = tg.compile(step_of)
-    with pytest.warns(UserWarning, match=r"prints only while[\s\S]*print\(.called.\)") as caught:
+    with pytest.warns(
+        UserWarning, match=r"only while it is recorded[\s\S]*print\(.called.\)"
+    ) as caught:
         assert [step(ONE).tolist() for _ in range(4)] == [[2.0, 4.0]] * 4
     assert len(caught) == 1
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import random
 import sys
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "nothing"})()
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), np.generic)
 """What is compared by value."""
-CONTAINERS = (list, tuple, dict, set, frozenset, deque, MappingProxyType)
+CONTAINERS = (list, tuple, dict, set, frozenset, deque, MappingProxyType, bytearray, array)
 """What is compared item by item."""
 LOST = (AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 """What reading a place again may raise: then it is not what it was."""
@@ -67,6 +68,7 @@ Kind = Literal[
     "state",
     "context",
     "parts",
+    "no grad",
 ]
 
 
@@ -100,6 +102,8 @@ class Place:
                     return owner.get(ABSENT)
                 case "parts":
                     return parts(owner)
+                case "no grad":
+                    return owner.grad is None
                 case _:
                     return owner
         except LOST:
@@ -124,6 +128,8 @@ class Place:
                 return f"{name}.get(ABSENT)"
             case "parts":
                 return f"parts({name})"
+            case "no grad":
+                return f"({name}.grad is None)"
             case _:
                 return name
 
@@ -346,6 +352,10 @@ def _refill(container: Any, items: tuple[Any, ...]) -> None:
     """Give a container the items that it had."""
     if isinstance(container, list):
         container[:] = items
+    elif isinstance(container, bytearray):
+        container[:] = bytes(items)
+    elif isinstance(container, array):
+        container[:] = array(container.typecode, items)
     elif isinstance(container, dict):
         half = len(items) // 2
         container.clear()

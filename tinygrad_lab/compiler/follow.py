@@ -9,25 +9,38 @@ from __future__ import annotations
 
 import builtins
 import dis
+import io
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from tinygrad_lab.backends import dtypes
-from tinygrad_lab.compiler.dependencies import ABSENT, CONTAINERS, Dependency, Place, is_random
+from tinygrad_lab.compiler.dependencies import (
+    ABSENT,
+    CONTAINERS,
+    PLAIN,
+    Dependency,
+    Place,
+    is_random,
+)
 from tinygrad_lab.compiler.foreign import is_library_class, is_users, is_users_class
 from tinygrad_lab.compiler.reach import (
+    UNKNOWN,
     Bound,
     Followed,
     Fresh,
+    Gradient,
     Inner,
     Method,
     Reach,
+    StandIn,
     Thing,
     Things,
     merged,
@@ -89,7 +102,13 @@ class Reading:
     reach: Reach
 
 
-def what_it_reads(function: Any, arguments: Iterable[tuple[str, Any]] = ()) -> Reading:
+Leaves = list[tuple[str, Any]]
+"""The leaves of an argument, with their names."""
+
+
+def what_it_reads(
+    function: Any, arguments: tuple[list[Leaves], dict[str, Leaves]] = ([], {})
+) -> Reading:
     """Follow a function that is called with some arguments; return what it can read.
 
     Raises:
@@ -97,8 +116,11 @@ def what_it_reads(function: Any, arguments: Iterable[tuple[str, Any]] = ()) -> R
         UnsupportedError: if it reads a clock.
     """
     follower = Follower()
-    given = merged(*[follower.reach.met(name, value) for name, value in arguments])
-    follower.reach.call((Thing(getattr(function, "__name__", "step"), function),), None, {}, given)
+    positional, named = arguments
+    args = [follower.given(leaves) for leaves in positional]
+    kwargs = {name: follower.given(leaves) for name, leaves in named.items()}
+    step = Thing(getattr(function, "__name__", "step"), function)
+    follower.reach.call((step,), args, kwargs)
     for reference in list(hooked):
         node = reference()
         if isinstance(node, Leaf):
@@ -129,6 +151,16 @@ class Follower:
         self._scopes: dict[tuple[Any, ...], Scope] = {}
         self._seen_modules: set[int] = set()
 
+    def given(self, leaves: Leaves) -> Things:
+        """Return what an argument may lead to, by its leaves."""
+        found: list[Things] = []
+        for name, leaf in leaves:
+            if isinstance(leaf, np.ndarray | float) and type(leaf) in (np.ndarray, float):
+                found.append((Thing(name, self.reach.one_of(StandIn, type(leaf))),))
+            elif not isinstance(leaf, Tensor):
+                found.append(self.reach.met(name, leaf))
+        return merged(*found)
+
     # --- calls ------------------------------------------------------------------------------------
 
     def call(
@@ -143,8 +175,9 @@ class Follower:
         ``args`` is None if it is not known what stands in which place; then all is in ``rest``.
         """
         kwargs = kwargs or {}
+        functions = tuple([one for one in functions if one is not UNKNOWN[0]])
         if not functions:
-            return merged(*(args or ()), *kwargs.values(), rest)
+            return self.reach.unfrozen(merged(*(args or ()), *kwargs.values(), rest))
         return merged(*[self._call(one, args, kwargs, rest) for one in functions])
 
     def _call(
@@ -267,7 +300,11 @@ class Follower:
         """Follow a foreign function, or one of this package: whatever of the user's it has."""
         # What this package's and foreign functions have in cells stays there.
         inside = [self.reach.met(name, _content(cell)) for name, cell in outer.items()]
-        things = merged(*inside)
+        things = merged(*inside, *[self.reach.items(one) for one in inside if _holds(one)])
+        if function is os.getenv:
+            self.reach.everything(Thing("os.environ", os.environ))
+        if function.__module__ == "logging":
+            self.prints.append(line_of(*self.reach.here))
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             things = merged(things, (Thing(function.__name__, wrapped),))
@@ -284,7 +321,7 @@ class Follower:
         """Follow what a call that cannot be followed does with what it is given."""
         others = tuple([one for one in given if not _is_callable(one.value)])
         inner = self.reach.items(tuple([o for o in others if isinstance(o.value, CONTAINERS)]))
-        found = [result]
+        found = [self.reach.unfrozen(merged(result, inner))]
         for one in (*given, *inner):
             if isinstance(one.value, Module):
                 found.append(self._module(one, None, {}, others))
@@ -312,6 +349,8 @@ class Follower:
         self, kind: type, args: list[Things] | None, kwargs: Mapping[str, Things], given: Things
     ) -> Things:
         """Follow the making of an object."""
+        if kind is type and args:
+            self._type_of(args[0])
         if not is_users_class(kind):
             if kind.__module__ in _CLOCKS:
                 raise self._unsupported(f"it reads a clock or the like ({kind.__name__})")
@@ -334,10 +373,12 @@ class Follower:
         if isinstance(owner.value, CONTAINERS):
             if isinstance(owner.value, dict) and name == "get" and args:
                 return merged(self.reach.item((owner,), args[0]), *args[1:])
-            self._given_away(given, (), shallow=True)
+            given = self._given_away(given, given, shallow=True)
             return merged(self.reach.items((owner,)), given)
         if isinstance(owner.value, Fresh) or is_library_class(type(owner.value)):
             return self._given_away(given, merged(given, (owner,)), shallow=True)
+        if isinstance(owner.value, io.IOBase) and name.startswith("write"):
+            self.prints.append(line_of(*self.reach.here))
         self.reach.everything(owner)
         return self._given_away(given, merged(given, (owner,)), shallow=False)
 
@@ -361,6 +402,10 @@ class Follower:
     def _foreign(self, one: Thing, args: list[Things], given: Things) -> Things:
         """Follow a call of what is not written in Python."""
         value = one.value
+        if value is isinstance and args:
+            self._type_of(args[0])
+        if isinstance(value, ref):
+            return self.reach.met(f"{one.path}()", value())
         if value is print:
             self.prints.append(line_of(*self.reach.here))
         if any(value is one for one in _BY_NAME) and len(args) > 1:
@@ -391,9 +436,18 @@ class Follower:
             self.reach.everything(thing)
         return merged(found, self._given_away(given, given, harmless or library), inside)
 
+    def _type_of(self, things: Things) -> None:
+        for one in things:
+            if isinstance(one.value, StandIn):
+                raise self._unsupported(
+                    f"it asks for the type of its argument {one.path}, for which something else "
+                    "stands while it is recorded"
+                )
+
     def _numbers_alone(self, args: list[Things]) -> None:
         """Enter the numbers of arrays that NumPy is given without any tensor."""
-        if args and all(args):
+        numpys = (np.ndarray, *PLAIN)
+        if all(things and all(isinstance(t.value, numpys) for t in things) for things in args):
             for things in args:
                 for one in things:
                     if isinstance(one.value, np.ndarray):
@@ -401,6 +455,10 @@ class Follower:
 
     def _unsupported(self, what: str) -> UnsupportedError:
         return UnsupportedError(f"{what}, at {line_of(*self.reach.here)}")
+
+
+def _holds(things: Things) -> bool:
+    return any(isinstance(one.value, CONTAINERS) for one in things)
 
 
 def _content(cell: CellType) -> Any:
@@ -506,10 +564,14 @@ class _Walk:
             return
         consumes = one.opname.startswith(_CONSUMING)
         taken = self.pop(-effect if consumes else 1 - effect)
-        if not one.opname.startswith(_LOOKING_AT_NOTHING):
-            self.reach.use(merged(*taken))
+        both = merged(*taken)
+        if one.opname == "IS_OP" or one.opname.endswith("NONE"):
+            self.reach.is_none(both)
+        elif not one.opname.startswith(_LOOKING_AT_NOTHING):
+            self.reach.use(both)
+            self.reach.is_none(both)
         if not consumes:
-            self.push(merged(*taken))
+            self.push(self.reach.unfrozen(both))
 
     # --- variables --------------------------------------------------------------------------------
 
@@ -608,7 +670,7 @@ class _Walk:
                 self.scope.grown |= len(value.fields[one.argval]) > len(before)
             elif isinstance(value, np.ndarray):
                 self.reach.numbers(owner)
-            elif not isinstance(value, Tensor | FunctionType):
+            elif not isinstance(value, Tensor | Inner | Gradient | StandIn):
                 setter = getattr(type(value), one.argval, None)
                 if isinstance(setter, property):
                     function = self.reach._function(setter.fset, path)
@@ -653,8 +715,7 @@ class _Walk:
                 if isinstance(owner.value, np.ndarray):
                     self.reach.numbers(owner)
         # What an operator makes of an array is another one.
-        both = merged(left, right)
-        self.push(tuple([thing for thing in both if not isinstance(thing.value, np.ndarray)]))
+        self.push(self.reach.unfrozen(merged(left, right)))
 
     # --- containers -------------------------------------------------------------------------------
 
@@ -677,12 +738,26 @@ class _Walk:
         count = one.arg or 0
         if one.opname == "UNPACK_EX":
             count = (count & 0xFF) + 1 + (count >> 8)
-        parts = self.reach.items(things)
+        parts = merged(self.reach.items(things), UNKNOWN)
         self.stack += [parts] * count
 
     def _iterate(self, one: dis.Instruction) -> None:
         things = self.stack[-1] if self.stack else ()
-        self.push(self.reach.items(things))
+        self.push(merged(self.reach.items(things), UNKNOWN))
+
+    def _enter_block(self, one: dis.Instruction) -> None:
+        """Follow the beginning of a with block."""
+        (manager,) = self.pop()
+        self.reach.use(manager)
+        enter = self.reach.attribute(manager, "__enter__")
+        self.push(())
+        self.push(merged(self.follower.call(enter, []), manager))
+
+    def _load_special(self, one: dis.Instruction) -> None:
+        (manager,) = self.pop()
+        self.reach.use(manager)
+        both = [self.reach.attribute(manager, name) for name in ("__enter__", "__exit__")]
+        self._push_callee(merged(*both))
 
     def _class_pattern(self, one: dis.Instruction) -> None:
         subject, _, names = self.pop(3)
@@ -891,6 +966,8 @@ _HANDLERS: dict[str, _Handler] = {
     "DICT_MERGE": _Walk._extend,
     **dict.fromkeys(("UNPACK_SEQUENCE", "UNPACK_EX"), _Walk._unpack),
     "FOR_ITER": _Walk._iterate,
+    **dict.fromkeys(("BEFORE_WITH", "BEFORE_ASYNC_WITH"), _Walk._enter_block),
+    "LOAD_SPECIAL": _Walk._load_special,
     "MATCH_CLASS": _Walk._class_pattern,
     "MAKE_FUNCTION": _Walk._function,
     "KW_NAMES": _Walk._keywords,

@@ -8,6 +8,8 @@ that memory are bound again.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
+from types import BuiltinMethodType
 from typing import Any
 
 import numpy as np
@@ -17,55 +19,78 @@ from tinygrad_lab.compiler.trace import memory_owner
 __all__ = ["Views", "references_of"]
 
 
+@dataclass(slots=True)
+class _Part:
+    """A view of an array that is moved: where in it, of which form, and what is bound to it."""
+
+    whole: bool
+    offset: int
+    shape: tuple[int, ...]
+    dtype: Any
+    strides: tuple[int, ...]
+    names: list[str] = field(default_factory=list)
+    places: list[tuple[list[Any], int]] = field(default_factory=list)
+
+
 class Views:
     """The names of a replay that are bound to arrays, by the memory that these are views of."""
 
     def __init__(self, names: dict[str, Any], lists: tuple[list[Any], ...]) -> None:
         self._names = names
         self._lists = lists
-        self._of: dict[int, list[tuple[int, str]]] = {}
-        """By the id of the array that owns memory: offsets in bytes, and names of what is there."""
-        self.can_move = True
-        for name, thing in names.items():
-            if isinstance(thing, np.ndarray):
-                root = memory_owner(thing)
-                offset = _address(thing) - _address(root)
-                self._of.setdefault(id(root), []).append((offset, name))
-            elif isinstance(getattr(thing, "__self__", None), np.ndarray) or _has_arrays(thing):
-                self.can_move = False
+        self._parts: dict[Any, list[_Part]] = {}
+        """By what moves: its parts, which stay where they are within it."""
+        self.can_move = not any(map(_cannot_move, names.values()))
 
-    def move(self, old: Any, new: Any) -> bool:
+    def move(self, key: Any, old: Any, new: Any) -> bool:
         """Bind the names of the views of an array to the same parts of another one.
 
-        Both have the same shape, dtype and strides. Returns False, and does nothing, where parts of
-        the other array cannot be viewed.
+        Both have the same shape, dtype and strides; ``key`` says what moves, from move to move.
+        Returns False, and does nothing, where parts of the other array cannot be viewed.
         """
-        root, other = memory_owner(old), memory_owner(new)
+        other = memory_owner(new)
         if not (other.flags.c_contiguous or other.flags.f_contiguous):
             return False
-        start = 0 if root is old else _address(old) - _address(root)
-        stop = start + max(1, old.nbytes)
-        shift = _address(new) - _address(other) - start
-        made: dict[int, Any] = {id(old): new}
-        moved, stays = [], []
-        names = self._names
-        for place in self._of.get(id(root), ()):
-            offset, name = place
-            array = names[name]
-            if array is not old and not start <= offset < stop:
-                stays.append(place)
-                continue
-            part = made.get(id(array))
-            if part is None:
-                part = np.ndarray(array.shape, array.dtype, other, offset + shift, array.strides)
-                made[id(array)] = part
-            names[name] = part
-            moved.append((offset + shift, name))
-        for one in self._lists:
-            one[:] = [made.get(id(array), array) for array in one]
-        self._of[id(root)] = stays
-        self._of.setdefault(id(other), []).extend(moved)
+        parts = self._parts.get(key)
+        if parts is None:
+            parts = self._parts[key] = self._parts_of(old)
+        names, start = self._names, _address(new) - _address(other)
+        for part in parts:
+            view = new
+            if not part.whole:
+                view = np.ndarray(part.shape, part.dtype, other, start + part.offset, part.strides)
+            for name in part.names:
+                names[name] = view
+            for one, place in part.places:
+                one[place] = view
         return True
+
+    def _parts_of(self, old: Any) -> list[_Part]:
+        root, low = memory_owner(old), _address(old)
+        high = low + max(1, old.nbytes)
+        found: dict[int, _Part] = {}
+
+        def part_of(array: Any) -> _Part | None:
+            if not isinstance(array, np.ndarray) or memory_owner(array) is not root:
+                return None
+            if array is not old and not low <= _address(array) < high:
+                return None
+            known = found.get(id(array))
+            if known is None:
+                offset = _address(array) - low
+                known = found[id(array)] = _Part(
+                    array is old, offset, array.shape, array.dtype, array.strides
+                )
+            return known
+
+        for name, thing in self._names.items():
+            if (part := part_of(thing)) is not None:
+                part.names.append(name)
+        for one in self._lists:
+            for place, thing in enumerate(one):
+                if (part := part_of(thing)) is not None:
+                    part.places.append((one, place))
+        return list(found.values())
 
 
 def references_of(names: dict[str, Any]) -> Counter[int]:
@@ -81,6 +106,15 @@ def references_of(names: dict[str, Any]) -> Counter[int]:
 
 def _address(array: Any) -> int:
     return int(array.__array_interface__["data"][0])
+
+
+def _cannot_move(thing: Any) -> bool:
+    """Return whether it refers to arrays in a way that is not followed here."""
+    return _is_method_of_array(thing) or _has_arrays(thing)
+
+
+def _is_method_of_array(thing: Any) -> bool:
+    return isinstance(thing, BuiltinMethodType) and isinstance(thing.__self__, np.ndarray)
 
 
 def _has_arrays(thing: Any) -> bool:

@@ -36,7 +36,20 @@ from tinygrad_lab.engine.user_code import line_of
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.nn.module import Module, Parameter
 
-__all__ = ["Followed", "Fresh", "Inner", "Method", "Reach", "Thing", "Things", "merged"]
+__all__ = [
+    "UNKNOWN",
+    "Bound",
+    "Followed",
+    "Fresh",
+    "Gradient",
+    "Inner",
+    "Method",
+    "Reach",
+    "StandIn",
+    "Thing",
+    "Things",
+    "merged",
+]
 
 
 class Followed:
@@ -75,11 +88,29 @@ class Inner:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Gradient:
+    """The ``.grad`` of a tensor, which may be None."""
+
+    owner: Thing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StandIn:
+    """An argument that is recorded: what the step is given in its place is of another type."""
+
+    kind: type
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Method:
     """A method of an object that is not written in Python: ``items.append``."""
 
     owner: Thing
     name: str
+
+
+UNKNOWN: Things = (Thing("", object()),)
+"""Something computed: a number or a name that only a call tells."""
 
 
 def merged(*several: Things) -> Things:
@@ -148,9 +179,7 @@ class Reach:
         """Return an object that the step meets, if it can lead to others."""
         if is_random(value):
             self.enter(path, Place("state", value), "untouched")
-        elif isinstance(value, Tensor) or (
-            isinstance(value, PLAIN) and not isinstance(value, _KEYS)
-        ):
+        elif isinstance(value, PLAIN) and not isinstance(value, _KEYS):
             return ()
         return (Thing(path, value),)
 
@@ -177,7 +206,8 @@ class Reach:
 
     def attribute(self, things: Things, name: str) -> Things:
         """Return what an attribute of any of these may be."""
-        return merged(*[self._attribute(one, name) for one in things])
+        known = [one for one in things if one is not UNKNOWN[0]]
+        return merged(*[self._attribute(one, name) for one in known])
 
     def _attribute(self, one: Thing, name: str) -> Things:
         owner, path = one.value, f"{one.path}.{name}"
@@ -192,6 +222,9 @@ class Reach:
         if isinstance(owner, super):
             return self._of_super(one, name)
         if isinstance(owner, type):
+            missing = _in_class(owner, name)[1] is ABSENT and type(owner) is not type
+            if missing and is_users_class(type(owner)):
+                return self._of_instance(one, name)  # of the metaclass
             return self._of_class(one, owner, name, None)
         if isinstance(owner, CONTAINERS) and not hasattr(owner, "__dict__"):
             named = hasattr(owner, "_fields") and name in owner._fields
@@ -199,9 +232,29 @@ class Reach:
             return self.met(path, value)
         if isinstance(owner, ContextVar) and name == "get":
             return self.thing(path, Place("context", owner))
-        if isinstance(owner, Tensor | FunctionType | Inner):
+        if isinstance(owner, Tensor):
+            return self._of_tensor(one, name)
+        if isinstance(owner, FunctionType):
+            named = name in vars(owner)
+            return self.thing(path, Place("attribute", owner, name)) if named else ()
+        if isinstance(owner, _OURS):
             return ()
         return self._of_instance(one, name)
+
+    def _of_tensor(self, one: Thing, name: str) -> Things:
+        """Return what an attribute of a tensor is; the recorder sees what is done with its data."""
+        if name in ("requires_grad", "name", "is_leaf"):
+            self.enter(f"{one.path}.{name}", Place("attribute", one.value, name))
+        elif name == "grad":
+            return (Thing(f"{one.path}.grad", self.one_of(Gradient, one)),)
+        return ()
+
+    def is_none(self, things: Things) -> None:
+        """Follow a comparison with None, which tells whether a tensor has a ``.grad``."""
+        for one in things:
+            if isinstance(one.value, Gradient):
+                owner = one.value.owner.value
+                self.enter(f"whether {one.path} is None", Place("no grad", owner))
 
     def _of_module(self, module: ModuleType, path: str, name: str) -> Things:
         if is_users(getattr(module, "__file__", None) or module.__name__):
@@ -221,22 +274,24 @@ class Reach:
             self.enter(path, Place("own attribute", owner, name))
             return self.call((Thing(path, raw.func),), [(one,)])
         if raw is ABSENT:
-            self.enter(path, Place("attribute", owner, name))
             _, default = _in_class(type(owner), "__getattr__")
             if isinstance(default, FunctionType):
+                self.enter(path, Place("own attribute", owner, name))
                 return self.call((Thing(path, default),), [(one,), (Thing(repr(name), name),)])
-            return ()
+            return self.thing(path, Place("attribute", owner, name))
         if is_users_class(holder):
             return self._of_class(one, type(owner), name, one)
-        if hasattr(raw, "__get__") and not isinstance(
+        if hasattr(type(raw), "__get__") and not isinstance(
             raw, FunctionType | classmethod | staticmethod
         ):
-            slot = hasattr(raw, "__set__")
+            slot = hasattr(type(raw), "__set__")
             return (
                 self.thing(path, Place("attribute", owner, name))
                 if slot
                 else (Thing(path, self.one_of(Method, one, name)),)
             )
+        if not isinstance(raw, _FUNCTIONS):
+            return self.thing(path, Place("attribute", owner, name))
         return (Thing(path, self._bound(raw, owner, type(owner))),)
 
     def _of_class(self, one: Thing, kind: type, name: str, instance: Thing | None) -> Things:
@@ -328,6 +383,8 @@ class Reach:
                 *[self.met(f"{one.path}{where}", item) for where, item in items_of(owner)]
             )
             return tuple([item for item in found if item.value is not owner])
+        if isinstance(owner, (*_OURS, Tensor)):
+            return ()
         if isinstance(owner, Module):
             parts = [name for name, part in vars(owner).items() if isinstance(part, Module)]
             self.enter(one.path, Place("parts", owner), versioned=True)
@@ -338,6 +395,8 @@ class Reach:
     def item(self, things: Things, keys: Things) -> Things:
         """Return what ``things[key]`` may be."""
         known = [key.value for key in keys if isinstance(key.value, _KEYS)]
+        if any(key is UNKNOWN[0] for key in keys):
+            known = []
         return merged(*[self._item(one, known) for one in things])
 
     def _item(self, one: Thing, keys: list[Any]) -> Things:
@@ -347,9 +406,20 @@ class Reach:
                 self.numbers(one)
             self.use((one,))
             return (one,)
-        if not keys or not isinstance(owner, list | tuple | dict):
-            users = not isinstance(owner, CONTAINERS) and is_users_class(type(owner))
-            return self._items(one) if not users else merged((one,), self._special(one))
+        if isinstance(owner, Tensor):
+            return ()
+        if isinstance(owner, _OURS):
+            return (one,)
+        if not isinstance(owner, CONTAINERS):
+            if is_users_class(type(owner)):
+                return merged((one,), self._special(one))
+            if not hasattr(type(owner), "__getitem__") or isinstance(owner, Module | str):
+                return self._items(one)
+            if not keys:
+                self.everything(one)
+                return (one,)
+        elif not keys or not isinstance(owner, list | tuple | dict):
+            return self._items(one)
         found = []
         for key in keys:
             path = f"{one.path}[{key!r}]"
@@ -367,7 +437,7 @@ class Reach:
         """Follow what an operator, a loop or a foreign function may do with these."""
         for one in things:
             value = one.value
-            if isinstance(value, _LEADS_NOWHERE):
+            if isinstance(value, (*_LEADS_NOWHERE, *_OURS)) or one is UNKNOWN[0]:
                 continue
             if id(value) in self._used:
                 continue
@@ -402,7 +472,8 @@ class Reach:
         if id(value) in self._whole and self._whole[id(value)][1] >= depth:
             return
         self._whole[id(value)] = one, depth
-        if depth == 0 or isinstance(value, (Module, *_LEADS_NOWHERE)) or is_random(value):
+        nowhere = isinstance(value, (Module, *_LEADS_NOWHERE, *_OURS)) or one is UNKNOWN[0]
+        if depth == 0 or nowhere or is_random(value):
             return
         if isinstance(value, CONTAINERS):
             inner = self._items(one)
@@ -418,6 +489,11 @@ class Reach:
         for part in inner:
             if part.value is not value:
                 self.everything(part, depth - 1)
+
+    def unfrozen(self, things: Things) -> Things:
+        """Return what an operator or a foreign call may give: objects, or something computed."""
+        kept = [one for one in things if not isinstance(one.value, (*PLAIN, np.ndarray, Tensor))]
+        return merged(tuple(kept), UNKNOWN)
 
     def frozen(self, what: str) -> CompileError:
         return CompileError(
@@ -435,6 +511,7 @@ class Bound:
     owner: Thing
 
 
+_OURS = (Inner, Gradient, StandIn, Bound)
 _FUNCTIONS = (FunctionType, classmethod, staticmethod, property, Followed)
 
 

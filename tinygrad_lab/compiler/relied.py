@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
+from tinygrad_lab import trees
 from tinygrad_lab.compiler.dependencies import (
     Dependency,
     Place,
@@ -18,7 +17,6 @@ from tinygrad_lab.compiler.follow import Reading, what_it_reads
 from tinygrad_lab.compiler.trace import memory_owner
 from tinygrad_lab.engine.hooks import hooked
 from tinygrad_lab.engine.node import Leaf
-from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import CompileError
 
 __all__ = ["Relied"]
@@ -34,13 +32,14 @@ class Relied:
         self._reading: Reading | None = None
         self._hooks: dict[int, tuple[Any, ...]] = {}
 
-    def find(self, function: Any, leaves: list[Any], names: list[str]) -> None:
+    def find(self, function: Any, leaves: list[Any], names: list[str], structure: Any) -> None:
         """Find what a function can read, before it is called with these leaves of arguments."""
-        arguments = [
-            (name, leaf)
-            for name, leaf in zip(names, leaves, strict=True)
-            if not isinstance(leaf, Tensor | np.ndarray | float)
-        ]
+
+        def leaves_of(part: Any) -> list[tuple[str, Any]]:
+            return [(names[number], leaves[number]) for number in trees.flatten(part)[0]]
+
+        args, kwargs = structure
+        arguments = list(map(leaves_of, args)), {n: leaves_of(part) for n, part in kwargs.items()}
         self._reading = reading = what_it_reads(function, arguments)
         self.dependencies += reading.dependencies
         self._random = [one for one in self.dependencies if one.policy == "untouched"]

@@ -101,7 +101,9 @@ class Replay:
         """The names of what is counted."""
         self._allowed: list[int] = []
         self._counted_at = -1
-        self._has_moved = False
+        self._touched: set[int] = set()
+        """The ids of objects to which its names refer since, or no longer."""
+        self._counted_ids: frozenset[int] = frozenset()
 
     def __del__(self) -> None:
         # A function and its names refer to each other, as do the parts of a trace. Parameters and
@@ -224,6 +226,8 @@ class Replay:
         exec(code, names)
         arrays, generators = names["at_risk"], self._at_risk[1]
         self._before = [np.empty_like(array) for array in arrays]
+        self._note_counted()
+        self._touched = set(self._references)
         self._tell_others()
         at_risk = arrays or generators
         self.run = (
@@ -256,7 +260,7 @@ class Replay:
             self._views = Views(names, (names["at_risk"],))
         if not self._views.can_move or self._has_scalars:
             return False
-        self._has_moved = False
+        self._touched = set()
         before: dict[int, Any] = {}
         try:
             fits = self._attach(bundles, before) and self._give_away(bundles)
@@ -278,7 +282,8 @@ class Replay:
         for number, (optimizer, group, _) in enumerate(self.recording.groups):
             names[f"group_{number}"] = optimizer.param_groups[group]
         names["version_now"], names["errors_now"] = version(), _errors()
-        if self._has_moved:
+        self._note_counted()
+        if self._touched:
             self._tell_others()
         return True
 
@@ -289,22 +294,26 @@ class Replay:
         was not recorded for such states.
         """
         names = self._namespace
-        for number, state in enumerate(self._order_of_homes):
+        for number, (state, in_place, is_read, wants) in enumerate(self._facts):
             home, owner = names[f"home_{number}"], state.owner
             now = _array_of(self._holder_of(state, bundles))
-            if now is not None and now is not home and not self._can_take(state, now, home):
+            if now is not None and now is not home and not _array_matches(now, home, in_place):
                 return False
-            if state in self._in_place:
+            if wants is not None and wants is not (owner._node is not None):
+                return False
+            if in_place:
                 if now is not home and not self._move(number, now):
                     return False
-                names[f"leaf_{number}"] = owner._node
+                if names[f"leaf_{number}"] is not owner._node:
+                    self._touched |= {id(names[f"leaf_{number}"]), id(owner._node)}
+                    names[f"leaf_{number}"] = owner._node
             elif state.kind == "grad":
-                if state in self.recording.states and owner.grad is not names[f"grad_{number}"]:
+                if is_read and owner.grad is not names[f"grad_{number}"]:
                     if now is None:
                         return False
                     before[number] = owner.grad
                     owner._grad = names[f"grad_{number}"]
-                elif now is not None and now is not home and state in self.recording.states:
+                elif is_read and now is not home:
                     return False
             elif now is not home:
                 before[number] = now
@@ -333,23 +342,37 @@ class Replay:
         for place, bundle in bundles.items():
             bundle.views = [parameter._data for parameter in place.parameters]
 
-    def _can_take(self, state: State, now: Any, home: Any) -> bool:
-        """Return whether a state is such that this replay was recorded for."""
-        if not _array_matches(now, home, state in self._in_place):
-            return False
-        if state.kind != "data" or state not in self.recording.states:
-            return True
-        return (state.owner._node is not None) is self.recording.states[state].wants_gradient
+    @cached_property
+    def _facts(self) -> list[tuple[State, bool, bool, bool | None]]:
+        """Each state that has memory; whether it is only read, read, and wants a gradient."""
+        read = self.recording.states
+        return [
+            (
+                state,
+                state in self._in_place,
+                state in read,
+                read[state].wants_gradient if state.kind == "data" and state in read else None,
+            )
+            for state in self._order_of_homes
+        ]
 
     def _move(self, number: int, new: Any) -> bool:
         """Bind the names of a home, and of its parts, to other memory."""
         names, views = self._namespace, self._views
-        if views is None or not views.move(names[f"home_{number}"], new):
+        old = names[f"home_{number}"]
+        if views is None or not views.move(number, old, new):
             return False
+        self._touch(old, new)
         names[f"home_{number}"] = new
         names[f"memory_{number}"] = _memory_of(new)
-        self._has_moved = True
         return True
+
+    def _touch(self, *arrays: Any) -> None:
+        self._touched.update(map(id, arrays), [id(memory_owner(array)) for array in arrays])
+        self._counted_at = -1
+
+    def _note_counted(self) -> None:
+        self._counted_ids = frozenset([id(self._namespace[name]) for name in self._counted])
 
     def _settle(self, number: int, bundles: dict[BundlePlace, Any]) -> None:
         state = self._order_of_homes[number]
@@ -393,17 +416,12 @@ class Replay:
 
     def _tell_others(self) -> None:
         """Let other replays count again what they share with this one."""
-        before, self._referred = self._referred, None
-        if len(_living) == 1:
-            return
-        _Bindings.number += 1
-        mine = self._references
+        self._referred, touched = None, self._touched
         for one in _living:
-            if one is not self and one._counts:
-                ids = [id(one._namespace[name]) for name in one._counted]
-                if before is None or any(before[key] != mine[key] for key in ids):
-                    for number in range(len(ids)):
-                        one._namespace[f"count_{number}"] = -1
+            if one is not self and one._counts and not touched.isdisjoint(one._counted_ids):
+                _Bindings.number += 1
+                for number in range(len(one._counts)):
+                    one._namespace[f"count_{number}"] = -1
 
     def _give_away(self, bundles: dict[BundlePlace, Any]) -> bool:
         """Leave memory that others hold to them, and go on in other memory."""
@@ -452,9 +470,9 @@ class Replay:
         order = self._order_of_homes
         inside = [n for n in range(len(order)) if memory_owner(names[f"home_{n}"]) is root]
         before = [names[f"home_{n}"] for n in inside]
-        if self._views is None or not self._views.move(root, new):
+        if self._views is None or not self._views.move(("root", inside[0]), root, new):
             return False
-        self._has_moved = True
+        self._touch(root, new, *before, *[names[f"home_{n}"] for n in inside])
         for n, home in zip(inside, before, strict=True):
             names[f"memory_{n}"] = new
             state = order[n]

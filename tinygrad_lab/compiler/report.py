@@ -5,16 +5,17 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.compiler.dependencies import put_back, random_states
 from tinygrad_lab.compiler.record import Recording
 from tinygrad_lab.compiler.replay import Replay
 
-__all__ = ["Line", "Report", "report_on"]
+__all__ = ["Line", "Report", "kept_as_it_is", "report_on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,9 @@ def report_on(
     replay: Replay, leaves: Sequence[Any], call: Callable[[list[Any]], Any], replays: int
 ) -> Report:
     """Run a replay and its step, and restore everything that they change."""
-    with _kept_as_it_is(replay.recording):
+    with kept_as_it_is(replay.recording):
         call(list(leaves))  # leave out what is made only once
-    with _kept_as_it_is(replay.recording):
+    with kept_as_it_is(replay.recording):
         tracemalloc.start()
         try:
             call(list(leaves))
@@ -78,7 +79,7 @@ def report_on(
         finally:
             tracemalloc.stop()
     replay.renew()
-    with _kept_as_it_is(replay.recording):
+    with kept_as_it_is(replay.recording):
         times = _timed(replay, leaves, replays)
     lines = tuple(
         Line(text, phase, microseconds)
@@ -100,7 +101,7 @@ def _timed(replay: Replay, leaves: Sequence[Any], replays: int) -> Sequence[floa
 
 
 @contextmanager
-def _kept_as_it_is(recording: Recording) -> Iterator[None]:
+def kept_as_it_is(recording: Recording) -> Iterator[None]:
     """Restore the states of a step at the end of the block."""
     places = [state.owner for state in recording.states if state.kind == "vector"]
     tensors = {
@@ -117,9 +118,12 @@ def _kept_as_it_is(recording: Recording) -> Iterator[None]:
     kept = [(b, _copied(b.vector), [_copied(one) for one in b.state], b.steps) for b, _ in bundles]
     draws = [event.generator for event in recording.trace.events if event.call.kind == "draw"]
     generators = [(generator, generator.get_state()) for generator in draws]
+    python = [replace(one, found=one.now()) for one in recording.dependencies]
+    python += random_states()
     try:
         yield
     finally:
+        put_back(python)
         for bundle, vector, state, steps in kept:
             bundle.vector, bundle.state, bundle.steps = vector, tuple(state), steps
         for tensor, data, grad in before:

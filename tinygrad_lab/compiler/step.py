@@ -8,7 +8,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from itertools import islice
 from operator import is_
 from os import PathLike
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import trees
+from tinygrad_lab.compiler.both_ways import run_both_ways
 from tinygrad_lab.compiler.compare import do_the_same, renew_constants, reread_arrays
 from tinygrad_lab.compiler.dependencies import changed_among
 from tinygrad_lab.compiler.outlines import forget_numbers
@@ -115,9 +116,11 @@ class CompiledStep(Followed):
 
     def _another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call for which no replay is ready."""
-        if self._runs_eagerly or (around := _around_the_call()):
-            self._why = self._why if self._runs_eagerly else f"it ran uncompiled {around}"
+        if self._runs_eagerly:
             return self.function(*args, **kwargs)
+        if around := _around_the_call():
+            self._why = f"it ran uncompiled {around}"
+            return self._uncompiled(args, kwargs)
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
         structure = _structure(leaves, rebuild)
         for replay in self._replays:
@@ -130,6 +133,18 @@ class CompiledStep(Followed):
                     return out
         with _without_collector():
             return self._record(args, kwargs, leaves, rebuild)
+
+    def _uncompiled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the function as it is; under ``tg.debug()`` compare a replay with it."""
+        context = current()
+        if context.debugger is not None and context.grad_enabled and context.recorder is None:
+            leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
+            structure = _structure(leaves, rebuild)
+            for replay in self._replays:
+                if replay.structure == structure and replay.fits(leaves):
+                    call = partial(self.function, *args, **kwargs)
+                    return run_both_ways(replay, leaves, call)
+        return self.function(*args, **kwargs)
 
     def explain_miss(self) -> str:
         """Say in a sentence why the last call that was not replayed was not.
@@ -219,7 +234,7 @@ class CompiledStep(Followed):
 
         relied = Relied()
         try:
-            relied.find(self.function, leaves, names)
+            relied.find(self.function, leaves, names, structure)
             recording, result = record_step(call, leaves, names, accept, relied, as_numbers)
         except UnsupportedError as reason:
             relied.put_back()
@@ -275,8 +290,8 @@ class CompiledStep(Followed):
         if relied.prints and not self._has_warned_of_prints:
             self._has_warned_of_prints = True
             warnings.warn(
-                f"tg.compile: {self._name} prints only while it is recorded, not when it is "
-                f"replayed: at {relied.prints[0]}. Print what the step returns.",
+                f"tg.compile: {self._name} prints, writes or logs only while it is recorded, not "
+                f"when it is replayed: at {relied.prints[0]}. Print what the step returns.",
                 stacklevel=5,
             )
 

@@ -142,7 +142,8 @@ class Module:
             raise self._containing_itself(value, name)
         super().__setattr__(name, value)
         is_part = isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter)
-        is_setting = isinstance(value, _SETTING_TYPES) and name != "training"
+        kinds = _SETTING_TYPES
+        is_setting = name != "training" and (isinstance(value, kinds) or isinstance(before, kinds))
         if is_part or (is_setting and value is not before):
             _version += 1
         if is_part:
