@@ -59,8 +59,10 @@ class Assignment:
 class Writer:
     """Writes one recording."""
 
-    def __init__(self, recording: Recording, function: Callable[..., Any]) -> None:
-        draft = draft_of(recording)
+    def __init__(
+        self, recording: Recording, function: Callable[..., Any], passes: Any = None
+    ) -> None:
+        draft = draft_of(recording, passes)
         self.recording = draft.recording
         self.events = draft.events
         self.loops = loops_of(draft.events)

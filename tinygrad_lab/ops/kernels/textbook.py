@@ -1,0 +1,321 @@
+"""Fused ops as a textbook has them: forwards, and the chain rule, in as few lines as mathematics.
+
+``step.textbook`` shows what these functions do; nothing runs them otherwise. Results equal those
+of the kernels up to rounding. Names of variables are names in that text.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy
+
+from . import Array, Namespace
+from .windows import Windows
+
+__all__ = [
+    "conv",
+    "conv_backward",
+    "conv_transpose",
+    "conv_transpose_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "gru",
+    "gru_backward",
+    "linear",
+    "linear_backward",
+    "max_pool",
+    "max_pool_backward",
+]
+
+Gradients = list[Array | None]
+"""One for each input; None where none is needed."""
+
+
+# --- linear ---------------------------------------------------------------------------------------
+
+
+def linear(xp: Namespace, x: Array, weight: Array, bias: Array | None) -> Array:
+    """Return z = x Wᵀ + b."""
+    return x @ weight.T if bias is None else x @ weight.T + bias
+
+
+def linear_backward(
+    xp: Namespace, g: Array, x: Array, weight: Array, needs: Sequence[bool]
+) -> Gradients:
+    """Return g W, gᵀ x and the sum of g over the batch."""
+    if x.ndim == 1:
+        each = (lambda: g @ weight, lambda: g[:, None] * x, lambda: g)
+    else:
+        rows = tuple(range(x.ndim - 1))
+        each = (
+            lambda: g @ weight,
+            lambda: _as_rows(g).T @ _as_rows(x),
+            lambda: g.sum(axis=rows if len(rows) > 1 else 0),
+        )
+    return [one() if needed else None for one, needed in zip(each, needs, strict=True)]
+
+
+def _as_rows(x: Array) -> Array:
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+# --- cross-entropy --------------------------------------------------------------------------------
+
+
+def cross_entropy(xp: Namespace, logits: Array, labels: Array) -> tuple[Array, Any]:
+    """Return the mean of -log softmax(logits)[label]."""
+    rows, classes = logits.shape
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    powers = xp.exp(shifted)
+    total = powers.sum(axis=1, keepdims=True)
+    log_p = shifted - xp.log(total)
+    loss = -log_p[xp.arange(rows), labels].sum() / rows
+    return loss, (powers, total, classes)
+
+
+def cross_entropy_backward(xp: Namespace, g: Array, labels: Array, residual: Any) -> Array:
+    """Return (softmax(logits) - onehot(labels)) / N."""
+    powers, total, classes = residual
+    softmax = powers / total
+    onehot = xp.eye(classes, dtype=powers.dtype)[labels]
+    d_logits = g * (softmax - onehot) / powers.shape[0]
+    return d_logits.astype(g.dtype, copy=False)
+
+
+# --- convolution ----------------------------------------------------------------------------------
+
+
+def conv(
+    xp: Namespace, x: Array, weight: Array, bias: Array | None, *, over: Windows, groups: int
+) -> tuple[Array, Any]:
+    """Return the sum of products of each window with the weights, plus the bias."""
+    windows = _grouped(_windows(xp, x, over), groups, 1)
+    out = xp.einsum(_sum("x", "w", "y", over, groups), windows, _grouped(weight, groups, 0))
+    return _with_bias(_joined(out, groups, 1), bias), (windows, over)
+
+
+def conv_backward(
+    xp: Namespace, g: Array, weight: Array, residual: Any, groups: int, needs: Sequence[bool]
+) -> Gradients:
+    """Return what the windows of x get, added up where they are; and the product with them."""
+    windows, over = residual
+    d_out = _grouped(g, groups, 1)
+    d_x = d_weight = d_bias = None
+    if needs[1]:
+        d_weight = xp.einsum(_sum("y", "x", "w", over, groups), d_out, windows)
+        d_weight = _joined(d_weight, groups, 0)
+    if needs[2]:
+        d_bias = g.sum(axis=(0, *range(2, g.ndim)))
+    if needs[0]:
+        weights = _grouped(weight, groups, 0)
+        d_windows = xp.einsum(_sum("y", "w", "x", over, groups), d_out, weights)
+        d_x = _added_up(xp, _joined(d_windows, groups, 1), over)
+    return [d_x, d_weight, d_bias]
+
+
+def conv_transpose(
+    xp: Namespace, x: Array, weight: Array, bias: Array | None, *, over: Windows, groups: int
+) -> tuple[Array, Any]:
+    """Return the weights times each element of x, added up in windows, plus the bias."""
+    weights = _grouped(weight, groups, 0)
+    windows = xp.einsum(_sum("y", "w", "x", over, groups), _grouped(x, groups, 1), weights)
+    return _with_bias(_added_up(xp, _joined(windows, groups, 1), over), bias), over
+
+
+def conv_transpose_backward(
+    xp: Namespace,
+    g: Array,
+    x: Array,
+    weight: Array,
+    residual: Windows,
+    groups: int,
+    needs: Sequence[bool],
+) -> Gradients:
+    """Return the product of each window of g with the weights, and with x."""
+    over = residual
+    d_x = d_weight = d_bias = None
+    if needs[0] or needs[1]:
+        d_windows = _grouped(_windows(xp, g, over), groups, 1)
+    if needs[0]:
+        weights = _grouped(weight, groups, 0)
+        d_x = _joined(xp.einsum(_sum("x", "w", "y", over, groups), d_windows, weights), groups, 1)
+    if needs[1]:
+        inputs = _grouped(x, groups, 1)
+        d_weight = xp.einsum(_sum("y", "x", "w", over, groups), inputs, d_windows)
+        d_weight = _joined(d_weight, groups, 0)
+    if needs[2]:
+        d_bias = g.sum(axis=(0, *range(2, g.ndim)))
+    return [d_x, d_weight, d_bias]
+
+
+def _sum(first: str, second: str, result: str, over: Windows, groups: int) -> str:
+    """Return which products of windows, weights and outputs ``einsum`` sums up, in its letters.
+
+    Windows are (N, G, C, *count, *kernel), weights (G, O, C, *kernel), outputs (N, G, O, *count).
+    """
+    group = "g" if groups > 1 else ""
+    count, kernel = "ijk"[: len(over.count)], "uvw"[: len(over.kernel)]
+    letters = {"x": f"n{group}c{count}{kernel}", "w": f"{group}oc{kernel}"}
+    letters["y"] = f"n{group}o{count}"
+    return f"{letters[first]},{letters[second]}->{letters[result]}"
+
+
+def _grouped(x: Array, groups: int, axis: int) -> Array:
+    shape = x.shape
+    split = (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+    return x if groups == 1 else x.reshape(split)
+
+
+def _joined(x: Array, groups: int, axis: int) -> Array:
+    shape = x.shape
+    return x if groups == 1 else x.reshape(*shape[:axis], -1, *shape[axis + 2 :])
+
+
+def _with_bias(out: Array, bias: Array | None) -> Array:
+    return out if bias is None else out + bias.reshape(-1, *(1,) * (out.ndim - 2))
+
+
+def _windows(xp: Namespace, x: Array, over: Windows, filled_with: float = 0.0) -> Array:
+    """Return all windows of x (..., *size): (..., *count, *kernel)."""
+    axes = tuple(range(x.ndim - len(over.size), x.ndim))
+    padded = x
+    if over.margins:
+        widths = (*((0, 0),) * axes[0], *over.padding)
+        settings = {"constant_values": filled_with} if filled_with else {}
+        padded = numpy.pad(x, widths, **settings)
+    spans = tuple(d * (k - 1) + 1 for k, d in zip(over.kernel, over.dilation, strict=True))
+    view = numpy.lib.stride_tricks.sliding_window_view(padded, spans, axis=axes)
+    steps = [
+        slice(None, (n - 1) * s + 1 if (n - 1) * s + 1 < view.shape[axis] else None, s)
+        for axis, n, s in zip(axes, over.count, over.stride, strict=True)
+    ]
+    gaps = [slice(None, None, d) for d in over.dilation]
+    key = [slice(None) if one.step == 1 and one.stop is None else one for one in (*steps, *gaps)]
+    return view if set(map(str, key)) == {str(slice(None))} else view[(..., *key)]
+
+
+def _added_up(xp: Namespace, windows: Array, over: Windows) -> Array:
+    """Add windows (..., *count, *kernel) up where they are in (..., *size)."""
+    outer = windows.shape[: windows.ndim - 2 * len(over.size)]
+    padded = xp.zeros((*outer, *over.padded), dtype=windows.dtype)
+    whole = (slice(None),) * (len(outer) + len(over.size))
+    for place, tap in zip(product(*map(range, over.kernel)), over.taps, strict=True):
+        padded[(*whole[: len(outer)], *tap)] += windows[(*whole, *place)]
+    return padded[(*whole[: len(outer)], *over.inside)] if over.margins else padded
+
+
+# --- max pooling ----------------------------------------------------------------------------------
+
+
+def max_pool(xp: Namespace, x: Array, over: Windows) -> tuple[Array, Any]:
+    """Return the largest element of each window."""
+    windows = _windows(xp, x, over, -numpy.inf)
+    windows = windows.reshape(*windows.shape[: x.ndim], -1)
+    return windows.max(axis=-1), (windows, over)
+
+
+def max_pool_backward(xp: Namespace, g: Array, residual: Any) -> Array:
+    """Return g where the first largest element is, 0 elsewhere."""
+    windows, over = residual
+    is_largest = xp.eye(over.elements, dtype=windows.dtype)[windows.argmax(axis=-1)]
+    d_windows = g[..., None] * is_largest
+    return _added_up(xp, d_windows.reshape(*g.shape, *over.kernel), over)
+
+
+# --- gated recurrent units ------------------------------------------------------------------------
+
+
+def gru(xp: Namespace, x: Array, h0: Array, *parameters: Array) -> tuple[Array, Any]:
+    """Return the hidden states of all steps, by the equations of ``nn.GRU``."""
+    states, kept = [], []
+    for d in range(h0.shape[0]):
+        ran = _gru_direction(xp, x, h0[d], parameters[4 * d : 4 * d + 4], reverse=d == 1)
+        states.append(ran[0])
+        kept.append(ran)
+    both = states[0] if len(states) == 1 else xp.concatenate(states, axis=2)
+    return both, kept
+
+
+def _steps(x: Array, *, reverse: bool) -> Any:
+    return reversed(range(x.shape[1])) if reverse else range(x.shape[1])
+
+
+def _gru_direction(
+    xp: Namespace, x: Array, start: Array, parameters: Sequence[Array], *, reverse: bool
+) -> Any:
+    weight_ih, weight_hh, bias_ih, bias_hh = parameters
+    count, size = x.shape[1], start.shape[1]
+    # With the state before the first step, which is the last where it reads backwards.
+    h = xp.zeros((x.shape[0], count + 1, size), dtype=x.dtype)
+    h[:, count if reverse else 0] = start
+    r, z, n, b = [xp.zeros((x.shape[0], count, size), dtype=x.dtype) for _ in range(4)]
+    from_x = x @ weight_ih.T + bias_ih
+    for t in _steps(x, reverse=reverse):
+        last, new = (t + 1, t) if reverse else (t, t + 1)
+        from_h = h[:, last] @ weight_hh.T + bias_hh
+        r[:, t] = 1 / (1 + xp.exp(-(from_x[:, t, :size] + from_h[:, :size])))
+        update = from_x[:, t, size : 2 * size] + from_h[:, size : 2 * size]
+        z[:, t] = 1 / (1 + xp.exp(-update))
+        b[:, t] = from_h[:, 2 * size :]
+        n[:, t] = xp.tanh(from_x[:, t, 2 * size :] + r[:, t] * b[:, t])
+        h[:, new] = (1 - z[:, t]) * n[:, t] + z[:, t] * h[:, last]
+    return (h[:, :-1] if reverse else h[:, 1:]), r, z, n, b, h
+
+
+def gru_backward(
+    xp: Namespace,
+    g: Array,
+    x: Array,
+    h0: Array,
+    parameters: Sequence[Array],
+    residual: Any,
+    needs: Sequence[bool],
+) -> Gradients:
+    """Go back through the steps; gradients of parameters are sums over all of them."""
+    size = h0.shape[2]
+    d_x, d_starts, d_parameters = None, [], []
+    for d, kept in enumerate(residual):
+        d_states = g if len(residual) == 1 else g[:, :, d * size : (d + 1) * size]
+        weights = parameters[4 * d : 4 * d + 2]
+        ran = (x, weights, kept, needs[0])
+        d_inputs, d_start, *rest = _gru_direction_backward(xp, d_states, *ran, reverse=d == 1)
+        d_x = d_inputs if d_x is None else d_x + d_inputs
+        d_starts.append(d_start)
+        d_parameters += rest
+    d_h0 = xp.stack(d_starts) if needs[1] else None
+    wanted = zip(d_parameters, needs[2:], strict=True)
+    return [d_x, d_h0, *[one if needed else None for one, needed in wanted]]
+
+
+def _gru_direction_backward(
+    xp: Namespace,
+    d_states: Array,
+    x: Array,
+    weights: Sequence[Array],
+    kept: Any,
+    needs_x: bool,
+    *,
+    reverse: bool,
+) -> Any:
+    _, r, z, n, b, h = kept
+    d_weight_ih, d_weight_hh = (xp.zeros(one.shape, dtype=x.dtype) for one in weights)
+    d_bias_ih, d_bias_hh = (xp.zeros(len(one), dtype=x.dtype) for one in weights)
+    d_x = xp.zeros(x.shape, dtype=x.dtype) if needs_x else None
+    d_h = xp.zeros(b[:, 0].shape, dtype=x.dtype)
+    for t in _steps(x, reverse=not reverse):
+        last = t + 1 if reverse else t
+        d_h = d_h + d_states[:, t]
+        d_n = d_h * (1 - z[:, t]) * (1 - n[:, t] * n[:, t])
+        d_z = d_h * (h[:, last] - n[:, t]) * z[:, t] * (1 - z[:, t])
+        d_r = d_n * b[:, t] * r[:, t] * (1 - r[:, t])
+        d_from_x = xp.concatenate([d_r, d_z, d_n], axis=1)
+        d_from_h = xp.concatenate([d_r, d_z, d_n * r[:, t]], axis=1)
+        d_weight_ih = d_weight_ih + d_from_x.T @ x[:, t]
+        d_weight_hh = d_weight_hh + d_from_h.T @ h[:, last]
+        d_bias_ih = d_bias_ih + d_from_x.sum(axis=0)
+        d_bias_hh = d_bias_hh + d_from_h.sum(axis=0)
+        if d_x is not None:
+            d_x[:, t] = d_from_x @ weights[0]
+        d_h = d_h * z[:, t] + d_from_h @ weights[1]
+    return d_x, d_h, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh
