@@ -59,6 +59,8 @@ class Assignment:
 class Writer:
     """Writes one recording."""
 
+    longest = _LONG
+
     def __init__(
         self, recording: Recording, function: Callable[..., Any], passes: Any = None
     ) -> None:
@@ -596,7 +598,7 @@ class Writer:
         again = text.isidentifier() or (view and len(text) <= _SHORT)
         if uses > 1 and not again:
             return False
-        if (value in self._kept and not at_the_end) or len(text) > _LONG:
+        if (value in self._kept and not at_the_end) or len(text) > self.longest:
             return False
         if not view and any(one.loop is not event.loop for one in users):
             return False

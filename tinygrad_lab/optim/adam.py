@@ -108,7 +108,7 @@ class Adam(Optimizer):
             gradient = gradient + decay * parameter
         m, v = state
         m = beta1 * m + (1 - beta1) * gradient
-        v = beta2 * v + (1 - beta2) * gradient * gradient
+        v = beta2 * v + (1 - beta2) * gradient**2
         m_hat = m / (1 - beta1**step)
         v_hat = v / (1 - beta2**step)
         return parameter - lr * m_hat / (xp.sqrt(v_hat) + settings["eps"]), (m, v)

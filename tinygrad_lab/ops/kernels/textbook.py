@@ -67,19 +67,19 @@ def cross_entropy(xp: Namespace, logits: Array, labels: Array) -> tuple[Array, A
     """Return the mean of -log softmax(logits)[label]."""
     rows, classes = logits.shape
     shifted = logits - logits.max(axis=1, keepdims=True)
-    powers = xp.exp(shifted)
-    total = powers.sum(axis=1, keepdims=True)
+    exponentials = xp.exp(shifted)
+    total = exponentials.sum(axis=1, keepdims=True)
     log_p = shifted - xp.log(total)
     loss = -log_p[xp.arange(rows), labels].sum() / rows
-    return loss, (powers, total, classes)
+    return loss, (exponentials, total, classes)
 
 
 def cross_entropy_backward(xp: Namespace, g: Array, labels: Array, residual: Any) -> Array:
     """Return (softmax(logits) - onehot(labels)) / N."""
-    powers, total, classes = residual
-    softmax = powers / total
-    onehot = xp.eye(classes, dtype=powers.dtype)[labels]
-    d_logits = g * (softmax - onehot) / powers.shape[0]
+    exponentials, total, classes = residual
+    softmax = exponentials / total
+    onehot = xp.eye(classes, dtype=exponentials.dtype)[labels]
+    d_logits = g * (softmax - onehot) / exponentials.shape[0]
     return d_logits.astype(g.dtype, copy=False)
 
 
@@ -90,9 +90,11 @@ def conv(
     xp: Namespace, x: Array, weight: Array, bias: Array | None, *, over: Windows, groups: int
 ) -> tuple[Array, Any]:
     """Return the sum of products of each window with the weights, plus the bias."""
-    windows = _grouped(_windows(xp, x, over), groups, 1)
-    out = xp.einsum(_sum("x", "w", "y", over, groups), windows, _grouped(weight, groups, 0))
-    return _with_bias(_joined(out, groups, 1), bias), (windows, over)
+    windows = _windows(xp, x, over)
+    windows = _grouped(windows, groups, 1)
+    weights = _grouped(weight, groups, 0)
+    out = _joined(xp.einsum(_sum("x", "w", "y", over, groups), windows, weights), groups, 1)
+    return _with_bias(out, bias), (windows, over)
 
 
 def conv_backward(
@@ -136,7 +138,8 @@ def conv_transpose_backward(
     over = residual
     d_x = d_weight = d_bias = None
     if needs[0] or needs[1]:
-        d_windows = _grouped(_windows(xp, g, over), groups, 1)
+        d_windows = _windows(xp, g, over)
+        d_windows = _grouped(d_windows, groups, 1)
     if needs[0]:
         weights = _grouped(weight, groups, 0)
         d_x = _joined(xp.einsum(_sum("x", "w", "y", over, groups), d_windows, weights), groups, 1)
@@ -155,7 +158,7 @@ def _sum(first: str, second: str, result: str, over: Windows, groups: int) -> st
     Windows are (N, G, C, *count, *kernel), weights (G, O, C, *kernel), outputs (N, G, O, *count).
     """
     group = "g" if groups > 1 else ""
-    count, kernel = "ijk"[: len(over.count)], "uvw"[: len(over.kernel)]
+    count, kernel = ("l", "k") if len(over.count) == 1 else ("hw", "ij")
     letters = {"x": f"n{group}c{count}{kernel}", "w": f"{group}oc{kernel}"}
     letters["y"] = f"n{group}o{count}"
     return f"{letters[first]},{letters[second]}->{letters[result]}"
@@ -173,7 +176,7 @@ def _joined(x: Array, groups: int, axis: int) -> Array:
 
 
 def _with_bias(out: Array, bias: Array | None) -> Array:
-    return out if bias is None else out + bias.reshape(-1, *(1,) * (out.ndim - 2))
+    return out if bias is None else out + bias[(slice(None), *(None,) * (out.ndim - 2))]
 
 
 def _windows(xp: Namespace, x: Array, over: Windows, filled_with: float = 0.0) -> Array:
@@ -185,24 +188,23 @@ def _windows(xp: Namespace, x: Array, over: Windows, filled_with: float = 0.0) -
         settings = {"constant_values": filled_with} if filled_with else {}
         padded = numpy.pad(x, widths, **settings)
     spans = tuple(d * (k - 1) + 1 for k, d in zip(over.kernel, over.dilation, strict=True))
-    view = numpy.lib.stride_tricks.sliding_window_view(padded, spans, axis=axes)
-    steps = [
-        slice(None, (n - 1) * s + 1 if (n - 1) * s + 1 < view.shape[axis] else None, s)
-        for axis, n, s in zip(axes, over.count, over.stride, strict=True)
-    ]
-    gaps = [slice(None, None, d) for d in over.dilation]
-    key = [slice(None) if one.step == 1 and one.stop is None else one for one in (*steps, *gaps)]
-    return view if set(map(str, key)) == {str(slice(None))} else view[(..., *key)]
+    one = len(spans) == 1
+    steps = [*over.stride, *(over.dilation if max(over.dilation) > 1 else ())]
+    key = [slice(None)] * axes[0] + [slice(None, None, n if n > 1 else None) for n in steps]
+    window, axis = (spans[0], axes[0]) if one else (spans, axes)
+    if max(steps) == 1:
+        return numpy.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)
+    return numpy.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)[tuple(key)]
 
 
-def _added_up(xp: Namespace, windows: Array, over: Windows) -> Array:
+def _added_up(xp: Namespace, d_windows: Array, over: Windows) -> Array:
     """Add windows (..., *count, *kernel) up where they are in (..., *size)."""
-    outer = windows.shape[: windows.ndim - 2 * len(over.size)]
-    padded = xp.zeros((*outer, *over.padded), dtype=windows.dtype)
+    outer = d_windows.shape[: d_windows.ndim - 2 * len(over.size)]
+    d_padded = xp.zeros((*outer, *over.padded), dtype=d_windows.dtype)
     whole = (slice(None),) * (len(outer) + len(over.size))
     for place, tap in zip(product(*map(range, over.kernel)), over.taps, strict=True):
-        padded[(*whole[: len(outer)], *tap)] += windows[(*whole, *place)]
-    return padded[(*whole[: len(outer)], *over.inside)] if over.margins else padded
+        d_padded[(*whole[: len(outer)], *tap)] += d_windows[(*whole, *place)]
+    return d_padded[(*whole[: len(outer)], *over.inside)] if over.margins else d_padded
 
 
 # --- max pooling ----------------------------------------------------------------------------------
@@ -249,18 +251,21 @@ def _gru_direction(
     # With the state before the first step, which is the last where it reads backwards.
     h = xp.zeros((x.shape[0], count + 1, size), dtype=x.dtype)
     h[:, count if reverse else 0] = start
-    r, z, n, b = [xp.zeros((x.shape[0], count, size), dtype=x.dtype) for _ in range(4)]
+    shape = (x.shape[0], count, size)
+    r = xp.zeros(shape, dtype=x.dtype)
+    z = xp.zeros(shape, dtype=x.dtype)
+    n = xp.zeros(shape, dtype=x.dtype)
     from_x = x @ weight_ih.T + bias_ih
+    from_h = xp.zeros(from_x.shape, dtype=x.dtype)
     for t in _steps(x, reverse=reverse):
         last, new = (t + 1, t) if reverse else (t, t + 1)
-        from_h = h[:, last] @ weight_hh.T + bias_hh
-        r[:, t] = 1 / (1 + xp.exp(-(from_x[:, t, :size] + from_h[:, :size])))
-        update = from_x[:, t, size : 2 * size] + from_h[:, size : 2 * size]
-        z[:, t] = 1 / (1 + xp.exp(-update))
-        b[:, t] = from_h[:, 2 * size :]
-        n[:, t] = xp.tanh(from_x[:, t, 2 * size :] + r[:, t] * b[:, t])
+        from_h[:, t] = h[:, last] @ weight_hh.T + bias_hh
+        r[:, t] = 1 / (1 + xp.exp(-(from_x[:, t, :size] + from_h[:, t, :size])))
+        gate = slice(size, 2 * size)
+        z[:, t] = 1 / (1 + xp.exp(-(from_x[:, t, gate] + from_h[:, t, gate])))
+        n[:, t] = xp.tanh(from_x[:, t, 2 * size :] + r[:, t] * from_h[:, t, 2 * size :])
         h[:, new] = (1 - z[:, t]) * n[:, t] + z[:, t] * h[:, last]
-    return (h[:, :-1] if reverse else h[:, 1:]), r, z, n, b, h
+    return (h[:, :-1] if reverse else h[:, 1:]), r, z, n, from_h, h
 
 
 def gru_backward(
@@ -298,24 +303,27 @@ def _gru_direction_backward(
     *,
     reverse: bool,
 ) -> Any:
-    _, r, z, n, b, h = kept
-    d_weight_ih, d_weight_hh = (xp.zeros(one.shape, dtype=x.dtype) for one in weights)
-    d_bias_ih, d_bias_hh = (xp.zeros(len(one), dtype=x.dtype) for one in weights)
+    _, r, z, n, from_h, h = kept
+    size = n.shape[2]
+    d_weight_ih = xp.zeros(weights[0].shape, dtype=x.dtype)
+    d_weight_hh = xp.zeros(weights[1].shape, dtype=x.dtype)
+    d_bias_ih = xp.zeros(len(weights[0]), dtype=x.dtype)
+    d_bias_hh = xp.zeros(len(weights[1]), dtype=x.dtype)
     d_x = xp.zeros(x.shape, dtype=x.dtype) if needs_x else None
-    d_h = xp.zeros(b[:, 0].shape, dtype=x.dtype)
+    d_next = xp.zeros((n.shape[0], size), dtype=x.dtype)
     for t in _steps(x, reverse=not reverse):
         last = t + 1 if reverse else t
-        d_h = d_h + d_states[:, t]
-        d_n = d_h * (1 - z[:, t]) * (1 - n[:, t] * n[:, t])
+        d_h = d_states[:, t] + d_next
+        d_n = d_h * (1 - z[:, t]) * (1 - n[:, t] ** 2)
         d_z = d_h * (h[:, last] - n[:, t]) * z[:, t] * (1 - z[:, t])
-        d_r = d_n * b[:, t] * r[:, t] * (1 - r[:, t])
+        d_r = d_n * from_h[:, t, 2 * size :] * r[:, t] * (1 - r[:, t])
         d_from_x = xp.concatenate([d_r, d_z, d_n], axis=1)
         d_from_h = xp.concatenate([d_r, d_z, d_n * r[:, t]], axis=1)
-        d_weight_ih = d_weight_ih + d_from_x.T @ x[:, t]
-        d_weight_hh = d_weight_hh + d_from_h.T @ h[:, last]
-        d_bias_ih = d_bias_ih + d_from_x.sum(axis=0)
-        d_bias_hh = d_bias_hh + d_from_h.sum(axis=0)
+        d_weight_ih += d_from_x.T @ x[:, t]
+        d_weight_hh += d_from_h.T @ h[:, last]
+        d_bias_ih += d_from_x.sum(axis=0)
+        d_bias_hh += d_from_h.sum(axis=0)
         if d_x is not None:
             d_x[:, t] = d_from_x @ weights[0]
-        d_h = d_h * z[:, t] + d_from_h @ weights[1]
-    return d_x, d_h, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh
+        d_next = d_h * z[:, t] + d_from_h @ weights[1]
+    return d_x, d_next, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh
