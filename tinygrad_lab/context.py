@@ -89,8 +89,8 @@ class Context:
 
     grad_enabled: bool = True
     recording: bool = False
-    composing: bool = False
-    """Fused ops run as the small ops they are composed of."""
+    composing: bool | str = False
+    """Fused ops run as the small ops they are composed of; if ``"taught"``, as in a textbook."""
     scope: Scope | None = None
     debugger: Debugger | None = None
     device: str = "cpu"

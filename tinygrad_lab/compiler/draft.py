@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,7 +29,7 @@ from tinygrad_lab.compiler.tidy import (
 )
 from tinygrad_lab.compiler.trace import Call, Event, Trace, Value, mapped
 
-__all__ = ["Draft", "draft_of", "fresh_result", "is_view", "same_layout"]
+__all__ = ["PASSES", "Draft", "draft_of", "fresh_result", "is_view", "same_layout"]
 
 
 @dataclass(slots=True)
@@ -68,10 +68,12 @@ class Draft:
         self.events = replaced(self.recording, self.events, twins)
 
 
-def draft_of(recording: Recording) -> Draft:
+def draft_of(
+    recording: Recording, passes: Iterable[Callable[[Draft], None]] | None = None
+) -> Draft:
     """Return the draft of a recording, after all passes."""
     draft = _copied(recording)
-    for one_pass in PASSES:
+    for one_pass in PASSES if passes is None else passes:
         one_pass(draft)
     return draft
 

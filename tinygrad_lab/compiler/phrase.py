@@ -285,7 +285,7 @@ class Phrases:
         kind, name = event.call.kind, event.call.name
         if kind == "draw":
             return name
-        if name == "as_strided":
+        if name in ("as_strided", "sliding_window_view"):
             return self._imported(name)
         module = getattr(event.call.function, "__module__", "numpy") or "numpy"
         if is_imported(event):

@@ -805,6 +805,7 @@ def record_step(
     accept: Callable[[Recording], None],
     relied: Relied | None = None,
     as_numbers: Container[int] = (),
+    recorder: Recorder | None = None,
 ) -> tuple[Recording, Any]:
     """Run a step under a recorder; return the recording and the step's result.
 
@@ -812,7 +813,7 @@ def record_step(
     is refused, everything is restored to its state before it. If it raises an exception of its
     own, what it has done by then remains, as it would have uncompiled.
     """
-    recorder = Recorder(as_numbers)
+    recorder = recorder or Recorder(as_numbers)
     if relied is not None:
         recorder.recording.dependencies = relied.dependencies
     outer, traced_namespace.library.trace = traced_namespace.library.trace, recorder.trace

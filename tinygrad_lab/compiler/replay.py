@@ -140,6 +140,17 @@ class Replay:
         forget_numbers(self.recording.trace, self.program.plan.constants)
         return code
 
+    def example(self) -> list[Any]:
+        """Return leaves of arguments like those that were recorded, though not their numbers."""
+        leaves = []
+        for value, fixed, is_tensor in zip(
+            self.recording.arguments, self._leaves, self._are_tensors, strict=True
+        ):
+            given = fixed if value is None else value.array
+            given = np.array(given, order="K") if isinstance(given, np.ndarray) else given
+            leaves.append(detached(given) if is_tensor else given)
+        return leaves
+
     # --- matching a call --------------------------------------------------------------------------
 
     def fits(self, leaves: list[Any]) -> bool:

@@ -29,6 +29,7 @@ from tinygrad_lab.compiler.relied import Relied
 from tinygrad_lab.compiler.replay import MISS, MOVED, Replay, raises_errors
 from tinygrad_lab.compiler.report import Report, report_on
 from tinygrad_lab.compiler.targets import TARGETS, check_installed
+from tinygrad_lab.compiler.textbook import TextbookWriter, recorded_as_taught
 from tinygrad_lab.compiler.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
@@ -385,6 +386,40 @@ class CompiledStep(Followed):
         with self._writer() as writer:
             return writer.source()
 
+    @property
+    def textbook(self) -> str:
+        """The computation as a textbook has it: in few lines, equal up to rounding.
+
+        Fused ops are written as their mathematics, the chain rule line by line, and optimisers
+        parameter by parameter. The step is recorded once more for it, and everything that it
+        changes is put back.
+
+        Raises:
+            CompileError: before the step was called twice.
+        """
+        latest = self._latest
+        args = latest.structure
+        leaves = latest.example()
+        rebuild = _filled(args)
+
+        def call(new: list[Any]) -> Any:
+            given, named = rebuild(new)
+            return self.function(*given, **named)
+
+        numbers = frozenset(
+            place
+            for place, value in enumerate(latest.recording.arguments)
+            if value is not None and type(value.array) is int
+        )
+        with _without_collector():
+            recording = recorded_as_taught(self.function, call, leaves, latest.names, numbers)
+        writer = TextbookWriter(recording, self.function)
+        try:
+            return writer.source()
+        finally:
+            writer.let_go()
+            recording.trace.let_go()
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the source as a module, and the current state beside it (``.npz``).
 
@@ -528,6 +563,11 @@ def _without_collector() -> Iterator[None]:
     finally:
         if collected:
             gc.enable()
+
+
+def _filled(structure: Any) -> Callable[[list[Any]], Any]:
+    """Return a function that puts leaves into the places of the numbers in containers."""
+    return trees.flatten(structure, open_modules=False)[1]
 
 
 def _structure(leaves: list[Any], rebuild: Callable[[list[Any]], Any]) -> Any:

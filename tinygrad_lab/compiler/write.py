@@ -59,8 +59,12 @@ class Assignment:
 class Writer:
     """Writes one recording."""
 
-    def __init__(self, recording: Recording, function: Callable[..., Any]) -> None:
-        draft = draft_of(recording)
+    longest = _LONG
+
+    def __init__(
+        self, recording: Recording, function: Callable[..., Any], passes: Any = None
+    ) -> None:
+        draft = draft_of(recording, passes)
         self.recording = draft.recording
         self.events = draft.events
         self.loops = loops_of(draft.events)
@@ -598,7 +602,7 @@ class Writer:
         again = text.isidentifier() or (view and len(text) <= _SHORT)
         if uses > 1 and not again:
             return False
-        if (value in self._kept and not at_the_end) or len(text) > _LONG:
+        if (value in self._kept and not at_the_end) or len(text) > self.longest:
             return False
         if not view and any(one.loop is not event.loop for one in users):
             return False

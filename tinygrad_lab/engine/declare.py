@@ -10,6 +10,7 @@ from tinygrad_lab.engine.apply import function_of
 from tinygrad_lab.engine.fast.entry_points import explaining_function_of, written_function_of
 from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.signatures import read_declaration
+from tinygrad_lab.engine.taught import Textbook, taught
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import is_of_library
 
@@ -36,6 +37,7 @@ def op(
     elementwise: bool = False,
     core_axes: int | None = None,
     composite: Callable[..., Any] | None = None,
+    textbook: Textbook | None = None,
     residual: bool = False,
     several_outputs: bool = False,
     check: Callable[..., str | None] | None = None,
@@ -61,6 +63,7 @@ def op(
             matrix products. None if nothing is broadcast, or all axes are (``elementwise``).
             Pictures then show the sum over the axes that broadcasting stretched.
         composite: the same value by small ops; then ``forward`` is a fused kernel of it.
+        textbook: for an op with a composite, how ``step.textbook`` writes it forward and backward.
         residual: ``forward`` returns ``(out, residual)``, and the rule asks for ``residual``.
         several_outputs: ``forward`` returns a tuple of outputs; ``g`` is then a tuple, too, with
             None for an output that no gradient reached.
@@ -97,6 +100,8 @@ def op(
         internal=internal,
         doc=doc,
     )
+    if textbook is not None:
+        declared.composite = taught(declared, textbook)
     of_library = is_of_library(forward)
     # The seam: what `fast` writes does what `apply` does, and the tests hold it to the same bits.
     write = written_function_of if of_library else explaining_function_of

@@ -14,7 +14,7 @@ from tinygrad_lab.engine.op import Op, Rule, table
 from tinygrad_lab.engine.user_code import is_of_library
 from tinygrad_lab.errors import DeclarationError
 
-__all__ = ["arguments_of", "read_declaration"]
+__all__ = ["arguments_of", "read_declaration", "read_rules"]
 
 
 def read_declaration(
@@ -54,6 +54,14 @@ def read_declaration(
         if isinstance(namespace, Namespace):
             vars(namespace).pop(name, None)  # what it remembers of an op that is declared again
     return declared
+
+
+def read_rules(
+    declared: Op, vjp: Mapping[Any, Callable[..., Any]] | Callable[..., Any]
+) -> tuple[Rule, ...]:
+    """Check other rules for a declared op, which may ask for a residual."""
+    extras = {*declared.attributes, "needs", "out", "residual"}
+    return _rules(declared.name, vjp, declared.inputs, extras, variadic=declared.variadic)
 
 
 def _check_name(name: str, forward: Callable[..., Any]) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 from tinygrad_lab.backends.scatter import ARRAY
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import shape_of
+from tinygrad_lab.engine.taught import Textbook
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.arguments.windows import gathered, hashable, per_axis, places, windows_of
 from tinygrad_lab.ops.arithmetic import add
 from tinygrad_lab.ops.indexing import getitem, put
-from tinygrad_lab.ops.kernels import conv as kernel, of_one_dtype
+from tinygrad_lab.ops.kernels import conv as kernel, of_one_dtype, textbook
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.shape import matrix_transpose, permute_dims, reshape
@@ -163,6 +164,21 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
         x, weight, bias = of_one_dtype(xp, x, weight, bias)
         return kernel.forward(xp, x, weight, bias, windows=over, groups=groups)
 
+    def lesson(
+        xp: Any,
+        x: Any,
+        weight: Any,
+        bias: Any = None,
+        *,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Any:
+        over = windows(x, weight, bias, stride, padding, dilation, groups)
+        x, weight, bias = of_one_dtype(xp, x, weight, bias)
+        return textbook.conv(xp, x, weight, bias, over=over, groups=groups)
+
     return op(
         f"conv{axes}d",
         forward=forward,
@@ -174,6 +190,7 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
         },
         latex=r"{x} \star {weight} + {bias}",
         composite=composite,
+        textbook=Textbook(lesson, textbook.conv_backward),
         residual=True,
         doc=doc,
     )
@@ -348,6 +365,22 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         out = kernel.transposed_forward(xp, x, weight, bias, windows=over, groups=groups)
         return out, over
 
+    def lesson(
+        xp: Any,
+        x: Any,
+        weight: Any,
+        bias: Any = None,
+        *,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        dilation: Any = 1,
+    ) -> Any:
+        over = windows(x, weight, bias, stride, padding, output_padding, groups, dilation)
+        x, weight, bias = of_one_dtype(xp, x, weight, bias)
+        return textbook.conv_transpose(xp, x, weight, bias, over=over, groups=groups)
+
     return op(
         f"conv_transpose{axes}d",
         f"conv{axes}dᵀ",
@@ -360,6 +393,7 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         },
         latex=r"{x} \star^T {weight} + {bias}",
         composite=composite,
+        textbook=Textbook(lesson, textbook.conv_transpose_backward),
         residual=True,
         doc=doc,
     )

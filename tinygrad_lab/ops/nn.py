@@ -14,6 +14,7 @@ from tinygrad_lab.backends.dtypes import float32
 from tinygrad_lab.engine.declare import direct, op
 from tinygrad_lab.engine.explain import raw, shape_of
 from tinygrad_lab.engine.keywords import is_mean_loss
+from tinygrad_lab.engine.taught import Textbook
 from tinygrad_lab.errors import (
     ArgumentError,
     DTypeError,
@@ -31,6 +32,7 @@ from tinygrad_lab.ops.kernels import (
     gru as gru_kernel,
     linear as linear_kernel,
     of_one_dtype,
+    textbook,
 )
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.logic import isfinite
@@ -131,6 +133,12 @@ def _linear(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
     return linear_kernel.forward(xp, *of_one_dtype(xp, x, weight, bias))
 
 
+def _linear_taught(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    if mistake := _linear_mistake(x, weight, bias):
+        raise ShapeError(mistake)
+    return textbook.linear(xp, *of_one_dtype(xp, x, weight, bias)), None
+
+
 linear = op(
     "linear",
     "x Wᵀ + b",
@@ -140,6 +148,7 @@ linear = op(
     core_axes=2,
     latex=r"{x} \, {weight}^T + {bias}",
     composite=_linear_composite,
+    textbook=Textbook(_linear_taught, textbook.linear_backward),
     doc="""Return x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) or None.
 
     Example:
@@ -174,6 +183,14 @@ def _cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     return loss.astype(logits.dtype), residual._replace(n_rows=n_rows)
 
 
+def _cross_entropy_taught(xp: Any, logits: Any, labels: Any) -> Any:
+    _check_labels(logits, labels)
+    if logits.dtype.char != "e":
+        return textbook.cross_entropy(xp, logits, labels)
+    loss, residual = textbook.cross_entropy(xp, logits.astype(float32), labels)
+    return loss.astype(logits.dtype), residual
+
+
 def _check_labels(logits: Any, labels: Any) -> None:
     """Raise if logits and labels (an array) do not fit together."""
     # Not shape_of: see _linear_mistake.
@@ -205,6 +222,7 @@ cross_entropy = op(
     words={"logits": "g × (softmax({logits}) - onehot({labels})) / N"},
     latex=r"-\overline{{\log \mathrm{{softmax}}({logits})_{{{labels}}}}}",
     composite=_cross_entropy_composite,
+    textbook=Textbook(_cross_entropy_taught, {"logits": textbook.cross_entropy_backward}),
     residual=True,
     doc="""Return the mean of -log softmax(logits)[label]: logits (N, classes), labels (N,).
 
@@ -288,6 +306,11 @@ def _gru(xp: Any, x: Any, h0: Any, *parameters: Any) -> Any:
     return gru_kernel.forward(xp, *of_one_dtype(xp, x, h0, *parameters))
 
 
+def _gru_taught(xp: Any, x: Any, h0: Any, *parameters: Any) -> Any:
+    _raise_if(_gru_mistake(x, h0, parameters))
+    return textbook.gru(xp, *of_one_dtype(xp, x, h0, *parameters))
+
+
 gru = op(
     "gru",
     "GRU",
@@ -296,6 +319,7 @@ gru = op(
     words=dict.fromkeys(("x", "h0", "parameters"), "g back through the steps"),
     latex=r"\mathrm{{GRU}}({x}, {h0}; {parameters})",
     composite=_gru_composite,
+    textbook=Textbook(_gru_taught, textbook.gru_backward),
     residual=True,
     doc="""Return all states of one layer of gated recurrent units, in one or both directions.
 

@@ -14,11 +14,12 @@ import numpy as np
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, raw, shape_of
+from tinygrad_lab.engine.taught import Textbook
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arguments.windows import gathered, padded, per_axis, windows_of
 from tinygrad_lab.ops.indexing import array_like, getitem
-from tinygrad_lab.ops.kernels import max_pool as kernel
+from tinygrad_lab.ops.kernels import max_pool as kernel, textbook
 from tinygrad_lab.ops.kernels.windows import Windows
 from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.logic import equal
@@ -101,6 +102,17 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
     ) -> Any:
         return kernel.forward(xp, x, _windows(axes, x, kernel_size, stride, padding, dilation))
 
+    def lesson(
+        xp: Any,
+        x: Any,
+        *,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+    ) -> Any:
+        return textbook.max_pool(xp, x, _windows(axes, x, kernel_size, stride, padding, dilation))
+
     return op(
         f"max_pool{axes}d",
         forward=forward,
@@ -108,6 +120,7 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
         words={"x": "g to the first largest"},
         latex=r"\mathrm{{max\_pool}}({x})",
         composite=composite,
+        textbook=Textbook(lesson, {"x": textbook.max_pool_backward}),
         residual=True,
         doc=doc,
     )

@@ -36,6 +36,7 @@ class Adam(Optimizer):
     """
 
     state_names = ("exp_avg", "exp_avg_sq")
+    symbols = ("m", "v")
     decoupled = False
 
     def __init__(
@@ -89,6 +90,28 @@ class Adam(Optimizer):
         move = new_mean / scale
         move *= lr * correction / (1 - beta1**step)
         return parameter - move, (new_mean, new_square)
+
+    def textbook(
+        self,
+        xp: Any,
+        parameter: Array,
+        gradient: Array,
+        state: Sequence[Array],
+        step: int,
+        settings: Mapping[str, Any],
+    ) -> tuple[Array, Sequence[Array]]:
+        lr, decay = settings["lr"], settings["weight_decay"]
+        beta1, beta2 = settings["betas"]
+        if decay and self.decoupled:
+            parameter = parameter - lr * decay * parameter
+        elif decay:
+            gradient = gradient + decay * parameter
+        m, v = state
+        m = beta1 * m + (1 - beta1) * gradient
+        v = beta2 * v + (1 - beta2) * gradient**2
+        m_hat = m / (1 - beta1**step)
+        v_hat = v / (1 - beta2**step)
+        return parameter - lr * m_hat / (xp.sqrt(v_hat) + settings["eps"]), (m, v)
 
 
 class AdamW(Adam):

@@ -44,6 +44,9 @@ class Optimizer:
     state_names: tuple[str, ...] = ()
     """The names of the state arrays, which are zero before the first step."""
 
+    symbols: tuple[str, ...] = ()
+    """What papers call them."""
+
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
         self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
@@ -147,6 +150,18 @@ class Optimizer:
     ) -> tuple[Array, Sequence[Array]]:
         """Return the new parameter and the new state: a pure elementwise function."""
         raise NotImplementedError
+
+    def textbook(
+        self,
+        xp: Any,
+        parameter: Array,
+        gradient: Array,
+        state: Sequence[Array],
+        step: int,
+        settings: Mapping[str, Any],
+    ) -> tuple[Array, Sequence[Array]]:
+        """Do what ``update`` does, up to rounding, in the words of its paper."""
+        return self.update(xp, parameter, gradient, state, step, settings)
 
     def _parameters(self) -> list[Tensor]:
         """Return all parameters in order: a state dict refers to them by their index here."""

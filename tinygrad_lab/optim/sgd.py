@@ -31,6 +31,7 @@ class SGD(Optimizer):
     """
 
     state_names = ("momentum_buffer",)
+    symbols = ("velocity",)
 
     def __init__(
         self,
@@ -64,3 +65,20 @@ class SGD(Optimizer):
             state = (velocity,)
             gradient = gradient + velocity * momentum if settings["nesterov"] else velocity
         return parameter - gradient * settings["lr"], state
+
+    def textbook(
+        self,
+        xp: Any,
+        parameter: Array,
+        gradient: Array,
+        state: Sequence[Array],
+        step: int,
+        settings: Mapping[str, Any],
+    ) -> tuple[Array, Sequence[Array]]:
+        lr, momentum, decay = settings["lr"], settings["momentum"], settings["weight_decay"]
+        g = gradient + decay * parameter if decay else gradient
+        if not momentum:
+            return parameter - lr * g, state
+        velocity = momentum * state[0] + g
+        move = g + momentum * velocity if settings["nesterov"] else velocity
+        return parameter - lr * move, (velocity,)
