@@ -27,9 +27,9 @@ from tinygrad_lab.compiler.tidy import (
     without_repetitions,
     without_scalar_copies,
 )
-from tinygrad_lab.compiler.trace import Call, Event, Trace, Value, mapped
+from tinygrad_lab.compiler.trace import Call, Event, Part, Trace, Value, mapped
 
-__all__ = ["Draft", "draft_of", "fresh_result", "is_view", "same_layout"]
+__all__ = ["Draft", "apart", "draft_of", "fresh_result", "is_view", "same_layout"]
 
 
 @dataclass(slots=True)
@@ -66,6 +66,8 @@ class Draft:
     def replace(self, twins: dict[Value, Value]) -> None:
         """Replace values by their twins in everything that reads them."""
         self.events = replaced(self.recording, self.events, twins)
+        for part in {event.part for event in self.events} - {None}:
+            part.rename(twins)
 
 
 def draft_of(recording: Recording) -> Draft:
@@ -86,9 +88,14 @@ def _copied(recording: Recording) -> Draft:
     for value in values.values():
         value.base, value.gradient_of, value.event = own(value.base), own(value.gradient_of), None
     events = []
+    parts: dict[Any, Part | None] = {None: None}
     for event in recording.trace.events:
+        if event.part not in parts:
+            names = {own(one): name for one, name in event.part.names.items()}
+            parts[event.part] = replace(event.part, names=names)
         mine = replace(
             event,
+            part=parts[event.part],
             args=mapped(event.args, own),
             kwargs=mapped(event.kwargs, own),
             results=tuple([values[one] for one in event.results]),
@@ -134,10 +141,19 @@ def _same_ancestor(event: Event) -> Value | None:
     while isinstance(source, Value):
         if place(source) == wanted:
             return source
-        if source.event is None or not is_view(source.event):
+        if source.event is None or not is_view(source.event) or apart(source.event, event):
             return None
         source = source.event.args[0]
     return None
+
+
+def apart(one: Event, other: Event) -> bool:
+    """Return whether two events are in different functions, or only one is in a function."""
+    return one.part is not other.part and (_is_in_layer(one) or _is_in_layer(other))
+
+
+def _is_in_layer(event: Event) -> bool:
+    return event.part is not None and event.part.is_layer
 
 
 def is_view(event: Event) -> bool:
@@ -213,7 +229,12 @@ def without_self_assignments(draft: Draft) -> None:
 def reuse_results(draft: Draft) -> None:
     """Compute nothing twice."""
     listed = {value for loop in loops_of(draft.events) for value in loop.lists}
-    draft.events = without_repetitions(draft.recording, draft.events, listed)
+    draft.events = without_repetitions(
+        draft.recording,
+        draft.events,
+        listed,
+        within=lambda event: event.part if _is_in_layer(event) else None,
+    )
 
 
 def drop_unread(draft: Draft) -> None:
@@ -356,7 +377,7 @@ def gather_parameters(draft: Draft) -> None:
 def _inherit_origin(event: Event, made: Event) -> None:
     """Give a new event the origin of another: phase, scope, loop and line."""
     made.phase, made.scope, made.loop = event.phase, event.scope, event.loop
-    made.code, made.offset = event.code, event.offset
+    made.code, made.offset, made.part = event.code, event.offset, event.part
 
 
 def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
@@ -523,7 +544,8 @@ def share_constants(draft: Draft) -> None:
         constant = event.call.kind == "function" and known(event.call.name).is_shared
         constant = constant and not event.inputs
         if constant and event.result.root not in written and event.result not in augmented:
-            key = (event.call.name, repr(event.args), repr(event.kwargs))
+            inside = event.part if _is_in_layer(event) else None
+            key = (event.call.name, repr(event.args), repr(event.kwargs), inside)
             if key in first:
                 twins[event.result] = first[key]
                 continue
@@ -547,6 +569,7 @@ def compose_views(draft: Draft) -> None:
             and source.event is not None
             and source.event.call.kind == "getitem"
             and is_view(source.event)
+            and not apart(source.event, event)
             and isinstance(source.event.args[0], Value)
             and source.event.args[0].is_array
         ):
