@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -317,7 +317,7 @@ class Recorder:
 
     def lift_optimizer(self, optimizer: Optimizer) -> None:
         """Let settings, step counts and state vectors of an optimiser be traced."""
-        self.trace.optimizer = type(optimizer).__name__.lower()
+        self.trace.optimizer = type(optimizer)
         if optimizer in self.recording.optimizers:
             return
         self.recording.optimizers.append(optimizer)
@@ -656,15 +656,24 @@ openers.update(
 
 
 def _part_of(op: Op, kind: str, known: Mapping[str, Any]) -> Part:
-    """Return what an op is part of a trace as; ``known`` are arrays by the names it has for them."""
+    """Return the part of a trace that an op is; ``known`` are arrays by the op's names for them."""
     is_layer = op.composite is not None
     names: dict[Value, str] = {}
     for name, array in known.items() if is_layer else ():
-        residual = name == "residual" and hasattr(array, "_asdict")
-        for key, one in array._asdict().items() if residual else ((name, array),):
-            if one.__class__ in _TRACED:
-                names.setdefault(one.value, key)
-    return Part(op.name, kind, is_layer, names)
+        for key, value in _named_in(name, array):
+            names.setdefault(value, key)
+    return Part(op.name, kind, op.doc, is_layer, op.inputs, names)
+
+
+def _named_in(name: str, thing: Any) -> Iterator[tuple[str, Value]]:
+    """Yield the traced arrays in what an op is given, or keeps, with their names there."""
+    if thing.__class__ in _TRACED:
+        yield name, thing.value
+    elif name == "residual" and isinstance(thing, tuple):
+        fields = getattr(thing, "_fields", (name,) * len(thing))
+        for field_name, one in zip(fields, thing, strict=True):
+            inner = one if isinstance(one, tuple) else None
+            yield from _named_in(field_name if inner is None else name, one)
 
 
 def _refuse_looking() -> None:

@@ -114,8 +114,12 @@ class Part:
     """The name of the op or of the optimiser."""
     kind: str
     """``"forward"``, ``"backward"`` or ``"update"``."""
+    about: str = ""
+    """Its docstring."""
     is_layer: bool = True
     """The op is a whole layer or loss, rather than one operation on arrays."""
+    inputs: tuple[str, ...] = ()
+    """The names of the op's inputs."""
     names: dict[Value, str] = field(default_factory=dict)
     """What the op calls its inputs, and what it keeps for the way back."""
     frame: int = 0
@@ -292,8 +296,8 @@ class Trace:
     """The op of ``node``, on the way back."""
     updated: Part | None = None
     """The last step of an optimiser."""
-    optimizer: str = ""
-    """The name of the optimiser that steps."""
+    optimizer: type | None = None
+    """The class of the optimiser that steps."""
     _owners: dict[int, Value] = field(default_factory=dict)
     _constants: dict[int, Value] = field(default_factory=dict)
 
@@ -384,9 +388,12 @@ class Trace:
             applied = self.applied
             return applied if applied is not None and applied.frame == id(frame) else None
         last = self.updated
+        if self.optimizer is None:
+            return None
         # The code is a straight line: what lies before the last event is another step.
         if last is None or last.frame != id(frame) or frame.f_lasti < last.offset:
-            last = self.updated = Part(self.optimizer, "update", frame=id(frame))
+            kind, about = self.optimizer.__name__.lower(), self.optimizer.__doc__ or ""
+            last = self.updated = Part(kind, "update", about, frame=id(frame))
         last.offset = frame.f_lasti
         return last
 
