@@ -1,5 +1,7 @@
 """``step.source`` computes what the step does, bit for bit, and is readable."""
 
+import ast
+import builtins
 import os
 import shutil
 import subprocess
@@ -38,6 +40,10 @@ def batch(seed: int = 0, size: int = 12) -> tuple[tg.Tensor, tg.Tensor]:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(size, 40)).astype(np.float32)
     return tg.tensor(x), tg.tensor(rng.integers(0, 10, size))
+
+
+OTHERS: dict[Any, dict[str, Any]] = {tg.optim.SGD: {"momentum": 0.9}}
+"""Settings with which an optimiser has state."""
 
 
 def dropout_net() -> nn.Module:
@@ -110,19 +116,24 @@ class TestTheSourceDoesWhatTheStepDoes:
             key = stem if stem in state else f"layer{stem}"
             np.testing.assert_array_equal(state[key], parameter.data)
 
-    @pytest.mark.parametrize("model", ["mlp", "gru", "dropout"])
-    def test_with_numpy_alone(self, model: str, tmp_path: Path) -> None:
-        training = Training(model)
+    @pytest.mark.parametrize("model", [*MODELS, "dropout"])
+    @pytest.mark.parametrize("optimizer", [tg.optim.Adam, tg.optim.SGD])
+    def test_trains_on_with_numpy_alone(self, model: str, optimizer: Any, tmp_path: Path) -> None:
+        training = Training(model, optimizer, **OTHERS.get(optimizer, {}))
         step = tg.compile(training.step)
         for number in range(3):
             step(*batch(number))
         step.save(tmp_path / "saved.py")
-        x, y = batch(3)
-        np.savez(tmp_path / "batch.npz", x=x.data, y=y.data)
+        batches = [batch(number) for number in range(3, 13)]
+        x, y = (np.stack([one[part].data for one in batches]) for part in (0, 1))
+        np.savez(tmp_path / "batches.npz", x=x, y=y)
         script = REFUSE_THE_PACKAGE + (
             "import numpy as np, saved\n"
-            "data = np.load('batch.npz'); state = saved.load_state()\n"
-            "for _ in range(3): print(float(saved.step(data['x'], data['y'], state)))\n"
+            "data = np.load('batches.npz'); state = saved.load_state()\n"
+            "for x, y in zip(data['x'], data['y']): print(float(saved.step(x, y, state)))\n"
+            "arrays = {k: v for k, v in state.items() if isinstance(v, np.ndarray)}\n"
+            "np.savez('after.npz', **arrays)\n"
+            "assert not any(name.startswith('tinygrad_lab') for name in sys.modules)\n"
         )
         out = subprocess.run(
             [sys.executable, "-c", script],
@@ -133,8 +144,13 @@ class TestTheSourceDoesWhatTheStepDoes:
             env={"PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
         )
         assert [float(one) for one in out.stdout.split()] == [
-            float(step(x, y).item()) for _ in range(3)
+            float(step(*one).item()) for one in batches
         ]
+        after = np.load(tmp_path / "after.npz")
+        for name, parameter in training.model.named_parameters():
+            stem = name.replace(".", "_")
+            key = stem if stem in after else f"layer{stem}"
+            np.testing.assert_array_equal(after[key], parameter.data)
 
     def test_of_a_function_without_state_has_no_file_beside_it(self, tmp_path: Path) -> None:
         step = recorded(lambda x: (x * 2.0).tanh(), tg.tensor([1.0, 2.0]))
@@ -238,6 +254,15 @@ class TestTheSourceDoesWhatTheStepDoes:
                 np.testing.assert_array_equal(state["w"], w.data)
 
 
+def lines_of(source: str, function: str) -> list[str]:
+    """Return the lines of a function, without indentation and the comments behind them."""
+    within = source.partition(f"def {function}(")[2].partition("\n\n\n")[0]
+    return [
+        line.strip() if line.strip().startswith("#") else line.partition("  # ")[0].strip()
+        for line in within.splitlines()
+    ]
+
+
 def body(source: str) -> str:
     """Return the lines of the function, without what precedes it."""
     return textwrap.dedent(source.partition("def step(")[2].partition("\n")[2]).strip()
@@ -288,11 +313,11 @@ class TestTheSourceReadsLikeWrittenByHand:
 
             # --- backward ---
             # return (h * h).sum()
-            d_h = h + h                   # (4, 2)
+            d_h = h + h                    # (4, 2)
             # h = (x @ w).tanh()
-            d_matmul = d_h - d_h * h * h  # (4, 2)
-            d_x = d_matmul @ w.T          # (4, 3)
-            d_w = x.T @ d_matmul          # (3, 2)
+            d_product = d_h - d_h * h * h  # (4, 2)
+            d_x = d_product @ w.T          # (4, 3)
+            d_w = x.T @ d_product          # (3, 2)
             return d_x, d_w""")
         assert_same(run_source(step, x.data, w.data), [one.data for one in step(x, w)])
 
@@ -300,18 +325,110 @@ class TestTheSourceReadsLikeWrittenByHand:
         source = recorded(Training("mlp").step, *batch()).source
         for line in (
             "# linear2: hidden = hidden + relu(self.linear2(hidden))",
-            "linear2 = hidden @ linear2_weight.T + linear2_bias",
+            "linear2 = linear(hidden, linear2_weight, linear2_bias)",
             "hidden_2 = hidden + relu",
-            "d_hidden_2 = d_logits @ linear3_weight",
+            "check_labels(y, 10)",
             "d_linear2 = np.where(relu > 0, d_hidden_2, 0)",
-            "d_linear2_weight = d_linear2.T @ hidden",
-            "new_mean = (gradient - exp_avg) * (1 - beta1) + exp_avg",
-            "correction = (1 - beta2**steps) ** 0.5",
-            'state["linear1_weight"] = new_parameters[:4000].reshape(100, 40)',
+            "_, d_linear1_weight, d_linear1_bias = linear_backward(d_linear1, x, linear1_weight)",
+            "d_hidden = d_hidden_2 + d_hidden_via_linear2",
+            "adam(state, gradients, lr, beta1, beta2, eps)",
         ):
-            assert line in source, source
-        assert source.count("np.ones(") == 1
+            assert line in lines_of(source, "step"), source
+        for function, line in (
+            ("linear", "return x @ weight.T + bias"),
+            ("linear_backward", "d_weight = d_out.T @ x"),
+            ("cross_entropy", "loss = (np.log(total) - picked).mean()"),
+            ("cross_entropy_backward", "d_columns[labels, samples] -= 1 / 12"),
+            ("adam", "new_mean = (d_parameters - exp_avg) * (1 - beta1) + exp_avg"),
+            ("adam", "correction = (1 - beta2**steps) ** 0.5"),
+        ):
+            assert line in lines_of(source, function), source
         assert max(map(len, source.splitlines())) <= 100
+
+    @pytest.mark.parametrize(
+        ("model", "most"),
+        [("logistic", 25), ("mlp", 50), ("cnn", 60), ("gru", 65), ("dropout", 50)],
+    )
+    @pytest.mark.parametrize("optimizer", [tg.optim.Adam, tg.optim.SGD])
+    def test_has_a_function_for_each_layer_and_a_step_of_a_slide_or_two(
+        self, model: str, most: int, optimizer: Any
+    ) -> None:
+        tree = ast.parse(recorded(Training(model, optimizer).step, *batch()).source)
+        functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+        step = functions["step"]
+        assert (step.end_lineno or 0) - step.lineno < most
+        called = {
+            node.func.id
+            for node in ast.walk(step)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        update = optimizer.__name__.lower()
+        wanted = {"linear", "linear_backward", "cross_entropy", "cross_entropy_backward", update}
+        layer = {"cnn": "conv1d", "gru": "gru"}.get(model)
+        wanted |= {layer, f"{layer}_backward"} if layer else set()
+        assert wanted <= called <= functions.keys()
+
+    @pytest.mark.parametrize("model", [*MODELS, "dropout"])
+    def test_calls_nothing_by_a_name_of_python_or_numpy(self, model: str) -> None:
+        tree = ast.parse(recorded(Training(model).step, *batch()).source)
+        stored = {
+            node.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        stored |= arguments - {"shape", "dtype"}  # of a random generator
+        assert stored.isdisjoint({*dir(builtins), *dir(np)}), stored
+        functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert stored.isdisjoint(functions)
+
+    @pytest.mark.parametrize(
+        ("function", "name"),
+        [
+            (lambda x: (x.sum() * x.sum(), x.sum() + 1), "total"),
+            (lambda x: (x.max() * x, x.max() + 1), "largest"),
+            (lambda x: ((x + 1).reshape(-1) * 2, (x + 1).reshape(-1) + 3), None),
+            (lambda x: ((h := x.exp()) * h, h + 1), None),
+            (lambda x: ((h := tg.sort(x)) * h, h + 1), None),
+        ],
+    )
+    def test_calls_no_result_as_the_function_that_made_it(self, function: Any, name: Any) -> None:
+        x = np.arange(6.0).reshape(2, 3)
+        step = recorded(function, tg.tensor(x))
+        stored = {
+            node.id
+            for node in ast.walk(ast.parse(step.source))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        assert stored.isdisjoint({*dir(builtins), *dir(np)}), stored
+        assert name is None or name in stored, step.source
+        assert_same(run_source(step, x), [one.data for one in step(tg.tensor(x))])
+
+    def test_writes_layers_that_differ_in_sizes_as_one_function(self) -> None:
+        class Net(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.first = nn.Conv1d(8, 8, 3, stride=2, padding=1)
+                self.second = nn.Conv1d(8, 8, 3, stride=2, padding=1)
+
+            def forward(self, x: tg.Tensor) -> Any:
+                return self.second(self.first(x).tanh()).sum()
+
+        tg.seed(0)
+        net = Net()
+        sgd = tg.optim.SGD(net.parameters(), lr=0.1)
+
+        def step(x: tg.Tensor) -> tg.Tensor:
+            loss = net(x)
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            return loss
+
+        source = recorded(step, tg.ones((3, 8, 40), dtype="float32")).source
+        assert source.count("def conv1d(") == 1, source
+        assert "def conv1d_2(" not in source
+        assert "x.shape[2]" in source
 
     def test_gives_a_variable_to_the_last_result_of_its_call(self) -> None:
         tg.seed(0)
@@ -327,10 +444,10 @@ class TestTheSourceReadsLikeWrittenByHand:
 
         source = recorded(step, tg.ones((6, 4), dtype="float32")).source
         for line in (
-            "layer0 = x @ layer0_weight.T + layer0_bias",
+            "layer0 = linear(x, layer0_weight, layer0_bias)",
             "layer1 = np.tanh(layer0)",
-            "logits = layer1 @ layer2_weight.T + layer2_bias",
-            "mean = (logits * logits).sum() / 240",
+            "logits = linear(layer1, layer2_weight, layer2_bias)",
+            "average = (logits * logits).mean()",
             "h = x * x",
             "h_2 = h * x",
         ):
@@ -338,10 +455,10 @@ class TestTheSourceReadsLikeWrittenByHand:
 
     def test_of_a_recurrent_net_has_two_loops(self) -> None:
         source = recorded(Training("gru").step, *batch()).source
-        assert "for t in range(40):" in source
-        assert "for t in reversed(range(40)):" in source
-        assert "states[t + 1, :12] = candidate" in source
-        assert len(source.splitlines()) < 220
+        assert "for t in range(40):" in lines_of(source, "gru")
+        assert "for t in reversed(range(40)):" in lines_of(source, "gru_backward")
+        assert "states[t + 1, :12] = candidate + difference[t] * update[t]" in source
+        assert len(source.splitlines()) < 240
 
     def test_of_what_is_the_same_in_every_round_stands_before_the_loop(self) -> None:
         w = tg.tensor(np.eye(3))
@@ -385,15 +502,27 @@ class TestTheDrawing:
         step = recorded(Training("mlp").step, *batch())
         svg = step.draw().svg
         texts = " ".join(ElementTree.fromstring(svg).itertext())
-        for name in ("linear1_weight", "hidden_2", "d_hidden_2", "new_parameters", "100 × 40"):
+        for name in ("linear1_weight", "hidden_2", "d_hidden_2", "new parameters", "100 × 40"):
             assert name in texts
         for phase in ("forward", "backward", "update"):
             assert f'data-key="{phase}"' in svg
         assert step.draw().svg == svg
 
     def test_has_a_frame_for_a_loop(self) -> None:
+        def recurrent(x: tg.Tensor) -> tg.Tensor:
+            h = x[0]
+            for t in range(20):
+                h = (h * 0.5 + x[t]).tanh()
+            return h
+
+        step = recorded(recurrent, tg.ones((20, 3)))
+        assert "for t in range(20)" in step.draw(direction="TB").dot
+
+    def test_has_a_box_for_each_layer(self) -> None:
         step = recorded(Training("gru").step, *batch())
-        assert "for t in reversed(range(40))" in step.draw(direction="TB").dot
+        texts = " ".join(ElementTree.fromstring(step.draw().svg).itertext())
+        for call in ("gru(", "gru_backward(", "cross_entropy(", "linear_backward(", "adam("):
+            assert call in texts
 
     def test_in_another_direction_there_is_none(self) -> None:
         step = recorded(lambda x: x * 2.0, tg.tensor([1.0]))

@@ -1,17 +1,13 @@
 """``step.textbook``: the mathematics of a step, line by line, equal up to rounding."""
 
-import ast
-import builtins
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.errors import CompileError
 from tinygrad_lab.train.models import MODELS, make_model
 
 Step = Callable[..., Any]

@@ -54,7 +54,7 @@ a generator is made or seeded."""
 class Recorder(Protocol):
     """Something that records what happens to arrays while a function runs, to replay it later."""
 
-    def arrays_of(self, inputs: Sequence[Any]) -> list[Any]:
+    def arrays_of(self, inputs: Sequence[Any], op: Any = None) -> list[Any]:
         """Return the arrays of an op's inputs, in a form that records what is done with them."""
 
     def real(self, arrays: Sequence[Any]) -> list[Any]:

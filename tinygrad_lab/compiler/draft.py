@@ -10,7 +10,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,9 @@ from tinygrad_lab.compiler.tidy import (
     without_repetitions,
     without_scalar_copies,
 )
-from tinygrad_lab.compiler.trace import Call, Event, Trace, Value, mapped
+from tinygrad_lab.compiler.trace import Call, Event, Part, Trace, Value, mapped
 
-__all__ = ["PASSES", "Draft", "draft_of", "fresh_result", "is_view", "same_layout"]
+__all__ = ["PASSES", "Draft", "apart", "draft_of", "fresh_result", "is_view", "same_layout"]
 
 
 @dataclass(slots=True)
@@ -38,6 +38,8 @@ class Draft:
 
     recording: Recording
     events: list[Event]
+    copies: dict[Value, Value] = field(default_factory=dict)
+    """Copies of constants that are constants themselves."""
 
     def new_value(self, array: Any, **facts: Any) -> Value:
         """Add a value that was not recorded."""
@@ -66,6 +68,8 @@ class Draft:
     def replace(self, twins: dict[Value, Value]) -> None:
         """Replace values by their twins in everything that reads them."""
         self.events = replaced(self.recording, self.events, twins)
+        for part in {event.part for event in self.events if event.part is not None}:
+            part.rename(twins)
 
 
 def draft_of(
@@ -88,9 +92,15 @@ def _copied(recording: Recording) -> Draft:
     for value in values.values():
         value.base, value.gradient_of, value.event = own(value.base), own(value.gradient_of), None
     events = []
+    parts: dict[Part | None, Part | None] = {None: None}
     for event in recording.trace.events:
+        part = event.part
+        if part is not None and part not in parts:
+            names = {own(one): name for one, name in part.names.items()}
+            parts[part] = replace(part, names=names)
         mine = replace(
             event,
+            part=parts[event.part],
             args=mapped(event.args, own),
             kwargs=mapped(event.kwargs, own),
             results=tuple([values[one] for one in event.results]),
@@ -136,10 +146,19 @@ def _same_ancestor(event: Event) -> Value | None:
     while isinstance(source, Value):
         if place(source) == wanted:
             return source
-        if source.event is None or not is_view(source.event):
+        if source.event is None or not is_view(source.event) or apart(source.event, event):
             return None
         source = source.event.args[0]
     return None
+
+
+def apart(one: Event, other: Event) -> bool:
+    """Return whether two events are in different functions, or only one is in a function."""
+    return one.part is not other.part and (_is_in_layer(one) or _is_in_layer(other))
+
+
+def _is_in_layer(event: Event) -> bool:
+    return event.part is not None and event.part.is_layer
 
 
 def is_view(event: Event) -> bool:
@@ -152,6 +171,29 @@ def is_view(event: Event) -> bool:
         and bool(event.args)
         and isinstance(event.args[0], Value)
     )
+
+
+def without_copies_of_constants(draft: Draft) -> None:
+    """Let copies of constant arrays, such as a first hidden state, be the constants."""
+    changed = draft.written() | {event.args[0] for event in draft.events if event.augmented}
+    changed |= {one.root for one in draft.kept()}
+    copies = draft.copies
+    left = []
+    for event in draft.events:
+        source: Any = event.args[0] if event.call.name == "array" and event.args else None
+        if (
+            event.call.kind == "function"
+            and isinstance(source, Value)
+            and source.is_constant
+            and np.ndim(source.array) > 0
+            and same_layout(source.array, event.result.array)
+            and event.result not in changed
+        ):
+            event.result.origin, event.result.event = source.origin, None
+            copies[event.result] = source
+        else:
+            left.append(event)
+    draft.events = left
 
 
 def without_replay_copies(draft: Draft) -> None:
@@ -215,7 +257,12 @@ def without_self_assignments(draft: Draft) -> None:
 def reuse_results(draft: Draft) -> None:
     """Compute nothing twice."""
     listed = {value for loop in loops_of(draft.events) for value in loop.lists}
-    draft.events = without_repetitions(draft.recording, draft.events, listed)
+    draft.events = without_repetitions(
+        draft.recording,
+        draft.events,
+        listed,
+        within=lambda event: event.part if _is_in_layer(event) else None,
+    )
 
 
 def drop_unread(draft: Draft) -> None:
@@ -323,6 +370,12 @@ def _indices(tree: Any) -> list[Index]:
     return [one for one in found if isinstance(one, Index)]
 
 
+def restore_numbers(draft: Draft) -> None:
+    """Give copies of constants their numbers, of which a recording may keep the outlines only."""
+    for copied, source in draft.copies.items():
+        copied.array = source.array
+
+
 def choose_directions(draft: Draft) -> None:
     """Run loops whose indices mostly decrease backwards."""
     down: Counter[Any] = Counter()
@@ -358,7 +411,7 @@ def gather_parameters(draft: Draft) -> None:
 def _inherit_origin(event: Event, made: Event) -> None:
     """Give a new event the origin of another: phase, scope, loop and line."""
     made.phase, made.scope, made.loop = event.phase, event.scope, event.loop
-    made.code, made.offset = event.code, event.offset
+    made.code, made.offset, made.part = event.code, event.offset, event.part
 
 
 def _flat(draft: Draft, parts: list[Value], vector: Value) -> list[Event]:
@@ -527,7 +580,8 @@ def share_constants(draft: Draft) -> None:
         constant = event.call.kind == "function" and known(event.call.name).is_shared
         constant = constant and not event.inputs
         if constant and event.result.root not in written and event.result not in augmented:
-            key = (event.call.name, repr(event.args), repr(event.kwargs))
+            inside = event.part if _is_in_layer(event) else None
+            key = (event.call.name, repr(event.args), repr(event.kwargs), inside)
             if key in first:
                 twins[event.result] = first[key]
                 continue
@@ -551,6 +605,7 @@ def compose_views(draft: Draft) -> None:
             and source.event is not None
             and source.event.call.kind == "getitem"
             and is_view(source.event)
+            and not apart(source.event, event)
             and isinstance(source.event.args[0], Value)
             and source.event.args[0].is_array
         ):
@@ -635,10 +690,60 @@ def name_phases(draft: Draft) -> None:
             event.phase = "update"
 
 
+def pick_by_labels(draft: Draft) -> None:
+    """Write ``x[labels, np.arange(n)]`` where a kernel picks ``x.reshape(-1)[labels * n + …]``."""
+    for event in list(draft.events):
+        if event.call.kind not in ("getitem", "setitem") or not isinstance(event.args[1], Value):
+            continue
+        flat: Any = event.args[0]
+        view = flat.event if isinstance(flat, Value) else None
+        if view is None or view.call.name != "reshape" or not is_view(view):
+            continue
+        matrix = view.args[0]
+        labels = _labels_in(event.args[1], matrix.array.shape)
+        if labels is None or flat.array.ndim != 1 or not matrix.array.flags.c_contiguous:
+            continue
+        count = matrix.array.shape[1]
+        samples = draft.new_value(np.arange(count), name="samples")
+        made = Event(Call("function", "arange", np.arange), (count,), {}, (samples,))
+        samples.event = made
+        _inherit_origin(event, made)
+        draft.events.insert(draft.events.index(event), made)
+        event.call = event.call if event.call.kind == "setitem" else _PICK
+        event.args = (matrix, (labels, samples), *event.args[2:])
+        event.writes = None if event.writes is None else matrix
+        event.refresh_inputs()
+        if event.part is not None:
+            event.part.names.setdefault(labels, "labels")
+
+
+_PICK = Call("getitem", "getitem", operator.getitem)
+
+
+def _labels_in(positions: Value, shape: tuple[int, ...]) -> Value | None:
+    """Return the labels in ``labels * n + np.arange(n)``, for a matrix of such a shape."""
+    added = positions.event
+    if added is None or added.call.name != "add" or len(shape) != 2:
+        return None
+    scaled, counted = (getattr(one, "event", None) for one in added.args[:2])
+    if scaled is None or scaled.call.name != "multiply" or scaled.args[1:] != (shape[1],):
+        return None
+    if counted is None or (counted.call.name, counted.args) != ("arange", (shape[1],)):
+        return None
+    labels: Any = scaled.args[0]
+    cast = labels.event if isinstance(labels, Value) else None
+    labels = cast.args[0] if cast is not None and cast.call.name == "astype" else labels
+    if not isinstance(labels, Value) or not labels.is_array:
+        return None
+    return labels if labels.array.dtype.kind in "iu" and labels.array.ndim == 1 else None
+
+
 PASSES: tuple[Callable[[Draft], None], ...] = (
     without_replay_copies,
+    without_copies_of_constants,
     without_detours,
     gather_parameters,
+    pick_by_labels,
     without_self_assignments,
     roll,
     compose_views,
@@ -653,4 +758,5 @@ PASSES: tuple[Callable[[Draft], None], ...] = (
     name_gradients,
     name_phases,
     choose_directions,
+    restore_numbers,
 )

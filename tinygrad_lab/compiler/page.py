@@ -10,6 +10,10 @@ __all__ = ["Line", "laid_out"]
 _WIDTH = 100
 _FARTHEST = 68
 """Comments are aligned in one column, at most this far to the right."""
+_LONGEST_TARGET = 60
+_MANY = 4
+"""So many short arguments, or more, fill lines, rather than have one each."""
+_SHORT = 64
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -57,11 +61,25 @@ def _placed(line: Line, column: int) -> list[str]:
     if line.text.startswith("#") or _end(line) <= _WIDTH:
         first, *rest = [(indent + line.text).rstrip()]
     else:
-        first, *rest = split(line.text, indent)
+        first, *rest = split(bracketed(line.text), indent)
     if line.comment:
         placed = f"{first:<{column}}  # {line.comment}"
         first = placed if len(placed) <= _WIDTH else first
     return [first, *rest]
+
+
+def bracketed(text: str) -> str:
+    """Put what is returned, or assigned to, in brackets, where several things are.
+
+    >>> bracketed("first, second = cut(whole)"), bracketed("return first, second")
+    ('(first, second) = cut(whole)', 'return (first, second)')
+    """
+    if text.startswith("return ") and len(_parts(text)) > 1:
+        return f"return ({text.removeprefix('return ')})"
+    target, equals, rest = text.partition(" = ")
+    if equals and len(_parts(target)) > 1 and len(target) > _LONGEST_TARGET:
+        return f"({target}) = {rest}"
+    return text
 
 
 def split(text: str, indent: str = "") -> list[str]:
@@ -70,6 +88,11 @@ def split(text: str, indent: str = "") -> list[str]:
     >>> split("total = add(first, second)")
     ['total = add(', '    first, second', ')']
     """
+    target, equals, call = text.partition(") = ")
+    if equals and text.startswith("(") and _closing(text, 0) == len(target):
+        first, *others = [call] if len(indent + call) < _WIDTH - 4 else split(call, indent)
+        targets = _filled(_parts(target[1:]), indent + "    ")
+        return [indent + "(", *targets, f"{indent}) = {first.strip()}", *others]
     start = _last_bracket(text)
     if start is None:
         return [indent + text]
@@ -79,12 +102,26 @@ def split(text: str, indent: str = "") -> list[str]:
     parts = _parts(inside)
     if len(inner + inside) <= _WIDTH:
         return [head, inner + inside, tail]
+    if len(parts) >= _MANY and max(map(len, parts)) <= _SHORT:
+        return [head, *_filled(parts, inner), tail]
     middle = []
     for part in parts:
         comma = "," if len(parts) > 1 and not part.startswith("**") else ""
         one = inner + part + comma
         middle += [one] if len(one) <= _WIDTH else split(part + comma, inner)
     return [head, *middle, tail]
+
+
+def _filled(parts: Sequence[str], indent: str) -> list[str]:
+    """Return as many parts on each line as it can take."""
+    lines, line = [], indent
+    for part in parts:
+        longer = f"{line}{' ' * (line != indent)}{part},"
+        if len(longer) > _WIDTH and line != indent:
+            lines.append(line)
+            longer = f"{indent}{part},"
+        line = longer
+    return [*lines, line]
 
 
 def _last_bracket(text: str) -> int | None:

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 TIGHT, UNARY, LOOSE = 10, 7, 0
+_QUOTIENT = 6
 Phrase = tuple[str, float]
 """An expression, and the precedence of its weakest operator."""
 
@@ -58,6 +59,8 @@ class Phrases:
         """Values that are written where they are used, without a name."""
         self.numbers: set[Value] = set()
         """0-d arrays that are the same at every call."""
+        self.fractions: dict[Value, str] = {}
+        """What those that are quotients of integers are written as: ``1 / 100``."""
         self.bare: dict[Value, Any] = {}
         """Arrays for which a Python number is written: they are full of it."""
         self.index_names: dict[Any, str] = {}
@@ -128,7 +131,7 @@ class Phrases:
         kind, name, args = event.call.kind, event.call.name, event.args
         row = known(name)
         if self.infix(event) is not None:
-            return self._factor_one(event) or self._infix(event)
+            return self._mean(event) or self._factor_one(event) or self._infix(event)
         if row.prefix and kind in ("ufunc", "number", "python"):
             return f"{row.prefix}{self.at_least(args[0], UNARY)}", UNARY
         if kind == "getitem":
@@ -182,6 +185,27 @@ class Phrases:
                 return self.phrase(other)
         return None
 
+    def _mean(self, event: Event) -> Phrase | None:
+        """Write ``x.mean(axis=0)`` for ``x.sum(axis=0) / len(x)``: the same bits."""
+        total, count = event.args
+        made = total.event if isinstance(total, Value) else None
+        if made is None or total not in self.inline or type(count) is not int or not count:
+            return None
+        if event.call.name != "divide" or made.call.name != "sum" or count > _EXACT:
+            return None
+        whole, dtype = made.args[0], total.array.dtype
+        own = {key for key, one in made.kwargs.items() if one is not None}
+        if len(made.args) != 1 or not own <= {"axis", "keepdims"}:
+            return None
+        is_mean = count * total.array.size == whole.array.size and dtype == whole.array.dtype
+        if not is_mean or dtype.char not in "fd":
+            return None
+        text, strength = self.inline[total]
+        before, dot, arguments = text.rpartition(".sum(")
+        if not dot or strength != TIGHT or event.result.array.dtype != dtype:
+            return None
+        return f"{before}.mean({arguments}", TIGHT
+
     def _is_one(self, one: Any) -> bool:
         if isinstance(one, Value):
             return (one.is_constant and not one.is_array and one.array == 1) or (
@@ -210,7 +234,11 @@ class Phrases:
         """Write an operand; beside an array of its dtype, a number needs no dtype of its own."""
         if not self.is_number(one):
             return self.at_least(one, strength)
-        text = number(one.array, bare=self.takes_python_numbers(event, one))
+        bare = self.takes_python_numbers(event, one)
+        if bare and one in self.fractions:
+            # A quotient groups from the left.
+            return self.fractions[one] if strength <= _QUOTIENT else f"({self.fractions[one]})"
+        text = number(one.array, bare=bare)
         return f"({text})" if text.startswith("-") and strength > UNARY else text
 
     def assigned(self, source: Any, dtype: Any) -> str:
@@ -387,6 +415,8 @@ class Phrases:
         return bool(fresh.dtype == event.writes.array.dtype)
 
 
+_EXACT = 1 << 24
+"""Up to here float32 holds every integer."""
 _WHERE_POSITIVE = '''
 def where_positive(condition, x):
     """Return x where condition is positive, 0 elsewhere, in the memory order of condition."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from tinygrad_lab.compiler.roll import Loop
 from tinygrad_lab.compiler.trace import Value
@@ -45,7 +47,7 @@ class _Boxes:
         self._outputs = {one for one in writer.recording.outputs if isinstance(one, Value)}
         for value in self._given():
             kind: Kind = "leaf" if value.wants_gradient else "constant"
-            self._add(value, Assignment(writer.name(value), "", ()), kind, "")
+            self._add((value,), Assignment(writer.name(value), "", ()), kind, "")
         for one in writer.assignments:
             self._add_assignment(one)
 
@@ -64,24 +66,26 @@ class _Boxes:
         event = one.event
         assert event is not None
         frame = self._frame(event.phase, event.loop)
-        value = event.writes if event.writes is not None else event.result
-        key = self._add(value, one, "computed", frame)
+        made = (event.writes,) if event.writes is not None else event.results
+        key = self._add(made, one, "computed", frame)
         for read in dict.fromkeys(one.reads):
             source = self._box_of.get(read) or self._box_of.get(read.root)
             if source is not None and source != key:
                 self.arrows.append(Arrow(source, key, "", (), True, ""))
-        self._box_of[value] = key
+        self._box_of.update(dict.fromkeys(made, key))
         if event.writes is not None:
-            self._box_of[value.root] = key
+            self._box_of[event.writes.root] = key
 
-    def _add(self, value: Value, one: Assignment, kind: Kind, frame: str) -> str:
+    def _add(self, made: Sequence[Value], one: Assignment, kind: Kind, frame: str) -> str:
         key = f"box {len(self.boxes)}"
-        shape = " × ".join(map(str, value.array.shape)) if value.is_array else ""
-        rows = (Row("", (f"{shape} · {value.array.dtype}",)),) if shape else ()
+        arrays = [value.array for value in made if np.ndim(value.array)]
+        shapes = [f"{' × '.join(map(str, one.shape))} · {one.dtype}" for one in arrays]
+        rows = tuple([Row("", (shape,)) for shape in shapes])
         line = self.writer.where(one.event) if one.event is not None else ""
-        output = value in self._outputs
+        output = not self._outputs.isdisjoint(made)
         self.boxes[key] = Box(key, kind, output, one.target, one.text, rows, line, frame)
-        self._box_of.setdefault(value, key)
+        for value in made:
+            self._box_of.setdefault(value, key)
         return key
 
     def _frame(self, phase: str, loop: Loop | None) -> str:

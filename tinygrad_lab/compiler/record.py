@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -26,17 +26,28 @@ from tinygrad_lab.compiler.foreign import is_library_class
 from tinygrad_lab.compiler.numbers import TracedNumber
 from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 from tinygrad_lab.compiler.relied import Relied
-from tinygrad_lab.compiler.trace import Event, Origin, Trace, Value, phases, target_of
+from tinygrad_lab.compiler.trace import (
+    Event,
+    Origin,
+    Part,
+    Trace,
+    Value,
+    openers,
+    phases,
+    target_of,
+)
 from tinygrad_lab.context import Touch, changed
 from tinygrad_lab.engine.ancestry import ancestors
+from tinygrad_lab.engine.apply import apply
 from tinygrad_lab.engine.backward import sweep
 from tinygrad_lab.engine.hooks import run_hooks
 from tinygrad_lab.engine.node import Leaf, Node
+from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import is_library, line_of
 from tinygrad_lab.errors import CompileError
 from tinygrad_lab.nn.module import settings_of
-from tinygrad_lab.optim.optimizer import Optimizer, living
+from tinygrad_lab.optim.optimizer import Bundle, Optimizer, living
 from tinygrad_lab.random.generator import remembered_states
 
 __all__ = ["BundlePlace", "Recorder", "Recording", "State", "UnsupportedError", "record_step"]
@@ -187,10 +198,14 @@ class Recorder:
             if isinstance(x, Tensor) and x._data.__class__ not in _TRACED:
                 self._lift(x)
 
-    def arrays_of(self, inputs: Sequence[Any]) -> list[Any]:
-        """Return the data of an op's inputs, all of it traced."""
+    def arrays_of(self, inputs: Sequence[Any], op: Op | None = None) -> list[Any]:
+        """Return the data of an op's inputs, all of it traced; the op is applied to them."""
         self.lift(inputs)
-        return self.traced([x._data if isinstance(x, Tensor) else x for x in inputs])
+        arrays = self.traced([x._data if isinstance(x, Tensor) else x for x in inputs])
+        if op is not None:
+            self.trace.applied = _part_of(op, "forward", op.named_arrays(arrays))
+            self.trace.applied.frame = id(sys._getframe(1))
+        return arrays
 
     def touch(self, how: Touch, things: Sequence[Any]) -> None:
         """Prepare for what is about to happen to tensors, modules or optimisers."""
@@ -302,6 +317,7 @@ class Recorder:
 
     def lift_optimizer(self, optimizer: Optimizer) -> None:
         """Let settings, step counts and state vectors of an optimiser be traced."""
+        self.trace.optimizer = type(optimizer)
         if optimizer in self.recording.optimizers:
             return
         self.recording.optimizers.append(optimizer)
@@ -410,6 +426,8 @@ class Recorder:
         if traced is not None:
             self._named.append((node, traced))
         self.trace.node = None if isinstance(node, Leaf) else node
+        op = node.op
+        self.trace.pulled = None if op is None else _part_of(op, "backward", node.kept)
         return g
 
     def _visit(self, module: Any) -> None:
@@ -628,6 +646,34 @@ phases.update(
         id(Optimizer.step.__code__): "update",
     }
 )
+openers.update(
+    {
+        id(apply.__code__): "forward",
+        id(Node.pull_back.__code__): "backward",
+        id(Bundle.step.__code__): "update",
+    }
+)
+
+
+def _part_of(op: Op, kind: str, known: Mapping[str, Any]) -> Part:
+    """Return the part of a trace that an op is; ``known`` are arrays by the op's names for them."""
+    is_layer = op.composite is not None
+    names: dict[Value, str] = {}
+    for name, array in known.items() if is_layer else ():
+        for key, value in _named_in(name, array):
+            names.setdefault(value, key)
+    return Part(op.name, kind, op.doc, is_layer, op.inputs, names)
+
+
+def _named_in(name: str, thing: Any) -> Iterator[tuple[str, Value]]:
+    """Yield the traced arrays in what an op is given, or keeps, with their names there."""
+    if thing.__class__ in _TRACED:
+        yield name, thing.value
+    elif name == "residual" and isinstance(thing, tuple):
+        fields = getattr(thing, "_fields", (name,) * len(thing))
+        for field_name, one in zip(fields, thing, strict=True):
+            inner = one if isinstance(one, tuple) else None
+            yield from _named_in(field_name if inner is None else name, one)
 
 
 def _refuse_looking() -> None:

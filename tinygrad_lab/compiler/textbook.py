@@ -45,6 +45,7 @@ def recorded_as_taught(
     call: Callable[[list[Any]], Any],
     leaves: list[Any],
     names: list[str],
+    structure: Any,
     as_numbers: frozenset[int],
 ) -> Recording:
     """Run a step once more on some arguments, and put everything back that it changes."""
@@ -55,7 +56,7 @@ def recorded_as_taught(
         raise _RecordedError
 
     relied = Relied()
-    relied.find(function, leaves, names)
+    relied.find(function, leaves, names, structure)
     try:
         with changed(composing=TAUGHT, grad_enabled=True), np.errstate(all="ignore"):
             record_step(call, leaves, names, accept, relied, as_numbers, _AsTaught(as_numbers))
@@ -128,13 +129,15 @@ def _take_apart(draft: Draft, state: State, vector: Value) -> None:
     for number, (span, new, parameter) in enumerate(
         zip(spans, joined.args[0], parameters, strict=True)
     ):
+        assert parameter is not None, "every parameter of a vector is a state of the recording"
         before = _in_shape(draft, made[span].result)
         after = _reshaped_from(new)
         if after in (before, made[span].result):
             continue  # a momentum of 0
         own = State("moment", place, state.position * len(spans) + number)
-        before.origin = Origin("state", f"{stem}_{parameter.name}", own)
-        before.name, before.event, before.base = before.origin.name, None, None
+        own_name = f"{stem}_{parameter.name}"
+        before.origin = Origin("state", own_name, own)
+        before.name, before.event, before.base = own_name, None, None
         recording.states[own], recording.writes[own] = before, after
     given = set(recording.states.values())
     draft.events = [event for event in draft.events if given.isdisjoint(event.results)]
@@ -433,7 +436,7 @@ class TextbookWriter(Writer):
     def _find_updates(self) -> dict[Value, list[tuple[State, Value]]]:
         """Map new parameters to the states that are written with them: their moments, and they."""
         writes = self.recording.writes
-        found = {}
+        found: dict[Value, list[tuple[State, Value]]] = {}
         for state, value in writes.items():
             if state.kind != "moment":
                 continue

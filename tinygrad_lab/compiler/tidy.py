@@ -189,11 +189,16 @@ def keep_name(kept: Value, dropped: Value) -> None:
 
 
 def without_repetitions(
-    recording: Recording, events: list[Event], listed: Container[Value] = ()
+    recording: Recording,
+    events: list[Event],
+    listed: Container[Value] = (),
+    *,
+    within: Callable[[Event], Any] = lambda event: None,
 ) -> list[Event]:
     """Reuse what was computed from the same values before, if nothing was written since.
 
-    ``listed`` are values of which loops make lists: they are computed where they are.
+    ``listed`` are values of which loops make lists: they are computed where they are. ``within``
+    returns what the repetitions must have in common.
     """
     written = {event.writes.root for event in events if event.writes is not None}
     known: dict[Any, Event] = {}
@@ -218,7 +223,7 @@ def without_repetitions(
                 or not any(value.root in written for value in (*reads, *event.results))
             )
         )
-        key = _key(event) if pure else None
+        key = (_key(event), within(event)) if pure else None
         if key is not None and key in known and event.result not in listed:
             twins[event.result] = known[key].result
             keep_name(known[key].result, event.result)

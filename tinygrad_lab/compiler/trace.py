@@ -26,11 +26,13 @@ __all__ = [
     "Call",
     "Event",
     "Origin",
+    "Part",
     "Trace",
     "Value",
     "caller",
     "mapped",
     "memory_owner",
+    "openers",
     "phases",
     "target_of",
     "values_in",
@@ -107,6 +109,35 @@ class Call:
 
 
 @dataclass(eq=False, slots=True)
+class Part:
+    """What a run of events is together: an op, forward or backward, or an optimiser's step."""
+
+    op: str
+    """The name of the op or of the optimiser."""
+    kind: str
+    """``"forward"``, ``"backward"`` or ``"update"``."""
+    about: str = ""
+    """Its docstring."""
+    is_layer: bool = True
+    """The op is a whole layer or loss, rather than one operation on arrays."""
+    inputs: tuple[str, ...] = ()
+    """The names of the op's inputs."""
+    names: dict[Value, str] = field(default_factory=dict)
+    """What the op calls its inputs, and what it keeps for the way back."""
+    frame: int = 0
+    """The id of the frame that runs it."""
+    offset: int = 0
+
+    def rename(self, twins: dict[Value, Value]) -> None:
+        """Follow values that were replaced by others."""
+        for value in self.names.keys() & twins.keys():
+            name, twin = self.names.pop(value), value
+            while twin in twins:
+                twin = twins[twin]
+            self.names.setdefault(twin, name)
+
+
+@dataclass(eq=False, slots=True)
 class Event:
     """One call, with values in the places of its arrays."""
 
@@ -124,6 +155,8 @@ class Event:
     scope: Scope | None = None
     code: CodeType | None = None
     offset: int = 0
+    part: Part | None = None
+    """What it is part of; None for what stands alone."""
     loop: Any = None
     """The loop that it is part of, where a text has loops (``roll.py``)."""
     inputs: tuple[Value, ...] = field(init=False)
@@ -259,6 +292,14 @@ class Trace:
     """The traced arrays and numbers that stood for the values."""
     node: Any = None
     """The node whose gradient is pulled back; the backward pass has its module and line."""
+    applied: Part | None = None
+    """The op that was applied last."""
+    pulled: Part | None = None
+    """The op of ``node``, on the way back."""
+    updated: Part | None = None
+    """The last step of an optimiser."""
+    optimizer: type | None = None
+    """The class of the optimiser that steps."""
     _owners: dict[int, Value] = field(default_factory=dict)
     _constants: dict[int, Value] = field(default_factory=dict)
 
@@ -313,6 +354,7 @@ class Trace:
         for value in self.values:
             value.event = None
         self.events.clear()
+        self.applied = self.pulled = self.updated = None
 
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
         """Note the phase and line of the code that caused an event; return its name for it."""
@@ -321,6 +363,8 @@ class Trace:
             known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
             role = known.role
             if role is not _RECORDING:
+                if known.opens is not None and event.part is None:
+                    event.part = self._part(known.opens, frame)
                 if name is RETURNED:
                     # A result that is returned immediately has the name that the caller gives
                     # it; but the code that applies an op returns the results of all.
@@ -337,6 +381,23 @@ class Trace:
             event.scope, event.code = self.node.scope, self.node.code or event.code
             event.offset = self.node.offset if self.node.code else event.offset
         return _one_of(name, event)
+
+    def _part(self, kind: str, frame: FrameType) -> Part | None:
+        """Return the part that a frame runs."""
+        if kind == "backward":
+            return self.pulled
+        if kind == "forward":
+            applied = self.applied
+            return applied if applied is not None and applied.frame == id(frame) else None
+        last = self.updated
+        if self.optimizer is None:
+            return None
+        # The code is a straight line: what lies before the last event is another step.
+        if last is None or last.frame != id(frame) or frame.f_lasti < last.offset:
+            kind, about = self.optimizer.__name__.lower(), self.optimizer.__doc__ or ""
+            last = self.updated = Part(kind, "update", about, frame=id(frame))
+        last.offset = frame.f_lasti
+        return last
 
 
 _HERE = __file__[: -len("trace.py")]
@@ -364,6 +425,8 @@ _RECORDING, _APPLYING, _WORKING, _USING = "recording", "applying", "working", "u
 
 phases: dict[int, str] = {}
 """The functions of the package that begin a phase, by the id of their code."""
+openers: dict[int, str] = {}
+"""Those that run a part, and its kind."""
 
 
 class _Code:
@@ -372,6 +435,7 @@ class _Code:
     def __init__(self, code: CodeType) -> None:
         self.code = code
         self.phase = phases.get(id(code))
+        self.opens = openers.get(id(code))
         filename = code.co_filename
         if filename.startswith((_HERE, _NUMPY)):
             self.role = _RECORDING

@@ -8,7 +8,6 @@ come from the user's variables, from modules, and from the code of the kernels a
 from __future__ import annotations
 
 import inspect
-import keyword
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,31 +16,22 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.compiler.draft import draft_of, fresh_result, is_view, same_layout
-from tinygrad_lab.compiler.functions import known
+from tinygrad_lab.compiler.draft import draft_of
+from tinygrad_lab.compiler.layer_functions import Function, functions_for
+from tinygrad_lab.compiler.layers import Layer, layered
 from tinygrad_lab.compiler.page import Line, laid_out
-from tinygrad_lab.compiler.phrase import TIGHT, Phrases, is_imported, literal, number
+from tinygrad_lab.compiler.phrase import TIGHT, is_imported, literal
 from tinygrad_lab.compiler.record import Recording, State
-from tinygrad_lab.compiler.roll import Loop, loops_of
-from tinygrad_lab.compiler.tidy import constants
+from tinygrad_lab.compiler.statements import Body, Shared
 from tinygrad_lab.compiler.trace import Event, Value
+from tinygrad_lab.compiler.updates import Update, update_of
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import line_of
 
 __all__ = ["Assignment", "Writer"]
 
-_RESERVED = (
-    *("np", "math", "state", "step", "as_strided", "sliding_window_view", "where_positive"),
-    *("range", "reversed", "slice", "load_state", "Path"),
-    *("bool", "int", "float", "complex", "IndexError", "ValueError"),
-)
-_LONG = 60
-"""Expressions up to this length are written within others."""
-_SHORT = 24
-"""Views up to this length are repeated rather than given a name: ``x.T``."""
-_NAMELESS = ("scratch",)
-"""Names that tell a reader nothing."""
 _LONGEST_COMMENT = 92
+_LONGEST_READ = 96
 _LARGEST_LITERAL = 16
 """Constant arrays of more numbers are part of the state."""
 
@@ -56,71 +46,78 @@ class Assignment:
     event: Event | None = None
 
 
-class Writer:
+class Writer(Body):
     """Writes one recording."""
-
-    longest = _LONG
 
     def __init__(
         self, recording: Recording, function: Callable[..., Any], passes: Any = None
     ) -> None:
         draft = draft_of(recording, passes)
         self.recording = draft.recording
-        self.events = draft.events
-        self.loops = loops_of(draft.events)
         self.function = getattr(function, "__name__", "the step")
         self.assignments: list[Assignment] = []
         """The lines written so far."""
-        self._names: dict[Value, str] = {}
-        self._counts: Counter[str] = Counter()
-        """How often a stem was numbered."""
-        self._taken = {*_RESERVED, *keyword.kwlist}
-        self._taken |= {e.call.name for e in draft.events if is_imported(e)}
-        self.phrases = Phrases(self.name, lambda one: self._generators()[one], self._is_unchanged)
-        self.constants = constants(draft.events)
-        self._kept = set(draft.kept())
-        self._find_uses()
         self._name_states(_variables(function))
-        self._name_rounds()
+        self._drawing = [event for event in draft.events if event.call.kind == "draw"]
+        shared = Shared(draft.events, set(draft.kept()), self._generators)
+        shared.taken |= {e.call.name for e in draft.events if is_imported(e)}
+        events, layers = layered(draft, shared)
+        self.updates = _updates(layers, events, self.recording)
+        self.layers = {layer.call: layer for layer in layers}
+        self.layer_functions = functions_for(layers, self.updates, shared)
+        self._layer_of = {value: one for one in layers for value in one.call.results}
+        self._constant_names = {
+            value: name
+            for layer in layers
+            for value, name in layer.part.names.items()
+            if value.is_constant
+        }
+        super().__init__(events, self._all_kept(), shared)
+        self._kept = shared.kept
 
     def let_go(self) -> None:
         """Free the memory immediately: events, values, loops and phrases refer to each other."""
         self.recording.trace.let_go()
+        for event in self.shared.events:
+            event.results, event.loop, event.part = (), None, None
         for event in self.events:
-            event.results, event.loop = (), None
+            event.results, event.loop, event.part = (), None, None
+        self.layers.clear()
+        self.layer_functions.clear()
+        self.updates.clear()
         del self.phrases
 
-    def _find_uses(self) -> None:
-        """Find the users of each value, and the last of them."""
-        self._uses: Counter[Value] = Counter(self._all_uses())
-        self._last = {v: n for n, event in enumerate(self.events) for v in _touched(event)}
-        self._users: dict[Value, list[Event]] = {}
-        for event in self.events:
-            for value in dict.fromkeys(_touched(event)):
-                self._users.setdefault(value, []).append(event)
-        self._changed_in_place = {event.args[0] for event in self.events if event.augmented}
-        self._writes: dict[Value, list[int]] = {}
-        self._mentions: dict[Value, set[Value]] = {}
-        self._viewed = {v.base for e in self.events for v in e.results if v.base is not None}
-        self._carried = {one.value: one for loop in self.loops for one in loop.carried}
-        self._continued = {one.next: one for one in self._carried.values()}
-        self._read_by_loops = set(self._continued)
-        self._read_by_loops |= {value for loop in self.loops for value in loop.lists}
-        for position, event in enumerate(self.events):
-            if event.writes is not None:
-                self._writes.setdefault(event.writes.root, []).append(position)
-
-    def _all_uses(self) -> Iterator[Value]:
-        for event in self.events:
-            yield from event.inputs
-            if event.writes is not None and event.call.kind != "setitem":
-                yield event.writes
-        for loop in self.loops:
-            yield from (one.initial for one in loop.carried if isinstance(one.initial, Value))
-            yield from (one.next for one in loop.carried)
-            yield from loop.lists
+    def _all_kept(self) -> Iterator[Value]:
         yield from (one for one in self.recording.outputs if isinstance(one, Value))
         yield from (value for _, value in self._writes_to_state())
+
+    def _stem(self, value: Value) -> str:
+        if value in self._constant_names:
+            return self._constant_names[value]
+        stem = self._stem_beside_functions(value)
+        return f"{stem}_out" if stem in self.shared.taken else stem
+
+    def _stem_beside_functions(self, value: Value) -> str:
+        layer = self._layer_of.get(value)
+        if layer is None or value in self._outputs():
+            return super()._stem(value)
+        scope = layer.call.scope
+        module = scope.path.replace(".", "_") if scope is not None else ""
+        if value in layer.by_products:
+            return "_".join(filter(None, [module, layer.by_products[value]]))
+        part = layer.part
+        local = (value.name or "").removeprefix("d").removeprefix("_")
+        of = {name: one for one, name in part.names.items()}.get(local)
+        if part.kind == "backward" and value.gradient_of is None and of in self._names:
+            # One of several contributions to a gradient.
+            return f"d_{self._names[of]}_via_{module or part.op}"
+        return super()._stem(value)
+
+    def _outputs(self) -> list[Any]:
+        return [one for one in self.recording.outputs if isinstance(one, Value)]
+
+    def _ends(self, value: Value) -> bool:
+        return value in self._outputs()
 
     def _writes_to_state(self) -> Iterator[tuple[State, Value]]:
         """Yield the state for the next call, without gradients that the update has used."""
@@ -153,41 +150,6 @@ class Writer:
             if taken[stem] > 1:
                 value.name = f"{stem}_{taken[stem]}"
 
-    def _name_rounds(self) -> None:
-        """Name the loop variable ``t``, or another name that is free."""
-        stems = {value.name for value in self.recording.trace.values}
-        free = next(name for name in ("t", "i", "k", "round_number") if name not in stems)
-        self._taken.add(free)
-        self.phrases.index_names = dict.fromkeys(self.loops, free)
-
-    def name(self, value: Value) -> str:
-        """Return the variable of a value, unique unless one value replaces another."""
-        if value not in self._names:
-            self._names[value] = self._free_name(self._stem(value))
-        return self._names[value]
-
-    def _stem(self, value: Value) -> str:
-        of = value.gradient_of
-        if of is not None and of in self._names:
-            return f"d_{self._names[of]}"
-        made = value.event
-        if value.is_constant and value.name == "tensor":
-            return "constant"
-        stem = value.name or (known(made.call.name).noun or made.call.name if made else "value")
-        if made is not None and made.augmented and known(made.call.name).infix is None:
-            # Changed in place, while the old value is still used.
-            stem = made.call.name
-        return stem.replace(".", "_").lstrip("_")
-
-    def _free_name(self, stem: str) -> str:
-        name, count = stem, self._counts[stem]
-        while name in self._taken:
-            count += 1
-            name = f"{stem}_{count + 1}"
-        self._counts[stem] = count
-        self._taken.add(name)
-        return name
-
     # --- the whole --------------------------------------------------------------------------------
 
     def source(self, *, loading: bool = False) -> str:
@@ -197,10 +159,10 @@ class Writer:
         """
         body = "\n".join(self._body())
         loading = loading and self.has_state()
+        called = [one.text() for one in dict.fromkeys(self.layer_functions.values())]
         helpers = self.phrases.helpers.values()
-        functions = [text.strip() for text in helpers if "def " in text]
-        functions += [self._loader()] if loading else []
-        whole = "\n\n\n".join([*functions, body])
+        helping = [text.strip() for text in helpers if "def " in text]
+        whole = "\n\n\n".join([body, *called, *helping, *([self._loader()] if loading else [])])
         imports = [text for text in helpers if "def " not in text]
         imports += ["from pathlib import Path"] if loading else []
         ours = [text for text in imports if "numpy" in text or "scipy" in text]
@@ -250,8 +212,9 @@ class Writer:
         return {**now, **{self.name(value): value.array for value in self._large_constants()}}
 
     def _states_read(self) -> Iterator[tuple[State, Value]]:
+        in_updates = {value for one in self.updates.values() for value in one.inputs}
         for state, value in self.recording.states.items():
-            if self._uses[value]:
+            if self._uses[value] or value in in_updates:
                 yield state, value
 
     def _array_constants(self) -> Iterator[Value]:
@@ -267,7 +230,7 @@ class Writer:
 
     def _generators(self) -> dict[Any, str]:
         """Return the generators that are drawn from, and their names in the code."""
-        drawing = [event.generator for event in self.events if event.call.kind == "draw"]
+        drawing = [event.generator for event in self._drawing]
         return {
             one: f"generator_{n}" if n else "generator"
             for n, one in enumerate(dict.fromkeys(drawing))
@@ -292,12 +255,20 @@ class Writer:
     # --- sections ---------------------------------------------------------------------------------
 
     def _reads(self) -> Iterator[Line]:
+        named: list[Value] = []
         for state, value in self._states_read():
+            if not self._uses[value]:
+                continue
             if state.kind == "steps" and self._uses[value] == 1:
                 self.phrases.inline[value] = f'state["{value.name}"]', TIGHT
                 self._name_after(value)
             else:
-                yield self._line(f'{self.name(value)} = state["{value.name}"]', value)
+                named.append(value)
+        for together in _by_module(named):
+            names = ", ".join(map(self.name, together))
+            places = ", ".join(f'state["{value.name}"]' for value in together)
+            shapes = [str(np.shape(one.array)) for one in together if np.ndim(one.array)]
+            yield Line(f"{names} = {places}", ", ".join(shapes))
         for name in self._generators().values():
             self._taken.add(name)
             yield Line(f'{name} = state["{name}"]')
@@ -314,30 +285,59 @@ class Writer:
                 self._names[event.result] = self._free_name(counter.name or "steps")
 
     def _statements(self) -> Iterator[Line]:
-        phase, where, loop = None, ("", ""), None
-        for position, event in enumerate(self.events):
-            if loop is not None and event.loop is not loop:
-                yield from self._end_of_round(loop)
-                loop = None
-            entered = [] if event.loop is loop else list(self._start_of_loop(event.loop))
-            loop = event.loop
-            depth = 1 if loop is not None else 0
-            lines = [one.deeper(depth) for one in self._lines_of(event, position)]
-            self._remember(event, lines)
-            if not (lines or entered):
+        phase, where = None, ("", "")
+        held: list[Line] = []
+        for line, event, begins_loop in self._lines_in_order():
+            if event is None or begins_loop:
+                held.append(line)
                 continue
             if event.phase != phase:
                 phase, where = event.phase, ("", "")
                 yield from [Line(""), Line(f"# --- {phase} ---")]
             now = self._where(event)
-            yield from self._comment(where, now, 0 if entered else depth)
+            yield from self._comment(where, now, 0 if held else line.depth)
             where = now
-            yield from [*entered, *lines]
-        if loop is not None:
-            yield from self._end_of_round(loop)
+            yield from [*held, line]
+            held = []
+        yield from held
+
+    def _lines_of(self, event: Event, position: int) -> Iterator[Line]:
+        if event in self.layers:
+            yield from self._call_of_layer(event)
+        else:
+            yield from super()._lines_of(event, position)
+
+    def _call_of_layer(self, event: Event) -> Iterator[Line]:
+        """Write the call of a function: ``linear1 = linear(x, linear1_weight, linear1_bias)``."""
+        layer = self.layers[event]
+        function = self.layer_functions[layer]
+        if layer in self.updates:
+            yield from self._call_of_update(self.updates[layer], function)
+            return
+        given = [*map(self.phrases.text, event.inputs), *function.extra[layer]]
+        names = ", ".join("_" if one is None else self.name(one) for one in layer.targets)
+        shapes = [str(np.shape(one.array)) for one in event.results if np.ndim(one.array)]
+        yield Line(f"{names} = {function.name}({', '.join(given)})", ", ".join(shapes))
+        for value in event.results:
+            if event.loop is not None and value in event.loop.lists:
+                yield Line(f"{self.name(event.loop.lists[value])}.append({self.name(value)})")
+
+    def _call_of_update(self, update: Update, function: Function) -> Iterator[Line]:
+        """Write the gradients by the names of their parameters, and the call."""
+        name = self._free_name("gradients")
+        pairs = zip(update.keys, update.gradients, strict=True)
+        entries = ", ".join(f'"{key}": {self.phrases.text(one)}' for key, one in pairs)
+        given = ", ".join(["state", name, *map(self.phrases.text, update.settings)])
+        yield Line(f"{name} = {{{entries}}}")
+        yield Line(f"{function.name}({given})")
 
     def _remember(self, event: Event, lines: list[Line]) -> None:
         """Keep the line of an event, if it makes or changes a value."""
+        layer = self.layers.get(event)
+        if layer in self.updates:
+            reads = tuple(event.inputs)
+            self.assignments.append(Assignment("new parameters", lines[-1].text, reads, event))
+            return
         target, equals, text = lines[0].text.partition("= ") if lines else ("", "", "")
         if equals and (event.results or event.writes is not None):
             reads = tuple(sorted(self._mentioned(event), key=lambda one: one.index))
@@ -358,15 +358,17 @@ class Writer:
 
     def _comment(self, before: tuple[str, str], now: tuple[str, str], depth: int) -> Iterator[Line]:
         """Yield a comment with the module and line of the next lines, where they change."""
+        if now[1] == before[1] and (now[1] or now[0] == before[0]):
+            return
         module = now[0] if now[0] != before[0] else ""
-        text = now[1] if now[1] != before[1] else ""
-        comment = ": ".join(part for part in (module, text) if part)
+        comment = ": ".join(part for part in (module, now[1]) if part)
         if comment:
             yield Line(f"# {comment}"[:_LONGEST_COMMENT], "", depth)
 
     def _results(self) -> Iterator[Line]:
         recording = self.recording
-        written = list(self._writes_to_state())
+        done = {state for one in self.updates.values() for state in one.states}
+        written = [(state, value) for state, value in self._writes_to_state() if state not in done]
         if written:
             yield Line("")
         for state, value in written:
@@ -378,262 +380,6 @@ class Writer:
             yield Line(self._put(f'state["{key}"]', value))
         outputs = [self.phrases.text(one) for one in recording.outputs]
         yield Line(f"return {', '.join(outputs)}" if outputs else "return None")
-
-    # --- loops ------------------------------------------------------------------------------------
-
-    def _start_of_loop(self, loop: Loop | None) -> Iterator[Line]:
-        if loop is None:
-            return
-        for one in loop.carried:
-            initial = one.initial
-            if isinstance(initial, Value) and self._can_reuse_name(initial):
-                self._names[one.value] = self.name(initial)
-            else:
-                yield self._line(
-                    f"{self.name(one.value)} = {self.phrases.text(initial)}", one.value
-                )
-        for whole in loop.lists.values():
-            yield Line(f"{self.name(whole)} = []")
-        yield Line(f"{self.rounds(loop)}:")
-
-    def rounds(self, loop: Loop) -> str:
-        """Write ``for t in range(40)``."""
-        rounds = f"reversed(range({loop.count}))" if loop.backwards else f"range({loop.count})"
-        return f"for {self.phrases.index_names[loop]} in {rounds}"
-
-    def _can_reuse_name(self, initial: Value) -> bool:
-        """Return whether the initial value of a loop is not needed afterwards."""
-        return self._is_only_for_loop(initial) and initial not in self.phrases.inline
-
-    def _is_only_for_loop(self, initial: Value) -> bool:
-        """Return whether an array is made only for a loop."""
-        made = initial.event is not None and initial.base is None
-        return made and self._uses[initial] == 1 and initial not in self._viewed
-
-    def _end_of_round(self, loop: Loop) -> Iterator[Line]:
-        moved = [
-            (self.name(one.value), self.phrases.text(one.next))
-            for one in loop.carried
-            if self.name(one.value) != self.phrases.text(one.next)
-        ]
-        if moved:
-            left, right = (", ".join(part) for part in zip(*moved, strict=True))
-            yield Line(f"{left} = {right}", "", 1)
-
-    # --- statements -------------------------------------------------------------------------------
-
-    def _lines_of(self, event: Event, position: int) -> Iterator[Line]:
-        phrases = self.phrases
-        if event.call.kind == "check":
-            yield from self._check(event)
-        elif event.call.kind == "setitem":
-            array, key, source = event.args
-            place = f"{phrases.at_least(array, TIGHT)}[{phrases.key(key)}]"
-            yield Line(self._put(place, source, array.array.dtype))
-        elif event.writes is not None:
-            yield self._write(event)
-        elif event.several:
-            names = ", ".join(map(self.name, event.results))
-            names += "," if len(event.results) == 1 else ""
-            yield Line(f"{names} = {phrases.call(event)[0]}")
-        elif not self._is_a_number(event.result):
-            yield from self._assignment(event, position)
-            value = event.result
-            if event.loop is not None and value in event.loop.lists:
-                yield Line(f"{self.name(event.loop.lists[value])}.append({self.name(value)})")
-
-    def _put(self, place: str, source: Any, dtype: Any = None) -> str:
-        """Write ``x[k] = y``, or ``x[k] += y`` if that is equivalent."""
-        made = source.event if isinstance(source, Value) else None
-        if (
-            made is not None
-            and source in self.phrases.inline
-            and (infix := self.phrases.infix(made)) is not None
-            and (dtype is None or source.array.dtype == dtype)
-        ):
-            left, right = made.args
-            if self.phrases.text(left) == place:
-                return f"{place} {infix[0]}= {self.phrases.operand(made, right, 0)}"
-        return f"{place} = {self.phrases.assigned(source, dtype)}"
-
-    def _check(self, event: Event) -> Iterator[Line]:
-        condition, recorded = event.args
-        labels = None if recorded else _labels(condition)
-        if labels is not None:
-            name, count = self.phrases.text(labels[0]), self.phrases.text(labels[1])
-            yield Line(f"if {name}.min() < 0 or {name}.max() >= {count}:")
-            yield Line(f'    raise IndexError("{name}: expected integers from 0 to below {count}")')
-            return
-        if np.ndim(condition.array):
-            text = f"{self.phrases.at_least(condition, TIGHT)}.any()"
-        else:
-            text = self.phrases.at_least(condition, 1)
-        yield Line(f"if {'not ' * recorded}{text}:")
-        yield Line('    raise ValueError("a check differs from its result when recorded")')
-
-    def _is_a_number(self, value: Value) -> bool:
-        """Return whether a value is a constant number, which is written where it is used."""
-        if value not in self.constants or value in self._kept or value in self._read_by_loops:
-            return False
-        if np.ndim(value.array) == 0 and isinstance(value.array, np.ndarray | np.generic):
-            self.phrases.numbers.add(value)
-            return True
-        if not value.is_array:
-            self.phrases.inline[value] = self.phrases.phrase(value.array)
-            return True
-        return self._stands_for_a_number(value)
-
-    def _stands_for_a_number(self, value: Value) -> bool:
-        """Return whether an array of equal numbers may be written as the number."""
-        array = value.array
-        users = self._users.get(value, [])
-        if not array.size or not (array == array.flat[0]).all() or np.signbit(array.flat[0]):
-            return False
-        if self._uses[value] > sum(event.inputs.count(value) for event in users):
-            return False
-        if not all(self.phrases.takes_python_numbers(event, value) for event in users):
-            return False
-        self.phrases.bare[value] = array.flat[0].item()
-        self.phrases.inline[value] = number(array.flat[0], bare=True), TIGHT
-        return True
-
-    def _assignment(self, event: Event, position: int) -> Iterator[Line]:
-        value = event.result
-        phrase = self.phrases.call(event)
-        if self._can_be_inlined(event, position, phrase[0]):
-            self._write_where_used(event, phrase)
-            return
-        augmented = self._augmented(event, position)
-        if augmented is not None:
-            yield Line(augmented)
-            return
-        self._take_over_name(value, position)
-        yield self._line(f"{self.name(value)} = {phrase[0]}", value)
-
-    def _take_over_name(self, value: Value, position: int) -> None:
-        """Give the initial value of the next round the name of that of this round."""
-        last = value
-        while last not in self._read_by_loops and self._uses[last] == 1:
-            user = next(iter(self._users.get(last, ())), None)
-            if user is None or not user.augmented or user.args[0] is not last:
-                break
-            last = user.result
-        carried = self._continued.get(last)
-        if carried is None or value in self._names or carried.value not in self._names:
-            return
-        if self._last.get(carried.value, position) <= position:
-            self._names[value] = self._names[last] = self._names[carried.value]
-
-    def _write_where_used(self, event: Event, phrase: tuple[str, float]) -> None:
-        value = event.result
-        self.phrases.inline[value] = phrase
-        inside = self._mentioned(event)
-        self._mentions[value] = inside
-        last = self._last.get(value, len(self.events))
-        for one in inside:
-            self._last[one] = max(self._last.get(one, 0), last)
-
-    def _mentioned(self, event: Event) -> set[Value]:
-        """Return the values whose names are in an expression."""
-        mentioned = set(event.inputs)
-        for one in event.inputs:
-            mentioned |= self._mentions.get(one, set())
-        return mentioned
-
-    def _augmented(self, event: Event, position: int) -> str | None:
-        """Write ``x += y`` if that was done, and the old x is no longer needed."""
-        if not event.augmented or not isinstance(event.args[0], Value):
-            return None
-        old, value = event.args[0], event.result
-        infix = self.phrases.infix(event)
-        if infix is None or not self._may_change(old, position):
-            return None
-        name = self._names[value] = self.name(old)
-        return f"{name} {infix[0]}= {self.phrases.operand(event, event.args[1], 0)}"
-
-    def _may_change(self, old: Value, position: int) -> bool:
-        """Return whether the memory of a value is no longer used by anything else."""
-        if old in self.phrases.inline or old in self._kept or old in self._viewed:
-            return False
-        if old.base is not None or self._last.get(old) != position:
-            return False
-        if old in self._carried:
-            initial = self._carried[old].initial
-            return not isinstance(initial, Value) or self._is_only_for_loop(initial)
-        return old.event is not None and old not in self._read_by_loops
-
-    def _write(self, event: Event) -> Line:
-        phrases, target = self.phrases, event.writes
-        assert target is not None
-        name, args = event.call.name, event.args
-        if name == "fill":
-            text = phrases.assigned(args[1], target.array.dtype)
-            return Line(f"{phrases.place(target)} = {text}")
-        if event.writes_into_argument:
-            return Line(phrases.called(event))
-        if not phrases.can_be_assigned(event):
-            return Line(phrases.called(event, f"out={phrases.text(target)}"))
-        infix = phrases.infix(event)
-        if infix is not None and args[0] is target:
-            place = phrases.place(target)
-            if target not in phrases.inline:
-                place = place.removesuffix("[...]")
-            return Line(f"{place} {infix[0]}= {phrases.operand(event, args[1], 0)}")
-        return Line(f"{phrases.place(target)} = {phrases.call(event)[0]}")
-
-    def _can_be_inlined(self, event: Event, position: int, text: str) -> bool:
-        """Return whether an expression is written where its value is used."""
-        value = event.result
-        uses = self._uses[value]
-        if value in self._read_by_loops or event.call.kind == "draw" or not uses:
-            return False
-        view = is_view(event)
-        if value in self._writes and not view:
-            return False  # what is written into needs a name
-        users = self._users.get(value, [])
-        user = users[0] if users else None
-        leaves_its_loop = any(one.loop is not event.loop for one in users) or not users
-        if event.loop is not None and leaves_its_loop:
-            return False
-        at_the_end = user is None and uses == 1 and value not in self._outputs()
-        named = value.name not in (None, event.call.name, *_NAMELESS)
-        if named and not (uses == 1 and self._only_augmented(value, user)) and not at_the_end:
-            return False
-        again = text.isidentifier() or (view and len(text) <= _SHORT)
-        if uses > 1 and not again:
-            return False
-        if (value in self._kept and not at_the_end) or len(text) > self.longest:
-            return False
-        if not view and any(one.loop is not event.loop for one in users):
-            return False
-        last = self._last.get(value, len(self.events))
-        return not any(
-            position < written < last
-            for one in self._mentioned(event)
-            for written in self._writes.get(one.root, ())
-            if not view
-        )
-
-    def _outputs(self) -> list[Any]:
-        return [one for one in self.recording.outputs if isinstance(one, Value)]
-
-    def _only_augmented(self, value: Value, user: Event | None) -> bool:
-        """Return whether a value is only used to be changed in place, under the same name."""
-        if user is None or not user.augmented or user.args[0] is not value:
-            return False
-        if not value.is_array:
-            return True
-        fresh = fresh_result(user)
-        return fresh is not None and same_layout(fresh, user.result.array)
-
-    def _is_unchanged(self, value: Value) -> bool:
-        """Return whether a value is never written into, or changed in place."""
-        return value.root not in self._writes and value not in self._changed_in_place
-
-    def _line(self, text: str, value: Value) -> Line:
-        if not value.is_array or np.ndim(value.array) == 0:
-            return Line(text)
-        return Line(text, f"{value.array.shape}")
 
 
 def _variables(function: Callable[..., Any]) -> dict[int, str]:
@@ -652,25 +398,39 @@ def _variables(function: Callable[..., Any]) -> dict[int, str]:
     return names
 
 
+def _by_module(values: list[Value]) -> Iterator[list[Value]]:
+    """Yield states of one module together, as far as one line can read them."""
+    together: list[Value] = []
+    for value in values:
+        longer = [*together, value]
+        modules = {str(one.name).partition("_")[0] for one in longer}
+        is_one = len(modules) == 1 and all("_" in str(one.name) for one in longer)
+        widths = [2 * len(str(one.name)) + len(str(np.shape(one.array))) + 16 for one in longer]
+        if together and not (is_one and sum(widths) < _LONGEST_READ):
+            yield together
+            longer = [value]
+        together = longer
+    if together:
+        yield together
+
+
+def _updates(layers: list[Layer], events: list[Event], recording: Recording) -> dict[Layer, Update]:
+    """Return the layers that update parameters; their calls read only gradients and settings."""
+    elsewhere = {value for event in events for value in event.inputs}
+    elsewhere |= {one for one in recording.outputs if isinstance(one, Value)}
+    found = {}
+    for layer in layers:
+        update = update_of(layer, recording, elsewhere) if layer.part.kind == "update" else None
+        if update is not None:
+            found[layer] = update
+            layer.call.args = (*update.gradients, *update.settings)
+            layer.call.results = ()
+            layer.call.refresh_inputs()
+    return found
+
+
 def _import_order(line: str) -> tuple[bool, str]:
     return line.startswith("from"), line
-
-
-def _touched(event: Event) -> tuple[Value, ...]:
-    return event.inputs if event.writes is None else (*event.inputs, event.writes)
-
-
-def _labels(condition: Any) -> tuple[Value, Any] | None:
-    """Return what is looked up, and in how many, if a condition is from ``Namespace.outside``."""
-    made = getattr(condition, "event", None)
-    if made is None or made.call.name != "greater_equal":
-        return None
-    integers, count = made.args
-    view = getattr(integers, "event", None)
-    if view is not None and view.call.name == "view":
-        return view.args[0], count
-    # Unsigned integers need no view.
-    return (integers, count) if np.ndim(made.result.array) else None
 
 
 def _now(state: State) -> Any:

@@ -46,7 +46,7 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     if context.recorder is None:
         arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
     else:
-        arrays = context.recorder.arrays_of(inputs)
+        arrays = context.recorder.arrays_of(inputs, op)
     out, residual = _run_forward(op, inputs, arrays, attributes, context)
     form = SEVERAL_FORMS if op.several_outputs else form_of(out)
     plan = op.plan(_needs(op, inputs, form, attributes, context))

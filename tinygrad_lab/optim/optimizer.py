@@ -21,7 +21,7 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
 from tinygrad_lab.optim.group import Group
 
-__all__ = ["Optimizer"]
+__all__ = ["Bundle", "Optimizer"]
 
 State = dict[str, Any]
 """The state of one parameter: ``"step"``, its number of updates, and the state arrays."""
@@ -50,7 +50,7 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
         self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
-        self._bundles: list[list[_Bundle]] = []
+        self._bundles: list[list[Bundle]] = []
         self._bundled: list[list[int]] = []
         """The ids of the parameters in the bundles of each group."""
         self._states: dict[Tensor, State] = {}
@@ -115,7 +115,7 @@ class Optimizer:
             for bundle in self.bundles(number, active):
                 bundle.step(self.update, group)
 
-    def bundles(self, number: int, active: list[Tensor]) -> list[_Bundle]:
+    def bundles(self, number: int, active: list[Tensor]) -> list[Bundle]:
         """Return the bundles of the parameters in a group that have a gradient now."""
         # Compare ids: == of two tensors compares their elements.
         intact = list(map(id, active)) == self._bundled[number]
@@ -184,7 +184,7 @@ class Optimizer:
             by_kind.setdefault(key, []).append(parameter)
         # The states are let go last: Ctrl-C in between loses none.
         self._bundles[number] = [
-            _Bundle(parameters, [self._states[p] for p in parameters], self.state_names)
+            Bundle(parameters, [self._states[p] for p in parameters], self.state_names)
             for parameters in by_kind.values()
         ]
         self._bundled[number] = list(map(id, active))
@@ -298,7 +298,7 @@ def _tensors(params: Any) -> list[Any]:
     return list(params)
 
 
-class _Bundle:
+class Bundle:
     """Parameters of the same kind and step count in one vector, with their state vectors."""
 
     def __init__(

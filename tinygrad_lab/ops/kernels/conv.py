@@ -85,12 +85,12 @@ def backward(
     dx = dweight = dbias = None
     # The gradients that read the windows come first: a compiled step then reuses that memory.
     if needs[1] or needs[2]:
-        d_matrix = weight_gradient(xp, rows, g, groups)
+        d_weights = weight_gradient(xp, rows, g, groups)
         width = prod(weight.shape[1:])
         if needs[1]:
-            dweight = _as_weight(d_matrix[:, :width], weight.shape)
-        if needs[2] and d_matrix.shape[1] > width:
-            dbias = d_matrix[:, width]
+            dweight = _as_weight(d_weights[:, :width], weight.shape)
+        if needs[2] and d_weights.shape[1] > width:
+            dbias = d_weights[:, width]
     if needs[0]:
         dx = channels_first(transposed(xp, g, weight, windows, groups))
     return dx, dweight, dbias
@@ -151,13 +151,13 @@ def product(xp: Namespace, rows: Array, weight: Array, bias: Array | None, group
     """Return windows (G, R, |K| * C) times weights, plus the bias: (R, outputs)."""
     outputs, channels, *kernel = weight.shape
     width = prod(kernel) * channels
-    matrix = xp.empty((groups, width + (bias is not None), outputs // groups), dtype=rows.dtype)
+    weights = xp.empty((groups, width + (bias is not None), outputs // groups), dtype=rows.dtype)
     by_group = weight.reshape(groups, outputs // groups, channels, *kernel)
     by_window = by_group.transpose(_WINDOW_FIRST[weight.ndim])
-    matrix[:, :width].reshape(by_window.shape)[...] = by_window
+    weights[:, :width].reshape(by_window.shape)[...] = by_window
     if bias is not None:
-        matrix[:, width] = bias.reshape(groups, -1)
-    return _multiplied(xp, rows, matrix)
+        weights[:, width] = bias.reshape(groups, -1)
+    return _multiplied(xp, rows, weights)
 
 
 _WINDOW_FIRST = {n: (0, *range(3, n + 1), 2, 1) for n in range(3, 6)}
@@ -225,11 +225,11 @@ def _by_blocks(xp: Namespace, g: Array, weight: Array, windows: Windows, groups:
     whole = xp.zeros((groups, *blocks.whole, each, channels), dtype=g.dtype)
     whole[blocks.places] = by_group.transpose(_KERNEL_FIRST[weight.ndim])
     cut = whole.reshape(groups, *blocks.cut, each, channels)[blocks.reverse]
-    matrix = cut.transpose(blocks.taps_first).reshape(groups, -1, prod(windows.stride) * channels)
+    weights = cut.transpose(blocks.taps_first).reshape(groups, -1, prod(windows.stride) * channels)
 
     padded = pad(xp, g, blocks.over)
     rows = columns(xp, view(xp, padded, blocks.over, groups), blocks.over)
-    out = _multiplied(xp, rows, matrix)
+    out = _multiplied(xp, rows, weights)
     steps = out.reshape(g.shape[0], *blocks.over.count, groups, *windows.stride, channels)
     steps = steps.transpose(blocks.joined)
     return steps.reshape(g.shape[0], *blocks.lengths, groups * channels)[blocks.inside]

@@ -4,7 +4,7 @@
 of the kernels up to rounding. Names of variables are names in that text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -44,6 +44,7 @@ def linear_backward(
     xp: Namespace, g: Array, x: Array, weight: Array, needs: Sequence[bool]
 ) -> Gradients:
     """Return g W, gᵀ x and the sum of g over the batch."""
+    each: tuple[Callable[[], Array], ...]
     if x.ndim == 1:
         each = (lambda: g @ weight, lambda: g[:, None] * x, lambda: g)
     else:
@@ -185,7 +186,7 @@ def _windows(xp: Namespace, x: Array, over: Windows, filled_with: float = 0.0) -
     padded = x
     if over.margins:
         widths = (*((0, 0),) * axes[0], *over.padding)
-        settings = {"constant_values": filled_with} if filled_with else {}
+        settings: dict[str, Any] = {"constant_values": filled_with} if filled_with else {}
         padded = numpy.pad(x, widths, **settings)
     spans = tuple(d * (k - 1) + 1 for k, d in zip(over.kernel, over.dilation, strict=True))
     one = len(spans) == 1

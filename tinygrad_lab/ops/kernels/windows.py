@@ -162,16 +162,16 @@ def columns(xp: Namespace, gathered: Array, windows: Windows, *, ones: bool = Fa
     rows, width = batch * windows.number, windows.elements * channels
     if windows.kernel[-1] * channels < windows.count[-1]:
         gathered = gathered.transpose(_WINDOWS_LAST[len(windows.count)])
-        matrix = xp.empty((groups, width + ones, rows), dtype=gathered.dtype)
-        matrix[:, :width].reshape(gathered.shape)[...] = gathered
+        side_by_side = xp.empty((groups, width + ones, rows), dtype=gathered.dtype)
+        side_by_side[:, :width].reshape(gathered.shape)[...] = gathered
         if ones:
-            matrix[:, width] = 1
-        return matrix.transpose(0, 2, 1)
-    matrix = xp.empty((groups, rows, width + ones), dtype=gathered.dtype)
-    matrix[:, :, :width].reshape(gathered.shape)[...] = gathered
+            side_by_side[:, width] = 1
+        return side_by_side.transpose(0, 2, 1)
+    side_by_side = xp.empty((groups, rows, width + ones), dtype=gathered.dtype)
+    side_by_side[:, :, :width].reshape(gathered.shape)[...] = gathered
     if ones:
-        matrix[:, :, width] = 1
-    return matrix
+        side_by_side[:, :, width] = 1
+    return side_by_side
 
 
 _WINDOWS_LAST = {n: (0, *range(n + 2, 2 * n + 3), *range(1, n + 2)) for n in range(1, 4)}
