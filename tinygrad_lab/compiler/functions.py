@@ -102,8 +102,8 @@ def _row(*names: str, **facts: Any) -> Function:
     return Function(names=names, **facts)
 
 
-def _elementwise() -> Iterator[Function]:
-    """Yield functions of each element alone."""
+def _arithmetic() -> Iterator[Function]:
+    """Yield the operators of arithmetic, of each element alone."""
     both, factors = (SUM, PRODUCT), (PRODUCT, SIGN)
     sums = {"add": ("+", "add"), "sub": ("-", "subtract")}
     for short, (sign, name) in sums.items():
@@ -133,6 +133,10 @@ def _elementwise() -> Iterator[Function]:
         expression=("-{}", SIGN, (ATOM,)),
     )
     yield _row("positive", "pos", shape="elementwise", prefix="+", formula="{0}")
+
+
+def _truths() -> Iterator[Function]:
+    """Yield comparisons, and operators of bits and booleans."""
     yield _row("invert", shape="elementwise", prefix="~")
     yield _row("logical_not", shape="elementwise", in_words="not {0}")
     comparisons = {
@@ -157,6 +161,10 @@ def _elementwise() -> Iterator[Function]:
         yield _row(f"bitwise_{name}", shape="elementwise", infix=infix)
     yield _row("left_shift", shape="elementwise", infix=("<<", 4.5))
     yield _row("right_shift", shape="elementwise", infix=(">>", 4.5))
+
+
+def _elementwise() -> Iterator[Function]:
+    """Yield other functions of each element alone."""
     for name in ("sqrt", "exp", "log", "tanh", "sin", "cos"):
         yield _row(name, shape="elementwise", formula=f"{name}({{0}})")
     yield _row("absolute", "abs", shape="elementwise", formula="abs({0})")
@@ -293,9 +301,9 @@ def _by_name(rows: Iterable[Function]) -> dict[str, Function]:
     return {name: row for row in rows for name in row.names}
 
 
-FUNCTIONS: dict[str, Function] = _by_name(
-    row for family in (_elementwise, _reductions, _movers, _makers, _questions) for row in family()
-)
+_FAMILIES = (_arithmetic, _truths, _elementwise, _reductions, _movers, _makers, _questions)
+
+FUNCTIONS: dict[str, Function] = _by_name(row for family in _FAMILIES for row in family())
 """The rows by name."""
 
 _UNKNOWN = Function(names=())
