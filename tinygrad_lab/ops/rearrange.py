@@ -117,6 +117,9 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Any, ...]:
     place = checked_axis("split", x, axis)
     size = shape_of(x)[place]
     if isinstance(indices_or_sections, list | tuple):
+        if not all(map(is_integer, indices_or_sections)):
+            reason = f"expected positions as integers, got {excerpt(indices_or_sections)}."
+            raise ArgumentTypeError(in_full("split", reason, {"x": x}, {"axis": axis}))
         starts = [0, *indices_or_sections]
         stops = [*indices_or_sections, None]
     else:
