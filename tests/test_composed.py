@@ -132,3 +132,74 @@ def test_pythons_own_sum_of_a_list_of_tensors_has_gradients() -> None:
     a, b = tg.scalar(1.0), tg.scalar(2.0)
     (sum([a, b]) * b).backward()
     assert (a.grad.item(), b.grad.item()) == (2.0, 5.0)
+
+
+def _nested(kind: str) -> Any:
+    """Return a container in a container, 10,000 times."""
+    inner: Any = 0
+    for _ in range(10_000):
+        inner = {"dict": {0: inner}, "list": [inner], "tuple": (inner,)}[kind]
+    return inner
+
+
+@pytest.mark.parametrize("kind", ["dict", "list", "tuple"])
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        (tg.permute_dims, "axes"),
+        (tg.reshape, "shape"),
+        (tg.broadcast_to, "shape"),
+        (tg.sum, "axis"),
+        (tg.sum, "dtype"),
+        (tg.mean, "axis"),
+        (tg.argmax, "axis"),
+        (tg.sort, "axis"),
+        (tg.cumulative_sum, "axis"),
+        (tg.expand_dims, "axis"),
+        (tg.roll, "shift"),
+        (tg.tile, "repetitions"),
+        (tg.split, "indices_or_sections"),
+        (tg.pad, "mode"),
+        (functional.layer_norm, "normalized_shape"),
+    ],
+)
+def test_arguments_nested_too_deep_are_explained(
+    function: Any, argument: str, kind: str, alone: bool
+) -> None:
+    value = _nested(kind) if alone else (0, _nested(kind))
+    others = {"pad_width": 1} if function is tg.pad else {}
+    with pytest.raises(tg.errors.TinygradLabError, match=rf"^{function.__name__}: "):
+        function(tg.tensor([[1.0, 2.0]]), **others, **{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "alternative"),
+    [
+        (tg.eigvalsh, lambda x: tg.trace(tg.linalg.matrix_power(x, 3))),
+        (tg.svdvals, lambda x: tg.sum((x @ x.mT) ** 2)),
+    ],
+)
+def test_what_errors_of_equal_values_advise_has_second_derivatives(
+    numbers: Any, alternative: Any
+) -> None:
+    power = 3 if numbers is tg.eigvalsh else 4
+    equal = tg.tensor(np.eye(2) * 2)
+    assert np.isclose(alternative(equal).item(), tg.sum(numbers(equal) ** power).item())
+    with pytest.raises(tg.errors.GradientError, match=r"symmetric function(.|\n)*matrix_|mT"):
+        tg.hessian(lambda x: tg.sum(numbers(x) ** power))(equal)
+    assert np.isfinite(tg.hessian(alternative)(equal).numpy()).all()
+
+
+def test_a_recursion_of_the_users_own_stays_one() -> None:
+    def down(x: Any) -> Any:
+        return down(tg.sum(x, axis=0, keepdims=True))
+
+    with pytest.raises(RecursionError):
+        down(tg.tensor([1.0]))
+
+
+def test_split_takes_positions_only() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"^split: expected positions as integers"):
+        tg.split(tg.tensor([1.0, 2.0]), [0.5])
+    assert [len(x) for x in tg.split(tg.tensor([1.0, 2.0]), [np.int64(1)])] == [1, 1]

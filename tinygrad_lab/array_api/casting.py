@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import known_dtype
 from tinygrad_lab.engine.explain import in_full
-from tinygrad_lab.errors import DTypeError
+from tinygrad_lab.errors import DTypeError, excerpt
 
 __all__ = ["castable_dtype"]
 
@@ -25,7 +25,7 @@ def castable_dtype(x: Any, dtype: Any) -> Any:
     try:
         wanted = known_dtype(dtype, "astype")
     except DTypeError:
-        reason = f"expected a dtype such as tg.float32 or 'int64', got {dtype!r:.60}."
+        reason = f"expected a dtype such as tg.float32 or 'int64', got {excerpt(dtype)}."
         raise DTypeError(in_full("astype", reason, {"x": x}, {})) from None
     if source.kind == "c" and wanted.kind in "iuf":
         reason = (

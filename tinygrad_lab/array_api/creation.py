@@ -468,7 +468,7 @@ def arange(
         start, stop = 0, start
     limits = [_number("arange", x)[0] for x in (start, stop, step)]
     if limits[2] == 0:
-        raise ArgumentError(f"arange: expected a step other than 0, got {step!r}.")
+        raise ArgumentError(f"arange: expected a step other than 0, got {excerpt(step)}.")
     integers = all(isinstance(x, int) for x in limits)
     default = dtype_of_number(0) if integers else get_default_dtype()
     wanted = optional_dtype(dtype, "arange") or default
@@ -523,7 +523,7 @@ def _made(
         with backend.on(place):
             made = getattr(backend.library, maker)(*arguments, dtype=wanted, **options)
     except (ValueError, OverflowError, MemoryError, TypeError) as error:
-        described = ", ".join(f"{argument!r:.60}" for argument in arguments)
+        described = ", ".join(f"{excerpt(argument)}" for argument in arguments)
         raise ArgumentError(f"{maker} of {described} as {wanted}: {error}.") from None
     # A library without a current device creates every array on its first device.
     return made if backend.device_of(made) == place else backend.asarray(made, device=place)
@@ -541,7 +541,7 @@ def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
             )
         check_numbers(value, asked_by)
         return value.item(), value.dtype
-    raise ArgumentTypeError(f"{asked_by}: expected a number, got {value!r:.60}.")
+    raise ArgumentTypeError(f"{asked_by}: expected a number, got {excerpt(value)}.")
 
 
 # --- like another ----------------------------------------------------------------------------

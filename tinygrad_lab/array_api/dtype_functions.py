@@ -14,7 +14,7 @@ from tinygrad_lab.backends.dtypes import known_dtype
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError, DTypeError
+from tinygrad_lab.errors import ArgumentError, DTypeError, excerpt
 
 __all__ = [
     "FloatInfo",
@@ -103,7 +103,8 @@ def _is_of_kind(dtype: Any, kind: Any) -> builtins.bool:
         return builtins.bool(dtype == _given("isdtype", kind))
     if kind not in _LETTERS:
         raise ArgumentError(
-            f"isdtype: expected a dtype or one of {', '.join(map(repr, _LETTERS))}; got {kind!r}."
+            f"isdtype: expected a dtype or one of {', '.join(map(repr, _LETTERS))}; got "
+            f"{excerpt(kind)}."
         )
     return dtype.kind in _LETTERS[kind]
 
@@ -127,7 +128,7 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
     if all(isinstance(x, int | float | complex) for x in arrays_and_dtypes):
         raise ArgumentError(
             "result_type: expected a tensor, an array or a dtype among the arguments, got "
-            f"{arrays_and_dtypes!r:.60}."
+            f"{excerpt(arrays_and_dtypes)}."
         )
     # A NumPy float64 is also a Python float, but has a dtype.
     types = [

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, excerpt
 from tinygrad_lab.other_names import spelling_of
 
 __all__ = ["PROTOCOLS", "array_api_version", "namespace_method"]
@@ -32,7 +32,7 @@ def namespace_method(namespace: Any) -> Any:
         if api_version not in (None, array_api_version, *_EARLIER_VERSIONS):
             raise ArgumentError(
                 f"expected a version of the Array API up to {array_api_version}, got "
-                f"{api_version!r}."
+                f"{excerpt(api_version)}."
             )
         return namespace
 
@@ -43,7 +43,7 @@ def to_device(self: Tensor, device: str, /, *, stream: Any = None) -> Any:
     """Return this tensor on another device: ``to`` under the Array API's name."""
     if stream is not None:
         raise ArgumentError(
-            f"to_device: a stream cannot be passed, got {stream!r}; CuPy's current "
+            f"to_device: a stream cannot be passed, got {excerpt(stream)}; CuPy's current "
             "stream is used: with cupy.cuda.Stream():"
         )
     return self.to(device)

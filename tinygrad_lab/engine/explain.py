@@ -46,7 +46,10 @@ __all__ = [
 ]
 
 
-FAILURES_OF_FORWARDS = (TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError)
+FAILURES_OF_FORWARDS = (
+    *(TinygradLabError, ValueError, TypeError, IndexError, ArithmeticError),
+    RecursionError,  # where a library shows an attribute that is nested too deep
+)
 """What a forward may fail with; ``explained`` words it in the user's terms."""
 FAILURES_OF_RULES = (AttributeError, KeyError, ShapeError)
 """What a vjp rule may fail with; ``explained_backward`` words it in the user's terms."""
@@ -71,10 +74,15 @@ def explained(
     arrays: Sequence[Any],
     attributes: Mapping[str, Any],
     error: Exception,
-) -> TinygradLabError:
+) -> Exception:
     """Return the error to raise for a forward that failed with ``error``."""
     if isinstance(error, CompileError):
         return error
+    if isinstance(error, RecursionError):
+        deep = [name for name, value in attributes.items() if _is_too_deep(value)]
+        if not deep:  # The user's own recursion is too deep.
+            return error
+        error = TypeError(f"{deep[0]} is nested too deep")
     if any(x is ABSENT for x in inputs):
         given = dict(zip(op.inputs, inputs, strict=False)) | dict(attributes)
         return misfit(op, given, (), {})
@@ -83,6 +91,15 @@ def explained(
     rest = [f"{op.inputs[-1]}[{position}]" for position in range(len(inputs) - len(names))]
     labelled = dict(zip([*names, *rest], inputs, strict=False))
     return kind(in_full(op.name, reason, labelled, attributes))
+
+
+def _is_too_deep(value: Any) -> bool:
+    """Return whether containers are in one another too many times for Python to show them."""
+    try:
+        repr(value)
+    except RecursionError:
+        return True
+    return False
 
 
 def complex_gradient(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> DTypeError:

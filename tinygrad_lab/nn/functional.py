@@ -12,7 +12,7 @@ from tinygrad_lab.context import no_grad
 from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import in_full, raw
 from tinygrad_lab.engine.keywords import is_mean_loss
-from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
+from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError, excerpt
 from tinygrad_lab.ops import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -190,7 +190,7 @@ def layer_norm(
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if tuple(x.shape[len(x.shape) - len(shape) :]) != shape:
-        reason = f"expected x whose last axes are {shape}, got shape {tuple(x.shape)}."
+        reason = f"expected x whose last axes are {excerpt(shape)}, got shape {tuple(x.shape)}."
         raise ShapeError(in_full("layer_norm", reason, {"x": x}, {}))
     axes = tuple(range(-len(shape), 0))
     half = is_half(x.dtype)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full
-from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.errors import ArgumentError, excerpt
 from tinygrad_lab.ops.arithmetic import multiply, negative, square
 from tinygrad_lab.ops.exponential import erfc, expm1
 from tinygrad_lab.ops.logic import greater
@@ -110,5 +110,5 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     if approximate == "tanh":
         # (1 + tanh(u)) / 2 is sigmoid(2 u), which is accurate even where it is tiny.
         return x * sigmoid(x * (math.sqrt(8 / math.pi) * (1 + 0.044715 * square(x))))
-    reason = f'expected approximate="none" or "tanh", got {approximate!r}.'
+    reason = f'expected approximate="none" or "tanh", got {excerpt(approximate)}.'
     raise ArgumentError(in_full("gelu", reason, {"x": x}, {}))

@@ -21,7 +21,13 @@ import numpy as np
 
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.engine.explain import in_full, is_axis, missing_axis, shape_of, shapes_of
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError, TinygradLabError
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ShapeError,
+    TinygradLabError,
+    excerpt,
+)
 from tinygrad_lab.ops.arithmetic import multiply
 from tinygrad_lab.ops.linalg import diagonal, matmul, vecdot
 from tinygrad_lab.ops.reduce import sum
@@ -344,7 +350,7 @@ def _paired_axes(
     except (TypeError, ValueError):
         raise ArgumentTypeError(
             "expected a number of axes, or the axes of x and those of y as two tuples, got "
-            f"{axes!r:.60}."
+            f"{excerpt(axes)}."
         ) from None
     for shape, given in ((left, of_x), (right, of_y)):
         if reason := missing_axis(shape, given):

@@ -321,18 +321,8 @@ def _transposed_vjp(
 def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
     """Declare the transposed convolution over this number of spatial axes."""
 
-    def windows(
-        x: Any,
-        weight: Any,
-        bias: Any,
-        stride: Any,
-        padding: Any,
-        output_padding: Any,
-        groups: int,
-        dilation: Any,
-    ) -> Windows:
-        settings = map(hashable, (stride, padding, output_padding, dilation))
-        return _windows_behind(axes, *_shapes(x, weight, bias), *settings, groups)
+    def windows(inputs: tuple[Any, Any, Any], groups: int, *settings: Any) -> Windows:
+        return _windows_behind(axes, *_shapes(*inputs), *map(hashable, settings), groups)
 
     def composite(
         x: Any,
@@ -345,7 +335,8 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         groups: int = 1,
         dilation: Any = 1,
     ) -> Any:
-        over = windows(x, weight, bias, stride, padding, output_padding, groups, dilation)
+        inputs = (x, weight, bias)
+        over = windows(inputs, groups, stride, padding, output_padding, dilation)
         return _transposed_composed(x, weight, bias, over, groups)
 
     def forward(
@@ -360,8 +351,9 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         groups: int = 1,
         dilation: Any = 1,
     ) -> Any:
-        over = windows(x, weight, bias, stride, padding, output_padding, groups, dilation)
-        x, weight, bias = of_one_dtype(xp, x, weight, bias)
+        inputs = (x, weight, bias)
+        over = windows(inputs, groups, stride, padding, output_padding, dilation)
+        x, weight, bias = of_one_dtype(xp, *inputs)
         out = kernel.transposed_forward(xp, x, weight, bias, windows=over, groups=groups)
         return out, over
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
-from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.errors import ArgumentError, excerpt
 from tinygrad_lab.ops.arguments.axes import along, checked_axis, existing
 from tinygrad_lab.ops.arguments.half import widened
 from tinygrad_lab.ops.arithmetic import subtract
@@ -20,7 +20,7 @@ def _invalid_axis(x: Any, *, axis: Any, **_: Any) -> str | None:
     """Explain why x has no such axis to accumulate along."""
     shape = shape_of(x)
     if isinstance(axis, tuple):
-        return f"expected one axis, got {axis}."
+        return f"expected one axis, got {excerpt(axis)}."
     if axis is None and len(shape) != 1:
         return f"expected an axis, because x of shape {shape} is not a vector: axis=0."
     return missing_axis(shape, axis)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, raw, shape_of, shapes_of
-from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
+from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.matrices import (
     holds,
     matrices,
@@ -153,7 +153,7 @@ def qr(x: Any, mode: str = "reduced") -> QRResult:
         reason = f"expected a matrix or a stack of matrices, got shape {shape}."
         raise ShapeError(in_full("qr", reason, {"x": x}, {}))
     if mode not in ("reduced", "complete"):
-        reason = f"expected mode 'reduced' or 'complete', got {mode!r}."
+        reason = f"expected mode 'reduced' or 'complete', got {excerpt(mode)}."
         raise ArgumentError(in_full("qr", reason, {"x": x}, {}))
     rows, columns = shape[-2:]
     if rows >= columns:
@@ -216,8 +216,10 @@ _EQUAL_EIGENVALUES = {
     ),
     "eigvalsh": (
         "two eigenvalues are equal, and the second derivatives of each of them do not exist. Write "
-        "a function of all of them without eigenvalues: their sum is tg.trace(x), that of their "
-        "squares tg.sum(x * x), their product tg.det(x)."
+        "a symmetric function of all of them without eigenvalues: their sum is tg.trace(x), that "
+        "of their squares tg.sum(x * x), of their k-th powers tg.trace(tg.linalg.matrix_power(x, "
+        "k)), their product tg.det(x). Of others, such as the sum of tg.exp of them, there are "
+        "first derivatives only."
     ),
 }
 
@@ -363,9 +365,10 @@ _WITHOUT_VECTORS = {
         "(tg.svdvals) exist."
     ),
     "svdvals": (
-        "and the second derivatives of each of them do not exist. Write a function of all of them "
-        "without singular values: the sum of their squares is tg.sum(x * x), their sum "
-        "tg.matrix_norm(x, ord='nuc')."
+        "and the second derivatives of each of them do not exist. Write a symmetric function of "
+        "all of them without singular values: the sum of their squares is tg.sum(x * x), that of "
+        "their fourth powers tg.sum((x @ x.mT) ** 2), their sum tg.matrix_norm(x, ord='nuc'). Of "
+        "others, such as the sum of tg.exp of them, there are first derivatives only."
     ),
 }
 _NORMS = {"matrix_norm(ord=2)": 0, "matrix_norm(ord=-2)": -1}

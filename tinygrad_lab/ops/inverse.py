@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import broadcast, in_full, raw, shape_of, shapes_of
-from tinygrad_lab.errors import ArgumentTypeError, LinAlgError, ShapeError
+from tinygrad_lab.errors import ArgumentTypeError, LinAlgError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.matrices import (
     holds,
     matrices,
@@ -270,7 +270,7 @@ def matrix_power(x: Any, n: int) -> Any:
     try:
         n = operator.index(n)
     except TypeError:
-        reason = f"expected an integer power, got {n!r}."
+        reason = f"expected an integer power, got {excerpt(n)}."
         raise ArgumentTypeError(in_full("matrix_power", reason, *given)) from None
     if n < 0:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, raw, shapes_of
-from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError
+from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.axes import Axis, checked_axes, no_such_axis, with_axes
 from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arguments.matrices import not_finite
@@ -72,7 +72,7 @@ def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float | 
         return _length(x, axis=axis, keepdims=keepdims)
     checked_axes("vector_norm", x, axis)
     if isinstance(ord, str):
-        reason = f"expected a number as ord of vectors, got {ord!r}: see tg.matrix_norm."
+        reason = f"expected a number as ord of vectors, got {excerpt(ord)}: see tg.matrix_norm."
         raise ArgumentError(in_full("vector_norm", reason, {"x": x}, {}))
     sizes = abs(x)
     if ord == 1:
@@ -131,7 +131,7 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
     if ord in ("nuc", 2, -2):
         return _from_singular_values(x, keepdims, ord)
     if ord not in (1, -1, math.inf, -math.inf):
-        reason = f"expected ord 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}."
+        reason = f"expected ord 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {excerpt(ord)}."
         raise ArgumentError(in_full("matrix_norm", reason, {"x": x}, {}))
     summed, chosen = (-2, -1) if ord in (1, -1) else (-1, -2)
     sums = sum(abs(x), axis=summed, keepdims=True)

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_lab.backends.dtypes import get_default_dtype
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, is_integer, shape_of
-from tinygrad_lab.errors import DTypeError, IndexingError, ShapeError
+from tinygrad_lab.errors import DTypeError, IndexingError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.axes import along, checked_axis, checked_shape
 from tinygrad_lab.ops.indexing import array_like, as_index_array, getitem
 
@@ -78,7 +78,9 @@ def _positions(name: str, x: Any, indices: Any) -> Any:
     array = as_index_array(indices, x)
     if array is None or np.dtype(array.dtype).kind not in "iu":
         what = (
-            f"{array.dtype}" if array is not None else f"{type(indices).__name__}: {indices!r:.60}"
+            f"{array.dtype}"
+            if array is not None
+            else f"{type(indices).__name__}: {excerpt(indices)}"
         )
         reason = f"expected integers as indices, got {what}."
         raise IndexingError(in_full(name, reason, {"x": x}, {}))

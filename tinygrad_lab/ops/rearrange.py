@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape_of
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.axes import (
     along,
     checked_axes,
@@ -42,7 +42,8 @@ roll = op(
     latex=r"\mathrm{{roll}}({x}, {shift})",
     check=lambda x, *, shift, axis: (
         missing_axis(shape_of(x), axis)
-        or f"expected one shift, or one for each axis, got shift={shift} for axis={axis}."
+        or f"expected one shift, or one for each axis, got "
+        f"shift={excerpt(shift)} for axis={excerpt(axis)}."
     ),
     doc="""Shift the elements of x along an axis; those that leave at the end return at the start.
 
@@ -78,11 +79,11 @@ def rot90(x: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     """
     given = tuple(axes) if isinstance(axes, list) else axes
     if not isinstance(given, tuple) or len(given) != 2:
-        reason = f"expected two axes as a tuple, got axes={axes!r:.60}."
+        reason = f"expected two axes as a tuple, got axes={excerpt(axes)}."
         raise ShapeError(in_full("rot90", reason, {"x": x}, {"axes": axes}))
     first, second = checked_axes("rot90", x, given, argument="axes")
     if not is_integer(k):
-        reason = f"expected a number of right angles as an integer, got k={k!r:.60}."
+        reason = f"expected a number of right angles as an integer, got k={excerpt(k)}."
         raise ArgumentTypeError(in_full("rot90", reason, {"x": x}, {"k": k}))
     if k % 4 == 0:
         return x
@@ -116,6 +117,9 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Any, ...]:
     place = checked_axis("split", x, axis)
     size = shape_of(x)[place]
     if isinstance(indices_or_sections, list | tuple):
+        if not all(map(is_integer, indices_or_sections)):
+            reason = f"expected positions as integers, got {excerpt(indices_or_sections)}."
+            raise ArgumentTypeError(in_full("split", reason, {"x": x}, {"axis": axis}))
         starts = [0, *indices_or_sections]
         stops = [*indices_or_sections, None]
     else:
@@ -123,7 +127,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Any, ...]:
         if not is_integer(count) or count < 1 or size % count:
             reason = (
                 f"expected a number of pieces that divides the {size} elements of axis {axis}, got "
-                f"{count}; tg.split(x, [i, j]) begins pieces at i and j."
+                f"{excerpt(count)}; tg.split(x, [i, j]) begins pieces at i and j."
             )
             raise ShapeError(in_full("split", reason, {"x": x}, {"axis": axis}))
         starts = [i * (size // count) for i in range(count)]
@@ -217,7 +221,7 @@ def tile(x: Any, repetitions: int | Sequence[int]) -> Any:
     shape = checked_shape("tile", x)
     counts = tuple(repetitions) if isinstance(repetitions, list | tuple) else (repetitions,)
     if not all(is_integer(count) and count >= 0 for count in counts):
-        reason = f"expected integers of 0 or more as repetitions, got {repetitions}."
+        reason = f"expected integers of 0 or more as repetitions, got {excerpt(repetitions)}."
         raise ArgumentError(in_full("tile", reason, {"x": x}, {}))
     ndim = max(len(shape), len(counts))
     shape = (1,) * (ndim - len(shape)) + shape
@@ -259,7 +263,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
         return _pad_with(x, widths, constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
         reason = (
-            f"expected 'constant', 'edge', 'reflect', 'symmetric' or 'wrap' as mode, got {mode!r}."
+            "expected 'constant', 'edge', 'reflect', 'symmetric' or 'wrap' as mode, got "
+            f"{excerpt(mode)}."
         )
         raise ArgumentError(in_full("pad", reason, {"x": x}, {}))
     for axis, (before, after) in enumerate(widths):
@@ -283,7 +288,7 @@ def _checked_widths(x: Any, pad_width: Any) -> tuple[tuple[int, int], ...]:
     if widths.dtype.kind not in "iu" or (widths < 0).any():
         reason = (
             f"expected pairs (before, after) of integers of 0 or more, one for each of {ndim} "
-            f"axes or one for all, got {pad_width!r:.60}."
+            f"axes or one for all, got {excerpt(pad_width)}."
         )
         raise ArgumentError(in_full("pad", reason, {"x": x}, {}))
     return tuple((int(before), int(after)) for before, after in widths)

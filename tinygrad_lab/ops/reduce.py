@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_lab.engine.declare import direct, op
 from tinygrad_lab.engine.explain import missing_axis, shape_of
+from tinygrad_lab.errors import excerpt
 from tinygrad_lab.ops.arguments.axes import (
     Axis,
     along,
@@ -42,7 +43,9 @@ def _no_element(x: Any, *, axis: Axis, **_: Any) -> str | None:
 def _no_position(x: Any, *, axis: Axis, **_: Any) -> str | None:
     """Explain why the largest or smallest element has no position."""
     if isinstance(axis, tuple):
-        return f"expected one axis, or None for the position among all elements, got {axis}."
+        return (
+            f"expected one axis, or None for the position among all elements, got {excerpt(axis)}."
+        )
     return _no_element(x, axis=axis)
 
 

@@ -57,8 +57,8 @@ broadcast_to = op(
     latex=r"\mathrm{{broadcast}}({x}, {shape})",
     core_axes=0,
     check=lambda x, *, shape: (
-        f"shape {shape_of(x)} does not broadcast to {shape}: compared from the right, its sizes "
-        "must be equal to those or 1."
+        f"shape {shape_of(x)} does not broadcast to {excerpt(shape)}: compared from the right, its "
+        "sizes must be equal to those or 1."
     ),
     doc="Repeat x along new axes and axes of size 1 to give it a shape.",
 )
@@ -379,7 +379,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     """
     labelled = {f"arrays[{position}]": x for position, x in enumerate(arrays)}
     if indexing not in ("xy", "ij"):
-        reason = f"expected indexing 'xy' or 'ij', got {indexing!r}."
+        reason = f"expected indexing 'xy' or 'ij', got {excerpt(indexing)}."
         raise ArgumentError(in_full("meshgrid", reason, labelled, {}))
     shapes = [checked_shape("meshgrid", x) for x in arrays]
     if any(len(shape) > 1 for shape in shapes):

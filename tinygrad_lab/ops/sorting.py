@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import shape_of
+from tinygrad_lab.errors import excerpt
 from tinygrad_lab.ops.arguments.axes import checked_axis
 from tinygrad_lab.ops.positions import take
 from tinygrad_lab.ops.shape import flatten, flip
@@ -90,7 +91,7 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
 def _not_sorted_vector(x1: Any, x2: Any, *, side: str) -> str | None:
     """Explain why x2 cannot be searched for in x1."""
     if side not in ("left", "right"):
-        return f"expected side 'left' or 'right', got {side!r}."
+        return f"expected side 'left' or 'right', got {excerpt(side)}."
     if len(shape_of(x1)) != 1:
         return f"expected a sorted vector to search in, got shape {shape_of(x1)}."
     return None

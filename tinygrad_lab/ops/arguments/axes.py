@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.explain import in_full, is_axis, missing_axis, not_joined, shape_of
-from tinygrad_lab.errors import ArgumentTypeError, AxisError
+from tinygrad_lab.errors import ArgumentTypeError, AxisError, excerpt
 
 __all__ = [
     "Axis",
@@ -99,7 +99,7 @@ def several_axes(axis: Any) -> str | None:
     try:
         index(axis)
     except TypeError:
-        return f"expected one axis, got {axis!r:.60}."
+        return f"expected one axis, got {excerpt(axis)}."
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError, excerpt
 from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels.windows import Windows
@@ -73,14 +73,15 @@ def per_axis(name: str, value: Any, axes: int, *, least: int) -> tuple[int, ...]
     values = (value,) * axes if _is_integer(value) else value
     if not isinstance(values, tuple | list) or not all(map(_is_integer, values)):
         raise ArgumentTypeError(
-            f"expected an integer for {name}, or a tuple of {axes}; got {value!r:.60}."
+            f"expected an integer for {name}, or a tuple of {axes}; got {excerpt(value)}."
         )
     if len(values) != axes:
         raise ArgumentError(
-            f"expected a {name} for each of {axes} spatial axes, or one for all; got {value!r:.60}."
+            f"expected a {name} for each of {axes} spatial axes, or one for all; got "
+            f"{excerpt(value)}."
         )
     if min(values) < least:
-        raise ArgumentError(f"expected a {name} of {least} or more, got {value!r}.")
+        raise ArgumentError(f"expected a {name} of {least} or more, got {excerpt(value)}.")
     return tuple(map(int, values))
 
 
@@ -98,7 +99,9 @@ def _edges(
     if padding == "valid":
         return ((0, 0),) * len(reach)
     if padding != "same":
-        raise ArgumentError(f"expected a padding of 'same', 'valid' or integers, got {padding!r}.")
+        raise ArgumentError(
+            f"expected a padding of 'same', 'valid' or integers, got {excerpt(padding)}."
+        )
     if any(step != 1 for step in stride):
         raise ArgumentError(
             f"padding='same' keeps the lengths, which a stride of {stride} would change: give the "
