@@ -18,7 +18,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tinygrad_lab import cli
+from tinygrad_lab import cli, startup
 from tinygrad_lab.cli import blas, train as train_command
 from tinygrad_lab.train import MODELS, load_model
 
@@ -395,6 +395,51 @@ class TestInterruption:
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=10) == ("", "interrupted\n")
         assert process.returncode == 130
+
+    def test_nothing_is_imported_before_ctrl_c_is_handled(self) -> None:
+        # Each import before is a time in which a Ctrl-C ends in a traceback.
+        code = """
+import sys
+sys.argv, sys.orig_argv = ["tinygrad-lab"], []
+import _signal as signal  # for `signal` would import `enum` itself
+found = []
+
+class Handling:
+    def find_spec(self, name, path=None, target=None):
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            found.append(name)
+
+sys.meta_path.insert(0, Handling())
+import tinygrad_lab
+print(found)
+"""
+        assert (
+            output_of([sys.executable, "-c", code]) == "['tinygrad_lab', 'tinygrad_lab.startup']\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("words", "given", "expected"),
+        [
+            ("python -m tinygrad_lab draw x", "-m draw x", True),
+            ("python -mtinygrad_lab", "-m", True),
+            ("python -I -X dev -Wm tinygrad_lab info", "-m info", True),
+            ("python -m other tinygrad_lab", "-m tinygrad_lab", False),
+            ("python -m tinygrad_lab.other", "-m", False),
+            ("python -mtinygrad_lab_too", "-m", False),
+            ("python --m tinygrad_lab", "--m tinygrad_lab", False),
+            ("python /bin/tinygrad-lab draw", "/bin/tinygrad-lab draw", True),
+            ("tinygrad-lab.exe", "tinygrad-lab.exe", True),
+            ("python tinygrad_lab", "tinygrad_lab", False),
+            ("python -c tinygrad_lab", "-c", False),
+            ("python", "", False),
+        ],
+    )
+    def test_the_command_is_known_by_how_it_starts(
+        self, monkeypatch: pytest.MonkeyPatch, words: str, given: str, expected: bool
+    ) -> None:
+        monkeypatch.setattr(sys, "orig_argv", words.split())
+        monkeypatch.setattr(sys, "argv", given.split() or [""])
+        assert startup.runs_the_command() == expected
 
     def test_a_late_ctrl_c_is_told_in_one_line(self) -> None:
         Path("sitecustomize.py").write_text(

@@ -493,3 +493,40 @@ for use in uses:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+FIRST_USES = [
+    "(x * x).sum().backward()",
+    "tg.grad(lambda x: (x * x).sum())(x)",
+    "tg.hessian(lambda x: (x * x).sum())(x)",
+    "tg.graph((x * x).sum())",
+    "tg.exp(np.ones(3))",
+    "tg.draw((x * x).sum()).dot",
+    "tg.nn.Linear(2, 1)(x).backward()",
+    "f = tg.compile(lambda x: (x * x).sum()); f(x.detach()); f(x.detach())",
+    "f = tg.compile(tg.grad(lambda x: (x * x).sum())); [f(x.detach()) for _ in range(3)]",
+]
+
+
+@pytest.mark.parametrize("use", FIRST_USES)
+def test_the_first_use_of_a_process_leaves_nothing_to_collect(use: str) -> None:
+    # What imports leave is not of the use: other libraries leave something, and of each class with
+    # slots that dataclass() makes, the class that it replaces is left.
+    code = f"""
+import gc, importlib, pkgutil, sys
+import numpy as np
+import tinygrad_lab as tg
+x = tg.tensor([1.0, 2.0], requires_grad=True)
+if "compile" in {use!r}:
+    for module in pkgutil.iter_modules(tg.compiler.__path__, "tinygrad_lab.compiler."):
+        if module.name.rpartition(".")[2] not in ("numba_target", "machine_code"):
+            importlib.import_module(module.name)
+if "draw" in {use!r}:
+    import graphviz
+gc.collect()
+gc.disable()
+{use}
+print(gc.collect(), "numpy.ma" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "0 False\n", done.stderr

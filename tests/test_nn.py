@@ -935,6 +935,54 @@ class TestAModuleThatWouldContainItself:
         assert [path for path, _ in outer.named_modules()] == ["", "inner", "inner.0"]
         assert repr(outer).count("Linear") == 1
 
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda net: list(net.parameters()),
+            lambda net: list(net.named_modules()),
+            lambda net: list(net.buffers()),
+            lambda net: net.state_dict(),
+            lambda net: net.load_state_dict({}),
+            lambda net: net.eval(),
+            lambda net: net.to("float64"),
+            lambda net: net.zero_grad(),
+            lambda net: net(tg.ones((1, 1))),
+            lambda net: setattr(nn.Module(), "net", net),
+            lambda net: tg.optim.SGD(net.parameters(), lr=0.1),
+            lambda net: tg.compile(net)(tg.ones((1, 1))),
+        ],
+    )
+    def test_is_found_if_it_came_to_be_unseen(self, use: Callable[[Any], Any]) -> None:
+        alone, outer = nn.Linear(1, 1), nn.Sequential(nn.Sequential(nn.Linear(1, 1)))
+        object.__setattr__(alone, "me", alone)
+        vars(outer[0][0])["parent"] = outer
+        for net, said in (
+            (alone, r"Linear\.me: .* assigned to itself.*module\.me = \[other\]"),
+            (outer, r"Linear\.parent: .* Sequential has it as '0\.0'"),
+        ):
+            with pytest.raises(ArgumentError, match=said):
+                use(net)
+            assert net.training, "it changed the module"
+        around = nn.Module()
+        vars(around)["net"] = outer  # the circle need not be of the outermost module
+        with pytest.raises(ArgumentError, match=r"Sequential has it as '0\.0'"):
+            use(around)
+
+    def test_is_shown_to_where_it_repeats(self) -> None:
+        net = nn.Linear(1, 1)
+        object.__setattr__(net, "me", net)
+        assert repr(net).splitlines()[1:] == ["  (me): ...", ")"]
+
+    def test_is_not_one_that_is_deep(self) -> None:
+        net: nn.Module = nn.Linear(1, 1)
+        for _ in range(3_000):
+            outer = nn.Module()
+            vars(outer)["inner"] = net
+            net = outer
+        (weight, _), paths = net.parameters(), list(net.state_dict())
+        assert weight.shape == (1, 1)
+        assert paths[0] == "inner." * 3_000 + "weight"
+
     def test_may_refer_to_it_in_a_list(self) -> None:
         outer, leaf = nn.Module(), nn.Linear(1, 1)
         outer.leaf, leaf.parent = leaf, [outer]

@@ -5,11 +5,11 @@ To learn how backpropagation works, read the plain engine, in this order:
 ``engine/backward.py``; then one file of ops, ``ops/arithmetic.py``.
 """
 
+from tinygrad_lab import startup as _startup  # noqa: F401  # isort: skip (comes before all else)
+
 import sys as _sys
 from types import ModuleType as _ModuleType
 from typing import TYPE_CHECKING
-
-from tinygrad_lab import startup as _startup  # noqa: F401  # isort: skip (comes first)
 
 # Every function that the families of ops declare. What is imported below takes precedence.
 from tinygrad_lab.ops import *  # isort: skip

@@ -23,7 +23,7 @@ from tinygrad_lab.backends.dtypes import (
     get_default_dtype,
     optional_dtype,
 )
-from tinygrad_lab.backends.no_numbers import check_numbers, masked_array
+from tinygrad_lab.backends.no_numbers import check_numbers, is_masked, masked_array
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
@@ -285,7 +285,7 @@ def _as_array(data: Any) -> Any:
     Raises:
         ArgumentTypeError: for a masked array.
     """
-    if isinstance(data, np.ma.MaskedArray):
+    if is_masked(data):
         raise masked_array()
     if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
         return _imported(data)

@@ -25,7 +25,7 @@ from numpy import (
     uint64,
 )
 
-from tinygrad_lab.backends.no_numbers import masked_array
+from tinygrad_lab.backends.no_numbers import is_masked, masked_array
 from tinygrad_lab.errors import ArgumentError, DTypeError, excerpt
 
 __all__ = [
@@ -147,7 +147,7 @@ def _array_of(data: Any, levels: int) -> tuple[Any, Any]:
         data = [
             _array_of(item, levels - 1)[0] if hasattr(item, "__len__") else item for item in data
         ]
-    elif isinstance(data, np.ma.MaskedArray):
+    elif is_masked(data):
         raise masked_array()
     elif not isinstance(data, str | bytes):
         try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lab.backends.cupy import cupy_backend
 from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
-from tinygrad_lab.backends.no_numbers import masked_array
+from tinygrad_lab.backends.no_numbers import is_masked, masked_array
 from tinygrad_lab.backends.numpy import NUMPY
 from tinygrad_lab.backends.python import PYTHON
 from tinygrad_lab.errors import ArgumentTypeError, DeviceError, excerpt
@@ -43,7 +43,7 @@ def backend_for_device(device: str) -> Namespace:
 def _discover(array: Array) -> Namespace:
     """Find the namespace for a new class of array."""
     kind = type(array)
-    if isinstance(array, np.ma.MaskedArray):
+    if is_masked(array):
         raise masked_array()
     if isinstance(array, np.matrix):
         raise ArgumentTypeError("the operators of np.matrix differ: np.asarray(m) first.")

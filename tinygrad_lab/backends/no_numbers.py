@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, excerpt
 
-__all__ = ["check_numbers", "masked_array"]
+__all__ = ["check_numbers", "is_masked", "masked_array"]
 
 NUMBER_KINDS = "fiubc"
 """NumPy's letters for floats, integers with and without a sign, booleans and complex numbers."""
@@ -35,7 +35,7 @@ def check_numbers(
         return  # nearly always; the rest would take three times as long
     if not isinstance(array, np.ndarray | np.generic):
         return
-    if isinstance(array, np.ma.MaskedArray):
+    if is_masked(array):
         raise masked_array()
     if array.dtype.kind in NUMBER_KINDS:
         return
@@ -45,6 +45,19 @@ def check_numbers(
     given = array if data is ... else data
     asked_by = f"{asked_by}: " if asked_by else ""
     raise DTypeError(f"{asked_by}expected numbers or booleans, {_instead(array, given)}")
+
+
+def is_masked(array: Any) -> bool:
+    """Return whether an array is one of NumPy's masked arrays.
+
+    By name: to mention ``np.ma`` would import it, which takes a while and leaves garbage, and
+    without that import there are no masked arrays.
+    """
+    kind = type(array)
+    return kind is not np.ndarray and any(
+        base.__name__ == "MaskedArray" and base.__module__.startswith("numpy.ma")
+        for base in kind.__mro__
+    )
 
 
 def masked_array() -> ArgumentTypeError:

@@ -116,19 +116,28 @@ def what_it_reads(
         UnsupportedError: if it reads a clock.
     """
     follower = Follower()
-    positional, named = arguments
+    reach = follower.reach
+    reach.call = follower.call
+    try:
+        return _read(follower, function, arguments)
+    finally:
+        del reach.call  # the follower refers to the reach: a cycle that would keep all they met
+
+
+def _read(
+    follower: Follower, function: Any, arguments: tuple[list[Leaves], dict[str, Leaves]]
+) -> Reading:
+    reach, (positional, named) = follower.reach, arguments
     args = [follower.given(leaves) for leaves in positional]
     kwargs = {name: follower.given(leaves) for name, leaves in named.items()}
-    step = Thing(getattr(function, "__name__", "step"), function)
-    follower.reach.call((step,), args, kwargs)
+    follower.call((Thing(getattr(function, "__name__", "step"), function),), args, kwargs)
     for reference in list(hooked):
         node = reference()
         if isinstance(node, Leaf):
             for hook in node._hooks.values():
-                follower.reach.call((Thing("a hook", hook),), [()])
+                follower.call((Thing("a hook", hook),), [()])
     # Every step refers to it, for example in tg.zeros(3).
-    follower.reach.enter("the default dtype", Place("variable", vars(dtypes), "_default_dtype"))
-    reach = follower.reach
+    reach.enter("the default dtype", Place("variable", vars(dtypes), "_default_dtype"))
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return Reading(
         list(reach.found.values()),
@@ -145,7 +154,6 @@ class Follower:
 
     def __init__(self) -> None:
         self.reach = Reach()
-        self.reach.call = self.call
         self.prints: list[Any] = []
         self.randoms: list[Any] = []
         self._scopes: dict[tuple[Any, ...], Scope] = {}

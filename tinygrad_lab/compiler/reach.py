@@ -141,11 +141,13 @@ _SPECIAL_BUT_UNUSED = frozenset({"__init__", "__new__", "__del__", "__init_subcl
 class Reach:
     """Collects the dependencies of a step."""
 
+    call: Callable[..., Things]
+    """Follows a call; there only while the step is followed."""
+
     def __init__(self) -> None:
         self.found: dict[tuple[Any, ...], Dependency] = {}
         self.arrays: dict[int, Thing] = {}
         """The arrays that an operator or a call can meet; what NumPy alone computes is frozen."""
-        self.call: Callable[..., Things] = lambda *_: ()
         self.here: tuple[CodeType | None, int] = (None, 0)
         """The instruction that is being followed."""
         self._made: dict[tuple[Any, ...], Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from reprlib import recursive_repr
 from typing import Any, Self
 
 import numpy as np
@@ -138,8 +139,10 @@ class Module:
                 f"place would not be learned. Set its values by module.{name}.data = ..., "
                 "or assign another nn.Parameter(...)."
             )
-        if isinstance(value, Module) and value._contains(self):
-            raise self._containing_itself(value, name)
+        if isinstance(value, Module):
+            path = next((path for path, module in value._paths() if module is self), None)
+            if path is not None:
+                raise _containing_itself(self, name, value, path)
         super().__setattr__(name, value)
         is_part = isinstance(value, Module | Parameter) or isinstance(before, Module | Parameter)
         kinds = _SETTING_TYPES
@@ -148,24 +151,6 @@ class Module:
             _version += 1
         if is_part:
             _parts_version = _version
-
-    def _contains(self, module: Module) -> bool:
-        parts = [part for part in self.__dict__.values() if isinstance(part, Module)]
-        return self is module or any(part._contains(module) for part in parts)
-
-    def _containing_itself(self, part: Module, name: str) -> ArgumentError:
-        """Return the error for a part that contains this module."""
-        path = next(path for path, module in part._paths() if module is self)
-        this = type(self).__name__
-        how = (
-            f"this {type(part).__name__} has it as {path!r}"
-            if path
-            else "it was assigned to itself"
-        )
-        return ArgumentError(
-            f"{this}.{name}: a module cannot contain itself; {how}. "
-            f"To refer to a module that is not a part, keep it in a list: module.{name} = [other]."
-        )
 
     def __delattr__(self, name: str) -> None:
         global _version, _parts_version
@@ -196,11 +181,31 @@ class Module:
         """Yield this module and all modules inside it, each once."""
         return (module for _, module in self.named_modules())
 
-    def _paths(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield all modules with all their paths: a shared module has several."""
-        yield prefix, self
-        for name, child in self.named_children():
-            yield from child._paths(_joined(prefix, name))
+    def _paths(self) -> Iterator[tuple[str, Module]]:
+        """Yield all modules with all their paths: a shared module has several.
+
+        Raises:
+            ArgumentError: for a module that contains itself, which ``__setattr__`` refuses, but
+                ``object.__setattr__`` and ``vars(module)`` do not.
+        """
+        yield "", self
+        # Without recursion: modules may be nested deeper than Python's calls.
+        around = {id(self): ""}
+        open_ones = [(self, "", self.named_children())]
+        while open_ones:
+            module, path, children = open_ones[-1]
+            name, child = next(children, ("", None))
+            if child is None:
+                open_ones.pop()
+                del around[id(module)]
+            elif id(child) in around:
+                inner = path[len(around[id(child)]) :].removeprefix(".")
+                raise _containing_itself(module, name, child, inner)
+            else:
+                inner = _joined(path, name)
+                yield inner, child
+                around[id(child)] = inner
+                open_ones.append((child, inner, child.named_children()))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield all parameters with their paths: a module's own, then its children's; each once."""
@@ -251,7 +256,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training mode, where dropout is active, or with False to evaluation mode."""
-        for module in self.modules():
+        for module in list(self.modules()):
             touch("run", (module,))
             module.training = mode
         return self
@@ -332,6 +337,7 @@ class Module:
         """Return the text between the parentheses of this module's ``repr``."""
         return ""
 
+    @recursive_repr()
     def __repr__(self) -> str:
         children = [
             f"  ({name}): " + repr(child).replace("\n", "\n  ")
@@ -339,6 +345,15 @@ class Module:
         ]
         head = f"{type(self).__name__}({self.extra_repr()}"
         return head + ("\n" + "\n".join(children) + "\n)" if children else ")")
+
+
+def _containing_itself(module: Module, name: str, part: Module, path: str) -> ArgumentError:
+    """Return the error for a part that contains the module, at a path, whose part it is to be."""
+    how = f"this {type(part).__name__} has it as {path!r}" if path else "it was assigned to itself"
+    return ArgumentError(
+        f"{type(module).__name__}.{name}: a module cannot contain itself; {how}. "
+        f"To refer to a module that is not a part, keep it in a list: module.{name} = [other]."
+    )
 
 
 def _joined(path: str, name: str) -> str:
