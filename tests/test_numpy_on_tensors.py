@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import tinygrad_lab as tg
-from tinygrad_lab.errors import ArgumentTypeError, GradientError
+from tinygrad_lab.errors import ArgumentTypeError, DTypeError, GradientError
 
 T = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
 G = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="weights")
@@ -159,3 +161,86 @@ def test_a_plot_of_a_tensor_that_requires_a_gradient_says_detach() -> None:
         with pytest.raises(GradientError, match=r"detach\(\)"):
             plot(G)
     axes.plot(G.detach())
+
+
+UFUNCS = sorted(n for n in dir(np) if isinstance(getattr(np, n), np.ufunc))
+HALVES = np.array([[0.25, 0.5], [0.75, 0.5]])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+class TestUfuncs:
+    """Those with an op make Tensors; the others, and all their methods, work on values."""
+
+    @pytest.mark.parametrize("name", UFUNCS)
+    def test_every_ufunc_gives_the_values_of_numpy(self, name: str) -> None:
+        ufunc = getattr(np, name)
+        integers = np.array([[1, 2], [3, 4]])
+        for values in (HALVES, HALVES if name == "reciprocal" else integers):  # 1 / 2 is not 0 here
+            tensor = tg.tensor(values)
+            try:
+                expected = ufunc(*[values] * ufunc.nin)
+            except TypeError:  # not of this dtype
+                continue
+            found = ufunc(*[tensor] * ufunc.nin)
+            found, expected = (x if isinstance(x, tuple) else (x,) for x in (found, expected))
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_allclose(np.asarray(one), other, rtol=1e-6)
+
+    @pytest.mark.parametrize("name", UFUNCS)
+    def test_no_gradient_is_lost_in_silence(self, name: str) -> None:
+        ufunc, x = getattr(np, name), tg.tensor(HALVES, requires_grad=True)
+        try:
+            found = ufunc(*[x] * ufunc.nin)
+        except DTypeError:  # not of floats
+            return
+        except GradientError as error:
+            found = error
+        assert isinstance(found, tg.Tensor) or "detach()" in str(found)
+
+    METHODS: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "tg.sum(x, axis=0)": np.add.reduce,
+        "tg.prod(x, axis=0)": np.multiply.reduce,
+        "tg.max(x, axis=0)": np.maximum.reduce,
+        "tg.min(x, axis=0)": np.minimum.reduce,
+        "tg.logsumexp(x, axis=0)": np.logaddexp.reduce,
+        "tg.cumulative_sum(x, axis=0)": np.add.accumulate,
+        "tg.cumulative_prod(x, axis=0)": np.multiply.accumulate,
+        "tg.multiply(v[:, None], w)": lambda x: np.multiply.outer(x[0], x[1]),
+        "detach()": lambda x: np.add.reduceat(x, [0]),
+    }
+
+    @pytest.mark.parametrize("says", METHODS)
+    def test_methods_of_ufuncs(self, says: str) -> None:
+        call, x = self.METHODS[says], tg.tensor(HALVES)
+        np.testing.assert_allclose(call(x), call(HALVES))
+        with pytest.raises(GradientError, match=re.escape(says)):
+            call(tg.tensor(HALVES, requires_grad=True))
+        if says.startswith("tg."):
+            spelled = eval(says, {"tg": tg, "x": x, "v": x[0], "w": x[1]})
+            np.testing.assert_allclose(spelled.numpy(), call(HALVES))
+
+    def test_options(self) -> None:
+        assert np.add(T, T, dtype=np.float64).dtype == np.float64
+        with pytest.raises(GradientError, match=r"Without dtype= a gradient flows"):
+            np.add(G, G, dtype=np.float64)
+        out = np.zeros((2, 2), np.float32)
+        assert np.cbrt(T, out=out) is out
+        np.testing.assert_allclose(out, np.cbrt(T.numpy()))
+
+    def test_tensors_are_not_written_into(self) -> None:
+        before = T.tolist()
+        with pytest.raises(ArgumentTypeError, match=r"without out= it makes a new one"):
+            np.add(T, T, out=T)
+        with pytest.raises(ArgumentTypeError, match=r"x = x\.at\[index\]\.add\(values\)"):
+            np.add.at(T, [0], 1.0)
+        assert T.tolist() == before
+
+    def test_those_of_scipy(self) -> None:
+        special = pytest.importorskip("scipy.special")
+        found = special.expit(G)
+        assert found.requires_grad
+        np.testing.assert_allclose(found.detach().numpy(), special.expit(G.detach().numpy()))
+        np.testing.assert_allclose(special.gamma(T), special.gamma(T.numpy()))
+        with pytest.raises(GradientError, match=r"^gamma: tensor 'weights' requires a gradient"):
+            special.gamma(G)

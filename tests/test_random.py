@@ -1,5 +1,6 @@
 """Tensors of random numbers: the same for the same seed, and of the right distribution."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -130,7 +131,7 @@ class TestDistributions:
             (lambda: tg.random.uniform((2, -1)), ValueError, "0 or more"),
             (lambda: tg.random.uniform("ab"), TypeError, "shape"),
             (lambda: tg.random.normal(2, std=-1.0), ValueError, "0 or more, got -1.0"),
-            (lambda: tg.random.integers(2, 5, 5), ValueError, "low < high"),
+            (lambda: tg.random.integers((2,), 5, 5), ValueError, "low < high"),
             (lambda: tg.random.integers(2, 0, 257, dtype="uint8"), ValueError, "uint8"),
             (lambda: tg.random.integers(2, 0, 2, dtype="float32"), TypeError, "integer dtype"),
             (lambda: tg.random.bernoulli(2, 1.5), ValueError, "0 to 1, got 1.5"),
@@ -145,3 +146,78 @@ class TestDistributions:
         with pytest.raises(error, match=words) as caught:
             draw()
         assert isinstance(caught.value, tg.errors.TinygradLabError)
+
+
+class TestNumpysOrder:
+    """NumPy has the size last: calls that mean something in both orders are errors."""
+
+    @pytest.mark.parametrize(
+        ("call", "says"),
+        [
+            ("normal(0, 1)", "normal((), 0, 1)"),
+            ("normal(0, 1, 5)", "normal((5,), 0, 1)"),
+            ("normal(0.0, 1.0, 5)", "normal((5,), 0.0, 1.0)"),
+            ("normal(0, 1, size=5)", "normal((5,), 0, 1)"),
+            ("normal(0, 1, size=(2, 3))", "normal((2, 3), 0, 1)"),
+            ("normal(0, 1, shape=(2, 3))", "normal((2, 3), 0, 1)"),
+            ("normal(5, 2, 3)", "normal((5,), 2, 3)"),
+            ("normal(5, 2, 3)", "normal((3,), 5, 2)"),
+            ("normal(5, 2)", "normal((), 5, 2)"),
+            ("normal(-1, 2, 3)", "normal((3,), -1, 2)"),
+            ("normal(0.5, 2)", "normal((), 0.5, 2)"),
+            ("uniform(0, 1)", "uniform((), 0, 1)"),
+            ("uniform(0, 1, 5)", "uniform((5,), 0, 1)"),
+            ("uniform(1, 2, 5)", "uniform((1,), 2, 5)"),
+            ("uniform(1, 2, 5)", "uniform((5,), 1, 2)"),
+            ("uniform(-1, 1, 5)", "uniform((5,), -1, 1)"),
+            ("uniform(-1.0, 1.0)", "uniform((), -1.0, 1.0)"),
+            ("integers(10)", "integers((), 0, 10)"),
+            ("integers(10, size=5)", "integers((5,), 0, 10)"),
+            ("integers(0, 10)", "integers((), 0, 10)"),
+            ("integers(0, 10, 5)", "integers((5,), 0, 10)"),
+            ("integers(2, 3, 10)", "integers((10,), 2, 3)"),
+            ("integers(0, 10, size=5)", "integers((5,), 0, 10)"),
+            ("bernoulli(0.5)", "bernoulli((), 0.5)"),
+            ("bernoulli(0.5, 5)", "bernoulli((5,), 0.5)"),
+            ("bernoulli(1, 5)", "bernoulli((5,), 1)"),
+            ("choice(3, 2, False)", "choice(3, 2, replace=False)"),
+            ("choice(3, 2, True, [0.5, 0.25, 0.25])", "replace=True, p=[0.5, 0.25, 0.25]"),
+            ("choice([1.0, 2.0], 5)", "x[tg.random.choice(len(x), 5)]"),
+            ("permutation(tg.ones((3, 2)))", "x[tg.random.permutation(len(x))]"),
+            ("permutation([1.0, 2.0])", "x[tg.random.permutation(len(x))]"),
+            ("bernoulli(tg.full((2,), 0.5))", "tg.random.uniform(p.shape) < p"),
+        ],
+    )
+    def test_is_refused_with_the_call_that_is_meant(self, call: str, says: str) -> None:
+        with pytest.raises(tg.errors.ArgumentTypeError) as caught:
+            eval(f"tg.random.{call}", {"tg": tg})
+        assert says in str(caught.value)
+        shown = re.search(r"tg\.random\.\w+\(\(.*?\), [^()]*\)", str(caught.value))
+        if shown is not None:
+            eval(shown[0], {"tg": tg})
+
+    @pytest.mark.parametrize(
+        ("call", "shape"),
+        [
+            ("normal(5)", (5,)),
+            ("normal(5, 0, 1)", (5,)),
+            ("normal(5, 2, 3.0)", (5,)),
+            ("normal(5, mean=2, std=3)", (5,)),
+            ("normal((5,), 2, 3)", (5,)),
+            ("normal(0, 1.0, 2.0)", (0,)),
+            ("uniform(3, 0, 1)", (3,)),
+            ("uniform(5, -1.0, 1.0)", (5,)),
+            ("integers(5, 0, 10)", (5,)),
+            ("integers(5, low=10, high=20)", (5,)),
+            ("bernoulli(5, 0.3)", (5,)),
+            ("bernoulli(5, 1)", (5,)),
+            ("choice(10, 3)", (3,)),
+        ],
+    )
+    def test_what_can_only_be_ours_is_drawn(self, call: str, shape: tuple[int, ...]) -> None:
+        assert eval(f"tg.random.{call}", {"tg": tg}).shape == shape
+
+    def test_probabilities_with_a_gradient_name_choice(self) -> None:
+        p = tg.tensor([0.5, 0.5], requires_grad=True)
+        with pytest.raises(tg.errors.GradientError, match=r"choice: .* p=p\.detach\(\)"):
+            tg.random.choice(2, p=p)

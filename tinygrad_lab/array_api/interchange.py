@@ -89,17 +89,70 @@ def _array_ufunc(
     """Make Tensors of ``array * tensor`` and ``np.exp(tensor)``; do ``array -= tensor`` in place.
 
     The last is what ``p.data -= lr * p.grad`` comes to, which ``__array_ufunc__ = None`` would
-    refuse.
+    refuse. What has no op here works on values, as NumPy's other functions do.
     """
-    function = getattr(ops, _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__), None)
-    if method != "__call__" or options or function is None:
-        return NotImplemented
-    if out is None:
-        return function(*inputs)
-    if any(isinstance(x, Tensor) for x in out):
-        return NotImplemented
-    arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
-    return ufunc(*arrays, out=out)
+    if any(isinstance(x, Tensor) for x in out or ()) or (method == "at" and inputs[0] is self):
+        raise _written_into(ufunc, method)
+    if method == "__call__" and not options and out is None:
+        function = getattr(ops, _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__), None)
+        if function is not None:
+            return function(*inputs)
+    if out is not None:
+        options["out"] = out
+        if method == "__call__" and len(options) == 1:  # array -= tensor
+            return ufunc(*[x.numpy() if isinstance(x, Tensor) else x for x in inputs], **options)
+    for x in inputs:
+        if isinstance(x, Tensor) and x._node is not None:
+            raise _lost_in_ufunc(ufunc, method, options, x)
+    arrays = [_array(x) if isinstance(x, Tensor) else x for x in inputs]
+    options = {key: _array(x) if isinstance(x, Tensor) else x for key, x in options.items()}
+    return getattr(ufunc, method)(*arrays, **options)
+
+
+def _written_into(ufunc: Any, method: str) -> ArgumentTypeError:
+    """Return the error for a ufunc that was to write into a tensor."""
+    name = _shown_ufunc(ufunc, method)
+    if method == "at":
+        verb = "add" if ufunc is np.add else "set"
+        instead = f"x = x.at[index].{verb}(values) makes a new tensor"
+    else:
+        instead = "without out= it makes a new one"
+    return ArgumentTypeError(f"{name}: tensors are not written into: {instead}.")
+
+
+def _lost_in_ufunc(ufunc: Any, method: str, options: Any, x: Tensor) -> GradientError:
+    """Return the error for a call of a ufunc without an op, on what requires a gradient."""
+    here = _REDUCED.get((ufunc.__name__, method))
+    if method == "outer":
+        name = _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
+        here = f"tg.{name}(v[:, None], w)" if hasattr(ops, name) else None
+    if method != "__call__" or options:
+        instead = f"{here} does the same; if its gradient" if here else "If it"
+        if options and method == "__call__":
+            instead = f"Without {', '.join(f'{o}=' for o in options)} a gradient flows; if it"
+        name = _shown_ufunc(ufunc, method)
+        return GradientError(
+            f"{name}: {x._label()} requires a gradient, which a NumPy array cannot carry. "
+            f"{instead} is not wanted here: x.detach()."
+        )
+    return _lost_gradient(ufunc, x)
+
+
+def _shown_ufunc(ufunc: Any, method: str) -> str:
+    prefix = "np." if getattr(np, ufunc.__name__, None) is ufunc else ""
+    return f"{prefix}{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+
+
+_REDUCED = {
+    ("add", "reduce"): "tg.sum(x, axis=0)",
+    ("multiply", "reduce"): "tg.prod(x, axis=0)",
+    ("maximum", "reduce"): "tg.max(x, axis=0)",
+    ("minimum", "reduce"): "tg.min(x, axis=0)",
+    ("logaddexp", "reduce"): "tg.logsumexp(x, axis=0)",
+    ("add", "accumulate"): "tg.cumulative_sum(x, axis=0)",
+    ("multiply", "accumulate"): "tg.cumulative_prod(x, axis=0)",
+}
+"""What methods of ufuncs are called here."""
 
 
 _OF_SHAPES = frozenset(
@@ -131,12 +184,15 @@ def _lost_gradient(function: Any, x: Tensor) -> GradientError:
     """Return the error for a function of NumPy on a tensor that requires a gradient."""
     name = _UFUNC_NAMES.get(function.__name__, function.__name__)
     here = spelling_of(name, ops, method=False)
-    prefix = "linalg." if function.__module__ == "numpy.linalg" else ""
+    module = getattr(function, "__module__", None)
+    prefix = "linalg." if module == "numpy.linalg" else ""
     here = f"tg.{prefix}{name}" if hasattr(ops, name) else here
     instead = f"{here} takes it; if its gradient" if here else "If it"
+    is_numpys = not isinstance(function, np.ufunc) or hasattr(np, function.__name__)
+    library = "np." if is_numpys else ""
     return GradientError(
-        f"np.{prefix}{function.__name__}: {x._label()} requires a gradient, which a NumPy array "
-        f"cannot carry. {instead} is not wanted here: x.detach()."
+        f"{library}{prefix}{function.__name__}: {x._label()} requires a gradient, which a NumPy "
+        f"array cannot carry. {instead} is not wanted here: x.detach()."
     )
 
 
@@ -168,5 +224,7 @@ _UFUNC_NAMES = {
     "arctan2": "atan2",
     "arctanh": "atanh",
     "invert": "bitwise_invert",
+    "expit": "sigmoid",
+    "log_expit": "log_sigmoid",
 }
-"""NumPy's names of functions that are called otherwise here."""
+"""NumPy's and SciPy's names of functions that are called otherwise here."""

@@ -12,8 +12,9 @@ from tinygrad_lab.backends.dtypes import get_default_dtype, known_dtype, optiona
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, excerpt
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, excerpt
 from tinygrad_lab.random.generator import Generator, default_generator
+from tinygrad_lab.random.order import population_first, shape_first
 
 if TYPE_CHECKING:
     from tinygrad_lab.engine.tensor import Tensor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["bernoulli", "choice", "integers", "normal", "permutation", "uniform"]
 
 
+@shape_first
 @explaining
 def uniform(
     shape: Shape = (),
@@ -65,6 +67,7 @@ def uniform(
     return leaf(drawn, requires_grad=requires_grad, name=name)
 
 
+@shape_first
 @explaining
 def normal(
     shape: Shape = (),
@@ -96,6 +99,7 @@ def normal(
     return leaf(drawn, requires_grad=requires_grad, name=name)
 
 
+@shape_first
 @explaining
 def integers(
     shape: Shape,
@@ -138,6 +142,7 @@ def integers(
     return leaf(drawn)
 
 
+@shape_first
 @explaining
 def bernoulli(
     shape: Shape = (),
@@ -171,6 +176,7 @@ def bernoulli(
     return leaf(drawn)
 
 
+@population_first
 @explaining
 def permutation(
     n: int, *, device: str | None = None, generator: Generator = default_generator
@@ -187,6 +193,7 @@ def permutation(
     return leaf(drawn)
 
 
+@population_first
 @explaining
 def choice(
     n: int,
@@ -216,6 +223,11 @@ def choice(
         [5, 9, 6]
     """
     sizes = sizes_of("choice", shape)
+    if getattr(p, "requires_grad", False):
+        raise GradientError(
+            "choice: what is drawn has no gradient with respect to its probabilities, which "
+            "require one: p=p.detach()."
+        )
     # In its own dtype: NumPy lets the sum of float32 differ from 1 by more than that of float64.
     chances = None if p is None else np.asarray(p)
     try:
