@@ -142,19 +142,38 @@ class TestGradOfAComputedTensor:
             assert h.grad is None
         assert x.grad is not None  # of a leaf there is none
 
-    def test_is_that_of_the_last_sweep_where_it_is_retained(self) -> None:
-        x = tg.tensor([1.0, 2.0], requires_grad=True)
-        h = x * x
-        h.retain_grad()
-        assert h.grad is None
-        loss = (3 * h).sum()
-        for _ in range(2):
+    def test_adds_up_over_sweeps_where_it_is_retained(self) -> None:
+        for x in (tg.tensor([1.0, 2.0], requires_grad=True), tg.scalar(2.0)):
+            h = x * x
+            h.retain_grad()
+            assert h.grad is None
+            loss = tg.sum(3 * h)
+            for sweeps in (1, 2):
+                loss.backward()
+                assert h.grad is not None
+                assert h.grad.tolist() == (3.0 * sweeps * tg.ones_like(h)).tolist()
+                assert not h.grad.requires_grad
+            assert x.grad.tolist() == (12.0 * x.detach()).tolist()
+            h.grad = None
             loss.backward()
-            assert h.grad is not None
-            assert h.grad.tolist() == [3.0, 3.0]
-            assert not h.grad.requires_grad
-        assert x.grad is not None
-        assert x.grad.tolist() == [12.0, 24.0]
+            assert h.grad.tolist() == (3.0 * tg.ones_like(h)).tolist()
+
+    @pytest.mark.parametrize("retained_first", [True, False])
+    def test_is_what_hooks_made_of_it(self, retained_first: bool) -> None:
+        x = tg.scalar(2.0)
+        h = x * x
+        if retained_first:
+            h.retain_grad()
+        handle = h.register_hook(lambda g: 10 * g)
+        if not retained_first:
+            h.retain_grad()
+        h.register_hook(lambda g: 2 * g)
+        (3 * h).backward()
+        assert (h.grad.item(), x.grad.item()) == (60.0, 240.0)
+        handle.remove()
+        h.grad = None
+        (3 * h).backward()
+        assert h.grad.item() == 6.0
 
     def test_can_be_asked_of_leaves_and_not_of_what_needs_no_gradient(self) -> None:
         x = tg.scalar(2.0)

@@ -392,6 +392,18 @@ class TestHooks:
         assert x.grad is not None
         assert x.grad.tolist() == [180.0, 360.0]
 
+    def test_outlive_a_switch_of_requires_grad(self) -> None:
+        for x in (tg.scalar(1.0), tg.tensor([1.0], requires_grad=True, name="x")):
+            handle = x.register_hook(lambda g: g * 10)
+            x.requires_grad_(False)
+            x.data = x.detach() * 1.0
+            x.requires_grad_(True)
+            (x * 3).sum().backward()
+            assert float(x.grad) == 30.0
+            handle.remove()
+            (x * 3).sum().backward()
+            assert float(x.grad) == 33.0
+
     def test_of_a_leaf_see_its_complete_gradient_once(self) -> None:
         x = tg.scalar(2.0)
         seen = []

@@ -25,6 +25,7 @@ from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.hooks import HookHandle, add_hook
 from tinygrad_lab.engine.keywords import collecting, unknown_keywords
+from tinygrad_lab.engine.locks import collecting as collecting_gradients
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import (
@@ -266,7 +267,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Hook
 
 
 def retain_grad(self: Tensor) -> None:
-    """Let this computed tensor have a ``.grad``, that of the last sweep; a leaf has one anyway.
+    """Let this computed tensor collect a ``.grad`` as leaves do, of what its hooks return.
 
     Raises:
         GradientError: for a tensor that requires no gradient.
@@ -287,12 +288,15 @@ def retain_grad(self: Tensor) -> None:
     self._grad = None
     reference = ref(self)
 
-    def keep(g: Tensor) -> None:
-        tensor = reference()
-        if tensor is not None:
-            tensor._collect(owned([g.detach()._data]))
+    def keep(g: Any) -> None:
+        tensor, gradient = reference(), raw(g)
+        if tensor is None:
+            return
+        with collecting_gradients:  # another thread may go back through it, too
+            before = tensor._grad
+            tensor._collect(owned([gradient if before is None else before._data + gradient]))
 
-    register_hook(self, keep)
+    add_hook(self._node, keep, last=True)
 
 
 def _check_replacement(replaced: Any, g: Any) -> None:

@@ -11,7 +11,15 @@ from tinygrad_lab.backends import Array
 from tinygrad_lab.context import Context
 from tinygrad_lab.engine.node import Node
 
-__all__ = ["HookHandle", "add_hook", "hooked", "note_hooks", "observer", "run_hooks"]
+__all__ = [
+    "HookHandle",
+    "add_hook",
+    "hooked",
+    "inherit_hooks",
+    "note_hooks",
+    "observer",
+    "run_hooks",
+]
 
 hooked: set[ref[Node]] = set()
 """The living nodes that have hooks: while there are none, a sweep does not look for them."""
@@ -48,15 +56,34 @@ class HookHandle:
         return "<hook>" if self._key in self._hooks else "<hook, removed>"
 
 
-def add_hook(node: Node, hook: Callable[[Any], Any]) -> HookHandle:
-    """Let a sweep call a hook with the complete gradient of a node, after those before it."""
+_LAST = 0
+"""The key of the one hook that runs after all others: it keeps what they made of the gradient."""
+
+
+def add_hook(node: Node, hook: Callable[[Any], Any], *, last: bool = False) -> HookHandle:
+    """Let a sweep call a hook with the complete gradient of a node, after those before it.
+
+    Args:
+        node: the node.
+        hook: returns the gradient to go on with, or None.
+        last: run it after those that are added later, too.
+    """
     if not hasattr(node, "_hooks"):
         node._hooks = {}
     note_hooks(node)
-    key = _next_key()
     # The leaves that a tensor had before its data were set share this dictionary.
-    node._hooks[key] = hook
-    return HookHandle(node._hooks, key)
+    hooks, key = node._hooks, _LAST if last else _next_key()
+    hooks[key] = hook
+    if _LAST in hooks:
+        hooks[_LAST] = hooks.pop(_LAST)
+    return HookHandle(hooks, key)
+
+
+def inherit_hooks(leaf: Node, before: Node | None) -> None:
+    """Let a leaf have the hooks of the one that stood for its tensor before, if it had any."""
+    leaf._hooks = getattr(before, "_hooks", leaf._hooks)
+    if leaf._hooks:
+        note_hooks(leaf)
 
 
 def note_hooks(node: Node) -> None:

@@ -18,7 +18,7 @@ from tinygrad_lab.backends.ownership import owned
 from tinygrad_lab.context import current, touch
 from tinygrad_lab.engine import assignment
 from tinygrad_lab.engine.backward import next_sweep, sweep
-from tinygrad_lab.engine.hooks import note_hooks, observer
+from tinygrad_lab.engine.hooks import inherit_hooks, note_hooks, observer
 from tinygrad_lab.engine.locks import collecting
 from tinygrad_lab.engine.methods import Methods
 from tinygrad_lab.engine.node import Leaf, Node
@@ -209,13 +209,13 @@ class Tensor(Reading, Methods["Tensor"]):
                 f"{self._label()} was computed from other tensors and passes on their gradient; "
                 "detach() gives its value without a history."
             )
-        name = self.name
         if requires_grad:
             assignment.check_floating(self)
-            self._node = Leaf(self._data, requires_grad=True, name=name, tensor=self)
-        else:
-            self._node = None
-            self._origin = Leaf(self._data, name=name, tensor=self)
+        leaf = Leaf(self._data, requires_grad=requires_grad, name=self.name, tensor=self)
+        inherit_hooks(leaf, self._node or getattr(self, "_origin", None))
+        self._node = leaf if requires_grad else None
+        if not requires_grad:
+            self._origin = leaf
         return self
 
     def _collect(self, gradient: Array) -> Tensor:
