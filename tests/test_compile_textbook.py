@@ -459,7 +459,8 @@ class _Steps(nn.Module):
 
 @given(
     kinds=st.lists(st.sampled_from(list(LAYERS)), max_size=4),
-    optimizer=st.sampled_from(list(OPTIMIZERS)),
+    # Adam makes steps of one size out of gradients that are 0 up to rounding, as before a norm.
+    optimizer=st.sampled_from(["sgd", "momentum", "nesterov"]),
     seed=st.integers(0, 1000),
 )
 @settings(deadline=None, max_examples=8)
@@ -469,7 +470,7 @@ def test_random_nets(kinds: list[str], optimizer: str, seed: int) -> None:
         inner = [LAYERS[kind]() for kind in kinds]
         return Training(nn.Sequential(nn.Linear(6, 12), *inner, nn.Linear(12, 10)), optimizer)
 
-    check_ten_steps(make, [batch(n, 7, 6) for n in range(3)], 1000)
+    check_ten_steps(make, [batch(n, 7, 6) for n in range(3)], DRIFT[False])
 
 
 @pytest.mark.parametrize("name", ON_VECTORS)
