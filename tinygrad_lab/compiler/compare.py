@@ -13,7 +13,7 @@ from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of
 from tinygrad_lab.errors import CompileError
 
-__all__ = ["do_the_same", "renew_constants", "reread_arrays"]
+__all__ = ["do_the_same", "is_same_memory", "renew_constants", "reread_arrays"]
 
 
 def do_the_same(first: Recording, second: Recording) -> bool:
@@ -71,13 +71,13 @@ def reread_arrays(first: Recording, second: Recording) -> None:
         mine, theirs = one.origin, other.origin
         if mine is None or theirs is None or not (one.is_constant and other.is_constant):
             continue
-        if isinstance(theirs.key, np.ndarray) and _is_same_memory(mine.key, theirs.key):
+        if isinstance(theirs.key, np.ndarray) and is_same_memory(mine.key, theirs.key):
             state = State("data", detached(theirs.key))
             other.origin = Origin("state", theirs.name, state)
             second.states[state] = other
 
 
-def _is_same_memory(one: Any, other: Any) -> bool:
+def is_same_memory(one: Any, other: Any) -> bool:
     """Return whether two arrays are the same, or equal views (NumPy makes new ones each time)."""
     return memory_owner(one) is memory_owner(other) and (
         (one.ctypes.data, one.shape, one.strides, one.dtype)

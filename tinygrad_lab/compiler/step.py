@@ -398,23 +398,15 @@ class CompiledStep(Followed):
             CompileError: before the step was called twice.
         """
         latest = self._latest
-        args = latest.structure
-        leaves = latest.example()
-        rebuild = _filled(args)
+        rebuild = _filled(latest.structure)
 
         def call(new: list[Any]) -> Any:
-            given, named = rebuild(new)
-            return self.function(*given, **named)
+            args, kwargs = rebuild(new)
+            return self.function(*args, **kwargs)
 
-        numbers = frozenset(
-            place
-            for place, value in enumerate(latest.recording.arguments)
-            if value is not None and type(value.array) is int
-        )
+        arguments = (call, latest.example(), latest.names, latest.structure, latest.recording)
         with _without_collector():
-            recording = recorded_as_taught(
-                self.function, call, leaves, latest.names, args, numbers
-            )
+            recording = recorded_as_taught(self.function, *arguments)
         writer = TextbookWriter(recording, self.function)
         try:
             return writer.source()

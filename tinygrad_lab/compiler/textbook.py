@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of
+from tinygrad_lab.compiler.compare import is_same_memory
 from tinygrad_lab.compiler.draft import PASSES as AS_RECORDED, Draft, drop_unread, is_view
 from tinygrad_lab.compiler.page import Line
 from tinygrad_lab.compiler.phrase import TIGHT
@@ -24,10 +25,11 @@ from tinygrad_lab.compiler.record import BundlePlace, Recorder, Recording, State
 from tinygrad_lab.compiler.relied import Relied
 from tinygrad_lab.compiler.roll import Index
 from tinygrad_lab.compiler.tidy import constants, keep_name
-from tinygrad_lab.compiler.trace import Call, Event, Origin, Value
+from tinygrad_lab.compiler.trace import Call, Event, Origin, Value, memory_owner
 from tinygrad_lab.compiler.write import Writer
 from tinygrad_lab.context import Scope, changed, within
 from tinygrad_lab.engine.taught import TAUGHT
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import CompileError
 
 __all__ = ["TextbookWriter", "recorded_as_taught"]
@@ -46,12 +48,21 @@ def recorded_as_taught(
     leaves: list[Any],
     names: list[str],
     structure: Any,
-    as_numbers: frozenset[int],
+    before: Recording,
 ) -> Recording:
-    """Run a step once more on some arguments, and put everything back that it changes."""
+    """Run a step once more on some arguments, and put everything back that it changes.
+
+    ``before`` is a recording of it that is replayed.
+    """
+    as_numbers = frozenset(
+        place
+        for place, value in enumerate(before.arguments)
+        if value is not None and type(value.array) is int
+    )
     found: list[Recording] = []
 
     def accept(recording: Recording) -> None:
+        _read_as_before(recording, before)
         found.append(recording)
         raise _RecordedError
 
@@ -65,6 +76,24 @@ def recorded_as_taught(
     finally:
         relied.put_back()
     return found[0]
+
+
+def _read_as_before(recording: Recording, before: Recording) -> None:
+    """Read arrays that are read at each replay; make other tensors that are returned constants."""
+    read = {
+        id(memory_owner(state.owner._data)): state
+        for state in before.states
+        if state.kind == "data"
+    }
+    for value in recording.trace.values:
+        state = read.get(id(memory_owner(value.array))) if value.is_constant else None
+        if state is not None and is_same_memory(state.owner._data, value.array):
+            value.origin = Origin("state", value.name or "value", state)
+            recording.states[state] = value
+    recording.outputs = [
+        recording.trace.constant(np.array(one._data)) if isinstance(one, Tensor) else one
+        for one in recording.outputs
+    ]
 
 
 class _AsTaught(Recorder):
@@ -87,16 +116,26 @@ def _update(optimizer: Any, bundle: Any, settings: Any) -> None:
     bundle.steps += 1
     parts = [bundle.parts(vector) for vector in bundle.state]
     states = list(zip(*parts, strict=True)) or [()] * len(bundle.parameters)
-    updated = []
+    update, updated = _in_words(optimizer), []
     for parameter, state in zip(bundle.parameters, states, strict=True):
         arrays = (parameter._data, parameter._grad._data, state)
         with within(Scope(parameter.name or "", UPDATE, {})):
-            updated.append(optimizer.textbook(xp, *arrays, bundle.steps, settings))
+            updated.append(update(xp, *arrays, bundle.steps, settings))
     bundle.views = [new for new, _ in updated]
     bundle.vector = bundle._joined(bundle.views)
     bundle.state = tuple(map(bundle._joined, zip(*[one for _, one in updated], strict=True)))
     for parameter, new in zip(bundle.parameters, bundle.views, strict=True):
         parameter._rebind(new)
+
+
+def _in_words(optimizer: Any) -> Any:
+    """Return the textbook form of an update, unless a subclass has another update."""
+    for place in (optimizer, *type(optimizer).__mro__):
+        if "textbook" in vars(place):
+            return optimizer.textbook
+        if "update" in vars(place):
+            break
+    return optimizer.update
 
 
 UPDATE = "update"
@@ -117,27 +156,28 @@ def take_vectors_apart(draft: Draft) -> None:
 def _take_apart(draft: Draft, state: State, vector: Value) -> None:
     recording, place = draft.recording, state.owner
     joined = recording.writes[state].event
-    parameters = [recording.states.get(State("data", one)) for one in place.parameters]
-    if joined is None or joined.call.name != "concatenate" or None in parameters:
+    owners = [State("data", one) for one in place.parameters]
+    parameters = [recording.states[one] for one in owners if one in recording.states]
+    if joined is None or joined.call.name != "concatenate":
         return
     spans = _spans(place.parameters)
     made = {_span(event): event for event in draft.events if event.inputs[:1] == (vector,)}
-    if len(joined.args[0]) != len(spans) or set(made) != set(spans):
+    counts = {len(joined.args[0]), len(parameters), len(spans)}
+    if len(counts) > 1 or set(made) != set(spans):
         return
     del recording.states[state], recording.writes[state]
-    stem = place.optimizer.symbols[state.position]
+    names = place.optimizer.symbols or place.optimizer.state_names
+    stem = names[state.position]
     for number, (span, new, parameter) in enumerate(
         zip(spans, joined.args[0], parameters, strict=True)
     ):
-        assert parameter is not None, "every parameter of a vector is a state of the recording"
         before = _in_shape(draft, made[span].result)
         after = _reshaped_from(new)
         if after in (before, made[span].result):
             continue  # a momentum of 0
         own = State("moment", place, state.position * len(spans) + number)
-        own_name = f"{stem}_{parameter.name}"
-        before.origin = Origin("state", own_name, own)
-        before.name, before.event, before.base = own_name, None, None
+        before.origin = Origin("state", f"{stem}_{parameter.name}", own)
+        before.name, before.event, before.base = before.origin.name, None, None
         recording.states[own], recording.writes[own] = before, after
     given = set(recording.states.values())
     draft.events = [event for event in draft.events if given.isdisjoint(event.results)]
@@ -402,7 +442,10 @@ class TextbookWriter(Writer):
         self._name_updates()
 
     def _title(self, loading: bool) -> str:
-        return f"One call of {self.function}, as a textbook has it. It needs NumPy alone."
+        title = f"One call of {self.function}, as a textbook has it. It needs NumPy alone."
+        if any(event.phase == "backward" for event in self.events):
+            title += "\n\nd_x is the gradient with respect to x.\n"
+        return title
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -422,6 +465,8 @@ class TextbookWriter(Writer):
 
     def _stem(self, value: Value) -> str:
         stem = super()._stem(value)
+        if stem == "reshape":
+            return "flat" if np.ndim(value.array) < 3 else "reshaped"
         gradient = stem.startswith("d_")
         said = self._said.get(stem.removeprefix("d_"))
         return stem if said is None else f"d_{said}" if gradient else said
@@ -489,6 +534,8 @@ class TextbookWriter(Writer):
     def _can_be_inlined(self, event: Event, position: int, text: str) -> bool:
         if event.is_on_numbers and event.result not in self._kept and len(text) < _SHORT_NUMBER:
             return event.loop is None
+        if event.call.name == "reshape" and self._uses[event.result] > 1:
+            return False
         return super()._can_be_inlined(event, position, text)
 
 

@@ -4,7 +4,7 @@
 of the kernels up to rounding. Names of variables are names in that text.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -44,17 +44,15 @@ def linear_backward(
     xp: Namespace, g: Array, x: Array, weight: Array, needs: Sequence[bool]
 ) -> Gradients:
     """Return g W, gᵀ x and the sum of g over the batch."""
-    each: tuple[Callable[[], Array], ...]
-    if x.ndim == 1:
-        each = (lambda: g @ weight, lambda: g[:, None] * x, lambda: g)
-    else:
-        rows = tuple(range(x.ndim - 1))
-        each = (
-            lambda: g @ weight,
-            lambda: _as_rows(g).T @ _as_rows(x),
-            lambda: g.sum(axis=rows if len(rows) > 1 else 0),
-        )
-    return [one() if needed else None for one, needed in zip(each, needs, strict=True)]
+    rows = tuple(range(x.ndim - 1))
+    d_x = d_weight = d_bias = None
+    if needs[0]:
+        d_x = g @ weight
+    if needs[1]:
+        d_weight = _as_rows(g).T @ _as_rows(x) if rows else g[:, None] * x
+    if needs[2]:
+        d_bias = g.sum(axis=rows if len(rows) > 1 else 0) if rows else g
+    return [d_x, d_weight, d_bias]
 
 
 def _as_rows(x: Array) -> Array:
@@ -186,16 +184,26 @@ def _windows(xp: Namespace, x: Array, over: Windows, filled_with: float = 0.0) -
     padded = x
     if over.margins:
         widths = (*((0, 0),) * axes[0], *over.padding)
-        settings: dict[str, Any] = {"constant_values": filled_with} if filled_with else {}
+        settings: Any = {"constant_values": filled_with} if filled_with else {}
         padded = numpy.pad(x, widths, **settings)
     spans = tuple(d * (k - 1) + 1 for k, d in zip(over.kernel, over.dilation, strict=True))
-    one = len(spans) == 1
-    steps = [*over.stride, *(over.dilation if max(over.dilation) > 1 else ())]
-    key = [slice(None)] * axes[0] + [slice(None, None, n if n > 1 else None) for n in steps]
-    window, axis = (spans[0], axes[0]) if one else (spans, axes)
-    if max(steps) == 1:
+    window, axis = (spans[0], axes[0]) if len(axes) == 1 else (spans, axes)
+    if max(*over.stride, *over.dilation) == 1 and _fits_exactly(over, spans):
         return numpy.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)
+    key = [slice(None)] * axes[0]
+    for count, step, size, span in zip(over.count, over.stride, over.padded, spans, strict=True):
+        # A transposed convolution with output_padding leaves windows out.
+        more = len(range(0, size - span + 1, step)) > count
+        key.append(slice(None, count * step if more else None, step if step > 1 else None))
+    if max(over.dilation) > 1:
+        key += [slice(None, None, gap if gap > 1 else None) for gap in over.dilation]
     return numpy.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)[tuple(key)]
+
+
+def _fits_exactly(over: Windows, spans: tuple[int, ...]) -> bool:
+    """Return whether there is a window at each place."""
+    sizes = zip(over.padded, spans, strict=True)
+    return over.count == tuple(size - span + 1 for size, span in sizes)
 
 
 def _added_up(xp: Namespace, d_windows: Array, over: Windows) -> Array:
