@@ -316,7 +316,8 @@ class Writer(Body):
             return
         given = [*map(self.phrases.text, event.inputs), *function.extra[layer]]
         names = ", ".join("_" if one is None else self.name(one) for one in layer.targets)
-        shapes = [str(np.shape(one.array)) for one in event.results if np.ndim(one.array)]
+        shapes = [str(np.shape(one.array)) for one in event.results]
+        shapes = shapes if any(np.ndim(one.array) for one in event.results) else []
         yield Line(f"{names} = {function.name}({', '.join(given)})", ", ".join(shapes))
         for value in event.results:
             if event.loop is not None and value in event.loop.lists:
