@@ -799,8 +799,10 @@ class TestTheSource:
         _, _, step = side_by_side(Training)
         source = step.source
         for line in (
-            "linear1 = x @ linear1_weight.T + linear1_bias",
-            "d_linear1_weight = d_linear1.T @ x",
+            "linear1 = linear(x, linear1_weight, linear1_bias)",
+            "return x @ weight.T + bias",
+            "_, d_linear1_weight, d_linear1_bias = linear_backward(d_linear1, x, linear1_weight)",
+            "d_weight = d_out.T @ x",
             "# --- forward ---",
             "# --- backward ---",
             "# --- update ---",

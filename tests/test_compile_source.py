@@ -254,6 +254,118 @@ class TestTheSourceDoesWhatTheStepDoes:
                 np.testing.assert_array_equal(state["w"], w.data)
 
 
+class Pooled(nn.Module):
+    """Kernels of several kinds, twice each, of different sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.again = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.up = nn.ConvTranspose1d(8, 3, 4, stride=2)
+        self.norm = nn.LayerNorm(3)
+        self.dropout = nn.Dropout(0.3)
+        self.linear = nn.Linear(3, 10)
+
+    def forward(self, x: tg.Tensor) -> Any:
+        h = nn.functional.max_pool2d(self.conv(x.reshape(-1, 1, 5, 8)).tanh(), 2)
+        h = nn.functional.max_pool2d(self.again(h), 2, padding=1)
+        h = nn.functional.max_pool1d(self.up(h.reshape(x.shape[0], 8, -1)), 3)
+        return self.linear(self.dropout(self.norm(h.mean(axis=2))))
+
+
+class Unrolled(nn.Module):
+    """A layer that is called in a loop, and one that is called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.Linear(8 + 12, 12)
+        self.twice = nn.Linear(12, 12)
+        self.out = nn.Linear(12, 10)
+
+    def forward(self, x: tg.Tensor) -> Any:
+        steps = x.reshape(-1, 5, 8)
+        h = tg.zeros((x.shape[0], 12))
+        states = []
+        for t in range(5):
+            h = self.cell(tg.concat([steps[:, t], h], axis=1)).tanh()
+            states.append(h)
+        h = self.twice(self.twice(h).relu()) + states[2]
+        return self.out(h)
+
+
+def plainly(model: nn.Module, optimizers: Any, x: tg.Tensor, y: tg.Tensor) -> Any:
+    loss = nn.functional.cross_entropy(model(x), y)
+    loss.backward()
+    for one in optimizers:
+        one.step()
+        one.zero_grad()
+    return loss
+
+
+def clipped(model: nn.Module, optimizers: Any, x: tg.Tensor, y: tg.Tensor) -> Any:
+    logits = model(x)
+    loss = nn.functional.cross_entropy(logits, y) * 2 + (logits * logits).mean() * 0.01
+    for one in optimizers:
+        one.zero_grad()
+    loss.backward()
+    total = sum((p.grad * p.grad).sum() for p in model.parameters() if p.grad is not None)
+    scale = 1 / (1 + total.sqrt())
+    for p in model.parameters():
+        if p.grad is not None:
+            p.grad = p.grad * scale
+    for one in optimizers:
+        one.step()
+    return loss, total
+
+
+def looking_back(model: nn.Module, optimizers: Any, x: tg.Tensor, y: tg.Tensor) -> Any:
+    """The new parameters are read in the same step, and returned."""
+    loss = nn.functional.cross_entropy(model(x), y)
+    for one in optimizers:
+        one.zero_grad()
+    loss.backward()
+    for one in optimizers:
+        one.step()
+    first = next(iter(model.parameters()))
+    return loss, nn.functional.cross_entropy(model(x), y), first.detach() * 2
+
+
+def in_groups(model: nn.Module) -> list[Any]:
+    own = list(model.parameters())
+    groups = [{"params": own[::2]}, {"params": own[1::2], "lr": 0.01}]
+    return [tg.optim.AdamW(groups, lr=0.02)]
+
+
+def two_kinds(model: nn.Module) -> list[Any]:
+    own = list(model.parameters())
+    sgd = tg.optim.SGD(own[:1], lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
+    return [sgd, tg.optim.Adam(own[1:], lr=0.01)]
+
+
+class TestTheSourceOfOtherNets:
+    @pytest.mark.parametrize("net", [Pooled, Unrolled, *MODELS])
+    @pytest.mark.parametrize("optimizers", [in_groups, two_kinds])
+    @pytest.mark.parametrize("one_step", [plainly, clipped, looking_back])
+    def test_trains_as_the_step_does(
+        self, net: Any, optimizers: Any, one_step: Any, tmp_path: Path
+    ) -> None:
+        tg.seed(1)
+        model = make_model(net) if isinstance(net, str) else net()
+        ours = optimizers(model)
+        step = tg.compile(lambda x, y: one_step(model, ours, x, y))
+        for number in range(4):
+            step(*batch(number))
+        module = loaded(step, tmp_path)
+        state = module["load_state"]()
+        for number in range(4, 8):
+            x, y = batch(number)
+            mine, theirs = module["step"](x.data, y.data, state), step(x, y)
+            as_tuple = theirs if isinstance(theirs, tuple) else (theirs,)
+            assert_same(
+                mine if isinstance(mine, tuple) else (mine,), [one.data for one in as_tuple]
+            )
+
+
 def lines_of(source: str, function: str) -> list[str]:
     """Return the lines of a function, without indentation and the comments behind them."""
     within = source.partition(f"def {function}(")[2].partition("\n\n\n")[0]

@@ -327,6 +327,10 @@ def roll(draft: Draft) -> None:
     for value in recording.trace.values:
         if value.base is not None:
             value.base = whole.templates.get(value.base, value.base)
+    for part in {event.part for event in draft.events if event.part is not None}:
+        for old, new in whole.taken:
+            if old in part.names:
+                part.names.setdefault(new, part.names[old])
     draft.replace(last_rounds(draft.events))
 
 

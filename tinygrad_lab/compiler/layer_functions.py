@@ -153,9 +153,8 @@ class _Use(Body):
             return layer.by_products[value]
         if value in part.names:
             return part.names[value]
-        of = value.gradient_of
-        if of is not None and of in part.names:
-            return f"d_{part.names[of]}"
+        if value in layer.gradients:
+            return f"d_{layer.gradients[value]}"
         if part.kind == "backward" and value in layer.inputs and value.gradient_of is not None:
             return "d_out"
         if part.kind == "forward" and value in layer.outputs:
@@ -198,6 +197,10 @@ def functions_for(
                 name = _free(layer.part, shared)
                 texts[key] = Function(name, layer.part, body.arguments, [], body.lines)
             found[layer] = texts[key]
+            body.let_go()
+    for uses in groups:
+        for use in uses:
+            use.let_go()
     return found
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.compiler.draft import Draft
 from tinygrad_lab.compiler.roll import Index, Loop, loops_of
 from tinygrad_lab.compiler.statements import Shared
@@ -27,6 +29,8 @@ class Layer:
     call: Event
     by_products: dict[Value, str]
     """The results that only the way back reads, with their names in the op's kernel."""
+    gradients: dict[Value, str]
+    """Of which inputs of the op the results are gradients, on the way back."""
     targets: list[Value | None] = field(init=False)
     """What the results of the function are; None for one that is not used."""
 
@@ -100,13 +104,15 @@ class _Cut:
         call.phase, call.scope, call.loop = first.phase, first.scope, loop
         call.code, call.offset = first.code, first.offset
         by_products = {one: kept for one in outputs if (kept := self._kept_as(one))}
+        gradients = self._gradients(outputs) if self.part.kind == "backward" else {}
+        place = {name: n for n, name in enumerate(self.part.inputs)}
         call.results = tuple(
             sorted(
                 outputs,
-                key=self._place_of if self.part.kind == "backward" else by_products.__contains__,
+                key=lambda one: (one in by_products, place.get(gradients.get(one, ""), len(place))),
             )
         )
-        return Layer(self.part, self.events, call, by_products)
+        return Layer(self.part, self.events, call, by_products, gradients)
 
     def with_call(self, call: Event) -> list[Event]:
         """Return the events of the step with the call in place of those of the part."""
@@ -177,11 +183,24 @@ class _Cut:
             and one not in self.shared.numbers
             and not (one.is_constant and not _is_array(one))
         ]
-        order = {value: n for n, value in enumerate(self.part.names)}
-        # The gradient that comes back is none of what the op names: it is the first.
-        return sorted(
-            inputs, key=lambda one: order.get(one, -1 if _is_gradient(one) else len(order))
-        )
+        self._name_the_last(inputs)
+        names, places = self.part.names, [*self.part.inputs, *self.part.names.values()]
+
+        def place(value: Value) -> int:
+            # The gradient that comes back is none of what the op names: it is the first.
+            if value not in names:
+                return -1 if _is_gradient(value) else len(places)
+            return places.index(names[value])
+
+        return sorted(inputs, key=place)
+
+    def _name_the_last(self, inputs: list[Value]) -> None:
+        """Name an input that lost its name, in a loop, if it can only be one of the op's."""
+        names = self.part.names
+        nameless = [one for one in inputs if one not in names and not _is_gradient(one)]
+        left = [name for name in self.part.inputs if name not in names.values()]
+        if len(nameless) == len(left) == 1:
+            names[nameless[0]] = left[0]
 
     def _outputs(self, loop: Loop | None) -> list[Value] | None:
         """Return what is read after the part; None if a function cannot return it."""
@@ -203,13 +222,23 @@ class _Cut:
             return None
         return [value for event in self.events for value in event.results if value in read]
 
-    def _place_of(self, value: Value) -> int:
-        """Return the place of a gradient among those of the op's inputs."""
-        of = value.gradient_of
-        name = None if of is None else self.part.names.get(of)
-        name = name or (value.name or "").removeprefix("d").removeprefix("_")
-        inputs = self.part.inputs
-        return inputs.index(name) if name in inputs else len(inputs)
+    def _gradients(self, outputs: list[Value]) -> dict[Value, str]:
+        """Return of which inputs of the op the results are gradients: the only ones that fit."""
+        names, inputs = self.part.names, self.part.inputs
+        found: dict[Value, str] = {}
+        for value in outputs:
+            of = value.gradient_of
+            name = None if of is None else names.get(of)
+            name = name or (value.name or "").removeprefix("d").removeprefix("_")
+            if name in inputs:
+                found[value] = name
+        shapes = {name: np.shape(one.array) for one, name in names.items() if name in inputs}
+        for value in outputs:
+            left = shapes.keys() - set(found.values())
+            fitting = [name for name in left if shapes[name] == np.shape(value.array)]
+            if value not in found and value.name is None and len(fitting) == 1:
+                found[value] = fitting[0]
+        return found
 
     def _kept_as(self, value: Value) -> str | None:
         """Return what the way back of the op calls a result; None if others read it, too."""

@@ -69,10 +69,10 @@ def _placed(line: Line, column: int) -> list[str]:
 
 
 def bracketed(text: str) -> str:
-    """Put what is returned, or assigned to, in brackets, where several things are.
+    """Put what is returned, or assigned to, in brackets, where it is long.
 
-    >>> bracketed("first, second = cut(whole)"), bracketed("return first, second")
-    ('(first, second) = cut(whole)', 'return (first, second)')
+    >>> bracketed("return first, second")
+    'return (first, second)'
     """
     if text.startswith("return ") and len(_parts(text)) > 1:
         return f"return ({text.removeprefix('return ')})"

@@ -94,6 +94,8 @@ class Rolled:
     """Where to find the values that are read after all events."""
     templates: dict[Value, Value] = field(default_factory=dict)
     """For a result of any round, that of the round that represents all."""
+    taken: list[tuple[Value, Value]] = field(default_factory=list)
+    """Results of rounds, and what stands for them after the loop."""
 
 
 def rolled(events: list[Event], kept: Iterable[Value], new_value: Callable[..., Value]) -> Rolled:
@@ -400,6 +402,7 @@ class _Rolling:
         template = self._template(place)
         base = template if one.is_array else None
         value = self.new_value(one.array, base=base)
+        self.whole.taken.append((one, value))
         call = Call("getitem", "getitem", operator.getitem)
         self._before.append(Event(call, (self._list(place), place.round), {}, (value,)))
         value.event = self._before[-1]

@@ -106,6 +106,10 @@ class Body:
         self._kept = set(at_the_end)
         self._find_uses(at_the_end)
 
+    def let_go(self) -> None:
+        """Free the memory immediately: it and its phrases refer to each other."""
+        del self.phrases
+
     def _find_uses(self, at_the_end: list[Value]) -> None:
         """Find the users of each value, and the last of them."""
         self._uses: Counter[Value] = Counter([*self._all_uses(), *at_the_end])

@@ -85,6 +85,7 @@ class Writer(Body):
         self.layers.clear()
         self.layer_functions.clear()
         self.updates.clear()
+        self.shared.generators = dict
         del self.phrases
 
     def _all_kept(self) -> Iterator[Value]:
@@ -106,9 +107,8 @@ class Writer(Body):
         if value in layer.by_products:
             return "_".join(filter(None, [module, layer.by_products[value]]))
         part = layer.part
-        local = (value.name or "").removeprefix("d").removeprefix("_")
-        of = {name: one for one, name in part.names.items()}.get(local)
-        if part.kind == "backward" and value.gradient_of is None and of in self._names:
+        of = {name: one for one, name in part.names.items()}.get(layer.gradients.get(value, ""))
+        if value.gradient_of is None and of in self._names:
             # One of several contributions to a gradient.
             return f"d_{self._names[of]}_via_{module or part.op}"
         return super()._stem(value)
@@ -316,7 +316,8 @@ class Writer(Body):
             return
         given = [*map(self.phrases.text, event.inputs), *function.extra[layer]]
         names = ", ".join("_" if one is None else self.name(one) for one in layer.targets)
-        shapes = [str(np.shape(one.array)) for one in event.results if np.ndim(one.array)]
+        shapes = [str(np.shape(one.array)) for one in event.results]
+        shapes = shapes if any(np.ndim(one.array) for one in event.results) else []
         yield Line(f"{names} = {function.name}({', '.join(given)})", ", ".join(shapes))
         for value in event.results:
             if event.loop is not None and value in event.loop.lists:
