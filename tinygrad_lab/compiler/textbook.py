@@ -432,6 +432,7 @@ class TextbookWriter(Writer):
     """Writes a recording as a textbook would."""
 
     longest = 84
+    in_layers = False
 
     def __init__(self, recording: Recording, function: Callable[..., Any]) -> None:
         self._said: dict[str, str] = {}

@@ -49,6 +49,9 @@ class Assignment:
 class Writer(Body):
     """Writes one recording."""
 
+    in_layers = True
+    """Each layer is a function of its own."""
+
     def __init__(
         self, recording: Recording, function: Callable[..., Any], passes: Any = None
     ) -> None:
@@ -61,7 +64,8 @@ class Writer(Body):
         self._drawing = [event for event in draft.events if event.call.kind == "draw"]
         shared = Shared(draft.events, set(draft.kept()), self._generators)
         shared.taken |= {e.call.name for e in draft.events if is_imported(e)}
-        events, layers = layered(draft, shared)
+        no_layers: list[Layer] = []
+        events, layers = layered(draft, shared) if self.in_layers else (draft.events, no_layers)
         self.updates = _updates(layers, events, self.recording)
         self.layers = {layer.call: layer for layer in layers}
         self.layer_functions = functions_for(layers, self.updates, shared)
