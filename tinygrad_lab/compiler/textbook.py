@@ -269,6 +269,20 @@ def without_zeros_into_zeros(draft: Draft) -> None:
     draft.events = left
 
 
+def without_any_copies(draft: Draft) -> None:
+    """Drop copies of arrays that are never written into, whatever their order in memory."""
+    written, twins = draft.written(), dict[Value, Value]()
+    for event in draft.events:
+        source = event.args[0] if event.args else None
+        copied = event.call.name in ("array", "copy", "ascontiguousarray") and not event.augmented
+        if not (copied and isinstance(source, Value) and len(event.results) == 1):
+            continue
+        if _is_like(source, event.result) and written.isdisjoint((source.root, event.result.root)):
+            twins[event.result] = source
+    draft.events = [e for e in draft.events if twins.keys().isdisjoint(e.results)]
+    draft.replace(twins)
+
+
 # --- passes: after those of draft.py -------------------------------------------------------------
 
 
@@ -415,6 +429,7 @@ PASSES: tuple[Callable[[Draft], None], ...] = (
     without_idle_counters,
     without_factors_of_one,
     without_zeros_into_zeros,
+    without_any_copies,
     *AS_RECORDED,
     write_masks,
     transpose_products,
@@ -544,6 +559,11 @@ _SHORT_NUMBER = 24
 """Numbers are written where they are used, up to this length: ``1 - beta1``."""
 
 _OTHER_NAMES = {
+    "matmul": "product",
+    "add": "summed",
+    "subtract": "difference",
+    "multiply": "scaled",
+    "divide": "quotient",
     "reshape": "reshaped",
     "sum": "total",
     "max": "largest",

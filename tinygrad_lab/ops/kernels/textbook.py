@@ -79,7 +79,7 @@ def cross_entropy_backward(xp: Namespace, g: Array, labels: Array, residual: Any
     softmax = exponentials / total
     onehot = xp.eye(classes, dtype=exponentials.dtype)[labels]
     d_logits = g * (softmax - onehot) / exponentials.shape[0]
-    return d_logits.astype(g.dtype, copy=False)
+    return d_logits if d_logits.dtype == g.dtype else d_logits.astype(g.dtype)
 
 
 # --- convolution ----------------------------------------------------------------------------------
