@@ -180,7 +180,10 @@ def assignments(text: str) -> list[tuple[str, ast.expr]]:
     found = []
     for one in ast.walk(ast.parse(text)):
         if isinstance(one, ast.Assign):
-            found.append((ast.unparse(one.targets[0]), one.value))
+            target, value = one.targets[0], one.value
+            together = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            pairs = zip(target.elts, value.elts, strict=True) if together else [(target, value)]
+            found += [(ast.unparse(name), its) for name, its in pairs]
         elif isinstance(one, ast.AugAssign):
             found.append((ast.unparse(one.target), one.value))
     return found
@@ -331,7 +334,7 @@ class TestManners:
                 assert "# (" in line or "+=" in line
 
     def test_labels_are_checked_before_the_mathematics(self, text: str) -> None:
-        assert text.index("raise IndexError") < text.index("# --- forward ---")
+        assert text.index("check_labels(") < text.index("# --- forward ---")
 
     def test_lines_are_short(self, text: str) -> None:
         assert max(map(len, text.splitlines())) <= 100

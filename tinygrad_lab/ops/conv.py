@@ -369,7 +369,7 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         groups: int = 1,
         dilation: Any = 1,
     ) -> Any:
-        over = windows(x, weight, bias, stride, padding, output_padding, groups, dilation)
+        over = windows((x, weight, bias), groups, stride, padding, output_padding, dilation)
         x, weight, bias = of_one_dtype(xp, x, weight, bias)
         return textbook.conv_transpose(xp, x, weight, bias, over=over, groups=groups)
 
