@@ -149,39 +149,27 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
         over = windows(x, weight, bias, stride, padding, dilation, groups)
         return _composed(x, weight, bias, over, groups)
 
-    def forward(
-        xp: Any,
-        x: Any,
-        weight: Any,
-        bias: Any = None,
-        *,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-    ) -> Any:
-        over = windows(x, weight, bias, stride, padding, dilation, groups)
-        x, weight, bias = of_one_dtype(xp, x, weight, bias)
-        return kernel.forward(xp, x, weight, bias, windows=over, groups=groups)
+    def forward_by(compute: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(
+            xp: Any,
+            x: Any,
+            weight: Any,
+            bias: Any = None,
+            *,
+            stride: Any = 1,
+            padding: Any = 0,
+            dilation: Any = 1,
+            groups: int = 1,
+        ) -> Any:
+            over = windows(x, weight, bias, stride, padding, dilation, groups)
+            x, weight, bias = of_one_dtype(xp, x, weight, bias)
+            return compute(xp, x, weight, bias, windows=over, groups=groups)
 
-    def lesson(
-        xp: Any,
-        x: Any,
-        weight: Any,
-        bias: Any = None,
-        *,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-    ) -> Any:
-        over = windows(x, weight, bias, stride, padding, dilation, groups)
-        x, weight, bias = of_one_dtype(xp, x, weight, bias)
-        return textbook.conv(xp, x, weight, bias, over=over, groups=groups)
+        return forward
 
     return op(
         f"conv{axes}d",
-        forward=forward,
+        forward=forward_by(kernel.forward),
         vjp=_vjp,
         words={
             "x": f"conv{axes}dᵀ(g, {{weight}})",
@@ -190,7 +178,7 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
         },
         latex=r"{x} \star {weight} + {bias}",
         composite=composite,
-        textbook=Textbook(lesson, textbook.conv_backward),
+        textbook=Textbook(forward_by(textbook.conv), textbook.conv_backward),
         residual=True,
         doc=doc,
     )
@@ -339,44 +327,31 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         over = windows(inputs, groups, stride, padding, output_padding, dilation)
         return _transposed_composed(x, weight, bias, over, groups)
 
-    def forward(
-        xp: Any,
-        x: Any,
-        weight: Any,
-        bias: Any = None,
-        *,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        dilation: Any = 1,
-    ) -> Any:
-        inputs = (x, weight, bias)
-        over = windows(inputs, groups, stride, padding, output_padding, dilation)
-        x, weight, bias = of_one_dtype(xp, *inputs)
-        out = kernel.transposed_forward(xp, x, weight, bias, windows=over, groups=groups)
-        return out, over
+    def forward_by(compute: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(
+            xp: Any,
+            x: Any,
+            weight: Any,
+            bias: Any = None,
+            *,
+            stride: Any = 1,
+            padding: Any = 0,
+            output_padding: Any = 0,
+            groups: int = 1,
+            dilation: Any = 1,
+        ) -> Any:
+            inputs = (x, weight, bias)
+            over = windows(inputs, groups, stride, padding, output_padding, dilation)
+            x, weight, bias = of_one_dtype(xp, *inputs)
+            out = compute(xp, x, weight, bias, windows=over, groups=groups)
+            return out, over
 
-    def lesson(
-        xp: Any,
-        x: Any,
-        weight: Any,
-        bias: Any = None,
-        *,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        dilation: Any = 1,
-    ) -> Any:
-        over = windows((x, weight, bias), groups, stride, padding, output_padding, dilation)
-        x, weight, bias = of_one_dtype(xp, x, weight, bias)
-        return textbook.conv_transpose(xp, x, weight, bias, over=over, groups=groups)
+        return forward
 
     return op(
         f"conv_transpose{axes}d",
         f"conv{axes}dᵀ",
-        forward=forward,
+        forward=forward_by(kernel.transposed_forward),
         vjp=_transposed_vjp,
         words={
             "x": f"conv{axes}d(g, {{weight}})",
@@ -385,7 +360,7 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         },
         latex=r"{x} \star^T {weight} + {bias}",
         composite=composite,
-        textbook=Textbook(lesson, textbook.conv_transpose_backward),
+        textbook=Textbook(forward_by(textbook.conv_transpose), textbook.conv_transpose_backward),
         residual=True,
         doc=doc,
     )

@@ -91,36 +91,28 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
             place = where(lowest, array_like(x, inside), place)
         return reshape(getitem(windows, (each, place)), shape)
 
-    def forward(
-        xp: Any,
-        x: Any,
-        *,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-    ) -> Any:
-        return kernel.forward(xp, x, _windows(axes, x, kernel_size, stride, padding, dilation))
+    def forward_by(compute: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(
+            xp: Any,
+            x: Any,
+            *,
+            kernel_size: Any,
+            stride: Any = None,
+            padding: Any = 0,
+            dilation: Any = 1,
+        ) -> Any:
+            return compute(xp, x, _windows(axes, x, kernel_size, stride, padding, dilation))
 
-    def lesson(
-        xp: Any,
-        x: Any,
-        *,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-    ) -> Any:
-        return textbook.max_pool(xp, x, _windows(axes, x, kernel_size, stride, padding, dilation))
+        return forward
 
     return op(
         f"max_pool{axes}d",
-        forward=forward,
+        forward=forward_by(kernel.forward),
         vjp={"x": lambda xp, g, residual: kernel.backward(xp, g, residual)},
         words={"x": "g to the first largest"},
         latex=r"\mathrm{{max\_pool}}({x})",
         composite=composite,
-        textbook=Textbook(lesson, {"x": textbook.max_pool_backward}),
+        textbook=Textbook(forward_by(textbook.max_pool), {"x": textbook.max_pool_backward}),
         residual=True,
         doc=doc,
     )

@@ -86,9 +86,10 @@ def cross_entropy_backward(xp: Namespace, g: Array, labels: Array, residual: Any
 
 
 def conv(
-    xp: Namespace, x: Array, weight: Array, bias: Array | None, *, over: Windows, groups: int
+    xp: Namespace, x: Array, weight: Array, bias: Array | None, *, windows: Any, groups: int
 ) -> tuple[Array, Any]:
     """Return the sum of products of each window with the weights, plus the bias."""
+    over: Windows = windows
     windows = _windows(xp, x, over)
     windows = _grouped(windows, groups, 1)
     weights = _grouped(weight, groups, 0)
@@ -116,12 +117,13 @@ def conv_backward(
 
 
 def conv_transpose(
-    xp: Namespace, x: Array, weight: Array, bias: Array | None, *, over: Windows, groups: int
-) -> tuple[Array, Any]:
+    xp: Namespace, x: Array, weight: Array, bias: Array | None, *, windows: Any, groups: int
+) -> Array:
     """Return the weights times each element of x, added up in windows, plus the bias."""
+    over: Windows = windows
     weights = _grouped(weight, groups, 0)
     windows = xp.einsum(_sum("y", "w", "x", over, groups), _grouped(x, groups, 1), weights)
-    return _with_bias(_added_up(xp, _joined(windows, groups, 1), over), bias), over
+    return _with_bias(_added_up(xp, _joined(windows, groups, 1), over), bias)
 
 
 def conv_transpose_backward(
