@@ -200,13 +200,79 @@ class TestAPictureOfSeveralSweeps:
 
     def test_does_not_show_another_outputs_gradient(self) -> None:
         x = tg.scalar(3.0, name="x")
-        f, h = x * x, x * 2.0
+        f, h, k = x * x, x * 2.0, x * 4.0
         f.backward()
         h.backward()
-        of_f, of_h = tg.graph(f)["x"], tg.graph(h)["x"]
+        of_f, of_h, of_k = (tg.graph(out)["x"] for out in (f, h, k))
         assert (of_h.gradient, of_h.collected) == (2.0, 8.0)
         assert (of_f.gradient, of_f.collected) == (None, 8.0)
-        assert not of_f.gradient_was_computed
+        assert of_f.gradient_was_computed  # and then replaced by that of h
+        assert not of_k.gradient_was_computed
+        assert "not kept (.grad 8 after 2 sweeps)" in str(tg.graph(f))
+        assert "not computed (.grad 8 after 2 sweeps)" in str(tg.graph(k))
+        assert "not kept" in tg.draw(f).svg
+        assert "not computed" not in tg.draw(f).svg
+
+    def test_says_not_kept_of_a_shared_value_within_too(self) -> None:
+        x = tg.scalar(3.0, name="x")
+        h = x * x
+        f, k = h * 2.0, h * 4.0
+        f.backward()
+        k.backward()
+        h.name = "h"
+        assert [tg.graph(out)["h"].gradient for out in (f, k)] == [None, 4.0]
+        assert "not computed" not in str(tg.graph(f))
+
+    @pytest.mark.parametrize("make", [lambda: 3.0, lambda: [3.0, 5.0]])
+    def test_counts_no_assignment_as_a_sweep(self, make: Callable[[], Any]) -> None:
+        x = tg.scalar(3.0) if isinstance(make(), float) else tg.tensor(make(), requires_grad=True)
+        f = tg.sum(3 * x)
+        hundred = tg.full_like(x, 100.0)
+
+        def row() -> str:
+            row, *others = (line for line in str(tg.graph(f)).splitlines() if " leaf " in line)
+            assert not others
+            return row
+
+        x.grad = hundred
+        assert "not computed (.grad" in row()
+        assert "assigned)" in row()
+        f.backward()
+        assert ".grad" in row()
+        assert "of which" in row()
+        assert "by the last sweep" in row()
+        assert "sweeps" not in row()
+        x.grad = tg.zeros_like(x)
+        assert "assigned)" in row()
+        f.backward()
+        assert ".grad" not in row()  # to zeros, one sweep added its gradient
+        x.grad *= 0.5
+        assert "assigned)" in row()
+        x.grad = None
+        f.backward()
+        with tg.no_grad():
+            x.grad.data = 0.5 * x.grad.data
+        assert "changed since)" in row()
+
+    def test_is_left_alone_by_transforms(self) -> None:
+        x = tg.scalar(3.0, name="x")
+        h = x * x
+        a = h * 2.0
+        a.backward()
+        before = str(tg.graph(a))
+        for create_graph in (False, True):
+            tg.autograd.grad(a, x, create_graph=create_graph)
+            assert str(tg.graph(a)) == before
+        assert "not" not in before
+
+    def test_of_a_new_graph_shows_no_gradient_of_an_old_one(self) -> None:
+        x = tg.tensor([3.0], requires_grad=True, name="x")
+        (x * x).sum().backward()
+        with tg.no_grad():
+            x -= 1.0
+        new = (x * x).sum()
+        assert tg.graph(new)["x"].gradient is None
+        assert "not computed (.grad [6.] of another output)" in str(tg.graph(new))
 
     def test_starts_again_where_the_gradient_was_zeroed(self) -> None:
         x = tg.scalar(3.0, name="x")
@@ -216,3 +282,134 @@ class TestAPictureOfSeveralSweeps:
             assert tg.graph(f)["x"].gradient == 6.0
             assert tg.graph(f)["x"].collected is None
             x.grad = None
+
+
+class TestAViewOfALeaf:
+    """What would change in PyTorch with the view, or the view with it, is an error, not silence."""
+
+    @staticmethod
+    def leaf() -> tg.Tensor:
+        return tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="w")
+
+    @pytest.mark.parametrize(
+        "view",
+        [
+            lambda w: next(iter(w)),
+            lambda w: w[0],
+            lambda w: w[0, 1],
+            lambda w: w[:, 1],
+            lambda w: w.T,
+            lambda w: w.mT,
+            lambda w: w.reshape(4),
+            lambda w: w.permute_dims(1, 0),
+            lambda w: w.detach(),
+            lambda w: next(iter(w.T)),
+            lambda w: next(iter(w[0])),
+        ],
+    )
+    def test_is_not_changed_silently(self, view: Callable[[tg.Tensor], tg.Tensor]) -> None:
+        w = self.leaf()
+        with tg.no_grad():
+            row = view(w)
+            for sign, change in IN_PLACE.items():
+                with pytest.raises(tg.errors.GradientError, match="x alone") as caught:
+                    row = change(row, 2.0)
+                assert f"z = x {sign} y" in str(caught.value)
+                assert "w.data = w.at[i].set(y)" in str(caught.value)
+            with pytest.raises(tg.errors.GradientError, match="x alone"):
+                row[..., :] = 0.0
+        assert w.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+    def test_is_refused_where_it_stands_for_a_row_in_a_loop(self) -> None:
+        w, scalar = self.leaf(), tg.scalar(3.0)
+        with tg.no_grad():
+            with pytest.raises(tg.errors.GradientError, match=r"test_in_place.py:\d+: row -= 1"):
+                for row in w:
+                    row -= 1
+            with pytest.raises(tg.errors.GradientError, match="x alone"):
+                w[0][1] -= 1
+            detached = scalar.detach()
+            with pytest.raises(tg.errors.GradientError, match="x alone"):
+                detached -= 1
+
+    def test_is_changed_as_the_error_says(self) -> None:
+        w = self.leaf()
+        before = w
+        graph = (w * w).sum()
+        with tg.no_grad():
+            w[0] -= 1.0
+            w[1] = 7.0
+            w[w > 6.5] = tg.tensor([8.0, 9.0])
+            w[:, 0] *= 2.0
+            w.data = w.at[0, 0].set(-1.0)
+        assert w is before
+        assert w.requires_grad
+        assert w.is_leaf
+        assert w.tolist() == [[-1.0, 1.0], [16.0, 9.0]]
+        graph.backward()  # with the numbers that it was built with
+        assert w.grad.tolist() == [[2.0, 4.0], [6.0, 8.0]]
+
+    def test_of_copies_and_constants_nothing_is_refused(self) -> None:
+        w, constant = self.leaf(), tg.tensor([[1.0, 2.0]])
+        with tg.no_grad():
+            for x in (w[[0, 1]], w[w > 0.0], w.detach() * 1.0, constant[0], constant.detach()):
+                y = x
+                y -= 1.0
+                assert y is x
+            for row in constant:
+                row -= 1.0
+        x = w.detach()
+        x -= 1.0  # outside of no_grad it is x = x - 1.0
+        assert w.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+    def test_in_a_compiled_step_elements_are_set(self) -> None:
+        def trained(compiled: bool) -> list[float]:
+            w = tg.tensor([1.0, 2.0], requires_grad=True)
+
+            def step(x: tg.Tensor) -> tg.Tensor:
+                w.grad = None
+                loss = (w * x).sum() ** 2
+                loss.backward()
+                with tg.no_grad():
+                    w[0] -= 0.01 * w.grad[0]
+                    w[1] = 3.0
+                return loss
+
+            run = tg.compile(step) if compiled else step
+            return [run(tg.tensor([1.0, 3.0])).item() for _ in range(5)] + w.tolist()
+
+        assert trained(compiled=True) == trained(compiled=False)
+
+
+@every_operator
+def test_under_no_grad_a_computed_tensor_does_not_lose_its_history(sign: str) -> None:
+    for make in (lambda: tg.scalar(3.0), lambda: tg.tensor([3.0], requires_grad=True)):
+        y = make() * 2.0
+        other = y
+        with tg.no_grad():
+            with pytest.raises(tg.errors.GradientError, match="computed from") as caught:
+                y = IN_PLACE[sign](y, 2.0)
+            assert f"x = x {sign} y" in str(caught.value)
+            assert f"x = x.detach() {sign} y" in str(caught.value)
+        assert y is other
+        assert y.requires_grad
+        assert y.tolist() == other.tolist()
+
+
+def test_setting_elements_of_a_leaf_says_how() -> None:
+    w = tg.tensor([3.0, 5.0], requires_grad=True)
+    with pytest.raises(tg.errors.GradientError, match="is a leaf") as caught:
+        w[0] = 1.0
+    assert "with tg.no_grad():\n        x[index] = values" in str(caught.value)
+    assert "z = x.at[index].set(values)" in str(caught.value)
+    h = w * 2.0
+    with tg.no_grad(), pytest.raises(tg.errors.GradientError, match=r"the copy requires none"):
+        h[0] = 1.0
+    with tg.no_grad():
+        with pytest.raises(tg.errors.DTypeError):
+            w[0] = 1j
+        with pytest.raises(tg.errors.IndexingError):
+            w[5] = 1.0
+        with pytest.raises(tg.errors.ShapeError):
+            w[:] = tg.tensor([1.0, 2.0, 3.0])
+    assert w.tolist() == [3.0, 5.0]

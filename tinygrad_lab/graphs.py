@@ -190,32 +190,39 @@ class GraphNode:
     @property
     def gradient(self) -> Array | None:
         """The gradient that the last sweep computed; None if there is none, or it was not kept."""
-        tensor = _current_tensor(self.node)
-        if self._is_of_another_sweep or (tensor is not None and tensor.grad is None):
+        if not self.gradient_was_computed or self._is_of_another_sweep:
             return None
-        if tensor is None:
-            return self.node.gradient
-        # What was collected is the gradient of the sweep, unless it adds up several.
-        return self.node.gradient if self.sweeps > 1 else tensor.grad.data
+        tensor = _current_tensor(self.node)
+        if self.node.gradient is None and tensor is not None and self.sweeps == 1:
+            return tensor.grad.data  # what one sweep collected, also where it is large
+        return self.node.gradient
 
     @property
     def gradient_was_computed(self) -> bool:
         """Whether a sweep reached the node, even if its gradient was not kept."""
         tensor = _current_tensor(self.node)
-        computed = self.node.gradient_was_computed if tensor is None else tensor.grad is not None
-        return computed and not self._is_of_another_sweep
+        swept = self.node.gradient_was_computed and getattr(self.node, "sweep", 0) != 0
+        if not swept or (tensor is not None and tensor.grad is None):
+            return False
+        return not self._is_of_another_sweep or self._was_swept_before
 
     @property
     def collected(self) -> Array | None:
-        """A leaf's ``.grad`` where it holds more than this graph's last sweep; None otherwise."""
+        """A leaf's ``.grad`` where it is not the gradient of this graph's last sweep; else None."""
         tensor = _current_tensor(self.node)
         if tensor is None or tensor.grad is None:
             return None
-        return tensor.grad.data if self.sweeps > 1 or self._is_of_another_sweep else None
+        total, gradient = tensor.grad.data, self.gradient
+        if gradient is None:
+            return total
+        return None if np.array_equal(*map(_to_numpy, (total, gradient)), equal_nan=True) else total
 
     @property
     def sweeps(self) -> int:
-        """How many sweeps a leaf's ``.grad`` adds up; 0 without a ``.grad``."""
+        """How many sweeps a leaf's ``.grad`` adds up; 0 without a ``.grad``, or if it was assigned.
+
+        Of sweeps that added to an assigned one, the number is negative.
+        """
         tensor = _current_tensor(self.node)
         if tensor is None or tensor.grad is None:
             return 0
@@ -226,6 +233,13 @@ class GraphNode:
         """Whether another ``backward()`` than that of the graph's outputs reached it last."""
         number = getattr(self.node, "sweep", 0)
         return number != 0 and all(getattr(out, "sweep", 0) != number for out in self.outputs)
+
+    @property
+    def _was_swept_before(self) -> bool:
+        """Whether a ``backward()`` of an output reached it before another one did."""
+        number = getattr(self.node, "sweep", 0)
+        swept = [out for out in self.outputs if 0 < getattr(out, "sweep", 0) < number]
+        return self.node in ancestors(swept)
 
     @property
     def module(self) -> str:
@@ -552,11 +566,25 @@ def _row(node: GraphNode) -> tuple[str, ...]:
 
 
 def collected_text(node: GraphNode) -> str:
-    """Say what a leaf has in ``.grad`` where that is more than the gradient of one sweep."""
+    """Say what a leaf has in ``.grad`` where that is not the gradient of one sweep."""
     if node.collected is None:
         return ""
-    sweeps = f"after {node.sweeps} sweeps" if node.sweeps > 1 else "of another output"
-    return f".grad {array_text(node.collected)} {sweeps}"
+    text, sweeps = f".grad {array_text(node.collected)}", node.sweeps
+    if sweeps == 0:
+        return f"{text}, assigned"
+    if sweeps > 1:
+        return f"{text} after {sweeps} sweeps"
+    if sweeps == 1:
+        return f"{text} of another output" if node.gradient is None else f"{text}, changed since"
+    last = node.node.gradient
+    if last is None:
+        return f"{text}, in part assigned"
+    by = "that of another output" if node._is_of_another_sweep else "the last sweep"
+    return f"{text}, of which {array_text(last)} by {by}"
+
+
+def _to_numpy(array: Array) -> Any:
+    return namespaces[type(array)].to_numpy(array)
 
 
 def _shape_text(node: GraphNode) -> str:

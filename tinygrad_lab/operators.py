@@ -28,6 +28,7 @@ from tinygrad_lab.engine.keywords import collecting, unknown_keywords
 from tinygrad_lab.engine.locks import collecting as collecting_gradients
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of, user_site
+from tinygrad_lab.engine.views import as_view, refuse_view
 from tinygrad_lab.errors import (
     ArgumentTypeError,
     DTypeError,
@@ -98,20 +99,19 @@ def in_place(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], An
     """Return the operator ``x += y`` for the function of ``x + y``.
 
     On a leaf under ``no_grad`` it sets the data, in the same object. On a leaf that requires a
-    gradient it is an error elsewhere. All other tensors are rebound: ``x += y`` is ``x = x + y``.
+    gradient it is an error elsewhere. All other tensors are rebound: ``x += y`` is ``x = x + y``;
+    under ``no_grad`` that is an error where it would lose a history, or mean to change a leaf.
     """
 
     def operator(self: Tensor, other: Any) -> Any:
-        if not self.is_leaf or (current().grad_enabled and self._node is None):
-            return function(self, other)
         if current().grad_enabled:
-            sign = SIGNS[name]
-            raise GradientError(
-                f"{self._label()} is a leaf that requires a gradient: x {sign}= y would make it a "
-                f"computed tensor, without a .grad of its own. To change the leaf:\n"
-                f"    with tg.no_grad():\n        x {sign}= y\n"
-                f"To compute a new tensor: z = x {sign} y\n  at {line_of(*user_site())}"
-            )
+            if self._node is None or not self.is_leaf:
+                return function(self, other)
+            raise _no_leaf_any_more(self, SIGNS[name])
+        if not self.is_leaf:
+            raise _no_history_any_more(self, SIGNS[name])
+        if hasattr(self, "_viewed"):
+            refuse_view(self, f"x {SIGNS[name]}= y", f"z = x {SIGNS[name]} y")
         result = function(detached(self._read()), other)
         if not np.can_cast(result.dtype, self.dtype, "same_kind"):
             raise DTypeError(
@@ -122,6 +122,26 @@ def in_place(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], An
         return self
 
     return operator
+
+
+def _no_leaf_any_more(x: Tensor, sign: str) -> GradientError:
+    """Return the error for ``x += y`` on a leaf that requires a gradient."""
+    return GradientError(
+        f"{x._label()} is a leaf that requires a gradient: x {sign}= y would make it a "
+        f"computed tensor, without a .grad of its own. To change the leaf:\n"
+        f"    with tg.no_grad():\n        x {sign}= y\n"
+        f"To compute a new tensor: z = x {sign} y\n  at {line_of(*user_site())}"
+    )
+
+
+def _no_history_any_more(x: Tensor, sign: str) -> GradientError:
+    """Return the error for ``x += y`` under ``no_grad`` on a tensor that was computed."""
+    return GradientError(
+        f"{x._label()} was computed from tensors that require a gradient: under no_grad, "
+        f"x {sign}= y would make it a constant, through which no gradient flows. To let it flow, "
+        f"outside of no_grad:\n    x = x {sign} y\n"
+        f"If none is needed:\n    x = x.detach() {sign} y\n  at {line_of(*user_site())}"
+    )
 
 
 SIGNS = {
@@ -147,7 +167,7 @@ def _positive(self: Tensor) -> Tensor:
 
 
 def _iterate(self: Tensor) -> Iterator[Tensor]:
-    return (self[position] for position in range(len(self)))
+    return (as_view(self[position], self) for position in range(len(self)))
 
 
 def _contains(self: Tensor, value: Any) -> bool:
@@ -164,7 +184,7 @@ def reshape(self: Tensor, *shape: Any, **others: Any) -> Tensor:
         raise unknown_keywords("reshape", signature(reshape), others)
     if len(shape) == 1 and isinstance(shape[0], tuple | list):
         shape = tuple(shape[0])
-    return ops.reshape(self, shape)
+    return as_view(ops.reshape(self, shape), self)
 
 
 @collecting
@@ -174,7 +194,7 @@ def permute_dims(self: Tensor, *axes: Any, **others: Any) -> Tensor:
         raise unknown_keywords("permute_dims", signature(permute_dims), others)
     if len(axes) == 1 and isinstance(axes[0], tuple | list):
         axes = tuple(axes[0])
-    return ops.permute_dims(self, axes)
+    return as_view(ops.permute_dims(self, axes), self)
 
 
 def _transposed(self: Tensor) -> Tensor:
@@ -185,13 +205,13 @@ def _transposed(self: Tensor) -> Tensor:
             "of matrices, tg.permute_dims(x, axes) for other orders of axes.\n"
             f"  at {line_of(*user_site())}"
         )
-    return ops.matrix_transpose(self)
+    return as_view(ops.matrix_transpose(self), self)
 
 
 def _each_transposed(self: Tensor) -> Tensor:
     """A stack of matrices, each transposed."""
     try:
-        return ops.matrix_transpose(self)
+        return as_view(ops.matrix_transpose(self), self)
     except ShapeError as error:
         reason = str(error)
     raise TransposeError(f".mT is for matrices and stacks of them. {reason}")

@@ -223,7 +223,7 @@ def _sweep_within(run: _Run, seeds: Mapping[Node, Any], *, with_history: bool) -
             return pull_back_with_history(node, g)
         return node.pull_back(g) if debugger is None else debugger.pull_back(node, g)
 
-    sweep(seeds, observe=observe, pull_back=pull_back, keep=-1)
+    sweep(seeds, observe=observe, pull_back=pull_back)
     return found
 
 

@@ -145,7 +145,6 @@ def _sweep_to(
             within=_between(targets, seeds),
             observe=observe,
             pull_back=pull_back if create_graph or debugger is not None else None,
-            keep=-1,
         )
     return found
 

@@ -53,7 +53,7 @@ def sweep(
         observe: called with each complete gradient; returns the one to continue with.
         free: drop what a node keeps once it has been used.
         keep: keep gradients of up to this many elements in their nodes, for pictures.
-        number: that of the ``backward()``, which every node remembers.
+        number: that of the ``backward()``, which every node remembers; 0 leaves no trace in them.
 
     Raises:
         GraphFreedError: if an earlier sweep dropped what this one needs.
@@ -66,8 +66,9 @@ def sweep(
         g = gradients.pop(node)
         if observe is not None or g.__class__ in PENDING:
             g = _complete(node, g, observe)
-        node._gradient = g if node.form.size <= keep else None  # None: computed but not kept
-        node.sweep = number
+        if number:
+            node._gradient = g if node.form.size <= keep else None  # None: computed but not kept
+            node.sweep = number
         try:
             for source, contribution in pull_back(node, g) if pull_back else node.pull_back(g):
                 if contribution is None:

@@ -32,11 +32,13 @@ def warn_of_grad(x: Any) -> None:
 class Reading:
     """What a Tensor can be read as."""
 
-    __slots__ = ()
+    __slots__ = ("_viewed",)
     _data: Array
     _node: Any
     name: str | None
     grad: Any
+    _viewed: Any
+    """The leaf that this constant is a view of, if that requires a gradient (``views.py``)."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from tinygrad_lab.engine.locks import collecting
 from tinygrad_lab.engine.methods import Methods
 from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.reading import Reading, warn_of_grad
+from tinygrad_lab.engine.views import as_view
 from tinygrad_lab.errors import GradientError
 
 __all__ = ["Tensor", "computed", "detached"]
@@ -52,7 +53,7 @@ class Tensor(Reading, Methods["Tensor"]):
     _gradient_of: Callable[[], Tensor | None] | None
     """A reference to the tensor whose ``.grad`` this became; None if several tensors share it."""
     _sweeps: int
-    """Of a ``.grad``: how many sweeps it adds up, if several."""
+    """Of a ``.grad``: how many sweeps it adds up; 0 if it was assigned, less if they added to it."""
 
     @property
     def data(self) -> Array:
@@ -142,7 +143,7 @@ class Tensor(Reading, Methods["Tensor"]):
         if new is not None:
             new = new.detach() if new.requires_grad else new
             shared = assignment.is_grad_of_another(new, self)
-            new._gradient_of = None if shared else ref(self)
+            new._gradient_of, new._sweeps = None if shared else ref(self), 0
         self._grad = new
 
     def backward(
@@ -188,12 +189,11 @@ class Tensor(Reading, Methods["Tensor"]):
 
     def _seed(self, gradient: Any) -> Array:
         """Return the gradient that a sweep starts from, as an array like this tensor's own."""
-        given = gradient._data if isinstance(gradient, Tensor) else gradient
-        return assignment.as_seed(given, self)
+        return assignment.as_seed(getattr(gradient, "_data", gradient), self)
 
     def detach(self) -> Tensor:
         """Return the same value, in the same memory, without a history."""
-        return detached(self._read())
+        return as_view(detached(self._read()), self)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Switch this leaf's ``requires_grad`` on or off; return the tensor itself.
@@ -254,7 +254,7 @@ def _deliver(gradients: dict[Any, Array], number: int) -> None:
         if (collected := getattr(tensor, "_grad", None)) is not None:
             # Not in place: the user may have set one gradient for several leaves.
             total = tensor._collect(owned([collected._data + holder[0]]))
-            total._sweeps = getattr(collected, "_sweeps", 1) + 1
+            total._sweeps = (n := getattr(collected, "_sweeps", 1)) + (1 if n > 0 else -1)
         elif tensor is not None:
             tensor._collect(owned(holder))
         leaf._gradient = holder[0] if leaf.form.small else None  # pictures show one sweep

@@ -18,7 +18,10 @@ from tinygrad_lab.backends.scatter import add_into, filled
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import explained, in_full, raw, shape_of
+from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.op import table
+from tinygrad_lab.engine.tensor import detached
+from tinygrad_lab.engine.views import refuse_view
 from tinygrad_lab.errors import (
     ArgumentTypeError,
     DTypeError,
@@ -212,6 +215,8 @@ class Place:
 def set_item(x: Any, index: Any, values: Any) -> None:
     """Run ``x[index] = values``, for a Tensor that no gradient flows through.
 
+    Under ``no_grad`` also for a leaf that requires one, which stays that leaf with other data.
+
     x gets new contents. Everything that shares the old ones keeps them: graphs that x is part of,
     tensors and arrays on the same memory. If nothing shares them, no copy is made.
 
@@ -220,6 +225,12 @@ def set_item(x: Any, index: Any, values: Any) -> None:
         IndexingError, ShapeError, DTypeError: as in ``x.at[index].set(values)``.
     """
     key, arrays = parse_index("setitem", x, index)
+    grad_enabled = current().grad_enabled
+    if x._node.__class__ is Leaf and not grad_enabled:
+        x.data = index_set(detached(x._read()), values, *arrays, key=key)
+        return
+    if hasattr(x, "_viewed") and not grad_enabled:
+        refuse_view(x, "x[index] = y", "z = x.at[index].set(y)")
     if reason := _loses_history(x, values):
         raise GradientError(in_full("setitem", reason, {"x": x, "values": values}, {}))
     # Not the array of x: a second reference to it would make _write copy it.
@@ -250,10 +261,19 @@ def _loses_history(x: Any, values: Any) -> str | None:
     instead = "Make a changed copy: x = x.at[index].set(values), or tg.where(condition, values, x)."
     recorded = getattr(getattr(x, "_origin", None), "op", None)
     context = current()
+    if x._node.__class__ is Leaf:
+        return (
+            "x is a leaf that requires a gradient, which x[index] = values would not pass on to "
+            "values. To change the leaf:\n    with tg.no_grad():\n        x[index] = values\n"
+            "To compute a new tensor, with gradients to both: z = x.at[index].set(values)"
+        )
     if x._node is not None or recorded is not None:
         what = "requires a gradient" if x._node is not None else "was recorded"
+        lost = x._node is not None and not context.grad_enabled
+        outside = " Under no_grad, the copy requires none: make it outside." if lost else ""
         return (
-            f"x {what} and cannot be written to, because its graph may need its values. {instead}"
+            f"x {what} and cannot be written to, because its graph may need its values. "
+            f"{instead}{outside}"
         )
     if context.recording:
         return f"the recording here would not show that x is written to. {instead}"

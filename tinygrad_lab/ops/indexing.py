@@ -15,6 +15,7 @@ from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.backends.scatter import ARRAY, filled
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, raw, shape_of
+from tinygrad_lab.engine.views import as_view
 from tinygrad_lab.errors import IndexingError, excerpt
 
 
@@ -104,7 +105,10 @@ def getitem(x: Any, index: Any) -> Any:
         IndexingError: for an index out of bounds, or of an unsupported type.
     """
     key, arrays = parse_index("index", x, index)
-    return _index(x, *arrays, key=key)
+    taken = _index(x, *arrays, key=key)
+    if taken._node is not None or arrays or getattr(x, "_node", None) is None:
+        return taken
+    return as_view(taken, x)  # under no_grad
 
 
 def parse_index(name: str, x: Any, index: Any) -> tuple[tuple[Any, ...], list[Any]]:

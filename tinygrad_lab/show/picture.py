@@ -157,7 +157,6 @@ class _Describer:
     ) -> None:
         self._values, self._gradients = values, gradients
         self._outputs = {node.index for node in graph.outputs}
-        self._swept = any(node.gradient is not None for node in graph)
         self._frame_of = module_of
 
     def name(self, node: GraphNode) -> str:
@@ -221,7 +220,7 @@ class _Describer:
             return
         if node.gradient is not None:
             yield Row("gradient", *_content(node, node.gradient))
-        elif self._swept and node.value is None and not node.is_leaf:
+        elif node.gradient_was_computed:
             yield Row("gradient", ("not kept",), known=False)
         else:
             yield Row("gradient", ("not computed",), known=False)
