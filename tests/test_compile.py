@@ -551,6 +551,85 @@ class TestNothingIsFrozen:
             assert w.grad is None
 
 
+BESIDE = {
+    "stack": lambda a, b, x: (tg.stack([a, b]) * x).sum(),
+    "stack of products": lambda a, b, x: (tg.stack([a * b, a + b]) * x).sum(),
+    "stack with a constant": lambda a, b, x: (tg.stack([a, 1.0]) * x).sum() * b,
+    "stack with an element": lambda a, b, x: tg.stack([a, x[0], b]).sum(),
+    "concat": lambda a, b, x: tg.concat([a, x]).sum() * b,
+    "concat flattened": lambda a, b, x: tg.concat([a, x], axis=None).sum() * b,
+    "tensor": lambda a, b, x: (tg.tensor([[a, b], [b, 1.0]]) @ x).sum(),
+    "tensor of float64": lambda a, b, x: (tg.tensor([a, b], dtype=tg.float64) * x).sum(),
+    "asarray": lambda a, b, x: (tg.asarray([a, b]) * x).sum(),
+    "an operator": lambda a, b, x: ((a * x - b) ** 2).sum(),
+    "where": lambda a, b, x: tg.where(x > 1.5, a, b).sum(),
+    "maximum": lambda a, b, x: tg.maximum(a, x).sum() * b,
+    "clip": lambda a, b, x: tg.clip(x, a, b).sum(),
+    "set": lambda a, b, x: x.at[0].set(a).sum() * b,
+    "astype": lambda a, b, x: a.astype(tg.float32) * x.sum() * b,
+    "to an array": lambda a, b, x: (a.to("cpu") * x).sum() * b,
+    "to a number": lambda a, b, x: x.sum().to("python") * a * b,
+}
+"""Steps in which numbers meet arrays, and become some."""
+
+
+class TestNumbersBesideArrays:
+    @pytest.mark.parametrize("target", ["numpy", "numba"])
+    @pytest.mark.parametrize("use", BESIDE.values(), ids=BESIDE)
+    def test_are_those_of_eager_steps(self, use: Any, target: str) -> None:
+        if target == "numba":
+            pytest.importorskip("llvmlite")
+        a, b = tg.scalar(2.0), tg.scalar(3.0)
+
+        def step(x: Any) -> Any:
+            a.grad = b.grad = None
+            loss = use(a, b, x)
+            loss.backward()
+            return loss
+
+        compiled = tg.compile(step, target=target)
+        for number in range(5):
+            x = tg.tensor([1.0 + number, 2.0 - number])
+            numbers = [
+                [float(run(x)), *[one.grad and one.grad.item() for one in (a, b)]]
+                for run in (step, compiled)
+            ]
+            assert numbers[0] == numbers[1]
+            a.data, b.data = a.item() + 0.5, b.item() - 0.25
+        assert replays(compiled) == 1
+
+    def test_are_trained(self) -> None:
+        def training() -> tuple[Any, Any]:
+            weights = tg.scalar(2.0, name="a"), tg.scalar(3.0, name="b")
+            optimizer = tg.optim.Adam(weights, lr=0.1)
+
+            def step(x: Any) -> Any:
+                optimizer.zero_grad()
+                loss = ((tg.stack(weights) * x).sum() - 1) ** 2
+                loss.backward()
+                optimizer.step()
+                return loss
+
+            return weights, step
+
+        (mine, compiled), (theirs, eager) = training(), training()
+        compiled = tg.compile(compiled)
+        for number in range(6):
+            x = tg.tensor([1.0, float(number)])
+            assert compiled(x).item() == eager(x).item()
+            assert [one.item() for one in mine] == [one.item() for one in theirs]
+        assert replays(compiled) == 1
+        assert "np.array(a)" in compiled.source
+
+    @pytest.mark.parametrize("where", ["a number", "an array"])
+    def test_on_another_device_run_uncompiled(self, where: str) -> None:
+        a = tg.scalar(2.0)
+        step = tg.compile(lambda x: (a if where == "a number" else x).to("strict"))
+        x = tg.tensor([1.0])
+        with pytest.warns(UserWarning, match=f"moves {where} to strict"):
+            assert step(x).device == "strict"
+
+
 class TestNobodyIsDisturbed:
     def test_what_is_returned_stays(self) -> None:
         compiled = tg.compile(lambda x: (x * 2.0, [x, x.sum()]))

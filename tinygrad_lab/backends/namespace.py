@@ -86,6 +86,10 @@ class Namespace:
         """Return a NumPy array on the CPU, without a copy if the array is there already."""
         raise NotImplementedError
 
+    def moved(self, array: Array, backend: Namespace, device: str) -> Array:
+        """Return a copy of an array on a device of a backend."""
+        return backend.asarray(self.to_numpy(array), device=device)
+
     def add_at(self, target: Array, key: Any, values: Array) -> None:
         """Compute ``target[key] += values`` in place, accumulating repeated indices."""
         raise NotImplementedError

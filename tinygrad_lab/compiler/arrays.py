@@ -21,11 +21,11 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import as_strided
 
-from tinygrad_lab.backends import register_namespace
-from tinygrad_lab.backends.numpy import NUMPY, NumPy, unsigned
+from tinygrad_lab.backends import NUMPY, PYTHON, Namespace, register_namespace
+from tinygrad_lab.backends.numpy import NumPy, unsigned
 from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.numbers import TracedNumber, traced_numbers
-from tinygrad_lab.compiler.refusal import refused
+from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 from tinygrad_lab.compiler.trace import Call, Trace, Value, caller, mapped
 
 __all__ = ["TracedArray", "traced_namespace"]
@@ -217,6 +217,7 @@ class TracedArray(NDArrayOperatorsMixin):
 
 
 # Reuse one object per call: faster to make, and to compare.
+_ITEM = Call("method", "item", lambda array: array.item())
 _GETITEM = Call("getitem", "getitem", operator.getitem)
 _PICK = Call("getitem", "pick", operator.getitem)
 _SETITEM = Call("setitem", "setitem", operator.setitem)
@@ -455,6 +456,17 @@ class _Traced(NumPy):
 
     def to_numpy(self, array: Any) -> Any:
         raise refused("a tensor's numbers (numpy, tolist, print)")
+
+    def moved(self, array: Any, backend: Namespace, device: str) -> Any:
+        if backend is not PYTHON:
+            if backend is not NUMPY:
+                raise UnsupportedError(f"it becomes NumPy code, and moves an array to {device}")
+            return self.asarray(array)
+        number = array.array.item()  # says so if there are several elements
+        trace = array._trace
+        event = trace.add(_ITEM, (array.value,), {})
+        trace.observe(event, caller())
+        return TracedNumber(trace, trace.result_of(event, number))
 
     def where_positive(self, condition: Any, x: Any) -> Any:
         call = Call("function", "where_positive", NUMPY.where_positive)

@@ -192,7 +192,7 @@ class _Lowering:
         elif row.into == "join":
             self._joined(event, target)
         elif row.into in ("copy", "reorder") and isinstance(first, Value):
-            shape = first.array.shape
+            shape = np.shape(first.array)  # of a number: ()
             place = self.place(event.result, lambda array: array.reshape(shape))
             self._map("copy", place, [first], dtype, event)
         else:

@@ -11,8 +11,8 @@ from weakref import ref
 
 import numpy as np
 
-from tinygrad_lab.backends import PYTHON, Namespace, register_namespace, register_number
-from tinygrad_lab.compiler.refusal import refused
+from tinygrad_lab.backends import NUMPY, PYTHON, Namespace, register_namespace, register_number
+from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 from tinygrad_lab.compiler.trace import Call, Origin, Trace, Value, caller
 from tinygrad_lab.context import current
 
@@ -162,10 +162,10 @@ class _TracedNumbers(Namespace):
 
     broadcast_to = reshape
 
-    def transfer(self, x: Any, *, device: str) -> Any:
-        if device not in ("python", "cpu"):
-            raise refused(f"a Python number on {device}")
-        return x if device == "python" else self.arrays.asarray(x)
+    def moved(self, array: Any, backend: Namespace, device: str) -> Any:
+        if backend not in (PYTHON, NUMPY):
+            raise UnsupportedError(f"it becomes NumPy code, and moves a number to {device}")
+        return array if backend is PYTHON else self.arrays.asarray(array)
 
     def astype(self, x: Any, dtype: Any, copy: bool = True) -> Any:
         call = Call("python", "astype", lambda number: PYTHON.astype(number, dtype))

@@ -19,7 +19,7 @@ astype = op(
 
 
 def _transfer(xp: Any, x: Any, *, device: str) -> Any:
-    return backend_for_device(device).asarray(xp.to_numpy(x), device=device)
+    return xp.moved(x, backend_for_device(device), device)
 
 
 transfer = op(
