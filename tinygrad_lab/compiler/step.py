@@ -412,9 +412,7 @@ class CompiledStep(Followed):
             if value is not None and type(value.array) is int
         )
         with _without_collector():
-            recording = recorded_as_taught(
-                self.function, call, leaves, latest.names, args, numbers
-            )
+            recording = recorded_as_taught(self.function, call, leaves, latest.names, args, numbers)
         writer = TextbookWriter(recording, self.function)
         try:
             return writer.source()
