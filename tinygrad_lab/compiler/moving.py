@@ -13,14 +13,15 @@ from types import BuiltinMethodType
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_lab.compiler.trace import memory_owner
 
-__all__ = ["Views", "references_of"]
+__all__ = ["Part", "Views", "references_of"]
 
 
 @dataclass(slots=True)
-class _Part:
+class Part:
     """A view of an array that is moved: where in it, of which form, and what is bound to it."""
 
     whole: bool
@@ -38,7 +39,7 @@ class Views:
     def __init__(self, names: dict[str, Any], lists: tuple[list[Any], ...]) -> None:
         self._names = names
         self._lists = lists
-        self._parts: dict[Any, list[_Part]] = {}
+        self._parts: dict[Any, list[Part]] = {}
         """By what moves: its parts, which stay where they are within it."""
         self.can_move = not any(map(_cannot_move, names.values()))
 
@@ -51,9 +52,7 @@ class Views:
         other = memory_owner(new)
         if not (other.flags.c_contiguous or other.flags.f_contiguous):
             return False
-        parts = self._parts.get(key)
-        if parts is None:
-            parts = self._parts[key] = self._parts_of(old)
+        parts = self.parts(key, old)
         names, start = self._names, _address(new) - _address(other)
         for part in parts:
             view = new
@@ -65,20 +64,28 @@ class Views:
                 one[place] = view
         return True
 
-    def _parts_of(self, old: Any) -> list[_Part]:
-        root, low = memory_owner(old), _address(old)
-        high = low + max(1, old.nbytes)
-        found: dict[int, _Part] = {}
+    def parts(self, key: Any, old: Any) -> list[Part]:
+        """Return the views of an array that the names are bound to."""
+        parts = self._parts.get(key)
+        if parts is None:
+            parts = self._parts[key] = self._parts_of(old)
+        return parts
 
-        def part_of(array: Any) -> _Part | None:
+    def _parts_of(self, old: Any) -> list[Part]:
+        root, low = memory_owner(old), _address(old)
+        first, end = byte_bounds(old)
+        found: dict[int, Part] = {}
+
+        def part_of(array: Any) -> Part | None:
             if not isinstance(array, np.ndarray) or memory_owner(array) is not root:
                 return None
-            if array is not old and not low <= _address(array) < high:
+            bounds = byte_bounds(array)
+            if array is not old and not (first <= bounds[0] and bounds[1] <= end):
                 return None
             known = found.get(id(array))
             if known is None:
                 offset = _address(array) - low
-                known = found[id(array)] = _Part(
+                known = found[id(array)] = Part(
                     array is old, offset, array.shape, array.dtype, array.strides
                 )
             return known

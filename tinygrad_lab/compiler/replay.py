@@ -23,6 +23,7 @@ import numpy as np
 import numpy._core.umath as umath
 
 from tinygrad_lab.backends import SMALL
+from tinygrad_lab.compiler.adopt_code import attach_code, defined, leave_code
 from tinygrad_lab.compiler.dependencies import as_number, guard_names, is_same
 from tinygrad_lab.compiler.interrupts import finish
 from tinygrad_lab.compiler.memory import empty_like_recorded
@@ -92,6 +93,10 @@ class Replay:
         self._bound: set[str] = set()
         """Those that ``renew`` binds again."""
         self._views: Views | None = None
+        self._attach: Callable[[dict[int, Any], set[int]], bool] | None = None
+        """Takes states in where that is simple; written when it is first needed."""
+        self._leaving: dict[int, tuple[Callable[[set[int]], None], list[int], list[int]]] = {}
+        """What leaves memory to who keeps it, and which counts it renews, by a state in there."""
         self._counts: list[int] = []
         """How often the memory that it writes into is referred to by itself and by its owners."""
         self._referred: Counter[int] | None = None
@@ -224,6 +229,7 @@ class Replay:
         code = self._code  # writing it determines its names
         # Until it is done, nothing is replayed.
         self._views, self._counts, self.run = None, [], _missing
+        self._attach, self._leaving = None, {}
         names, counted = self._bind()
         # Count only now: no local variable refers to the memory any more.
         self._counted = [_name_counted(text) for text in counted]
@@ -263,33 +269,54 @@ class Replay:
 
     def adopt(self) -> bool:
         """Take the states into the memory that there is; return False if all must be bound anew."""
+        before: dict[int, Any] = {}
+        self._touched = set()
+        if self._counts and self._can_adopt:
+            if self._attach is None:
+                self._attach = self._attaching()
+            if self._attach(before, self._touched):
+                bundles = {p: self._namespace[f"bundle_{n}"] for n, p in enumerate(self._places)}
+                return self._go_on(bundles, before)
+        return self._adopt(before)
+
+    def _adopt(self, before: dict[int, Any]) -> bool:
+        """Do the same where it was not simple; ``before`` says what owners had."""
         names = self._namespace
         bundles = {place: place.bundle() for place in self._places}
         if not self._counts or any(one is None or one.numbers for one in bundles.values()):
+            self._detach({}, before)
             return False
-        if self._views is None:
-            self._views = Views(names, (names["at_risk"],))
-        if not self._views.can_move or self._has_scalars:
+        if not self._can_adopt:
             return False
-        self._touched = set()
-        before: dict[int, Any] = {}
         try:
-            fits = self._attach(bundles, before) and self._give_away(bundles)
+            fits = self._share(bundles) and self._attach_all(bundles, before)
         except BaseException:
             self._detach(bundles, before)
             raise
         if not fits:
             self._detach(bundles, before)
             return False
-        bundled = self.recording.bundled()
-        for number, numbers in before.items():
-            state = self._order_of_homes[number]
-            if state.kind != "data" or id(state.owner) not in bundled:
-                np.copyto(names[f"home_{number}"], _array_of(numbers))
         for number, (place, bundle) in enumerate(bundles.items()):
             bundle.views = [parameter._data for parameter in place.parameters]
             names[f"bundle_{number}"] = bundle
             names[f"bundles_{number}"] = place.optimizer._bundles[place.group]
+        return self._go_on(bundles, before)
+
+    def _go_on(self, bundles: dict[BundlePlace, Any], before: dict[int, Any]) -> bool:
+        """Leave what others hold, and copy what owners had; return False if that cannot be."""
+        names = self._namespace
+        try:
+            known = self._counted_at == _Bindings.number
+            fits = (known and names["untouched"]()) or self._give_away(bundles)
+        except BaseException:
+            self._detach(bundles, before)
+            raise
+        if not fits:
+            self._detach(bundles, before)
+            return False
+        for number, numbers in before.items():
+            if number not in self._bundled_homes:
+                np.copyto(names[f"home_{number}"], _array_of(numbers))
         for number, (optimizer, group, _) in enumerate(self.recording.groups):
             names[f"group_{number}"] = optimizer.param_groups[group]
         names["version_now"], names["errors_now"] = version(), _errors()
@@ -298,7 +325,54 @@ class Replay:
             self._tell_others()
         return True
 
-    def _attach(self, bundles: dict[BundlePlace, Any], before: dict[int, Any]) -> bool:
+    @cached_property
+    def _bundled_homes(self) -> frozenset[int]:
+        """The numbers of the parameters that are parts of an optimiser's vector."""
+        bundled = self.recording.bundled()
+        states = enumerate(self._order_of_homes)
+        return frozenset(n for n, s in states if s.kind == "data" and id(s.owner) in bundled)
+
+    @property
+    def _can_adopt(self) -> bool:
+        """Whether its names can be bound to other memory."""
+        if self._views is None:
+            self._views = Views(self._namespace, (self._namespace["at_risk"],))
+        return self._views.can_move and not self._has_scalars
+
+    def _attaching(self) -> Callable[[dict[int, Any], set[int]], bool]:
+        """Write the function that takes states in which are elsewhere, where that is simple."""
+        names, views = self._namespace, self._views
+        assert views is not None
+        parts = {
+            number: views.parts(number, names[f"home_{number}"])
+            for number, (_, in_place, *_) in enumerate(self._facts)
+            if in_place
+        }
+        code = attach_code(self._facts, self._places, names, parts)
+        attach: Callable[[dict[int, Any], set[int]], bool] = defined("attach", code, names)
+        return attach
+
+    def _share(self, bundles: dict[BundlePlace, Any]) -> bool:
+        """Go on in the memory of another replay that updates the same parameters."""
+        names, order = self._namespace, self._order_of_homes
+        others = [one for one in _living if one is not self and one._counts]
+        for number, state in enumerate(order):
+            if state.kind not in ("vector", "state"):
+                continue
+            now, home = self._holder_of(state, bundles), names[f"home_{number}"]
+            if now is home or not any(id(now) in one._counted_ids for one in others):
+                continue
+            if not (_array_matches(now, home) and self._move(number, now)):
+                return False
+            for part in self._bundled_homes if state.kind == "vector" else ():
+                owner = order[part].owner
+                if not (memory_owner(owner._data) is now and self._move(part, owner._data)):
+                    return False
+                self._touched |= {id(names[f"leaf_{part}"]), id(owner._node)}
+                names[f"leaf_{part}"] = owner._node
+        return True
+
+    def _attach_all(self, bundles: dict[BundlePlace, Any], before: dict[int, Any]) -> bool:
         """Give owners the memory of this replay; note in ``before`` what they had.
 
         What the step only reads stays where it is, and is viewed there. Returns False if the replay
@@ -390,11 +464,25 @@ class Replay:
         _settle(state, self._namespace[f"home_{number}"], bundles)
         if state.kind == "data":
             self._namespace[f"leaf_{number}"] = state.owner._node
+            gradient = self._numbers_of_gradients.get(id(state.owner))
+            if gradient is not None:
+                self._note_leaf(gradient)
+
+    @cached_property
+    def _numbers_of_gradients(self) -> dict[int, int]:
+        states = enumerate(self._order_of_homes)
+        return {id(state.owner): n for n, state in states if state.kind == "grad"}
 
     def _note_leaf(self, number: int) -> None:
-        state = self._order_of_homes[number]
-        if f"node_{number}" in self._namespace:
-            self._namespace[f"node_{number}"] = state.owner._node
+        """Show the gradient at the leaf that its owner has now, as a sweep would."""
+        names = self._namespace
+        if f"node_{number}" not in names:
+            return
+        node = self._order_of_homes[number].owner._node
+        if names[f"node_{number}"] is not node and isinstance(node, Leaf):
+            home = names[f"home_{number}"]
+            node._gradient = home if home.size <= SMALL else None
+            names[f"node_{number}"] = node
 
     def _held_by_others(self) -> list[str]:
         """Return the names of what others than replays and its owners refer to."""
@@ -442,8 +530,10 @@ class Replay:
             self._leave_gradient(_number_of(name))
         if gradients:
             held = self._held_by_others()
+        if held and self._leave_quickly(held) and self._namespace["untouched"]():
+            return True
         left: set[int] = set()
-        for name in held:
+        for name in self._held_by_others() if held else ():
             number = _number_of(name)
             if name.startswith("leaf_"):
                 self._settle(number, bundles)
@@ -454,6 +544,40 @@ class Replay:
             else:
                 left.add(id(memory_owner(self._namespace[name])))
         return not held or not self._held_by_others()
+
+    def _leave_quickly(self, held: list[str]) -> bool:
+        """Leave memory by code that is written once; return whether that was all."""
+        names, left = self._namespace, set[int]()
+        for name in held:
+            if not name.startswith(("home_", "memory_")):
+                return False
+            number = _number_of(name)
+            if number in left:
+                continue
+            if number not in self._leaving and not self._write_leaving(number):
+                return False
+            leave, inside, counts = self._leaving[number]
+            leave(self._touched)
+            left.update(inside)
+            # Nobody else refers to the new memory.
+            for count in counts:
+                self._allowed[count] = names[f"count_{count}"] = self._counts[count]
+        return True
+
+    def _write_leaving(self, number: int) -> bool:
+        names, views, order = self._namespace, self._views, self._order_of_homes
+        root = memory_owner(names[f"home_{number}"])
+        inside = [n for n in range(len(order)) if memory_owner(names[f"home_{n}"]) is root]
+        same = all(names[f"memory_{n}"] is root for n in inside)
+        if views is None or not same or not root.flags.c_contiguous:
+            return False
+        parts = views.parts(("root", inside[0]), root)
+        code = leave_code(inside, self._facts, self._places, names, parts)
+        leave = defined("leave", code, names)
+        arrays = {f"{what}_{n}" for what in ("home", "memory", "leaf") for n in inside}
+        counts = [n for n, name in enumerate(self._counted) if name in arrays]
+        self._leaving.update(dict.fromkeys(inside, (leave, inside, counts)))
+        return True
 
     def _leave_gradient(self, number: int) -> None:
         """Leave a ``.grad`` that is kept to whoever keeps it, with its numbers."""
@@ -574,6 +698,7 @@ class Replay:
             "errors_now": _errors(),
             "raises_errors": raises_errors,
             "rebuild": self.recording.rebuild,
+            **_ADOPTING,
             **guard_names(enumerate(self._watched)),
         }
         for number, (place, bundle) in enumerate(bundles.items()):
@@ -911,7 +1036,7 @@ def _references(name: str, names: dict[str, Any]) -> str:
     count = f"getrefcount({name})"
     if name == f"grad_{number}":
         return f"{count} - (owner_{number}._grad is {name})"
-    if name == f"home_{number}" and f"node_{number}" in names:
+    if name == f"home_{number}" and f"node_{number}" in names and names[name].size <= SMALL:
         return f"{count} - (getattr(node_{number}, '_gradient', None) is {name})"
     return count
 
@@ -1056,3 +1181,15 @@ def _array_matches(one: Any, other: Any, strides: bool = True) -> bool:
         and one.dtype == other.dtype
         and (not strides or one.strides == other.strides)
     )
+
+
+_ADOPTING: dict[str, Any] = {
+    "Leaf": Leaf,
+    "copyto": np.copyto,
+    "dtype_at": np.dtype,
+    "empty_like": np.empty_like,
+    "matches": _array_matches,
+    "owner_of": _memory_of,
+    "view_of": np.ndarray,
+}
+"""What the code that adopts states needs."""
