@@ -309,18 +309,8 @@ def _transposed_vjp(
 def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
     """Declare the transposed convolution over this number of spatial axes."""
 
-    def windows(
-        x: Any,
-        weight: Any,
-        bias: Any,
-        stride: Any,
-        padding: Any,
-        output_padding: Any,
-        groups: int,
-        dilation: Any,
-    ) -> Windows:
-        settings = map(hashable, (stride, padding, output_padding, dilation))
-        return _windows_behind(axes, *_shapes(x, weight, bias), *settings, groups)
+    def windows(x: Any, weight: Any, bias: Any, *settings: Any, groups: int) -> Windows:
+        return _windows_behind(axes, *_shapes(x, weight, bias), *map(hashable, settings), groups)
 
     def composite(
         x: Any,
@@ -333,7 +323,8 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         groups: int = 1,
         dilation: Any = 1,
     ) -> Any:
-        over = windows(x, weight, bias, stride, padding, output_padding, groups, dilation)
+        settings = (stride, padding, output_padding, dilation)
+        over = windows(x, weight, bias, *settings, groups=groups)
         return _transposed_composed(x, weight, bias, over, groups)
 
     def forward_by(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -349,7 +340,8 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
             groups: int = 1,
             dilation: Any = 1,
         ) -> Any:
-            over = windows(x, weight, bias, stride, padding, output_padding, groups, dilation)
+            settings = (stride, padding, output_padding, dilation)
+            over = windows(x, weight, bias, *settings, groups=groups)
             x, weight, bias = of_one_dtype(xp, x, weight, bias)
             out = compute(xp, x, weight, bias, windows=over, groups=groups)
             return out, over
