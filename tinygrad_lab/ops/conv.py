@@ -309,8 +309,8 @@ def _transposed_vjp(
 def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
     """Declare the transposed convolution over this number of spatial axes."""
 
-    def windows(inputs: tuple[Any, Any, Any], groups: int, *settings: Any) -> Windows:
-        return _windows_behind(axes, *_shapes(*inputs), *map(hashable, settings), groups)
+    def windows(x: Any, weight: Any, bias: Any, *settings: Any, groups: int) -> Windows:
+        return _windows_behind(axes, *_shapes(x, weight, bias), *map(hashable, settings), groups)
 
     def composite(
         x: Any,
@@ -323,8 +323,8 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
         groups: int = 1,
         dilation: Any = 1,
     ) -> Any:
-        inputs = (x, weight, bias)
-        over = windows(inputs, groups, stride, padding, output_padding, dilation)
+        settings = (stride, padding, output_padding, dilation)
+        over = windows(x, weight, bias, *settings, groups=groups)
         return _transposed_composed(x, weight, bias, over, groups)
 
     def forward_by(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -340,9 +340,9 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
             groups: int = 1,
             dilation: Any = 1,
         ) -> Any:
-            inputs = (x, weight, bias)
-            over = windows(inputs, groups, stride, padding, output_padding, dilation)
-            x, weight, bias = of_one_dtype(xp, *inputs)
+            settings = (stride, padding, output_padding, dilation)
+            over = windows(x, weight, bias, *settings, groups=groups)
+            x, weight, bias = of_one_dtype(xp, x, weight, bias)
             out = compute(xp, x, weight, bias, windows=over, groups=groups)
             return out, over
 
