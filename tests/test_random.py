@@ -145,3 +145,10 @@ class TestDistributions:
         with pytest.raises(error, match=words) as caught:
             draw()
         assert isinstance(caught.value, tg.errors.TinygradLabError)
+
+
+def test_choice_by_probabilities_with_a_gradient_names_itself_and_what_to_do() -> None:
+    p = tg.softmax(tg.tensor([1.0, 2.0, 3.0], requires_grad=True))
+    with pytest.raises(tg.errors.GradientError, match=r"^choice: .*p=p\.detach\(\)"):
+        tg.random.choice(3, p=p)
+    assert tg.random.choice(3, p=p.detach()).shape == ()

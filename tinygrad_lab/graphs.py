@@ -215,7 +215,8 @@ class GraphNode:
         total, gradient = tensor.grad.data, self.gradient
         if gradient is None:
             return total
-        return None if np.array_equal(*map(_to_numpy, (total, gradient)), equal_nan=True) else total
+        same = np.array_equal(_to_numpy(total), _to_numpy(gradient), equal_nan=True)
+        return None if same else total
 
     @property
     def sweeps(self) -> int:

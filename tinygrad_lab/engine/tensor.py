@@ -53,7 +53,7 @@ class Tensor(Reading, Methods["Tensor"]):
     _gradient_of: Callable[[], Tensor | None] | None
     """A reference to the tensor whose ``.grad`` this became; None if several tensors share it."""
     _sweeps: int
-    """Of a ``.grad``: how many sweeps it adds up; 0 if it was assigned, less if they added to it."""
+    """Of a ``.grad``: how many sweeps it adds up; 0 if it was assigned, less if they added."""
 
     @property
     def data(self) -> Array:

@@ -12,7 +12,13 @@ from tinygrad_lab.backends.dtypes import get_default_dtype, known_dtype, optiona
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, excerpt
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    excerpt,
+)
 from tinygrad_lab.random.generator import Generator, default_generator
 
 if TYPE_CHECKING:
@@ -217,6 +223,8 @@ def choice(
     """
     sizes = sizes_of("choice", shape)
     # In its own dtype: NumPy lets the sum of float32 differ from 1 by more than that of float64.
+    if getattr(p, "requires_grad", False):
+        raise GradientError("choice: no gradient flows to p, which requires one: p=p.detach().")
     chances = None if p is None else np.asarray(p)
     try:
         drawn = _drawn(generator.choice, n, sizes, replace, chances, device=device)
