@@ -14,6 +14,12 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.dtype_functions import astype
+from tinygrad_lab.array_api.joining import (
+    dtype_of_lists,
+    join,
+    warn_of_lost_gradient,
+    without_gradients,
+)
 from tinygrad_lab.backends import NUMBERS, PYTHON, namespace_of, namespaces
 from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.dtypes import (
@@ -81,6 +87,8 @@ def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -
             f"tg.scalar takes a number, got {described}; tg.tensor takes arrays and lists."
         )
     check_numbers(value, "tg.scalar")
+    if isinstance(value, Tensor):
+        warn_of_lost_gradient("tg.scalar", value)
     number = value.item() if hasattr(value, "item") else value
     if not isinstance(number, float | int | np.number) or isinstance(number, complex):
         raise ArgumentTypeError(f"tg.scalar takes a real number, got {excerpt(number)}.")
@@ -101,7 +109,8 @@ def tensor(
 
     Args:
         data: a number, (nested) lists of numbers, an array (also of another library, by DLPack),
-            a Tensor. From lists with tensors that require a gradient, it flows back to each.
+            a Tensor. From lists with tensors that require a gradient, it flows back to each; a
+            Tensor that requires one is copied without it, with a warning.
         dtype: the type of the elements. If it is not given, Python floats become ``tg.float32``
             (see ``tg.set_default_dtype``) and Python integers int64; arrays keep theirs.
         device: ``"cpu"`` or ``"cuda"``; by default the device of the data.
@@ -118,28 +127,29 @@ def tensor(
         >>> tg.tensor([[1, 2], [3, 4]], dtype=tg.float32).sum(axis=0)
         tensor([4., 6.])
     """
+    if isinstance(data, Tensor):
+        warn_of_lost_gradient("tg.tensor", data)
     source, device = _as_read(data._read() if isinstance(data, Tensor) else data, device)
     try:
         array = _array("tg.tensor", source, dtype, device, copy=True)
     except GradientError:
         if not isinstance(data, list | tuple):
             raise
-        return _joined(data, dtype, device, name)
+        joined = _joined("tg.tensor", data, dtype, device)
+        if name is not None:
+            joined.name = name
+        return joined.requires_grad_() if requires_grad else joined
     return leaf(array, requires_grad=requires_grad, name=name)
 
 
-def _joined(data: Any, dtype: Any, device: str | None, name: str | None) -> Tensor:
+def _joined(asked_by: str, data: Any, dtype: Any, device: str | None) -> Tensor:
     """Join (nested) lists with tensors that require a gradient, which flows back to each."""
-
-    def joined(part: Any) -> Any:
-        return ops.stack([joined(x) for x in part]) if isinstance(part, list | tuple) else part
-
-    tensor: Tensor = joined(data)
-    wanted = optional_dtype(dtype, "tg.tensor") or tensor.dtype
-    tensor = astype(tensor, wanted, copy=False, device=device)
-    if name is not None:
-        tensor.name = name
-    return tensor
+    own = dtype_of_lists(asked_by, data)
+    wanted = optional_dtype(dtype, asked_by) or own
+    if wanted.kind not in "fc":
+        plain = without_gradients(asked_by, data, wanted)
+        return leaf(_array(asked_by, plain, wanted, device, copy=True))
+    return astype(join(asked_by, data, wanted), wanted, copy=False, device=device)
 
 
 def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
@@ -184,7 +194,7 @@ def asarray(
         except GradientError:
             if not isinstance(obj, list | tuple):
                 raise
-            return _joined(obj, dtype, device, None)
+            return _joined("tg.asarray", obj, dtype, device)
     wanted = optional_dtype(dtype, "tg.asarray") or obj.dtype
     converted = astype(obj, wanted, copy=bool(copy), device=device)
     if copy is False and converted is not obj:
@@ -529,6 +539,15 @@ def _made(
     return made if backend.device_of(made) == place else backend.asarray(made, device=place)
 
 
+_WITH_GRADIENT = {
+    "full": "x * tg.ones(shape)",
+    "full_like": "x * tg.ones_like(like)",
+    "arange": "start + step * tg.arange(count)",
+    "linspace": "start + (stop - start) * tg.linspace(0, 1, num)",
+}
+"""How the gradient of a number that a creation function takes is kept."""
+
+
 def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
     """Convert a number to a Python number, and return it with its dtype."""
     if isinstance(value, int | float | complex) and not isinstance(value, np.generic):
@@ -537,7 +556,7 @@ def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
         if isinstance(value, Tensor) and value.requires_grad:
             raise GradientError(
                 f"{asked_by}: {value!r} requires a gradient, which would be lost; if you do not "
-                "need it here: x.detach(), else tg.broadcast_to(x, shape)."
+                f"need it here: x.detach(), else {_WITH_GRADIENT[asked_by]}."
             )
         check_numbers(value, asked_by)
         return value.item(), value.dtype

@@ -88,8 +88,8 @@ class _Python(Namespace):
     def _missing(self, name: str) -> Exception:
         if name in forwards:
             return ShapeError(
-                f"a Python number has shape () and no axes; {name} takes arrays: tg.tensor(number) "
-                "makes one."
+                f"a Python number has shape () and no axes; {name} takes arrays: tg.tensor([x]) "
+                "makes one of shape (1,), and passes the gradient of x on."
             )
         return super()._missing(name)
 
@@ -161,8 +161,8 @@ class _Python(Namespace):
     def reshape(self, x: Any, shape: tuple[int, ...], **_: Any) -> Any:
         if shape not in ((), []):
             raise ShapeError(
-                f"a Python number has shape () and cannot be reshaped to {tuple(shape)}; "
-                "tg.tensor(number) makes an array of it."
+                f"a Python number has shape () and does not take shape {tuple(shape)}; "
+                "tg.tensor([x]) makes an array of shape (1,), and passes the gradient of x on."
             )
         return x
 

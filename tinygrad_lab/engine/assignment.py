@@ -75,9 +75,13 @@ def check_grad(value: Any, owner: Any) -> None:
     """Raise unless a Tensor has the shape, dtype and device that the ``.grad`` of another has."""
     label = owner._label()
     if type(getattr(value, "_data", None)) not in namespaces:
+        instead = (
+            "a number fits only a tensor without axes, tg.full_like(x, number) others."
+            if isinstance(value, float | int)
+            else f"tg.tensor(value, dtype={str(owner.dtype)!r}) makes one of an array or a list."
+        )
         raise ArgumentTypeError(
-            f".grad of {label} is a Tensor or None, got {type(value).__name__}: a number fits only "
-            "a tensor without axes, tg.full_like(x, number) others."
+            f".grad of {label} is a Tensor or None, got {type(value).__name__}: {instead}"
         )
     if value.shape != owner.shape:
         raise ShapeError(f"{label} has shape {owner.shape}, its .grad cannot have {value.shape}.")

@@ -31,16 +31,13 @@ from tinygrad_lab.errors import (
     TinygradLabError,
 )
 from tinygrad_lab.ops.indexing import is_mask, misfit, parse_index
+from tinygrad_lab.ops.shape import KIND_RANKS
 
 __all__ = ["At", "Place", "index_add", "index_set", "set_item"]
 
 
-_KIND_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
-"""The order of NumPy's kinds of dtypes: a kind can hold the values of those before it."""
-
-
 def _kind_rank(x: Any) -> float:
-    return _KIND_RANKS.get(np.dtype(getattr(x, "dtype", type(x))).kind, math.inf)
+    return KIND_RANKS.get(np.dtype(getattr(x, "dtype", type(x))).kind, math.inf)
 
 
 def _check(xp: Any, x: Any, values: Any, index: Any) -> None:

@@ -273,20 +273,38 @@ def _is_number(x: Any) -> bool:
     return raw(x).__class__ in NUMBERS
 
 
+KIND_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+"""The order of NumPy's kinds of dtypes: a kind can hold the values of those before it."""
+
+
 def _as_arrays(tensors: Sequence[Any]) -> list[Any]:
-    """Return tensors with Python numbers as arrays without axes, in the dtype of the others."""
+    """Return tensors with Python numbers as arrays without axes, in the dtype of the others.
+
+    If the others are of a kind that cannot hold the numbers, in the default dtype that can.
+    """
     arrays = [x for x in tensors if not _is_number(x)]
     for x in arrays:
         checked_shape("concat", x)
+    dtypes = [np.dtype(x.dtype) for x in arrays]
     numbers = [raw(x) for x in tensors if _is_number(x)]
-    floats = any(np.dtype(getattr(one, "dtype", type(one))).kind == "f" for one in numbers)
-    dtype = dtype_of_number(0.0 if floats else 0)
-    if arrays and not (floats and np.dtype(arrays[0].dtype).kind in "iub"):
-        dtype = arrays[0].dtype
+    most = max(KIND_RANKS[np.dtype(getattr(one, "dtype", type(one))).kind] for one in numbers)
+    dtype = np.result_type(*dtypes) if dtypes else None
+    if dtype is None or KIND_RANKS[dtype.kind] < most:
+        wanted = dtype_of_number((False, 0, 0.0, 0j)[most])
+        is_float = dtype is not None and dtype.kind == "f"  # float64 beside 1j is complex128
+        dtype = np.result_type(wanted, dtype) if is_float else wanted
     device = str(getattr(arrays[0], "device", "cpu")) if arrays else "cpu"
-    return [
-        astype(transfer(x, device=device), dtype=dtype) if _is_number(x) else x for x in tensors
-    ]
+    return [_as_array(x, dtype, device) if _is_number(x) else x for x in tensors]
+
+
+def _as_array(x: Any, dtype: Any, device: str) -> Any:
+    """Return a number as an array without axes."""
+    if isinstance(x, int):  # NumPy says if it does not fit, where casting an array would wrap
+        try:
+            x = np.asarray(x, dtype=dtype)
+        except OverflowError as error:
+            raise ArgumentError(in_full("concat", f"{error}.", {"x": x}, {})) from None
+    return astype(transfer(x, device=device), dtype=dtype)
 
 
 def _restack(xp: Any, g: Any, x_shape: tuple[int, ...], axis: int) -> Any:
