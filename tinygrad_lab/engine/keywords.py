@@ -16,6 +16,7 @@ from tinygrad_lab.errors import ArgumentTypeError
 
 __all__ = [
     "ABSENT",
+    "advise",
     "collecting",
     "explaining",
     "is_mean_loss",
@@ -152,6 +153,11 @@ _advice_of: dict[str, dict[str, str]] = {}
 """Advice about the arguments of one function, by its name."""
 
 
+def advise(name: str, **advice: str) -> None:
+    """Note what to write instead of arguments of one function that it does not have."""
+    _advice_of.setdefault(name, {}).update(advice)
+
+
 def is_mean_loss(name: str, each: str) -> None:
     """Note that a function is the mean of the losses of samples.
 
@@ -239,7 +245,25 @@ def _advice(name: str, keyword: str, value: Any, own: Signature) -> str:
 def _shown(own: Signature) -> str:
     """Return a signature without annotations."""
     parameters = [p.replace(annotation=Parameter.empty) for p in own.parameters.values()]
+    parameters = [p if _is_literal(p.default) else p.replace(default=_OMITTED) for p in parameters]
+    if parameters and parameters[0].name == "self":
+        del parameters[0]
     return str(Signature(parameters))
+
+
+class _Omitted:
+    """Stands for a default without a short text."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_OMITTED = _Omitted()
+
+
+def _is_literal(default: Any) -> bool:
+    """Return whether the text of a default says what it is."""
+    return default is Parameter.empty or " object at 0x" not in repr(default)
 
 
 def collecting(function: F) -> F:
@@ -297,7 +321,7 @@ def _of_several_numbers(name: str, own: Signature, args: tuple[Any, ...]) -> str
     """Say that several numbers are one argument, if a call gives them one by one."""
     place = next((i for i, key in enumerate(own.parameters) if key in _OF_SEVERAL), len(args))
     numbers = args[place:]
-    if len(numbers) < 2 or not all(isinstance(n, int) for n in numbers):
+    if len(numbers) < 2 or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
         return None
     call = ", ".join([*list(own.parameters)[:place], str(numbers)])
     what = list(own.parameters)[place]
