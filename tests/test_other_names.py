@@ -497,6 +497,25 @@ class TestArguments:
                         unexplained.add(f"{label.rpartition('.')[2]} {name}")
         assert sorted(unexplained - UNEXPLAINED) == []
 
+    @pytest.mark.parametrize(
+        ("call", "says"),
+        [
+            (lambda: tg.nn.ReLU(inplace=True), "x = f(x)"),
+            (lambda: tg.nn.CrossEntropyLoss(reduction="sum"), "the result is the mean"),
+            (lambda: tg.nn.Linear(2, 3, dtype=tg.float64), "tg.set_default_dtype(dtype)"),
+            (lambda: tg.nn.Linear(2), "It takes Linear("),
+            (lambda: tg.nn.Conv2d(1, 2, 3, nonsense=1), "no argument 'nonsense'"),
+            (lambda: tg.optim.SGD([tg.scalar(1.0)], lr=0.1).zero_grad(set_to_none=True), "None"),
+            (lambda: tg.autograd.grad(X, X, retain_graph=True), "leave it out"),
+            (lambda: tg.autograd.grad(X, X, allow_unused=True), "leave it out"),
+        ],
+    )
+    def test_modules_and_optimisers_explain(self, call: Any, says: str) -> None:
+        with pytest.raises(ArgumentTypeError) as caught:
+            call()
+        assert says in str(caught.value)
+        assert "object at 0x" not in str(caught.value)
+
     def test_advice_means_what_pytorch_means(self) -> None:
         v, x = tg.arange(5), tg.tensor([[1.0, 2.0], [3.0, 5.0]])
         for call, says in [

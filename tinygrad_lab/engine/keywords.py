@@ -19,6 +19,7 @@ __all__ = [
     "advise",
     "collecting",
     "explaining",
+    "explaining_class",
     "is_mean_loss",
     "misfit",
     "refused",
@@ -100,6 +101,7 @@ _OWN_NAMES = {
     "num_classes": ("n_classes", "count"),
     "steps": ("num",),
     "end": ("stop",),
+    "argnum": ("argnums", "wrt"),
     "N": ("n_rows",),
     "n": ("n_rows",),
     "M": ("n_cols",),
@@ -145,6 +147,13 @@ _ADVICE = {
     "beta": "f(beta * x) / beta",
     "padding_mode": "tg.pad(x, widths, mode=...) comes first",
     "training": "tg.nn.functional.dropout(x, p, training)",
+    "retain_graph": "graphs stay while something refers to them: leave it out",
+    "allow_unused": "the gradient of a tensor without influence is None: leave it out",
+    "set_to_none": "gradients become None: leave it out",
+    "foreach": "leave it out",
+    "fused": "leave it out",
+    "maximize": "minimise -loss",
+    "track_running_stats": "leave it out",
     "sparse": "broadcasting takes tg.expand_dims(x, axis) of each",
 }
 """What to do instead of an argument without an equivalent."""
@@ -288,6 +297,27 @@ def explaining(function: F) -> F:
         raise failure from None
 
     return call  # type: ignore[return-value]
+
+
+def explaining_class(kind: type) -> None:
+    """Let a class explain arguments that it does not take."""
+    create: Any = kind.__init__  # type: ignore[misc]
+    own = Signature() if create is object.__init__ else signature(create)
+    own = own.replace(parameters=[p for p in own.parameters.values() if p.name != "self"])
+
+    @wraps(create)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        try:
+            create(self, *args, **kwargs)
+        except TypeError:
+            failure = refused(kind.__name__, own, args, kwargs)
+            if failure is None:
+                raise
+        else:
+            return
+        raise failure from None
+
+    kind.__init__ = __init__  # type: ignore[misc]
 
 
 def _refused(
