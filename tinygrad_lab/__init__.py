@@ -22,7 +22,6 @@ from tinygrad_lab import (
     nn as nn,
     operators as _operators,
     optim as optim,
-    other_names as _other_names,
     random as random,
 )
 from tinygrad_lab.array_api.creation import (
@@ -145,7 +144,7 @@ if not TYPE_CHECKING:
     ]
 
     def __getattr__(name: str) -> object:
-        raise _other_names.missing_from_namespace(name, _sys.modules[__name__])
+        raise _modules_that_explain.missing_from_namespace(name, _sys.modules[__name__])
 
 
 _operators.attach(namespace=_sys.modules[__name__])

@@ -6,6 +6,7 @@ def _words(text: str) -> set[str]:
 
 
 ON_TENSORS = _words("""
+    getfield is_shared layout lu_solve reinforce resolve_conj setfield storage_offset
     as_strided as_strided_ as_strided_scatter as_subclass bfloat16 cauchy_ ccol_indices chalf
     coalesce col_indices corrcoef crow_indices cummax cummin dense_dim dequantize digamma
     digamma_ dim_order eig erfinv erfinv_ frexp gcd gcd_ geometric_ geqrf grad_dtype hash_tensor
@@ -24,6 +25,7 @@ ON_TENSORS = _words("""
 """Of torch.Tensor and np.ndarray."""
 
 IN_NAMESPACES = ON_TENSORS | _words("""
+    convolution min_scalar_type
     adaptive_max_pool1d affine_grid_generator alias_copy alpha_dropout alpha_dropout_
     are_deterministic_algorithms_enabled as_strided_copy asmatrix autocast
     autocast_decrement_nesting autocast_increment_nesting bartlett bartlett_window base_repr

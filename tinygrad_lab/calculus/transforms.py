@@ -20,6 +20,7 @@ from tinygrad_lab.engine.ancestry import ancestors
 from tinygrad_lab.engine.backward import sweep
 from tinygrad_lab.engine.history import inputs_with_history, run_composite, with_history
 from tinygrad_lab.engine.hooks import observer
+from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError, excerpt
@@ -39,6 +40,7 @@ __all__ = [
 # --- gradients of given tensors, optionally as a graph -------------------------------------------
 
 
+@explaining
 def gradients_of(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
@@ -409,6 +411,7 @@ def _value_and_grad(
     return value_and_gradient
 
 
+@explaining
 def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Return a function that computes the gradient of ``f``; see ``value_and_grad``.
 

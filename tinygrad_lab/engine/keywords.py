@@ -16,8 +16,10 @@ from tinygrad_lab.errors import ArgumentTypeError
 
 __all__ = [
     "ABSENT",
+    "advise",
     "collecting",
     "explaining",
+    "explaining_class",
     "is_mean_loss",
     "misfit",
     "refused",
@@ -99,6 +101,7 @@ _OWN_NAMES = {
     "num_classes": ("n_classes", "count"),
     "steps": ("num",),
     "end": ("stop",),
+    "argnum": ("argnums", "wrt"),
     "N": ("n_rows",),
     "n": ("n_rows",),
     "M": ("n_cols",),
@@ -144,12 +147,24 @@ _ADVICE = {
     "beta": "f(beta * x) / beta",
     "padding_mode": "tg.pad(x, widths, mode=...) comes first",
     "training": "tg.nn.functional.dropout(x, p, training)",
+    "retain_graph": "graphs stay while something refers to them: leave it out",
+    "allow_unused": "the gradient of a tensor without influence is None: leave it out",
+    "set_to_none": "gradients become None: leave it out",
+    "foreach": "leave it out",
+    "fused": "leave it out",
+    "maximize": "minimise -loss",
+    "track_running_stats": "leave it out",
     "sparse": "broadcasting takes tg.expand_dims(x, axis) of each",
 }
 """What to do instead of an argument without an equivalent."""
 
 _advice_of: dict[str, dict[str, str]] = {}
 """Advice about the arguments of one function, by its name."""
+
+
+def advise(name: str, **advice: str) -> None:
+    """Note what to write instead of arguments of one function that it does not have."""
+    _advice_of.setdefault(name, {}).update(advice)
 
 
 def is_mean_loss(name: str, each: str) -> None:
@@ -239,7 +254,25 @@ def _advice(name: str, keyword: str, value: Any, own: Signature) -> str:
 def _shown(own: Signature) -> str:
     """Return a signature without annotations."""
     parameters = [p.replace(annotation=Parameter.empty) for p in own.parameters.values()]
+    parameters = [p if _is_literal(p.default) else p.replace(default=_OMITTED) for p in parameters]
+    if parameters and parameters[0].name == "self":
+        del parameters[0]
     return str(Signature(parameters))
+
+
+class _Omitted:
+    """Stands for a default without a short text."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_OMITTED = _Omitted()
+
+
+def _is_literal(default: Any) -> bool:
+    """Return whether the text of a default says what it is."""
+    return default is Parameter.empty or " object at 0x" not in repr(default)
 
 
 def collecting(function: F) -> F:
@@ -264,6 +297,27 @@ def explaining(function: F) -> F:
         raise failure from None
 
     return call  # type: ignore[return-value]
+
+
+def explaining_class(kind: type) -> None:
+    """Let a class explain arguments that it does not take."""
+    create: Any = kind.__init__  # type: ignore[misc]
+    own = Signature() if create is object.__init__ else signature(create)
+    own = own.replace(parameters=[p for p in own.parameters.values() if p.name != "self"])
+
+    @wraps(create)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        try:
+            create(self, *args, **kwargs)
+        except TypeError:
+            failure = refused(kind.__name__, own, args, kwargs)
+            if failure is None:
+                raise
+        else:
+            return
+        raise failure from None
+
+    kind.__init__ = __init__  # type: ignore[misc]
 
 
 def _refused(
@@ -297,7 +351,7 @@ def _of_several_numbers(name: str, own: Signature, args: tuple[Any, ...]) -> str
     """Say that several numbers are one argument, if a call gives them one by one."""
     place = next((i for i, key in enumerate(own.parameters) if key in _OF_SEVERAL), len(args))
     numbers = args[place:]
-    if len(numbers) < 2 or not all(isinstance(n, int) for n in numbers):
+    if len(numbers) < 2 or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
         return None
     call = ", ".join([*list(own.parameters)[:place], str(numbers)])
     what = list(own.parameters)[place]

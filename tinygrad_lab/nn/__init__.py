@@ -1,5 +1,6 @@
 """Layers with parameters, under PyTorch's names and with its layouts and initialisations."""
 
+from tinygrad_lab.engine.keywords import advise as _advise, explaining_class as _explaining_class
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.activation import (
     ELU,
@@ -63,3 +64,43 @@ __all__ = [
     "functional",
     "init",
 ]
+
+for _kind in (
+    ELU,
+    GELU,
+    GRU,
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    CrossEntropyLoss,
+    Dropout,
+    Embedding,
+    Flatten,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    MSELoss,
+    MaxPool1d,
+    MaxPool2d,
+    ModuleList,
+    ReLU,
+    SiLU,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Tanh,
+):
+    _explaining_class(_kind)
+    _advise(
+        _kind.__name__,
+        dtype="tg.set_default_dtype(dtype) comes first",
+        device="with tg.default_device(device): around it",
+        reduction="the result is the mean: multiply it by the number of samples for the sum",
+    )

@@ -7,23 +7,22 @@ times as long, and an unset ``_grad`` eight times.
 
 from __future__ import annotations
 
-import sys
+import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from inspect import signature
 from types import FunctionType
 from typing import Any
 
-import numpy as np
-
+from tinygrad_lab.engine.keywords import advise
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import MissingAttributeError
-from tinygrad_lab.other_names.spellings import ABSENT, BOTH, NAMESPACE, TENSOR
+from tinygrad_lab.other_names.spellings import ABSENT, BOTH, NAMESPACE, TENSOR, WORDS
 
 __all__ = [
+    "ABSENT_NAMES",
+    "alternatives",
     "arguments_shown",
     "attach_names",
-    "missing_from_namespace",
     "parsed",
     "spelling_of",
 ]
@@ -33,7 +32,7 @@ def _words(text: str) -> list[str]:
     return text.split()
 
 
-_ABSENT = frozenset(_words(ABSENT))
+ABSENT_NAMES = frozenset(_words(ABSENT))
 _NOT_OF_A_TENSOR = frozenset(
     _words("""
     arange can_cast checkpoint compile default_device devices draw empty eye finfo full gradcheck
@@ -47,13 +46,25 @@ _NOT_OF_A_TENSOR = frozenset(
 
 def parsed(text: str) -> dict[str, str]:
     """Return the spelling for each name; a line holds several names for one spelling."""
-    lines = (line.split(" = ", 1) for line in text.strip().splitlines())
+    joined = text.strip().replace("\n    ", " ")
+    lines = (line.split(" = ", 1) for line in joined.splitlines())
     return {name: spelling for names, spelling in lines for name in names.split()}
+
+
+_CONDITION = re.compile(r"((?:of|in|along|with|without|the|sizes|pieces) [^:()]*): ")
+
+
+def alternatives(spelling: str) -> list[tuple[str, str]]:
+    """Return the conditions that a spelling states, each with its expression."""
+    parts = re.split(r"; (?=(?:of|in|along|with|without) )", spelling)
+    said = [(part, _CONDITION.match(part)) for part in parts]
+    return [(found[1], part[found.end() :]) if found else ("", part) for part, found in said]
 
 
 _FOR_BOTH, _FOR_TENSORS, _FOR_NAMESPACE = map(parsed, (BOTH, TENSOR, NAMESPACE))
 _ON_TENSORS = _FOR_BOTH | _FOR_TENSORS
 _IN_NAMESPACE = _FOR_BOTH | _FOR_NAMESPACE
+_IN_WORDS = parsed(WORDS)
 
 
 def spelling_of(name: str, namespace: Any, *, method: bool) -> str | None:
@@ -65,25 +76,63 @@ def spelling_of(name: str, namespace: Any, *, method: bool) -> str | None:
         method: whether it is looked up on a Tensor.
     """
     known = _ON_TENSORS if method else _IN_NAMESPACE
-    if name in known:
-        return known[name]
+    if name in known or name in _IN_WORDS:
+        return known.get(name) or _IN_WORDS[name]
     if method and isinstance(getattr(namespace, name, None), FunctionType):
         return f"tg.{name}({arguments_shown(getattr(namespace, name))})"
     base = name[:-1]
     if name.endswith("_") and not base.endswith("_"):
-        # In place: operators never write into their inputs.
         out_of_place = f"x.{base}()" if hasattr(Tensor, base) else None
         out_of_place = out_of_place or spelling_of(base, namespace, method=True)
-        return out_of_place and f"x = {out_of_place}"
+        return out_of_place and _in_place(base, out_of_place)
     if not method and hasattr(Tensor, name):
         return f"x.{name}"
     return None
+
+
+_SIGNS = parsed("""
+add = +
+sub subtract = -
+mul multiply = *
+div divide true_divide = /
+floor_divide = //
+remainder mod = %
+pow float_power = **
+""")
+"""Methods that PyTorch has in place, which are operators here."""
+
+
+def _in_place(base: str, out_of_place: str) -> str:
+    """Say how to rebind the result of a method that writes into its tensor, and how to write.
+
+    Under ``no_grad`` rebinding would leave a parameter as it is.
+    """
+    rebound = [
+        f"{f'{condition}: ' if condition else ''}x = {expression}"
+        for condition, expression in alternatives(out_of_place)
+    ]
+    plain = alternatives(out_of_place)[0][1]
+    write = f"x {_SIGNS[base]}= y" if base in _SIGNS else f"x.data = {plain}"
+    return f"{'; '.join(rebound)}; to change x itself: with tg.no_grad(): {write}"
 
 
 def arguments_shown(function: Any) -> str:
     """Return what a function has to be given, to show a call."""
     parameters = signature(function).parameters.values()
     return ", ".join(p.name for p in parameters if p.default is p.empty and p.kind < p.KEYWORD_ONLY)
+
+
+advise("subtract", alpha="multiply by it: x - alpha * y")
+advise(
+    "pad",
+    pad="PyTorch's pad=(1, 2) pads the last axis: of a vector write pad_width=(1, 2), of a matrix "
+    "pad_width=((0, 0), (1, 2))",
+)
+advise(
+    "split",
+    split_size_or_sections="PyTorch's is the size of the pieces: for pieces of size n write "
+    "indices_or_sections=list(range(n, len(x), n))",
+)
 
 
 # --- on Tensor -----------------------------------------------------------------------------------
@@ -105,7 +154,11 @@ class _Elsewhere:
 def attach_names(namespace: Any) -> None:
     """Let Tensor say how the names of PyTorch's Tensor and NumPy's ndarray are spelled here."""
     functions = {n for n in namespace.__all__ if isinstance(getattr(namespace, n), FunctionType)}
-    known = {n for n in (*_ON_TENSORS, *functions - _NOT_OF_A_TENSOR) if not n.startswith("_")}
+    known = {
+        n
+        for n in (*_ON_TENSORS, *_IN_WORDS, *functions - _NOT_OF_A_TENSOR)
+        if not n.startswith("_")
+    }
     methods = {n for n in vars(Tensor) if not n.startswith("_")}
     in_place = {f"{n}_" for n in known | methods - {"at", "data"} if not n.endswith("_")}
     for name in (known | in_place) - methods:
@@ -119,24 +172,3 @@ def _own_attributes(self: Tensor) -> Iterable[str]:
     kind = type(self)
     found = object.__dir__(self)
     return [n for n in found if not any(isinstance(vars(c).get(n), _Elsewhere) for c in kind.mro())]
-
-
-# --- in the package ------------------------------------------------------------------------------
-
-
-def missing_from_namespace(name: str, namespace: Any) -> Exception:
-    """Return the error for a name that the package does not have."""
-    label = namespace.__name__
-    if name.startswith("_"):
-        return AttributeError(f"module {label!r} has no attribute {name!r}")
-    spelling = spelling_of(name, namespace, method=False)
-    if spelling is None and not _is_of_another_library(name):
-        close = get_close_matches(name, namespace.__all__, n=1, cutoff=0.8)
-        spelling = f"did you mean tg.{close[0]}?" if close else None
-    return MissingAttributeError(f"{label} has no {name!r}{f': {spelling}' if spelling else '.'}")
-
-
-def _is_of_another_library(name: str) -> bool:
-    """Return whether a name means something that this package does not have."""
-    torch = sys.modules.get("torch")
-    return name in _ABSENT or name in vars(np) or name in (vars(torch) if torch else ())

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.errors import MissingAttributeError
-from tinygrad_lab.other_names import arguments_shown, parsed, spelling_of
+from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
 
-__all__ = ["MODULES", "explain_missing"]
+__all__ = ["MODULES", "explain_missing", "missing_from_namespace", "spelling_in_modules"]
 
 _NN = """
 Identity = tg.nn.Sequential()
@@ -48,7 +48,8 @@ Mish = x * tg.tanh(tg.softplus(x))
 Tanhshrink = x - tg.tanh(x)
 Hardshrink = tg.where(tg.abs(x) > 0.5, x, 0.0)
 Softshrink = tg.sign(x) * tg.relu(tg.abs(x) - 0.5)
-PReLU RReLU = tg.where(x > 0, x, 0.25 * x)
+PReLU = tg.where(x > 0, x, 0.25 * x)
+RReLU = without training: tg.where(x > 0, x, 11 / 48 * x)
 SELU = 1.0507 * tg.elu(x, alpha=1.67326)
 CELU = tg.elu(x)
 Threshold = tg.where(x > 0.5, x, 0.0)
@@ -113,7 +114,9 @@ orthogonal_ orthogonal = x.data = tg.linalg.qr(tg.random.normal(x.shape)).Q
 _LINALG = """
 inv_ex = tg.linalg.inv(x)
 cholesky_ex = tg.linalg.cholesky(x @ x.mT)
-solve_ex solve_triangular lu_solve ldl_solve = tg.linalg.solve(x, y)
+solve_ex = tg.linalg.solve(x, y)
+solve_triangular = of the lower triangle: tg.linalg.solve(tg.tril(x), y);
+    of the upper: tg.linalg.solve(tg.triu(x), y)
 multi_dot = x @ x @ x
 LinAlgError = tg.errors.LinAlgError
 """
@@ -126,12 +129,15 @@ shuffle = x[tg.random.permutation(len(x))]
 default_rng RandomState = tg.Generator(0)
 exponential standard_exponential = -tg.log1p(-tg.random.uniform((2, 3)))
 lognormal = tg.exp(tg.random.normal((2, 3)))
+multinomial = tg.sum(tg.one_hot(tg.random.choice(3, 10, p=[0.2, 0.3, 0.5]), 3), axis=0)
+power = tg.random.uniform((2, 3)) ** (1 / 2.0)
 binomial = tg.sum(tg.random.bernoulli((10, 3), 0.5), axis=0)
 """
 
 _AUTOGRAD = """
 Variable = tg.tensor([1.0], requires_grad=True)
 Function = tg.op("cubed", forward=lambda xp, x: x**3, vjp={"x": lambda xp, g, x: 3 * g * x**2})
+functional = tg.jacobian, tg.hessian, tg.vjp, tg.jvp, tg.hvp
 backward = tg.scalar(1.0).backward()
 gradgradcheck = tg.gradcheck(tg.sum, x.astype(tg.float64), order=2)
 detect_anomaly set_detect_anomaly = tg.debug()
@@ -169,6 +175,35 @@ _ABSENT = """
 """Names of PyTorch and NumPy without an equivalent that are similar to one that exists here."""
 
 
+def spelling_in_modules(name: str, package: ModuleType) -> str | None:
+    """Return how to write a name of a module of the package, or of one of their tables."""
+    for short in MODULES:
+        module = sys.modules[f"{package.__name__}.{short}"]
+        if name in module.__all__:
+            found = vars(module)[name]
+            return f"tg.{short}.{name}{_call(found)}"
+    tables = ("nn.functional", "nn", "optim.lr_scheduler", "linalg", "autograd")
+    return next((MODULES[t][name] for t in tables if name in MODULES[t]), None)
+
+
+def missing_from_namespace(name: str, namespace: Any) -> Exception:
+    """Return the error for a name that the package does not have."""
+    label = namespace.__name__
+    if name.startswith("_"):
+        return AttributeError(f"module {label!r} has no attribute {name!r}")
+    spelling = spelling_of(name, namespace, method=False) or spelling_in_modules(name, namespace)
+    if spelling is None and not _is_of_torch_or_numpy(name):
+        close = get_close_matches(name, namespace.__all__, n=1, cutoff=0.8)
+        spelling = f"did you mean tg.{close[0]}?" if close else None
+    return MissingAttributeError(f"{label} has no {name!r}{f': {spelling}' if spelling else '.'}")
+
+
+def _is_of_torch_or_numpy(name: str) -> bool:
+    """Return whether a name means something that this package does not have."""
+    torch = sys.modules.get("torch")
+    return name in ABSENT_NAMES or name in vars(np) or name in (vars(torch) if torch else ())
+
+
 def explain_missing(module: ModuleType, package: ModuleType) -> None:
     """Let a module of the package say how a name that it does not have is written here."""
 
@@ -192,12 +227,12 @@ def _missing(name: str, module: ModuleType, package: ModuleType) -> AttributeErr
 
 def _elsewhere(name: str, short: str, package: ModuleType) -> str | None:
     """Return how to write a name of another module of the package, or of one of its tables."""
-    found = vars(package).get(name)
+    found = vars(package).get(name) if name in package.__all__ else None
     if found is not None and not isinstance(found, ModuleType):
         return f"tg.{name}{_call(found)}"
     for other in MODULES:
         module = sys.modules[f"{package.__name__}.{other}"]
-        if name in module.__all__:
+        if name in module.__all__ and not isinstance(vars(module)[name], ModuleType):
             return f"tg.{other}.{name}{_call(vars(module)[name])}"
     spelling = spelling_of(name, package, method=False)
     if spelling is None and short == "nn.functional":
