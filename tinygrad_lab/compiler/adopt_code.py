@@ -67,7 +67,7 @@ def attach_code(
             views = [*_views(parts[number], "now", names[home])]
             rebound |= {name for part in parts[number] for name in part.names}
             rebound |= {home, f"memory_{number}", f"leaf_{number}"}
-            lines += _attach_in_place(number, bool(wants), wants is not None, views)
+            lines += _attach_in_place(number, wants, names[home], views)
         else:
             same += [f"{owner}._data is {home}", f"{owner}._node is leaf_{number}"]
     body = [
@@ -98,12 +98,14 @@ def _attach_gradient(number: int, is_read: bool, names: dict[str, Any]) -> Itera
 
 
 def _attach_in_place(
-    number: int, wants: bool, matters: bool, views: Sequence[str]
+    number: int, wants: bool | None, array: Any, views: Sequence[str]
 ) -> Iterator[str]:
     home, owner, leaf = f"home_{number}", f"owner_{number}", f"leaf_{number}"
+    form = f"now.shape != {array.shape} or now.strides != {array.strides}"
     yield f"now = {owner}._data"
     yield f"if now is not {home}:"
-    yield f"    if not matches(now, {home}): return False"
+    yield f"    if now.__class__ is not ndarray or {form}: return False"
+    yield f"    if now.dtype != {home}.dtype: return False"
     yield f"    touched.update((id(now), id({home}), id(now.base), id({home}.base)))"
     for view in views:
         yield f"    {view}"
@@ -111,7 +113,7 @@ def _attach_in_place(
     yield f"    {home} = now"
     yield f"now = {owner}._node"
     yield f"if now is not {leaf}:"
-    if matters:
+    if wants is not None:
         yield f"    if now is {'' if wants else 'not '}None: return False"
     yield f"    touched.update((id(now), id({leaf})))"
     yield f"    {leaf} = now"
@@ -119,12 +121,14 @@ def _attach_in_place(
 
 def _views(parts: Iterable[Part], memory: str, home: Any) -> Iterator[str]:
     """Yield lines that bind the names of parts to the same parts of other memory."""
+    for dtype in {part.dtype.str: None for part in parts if not part.whole}:
+        yield f"dtype_{dtype[1:]} = dtype_at({dtype!r})"
     for part in parts:
         names = [*part.names, *(f"at_risk[{place}]" for _, place in part.places)]
         if part.whole:
             view = memory
         elif home.flags.c_contiguous:
-            dtype = f"dtype_at({part.dtype.str!r})"
+            dtype = f"dtype_{part.dtype.str[1:]}"
             view = f"view_of({part.shape}, {dtype}, {memory}, {part.offset}, {part.strides})"
         else:
             yield "return False"
@@ -138,8 +142,12 @@ def leave_code(
     places: Sequence[BundlePlace],
     names: dict[str, Any],
     parts: Sequence[Part],
+    usual: dict[str, int],
 ) -> str:
-    """Write ``leave(touched)``: leave the memory of states to who keeps it, and go on in a copy."""
+    """Write ``leave(touched)``: leave the memory of states to who keeps it, and go on in a copy.
+
+    ``usual`` says how often the replay and its owners refer to the copy.
+    """
     root = names[f"memory_{inside[0]}"]
     homes = [f"home_{number}" for number in inside]
     ids = f"touched.update(map(id, ({', '.join(homes)}, memory_{inside[0]})))"
@@ -176,6 +184,7 @@ def leave_code(
             found = {id(fact[0].owner): n for n, fact in enumerate(facts) if fact[0].kind == "data"}
             views = ", ".join(f"owner_{found[id(one)]}._data" for one in place.parameters)
             lines.append(f"bundle_{number}.views = [{views}]")
-    lines.append(ids)
+    lines += [ids, *(f"{name} = {count}" for name, count in usual.items())]
+    rebound |= usual.keys()
     body = [f"global {', '.join(sorted(rebound))}", *lines]
     return "def leave(touched):\n" + "".join(f"    {line}\n" for line in body)

@@ -163,6 +163,9 @@ class Reach:
         if known is None:
             found = Dependency(path, place, None, policy, self.here, **facts)
             found.found = found.now()
+            if found.found is ABSENT and place.kind == "own attribute":
+                # That a module gets an attribute of its own, such as another forward, counts.
+                found.versioned = isinstance(place.owner, Module)
             self.found[key] = known = found
             if len(self.found) > MOST:
                 raise CompileError(

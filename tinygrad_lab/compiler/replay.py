@@ -103,12 +103,14 @@ class Replay:
         """How often its names refer to objects, by their ids."""
         _living.add(self)
         self._counted: list[str] = []
+        self._number_in: dict[str, int] = {}
         """The names of what is counted."""
         self._allowed: list[int] = []
         self._counted_at = -1
         self._touched: set[int] = set()
         """The ids of objects to which its names refer since, or no longer."""
-        self._counted_ids: frozenset[int] = frozenset()
+        self._ids: frozenset[int] | None = None
+        """The ids of what is counted; None until asked for, after they have changed."""
 
     def __del__(self) -> None:
         # A function and its names refer to each other, as do the parts of a trace. Parameters and
@@ -233,6 +235,7 @@ class Replay:
         names, counted = self._bind()
         # Count only now: no local variable refers to the memory any more.
         self._counted = [_name_counted(text) for text in counted]
+        self._number_in = {name: _number_of(name) for name in self._counted}
         counts, others = names["counts"](), self._counted_by_others()
         self._counts = [one - other for one, other in zip(counts, others, strict=True)]
         self._expect(others)
@@ -243,7 +246,7 @@ class Replay:
         exec(code, names)
         arrays, generators = names["at_risk"], self._at_risk[1]
         self._before = [np.empty_like(array) for array in arrays]
-        self._note_counted()
+        self._ids = None
         self._touched = set(self._references)
         self._tell_others()
         at_risk = arrays or generators
@@ -320,7 +323,7 @@ class Replay:
         for number, (optimizer, group, _) in enumerate(self.recording.groups):
             names[f"group_{number}"] = optimizer.param_groups[group]
         names["version_now"], names["errors_now"] = version(), _errors()
-        self._note_counted()
+        self._ids = None
         if self._touched:
             self._tell_others()
         return True
@@ -456,8 +459,11 @@ class Replay:
         self._touched.update(map(id, arrays), [id(memory_owner(array)) for array in arrays])
         self._counted_at = -1
 
-    def _note_counted(self) -> None:
-        self._counted_ids = frozenset([id(self._namespace[name]) for name in self._counted])
+    @property
+    def _counted_ids(self) -> frozenset[int]:
+        if self._ids is None:
+            self._ids = frozenset([id(self._namespace[name]) for name in self._counted])
+        return self._ids
 
     def _settle(self, number: int, bundles: dict[BundlePlace, Any]) -> None:
         state = self._order_of_homes[number]
@@ -528,8 +534,9 @@ class Replay:
         gradients = [name for name in held if name.startswith("grad_")]
         for name in gradients:
             self._leave_gradient(_number_of(name))
-        if gradients:
-            held = self._held_by_others()
+        if gradients and self._namespace["untouched"]():
+            return True
+        held = self._held_by_others() if gradients else held
         if held and self._leave_quickly(held) and self._namespace["untouched"]():
             return True
         left: set[int] = set()
@@ -547,11 +554,11 @@ class Replay:
 
     def _leave_quickly(self, held: list[str]) -> bool:
         """Leave memory by code that is written once; return whether that was all."""
-        names, left = self._namespace, set[int]()
+        left: set[int] = set()
         for name in held:
             if not name.startswith(("home_", "memory_")):
                 return False
-            number = _number_of(name)
+            number = self._number_in[name]
             if number in left:
                 continue
             if number not in self._leaving and not self._write_leaving(number):
@@ -561,7 +568,7 @@ class Replay:
             left.update(inside)
             # Nobody else refers to the new memory.
             for count in counts:
-                self._allowed[count] = names[f"count_{count}"] = self._counts[count]
+                self._allowed[count] = self._counts[count]
         return True
 
     def _write_leaving(self, number: int) -> bool:
@@ -572,10 +579,11 @@ class Replay:
         if views is None or not same or not root.flags.c_contiguous:
             return False
         parts = views.parts(("root", inside[0]), root)
-        code = leave_code(inside, self._facts, self._places, names, parts)
-        leave = defined("leave", code, names)
         arrays = {f"{what}_{n}" for what in ("home", "memory", "leaf") for n in inside}
         counts = [n for n, name in enumerate(self._counted) if name in arrays]
+        usual = {f"count_{count}": self._counts[count] for count in counts}
+        code = leave_code(inside, self._facts, self._places, names, parts, usual)
+        leave = defined("leave", code, names)
         self._leaving.update(dict.fromkeys(inside, (leave, inside, counts)))
         return True
 
@@ -644,7 +652,7 @@ class Replay:
         """Return all names of the code, and expressions that count references to guarded memory."""
         bundles = {place: place.bundle() for place in self._places}
         homes = self._homes(bundles)
-        names = self.program.bind(homes)
+        names = self._used(self.program.bind(homes), homes)
         for state, array in homes.items():
             _settle(state, array, bundles)
         for place, bundle in bundles.items():
@@ -675,6 +683,16 @@ class Replay:
         counted = [_references(name, names) for name in once.values()]
         exec(f"def counts(): return [{', '.join(counted)}]", names)
         return names, counted
+
+    def _used(self, names: dict[str, Any], homes: dict[State, Any]) -> dict[str, Any]:
+        """Leave out the views of the states' memory that no line refers to."""
+        replay = next(one for one in self._code.co_consts if isinstance(one, CodeType))
+        memory = {id(memory_owner(home)) for home in homes.values()}
+        return {
+            name: thing
+            for name, thing in names.items()
+            if name in replay.co_names or id(memory_owner(thing)) not in memory
+        }
 
     def _surroundings(self, bundles: dict[BundlePlace, Any]) -> dict[str, Any]:
         """Return the names that checks and results need and that are not memory."""
@@ -1189,6 +1207,7 @@ _ADOPTING: dict[str, Any] = {
     "dtype_at": np.dtype,
     "empty_like": np.empty_like,
     "matches": _array_matches,
+    "ndarray": np.ndarray,
     "owner_of": _memory_of,
     "view_of": np.ndarray,
 }
