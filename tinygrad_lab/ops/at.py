@@ -262,7 +262,8 @@ def _loses_history(x: Any, values: Any) -> str | None:
         return (
             "x is a leaf that requires a gradient, which x[index] = values would not pass on to "
             "values. To change the leaf:\n    with tg.no_grad():\n        x[index] = values\n"
-            "To compute a new tensor, with gradients to both: z = x.at[index].set(values)"
+            "To compute a new tensor, with gradients to both: z = x.at[index].set(values), or "
+            "tg.where(condition, values, x)."
         )
     if x._node is not None or recorded is not None:
         what = "requires a gradient" if x._node is not None else "was recorded"

@@ -287,6 +287,8 @@ def _as_arrays(tensors: Sequence[Any]) -> list[Any]:
         checked_shape("concat", x)
     dtypes = [np.dtype(x.dtype) for x in arrays]
     numbers = [raw(x) for x in tensors if _is_number(x)]
+    if not numbers:
+        return arrays
     most = max(KIND_RANKS[np.dtype(getattr(one, "dtype", type(one))).kind] for one in numbers)
     dtype = np.result_type(*dtypes) if dtypes else None
     if dtype is None or KIND_RANKS[dtype.kind] < most:
