@@ -1095,8 +1095,12 @@ def _gradient_in(array: Any, owner: Any) -> Tensor:
 
 
 def _parts(module: Any) -> list[int]:
-    """Return the identities of a module's tensors and modules."""
-    return [id(one) for one in vars(module).values() if isinstance(one, Tensor | Module)]
+    """Return the identities of a module's tensors, modules and own ``forward``."""
+    return [
+        id(one)
+        for name, one in vars(module).items()
+        if isinstance(one, Tensor | Module) or name == "forward"
+    ]
 
 
 def _parts_of(recording: Recording) -> dict[Any, list[int]]:
