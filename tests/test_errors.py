@@ -300,3 +300,29 @@ class TestTheTree:
         with pytest.raises(builtin, match=r"^as written$") as caught:
             raise kind("as written")
         assert str(caught.value) == "as written"
+
+
+class TestATensorWhereAPlainValueIsMeant:
+    """Calls of PyTorch's and NumPy's kind, such as torch.max(x, y)."""
+
+    X = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
+
+    @pytest.mark.parametrize(
+        ("call", "says"),
+        [
+            ("tg.max(x, x)", r"tg\.maximum\(x, y\)"),
+            ("x.min(x)", r"tg\.minimum\(x, y\)"),
+            ("tg.sum(x, x)", "expected an axis as an integer"),
+            ("tg.mean(x, x)", "expected an axis as an integer"),
+            ("tg.concat(x, x)", r"in one list, \[x, y\]"),
+            ("tg.stack(x, x)", r"in one list, \[x, y\]"),
+            ("tg.reshape(x, 2, 2)", "the shape is one argument"),
+            ("x.to(dtype=tg.float64)", r"x\.astype\(dtype\)"),
+            ("x.to(device='cpu')", r"x\.to\(device\)"),
+            ("x.to('cpu', tg.float64)", "too many positional arguments"),
+            ("x.astype(tg.float64, copy=False)", "no argument 'copy'"),
+        ],
+    )
+    def test_says_what_to_write(self, call: str, says: str) -> None:
+        with pytest.raises(tg.errors.TinygradLabError, match=says):
+            eval(call, {"tg": tg, "x": self.X})

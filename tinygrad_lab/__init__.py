@@ -8,8 +8,8 @@ To learn how backpropagation works, read the plain engine, in this order:
 from tinygrad_lab import startup as _startup  # noqa: F401  # isort: skip (comes before all else)
 
 import sys as _sys
+import typing as _typing
 from types import ModuleType as _ModuleType
-from typing import TYPE_CHECKING
 
 # Every function that the families of ops declare. What is imported below takes precedence.
 from tinygrad_lab.ops import *  # isort: skip
@@ -129,7 +129,7 @@ from tinygrad_lab.show.draw import (
 
 __version__ = "0.1.0"
 
-if not TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
     _PUBLIC_MODULES = ("autograd", "data", "errors", "linalg", "nn", "optim", "random")
     __all__ = [
         "__array_api_version__",
@@ -138,7 +138,6 @@ if not TYPE_CHECKING:
             name
             for name, value in globals().items()
             if not name.startswith("_")
-            and name != "TYPE_CHECKING"
             and (name in _PUBLIC_MODULES or not isinstance(value, _ModuleType))
         ),
     ]

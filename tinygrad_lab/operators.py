@@ -24,7 +24,7 @@ from tinygrad_lab.context import current
 from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.hooks import HookHandle, add_hook
-from tinygrad_lab.engine.keywords import collecting, unknown_keywords
+from tinygrad_lab.engine.keywords import collecting, explaining, unknown_keywords
 from tinygrad_lab.engine.locks import collecting as collecting_gradients
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of, user_site
@@ -225,6 +225,7 @@ def _at(self: Tensor) -> At:
 # --- moving and converting -----------------------------------------------------------------------
 
 
+@explaining
 def to(self: Tensor, target: Any) -> Tensor:
     """Return this tensor on a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``), or of a dtype."""
     if not isinstance(target, str) or target in np.sctypeDict:
@@ -236,6 +237,7 @@ def to(self: Tensor, target: Any) -> Tensor:
     return ops.transfer(self, device=target)
 
 
+@explaining
 def astype(self: Tensor, dtype: Any) -> Tensor:
     """Return this tensor with elements of another type."""
     if dtype is not None and dtype == self.dtype:

@@ -146,6 +146,9 @@ def _reason(
 ) -> tuple[str, type[TinygradLabError]]:
     """Find what is wrong, as far as the arrays show it, and the class of error to raise."""
     if isinstance(error, TinygradLabError):
+        if tensors := [name for name, value in attributes.items() if hasattr(value, "_data")]:
+            reason = op.check and op.check(*arrays, **attributes)
+            return reason or f"{tensors[0]} cannot be a tensor.", ArgumentTypeError
         if isinstance(error, ArgumentTypeError):
             reasons = (not_joined(op.name, x, alone=len(arrays) == 1) for x in arrays)
             return next(filter(None, reasons), str(error)), ArgumentTypeError

@@ -35,6 +35,8 @@ from tinygrad_lab.ops.shape import flatten, reshape
 
 def _no_element(x: Any, *, axis: Axis, **_: Any) -> str | None:
     """Explain why there is no largest or smallest element."""
+    if hasattr(axis, "shape"):
+        return "expected an axis as an integer, got a tensor: tg.maximum(x, y), tg.minimum(x, y)."
     return missing_axis(shape_of(x), axis) or (
         f"expected at least one element, got shape {shape_of(x)}."
     )

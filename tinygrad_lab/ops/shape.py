@@ -25,6 +25,8 @@ from tinygrad_lab.ops.conversion import astype, transfer
 
 def _other_size(x: Any, *, shape: Any, copy: bool | None) -> str | None:
     """Explain why x cannot be reshaped."""
+    if copy not in (None, True, False) or type(copy) is int:
+        return f"the shape is one argument: reshape(x, ({shape}, {copy}, ...)), got copy={copy}."
     sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     if not all(map(is_integer, sizes)):
         return f"expected a shape of integers, got {excerpt(shape)}."
@@ -217,6 +219,9 @@ _concat = op(
 )
 
 
+_ONE_LIST = "expected the tensors in one list, [x, y], and an axis as an integer, got a tensor."
+
+
 def concat(tensors: Sequence[Any], axis: int | None = 0) -> Any:
     """Join tensors along an existing axis (None: flatten them first).
 
@@ -227,6 +232,8 @@ def concat(tensors: Sequence[Any], axis: int | None = 0) -> Any:
         >>> tg.concat([tg.tensor([1.0, 2.0]), tg.scalar(3.0, requires_grad=False)])
         tensor([1., 2., 3.])
     """
+    if hasattr(axis, "shape"):
+        raise ArgumentTypeError(in_full("concat", _ONE_LIST, {"axis": axis}, {}))
     tensors = tuple(tensors)
     if not tensors:
         reason = "expected at least one tensor, got none."
@@ -255,6 +262,8 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Any:
         >>> w.grad.item()
         7.0
     """
+    if hasattr(axis, "shape"):
+        raise ArgumentTypeError(in_full("stack", _ONE_LIST, {"axis": axis}, {}))
     tensors = tuple(tensors)
     try:
         return concat([expand_dims(x, axis=axis) for x in tensors], axis=axis)
