@@ -38,7 +38,8 @@ class Reading:
     name: str | None
     grad: Any
     _viewed: Any
-    """The leaf that this constant is a view of, if that requires a gradient (``views.py``)."""
+    """A weak reference to the tensor that this constant is a view of, if that is a leaf that
+    requires a gradient (``views.py``)."""
 
     @property
     def shape(self) -> tuple[int, ...]:

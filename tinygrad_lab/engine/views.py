@@ -24,9 +24,12 @@ def as_view(view: Any, x: Any) -> Any:
 
     What views a view is a view, too.
     """
-    node = getattr(x, "_node", None) or getattr(x, "_viewed", None)
-    if node.__class__ is Leaf and view._node is None:
-        view._viewed = node
+    if view._node is None:
+        if x._node.__class__ is Leaf:
+            # Weakly, through the leaf's own reference: a view keeps neither leaf nor tensor alive.
+            view._viewed = x._node.owner
+        elif hasattr(x, "_viewed"):
+            view._viewed = x._viewed
     return view
 
 
@@ -43,7 +46,7 @@ def refuse_view(view: Any, change: str, instead: str) -> None:
     code, offset = user_site()
     if not change.startswith("x[") and code is not None and _stores_an_item(code, offset):
         return
-    name = view._viewed.name or "w"
+    name = getattr(view._viewed(), "name", None) or "w"
     if not name.isidentifier():
         name = "w"
     raise GradientError(
