@@ -219,6 +219,11 @@ def _all_of_qr(x: tg.Tensor, mode: str = "reduced") -> tg.Tensor:
 
 
 COMPOSED = [
+    Case(
+        "the gradient of elements",
+        lambda x: tg.grad(lambda x: (x[0] * x[1] * x[0] * x[[1, 1]]).sum())(x),
+        (A,),
+    ),
     Case("reflected operators", lambda x: (2 - x) * 3 / (1.5**x) + 1 % x, (positive(2, 3),)),
     Case("x ** 3", lambda x: x**3, (A,)),
     Case("x ** -0.5", lambda x: x**-0.5, (positive(2, 3),)),

@@ -209,6 +209,7 @@ class TestAtTheEdges:
         assert x.grad is not None
         assert x.grad.tolist() == [[[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]]]
 
+    @pytest.mark.numpy_only("kernels, compiled steps and float16")
     @pytest.mark.parametrize("how", ["kernel", "composite", "compiled", "again"])
     @pytest.mark.parametrize("axes", [1, 2])
     @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])

@@ -121,7 +121,7 @@ def as_seed(gradient: Any, output: Any) -> Array:
     """Return the gradient that a sweep starts from, as an array like the data of its output.
 
     Args:
-        gradient: numbers in the output's shape; None stands for 1.
+        gradient: numbers or a Tensor in the output's shape; None stands for 1.
         output: the Tensor that the sweep starts at.
     """
     data = output._data
@@ -138,6 +138,8 @@ def as_seed(gradient: Any, output: Any) -> Array:
             return _numpy_one(form.dtype)
         one = 1.0 if xp is PYTHON else xp.asarray(1, dtype=form.dtype, device=form.device)
         return xp.reshape(one, form.shape) if form.shape else one
+    if hasattr(gradient, "_node"):
+        gradient = gradient._data  # a Tensor's; masked arrays have a _data, too
     try:
         if isinstance(gradient, list | tuple):
             gradient = array_of(gradient)[0]

@@ -189,7 +189,7 @@ class Tensor(Reading, Methods["Tensor"]):
 
     def _seed(self, gradient: Any) -> Array:
         """Return the gradient that a sweep starts from, as an array like this tensor's own."""
-        return assignment.as_seed(getattr(gradient, "_data", gradient), self)
+        return assignment.as_seed(gradient, self)
 
     def detach(self) -> Tensor:
         """Return the same value, in the same memory, without a history."""
