@@ -122,6 +122,12 @@ class TestDataThatAreNoNumbers:
         with pytest.raises(TinygradLabError):
             take(data)
 
+    def test_are_refused_as_a_grad_even_if_shape_and_dtype_fit(self) -> None:
+        leaf = tg.ones(2).requires_grad_()
+        masked: Any = np.ma.array([1.0, 2.0], mask=[True, False], dtype=np.float32)
+        with pytest.raises(ArgumentTypeError, match="is a Tensor or None, got MaskedArray"):
+            leaf.grad = masked
+
     @pytest.mark.parametrize("dtype", [None, tg.float32])
     @pytest.mark.parametrize("name", OTHERS)
     def test_are_refused_with_advice(self, name: str, dtype: Any) -> None:

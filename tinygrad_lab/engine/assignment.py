@@ -74,7 +74,8 @@ def array_like(number: float, owner: Any) -> Array:
 def check_grad(value: Any, owner: Any) -> None:
     """Raise unless a Tensor has the shape, dtype and device that the ``.grad`` of another has."""
     label = owner._label()
-    if type(getattr(value, "_data", None)) not in namespaces:
+    # By the node: masked arrays have a _data, too.
+    if not hasattr(value, "_node") or type(value._data) not in namespaces:
         instead = (
             "a number fits only a tensor without axes, tg.full_like(x, number) others."
             if isinstance(value, float | int)
