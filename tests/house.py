@@ -47,6 +47,20 @@ ROOMS = [
 ]
 """From the ground up, those of one floor together: imports point down."""
 
+COMPILER = [
+    {"refusal", "functions"},
+    {"record"},
+    {"plan"},
+    {"numpy"},
+    {"loops"},
+    {"targets"},
+    {"replay"},
+    {"source"},
+    {"step"},
+    {""},
+]
+"""The folders of ``compiler/``, in the same way."""
+
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 
 
@@ -61,6 +75,11 @@ MODULES = {name_of(file): file for file in FILES}
 def room_of(name: str) -> str:
     """The file or folder of the package that a module belongs to; empty for the package itself."""
     return name.partition(".")[2].partition(".")[0]
+
+
+def folder_of(name: str) -> str:
+    """The file or folder of ``compiler/`` that a module belongs to."""
+    return room_of(name.partition(".")[2])
 
 
 def imports_of(name: str) -> set[str]:

@@ -20,9 +20,9 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.compiler.memory import _can_take_over, _Lives, plan_memory
-from tinygrad_lab.compiler.numpy_target import plannable
-from tinygrad_lab.compiler.record import Recorder
+from tinygrad_lab.compiler.numpy.target import plannable
+from tinygrad_lab.compiler.plan.memory import _can_take_over, _Lives, plan_memory
+from tinygrad_lab.compiler.record.record import Recorder
 from tinygrad_lab.errors import (
     ArgumentError,
     CompileError,
@@ -35,7 +35,7 @@ from .little_programs import little_programs, step_of
 
 Step = Callable[..., Any]
 
-memory = sys.modules["tinygrad_lab.compiler.memory"]  # the name tg.compile is a function
+memory = sys.modules["tinygrad_lab.compiler.plan.memory"]  # the name tg.compile is a function
 BUFFERS = pytest.mark.parametrize("large", [1, memory._LARGE_BUFFER])
 """The least size of buffers whose constants are written at each call: all, or only large ones."""
 

@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.compiler.replay import Replay
+from tinygrad_lab.compiler.replay.replay import Replay
 
 Wrap = Callable[[Callable[..., Any]], Any]
 

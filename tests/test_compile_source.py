@@ -18,7 +18,7 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.compiler.write import Writer
+from tinygrad_lab.compiler.source.write import Writer
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.train.models import MODELS, make_model
 

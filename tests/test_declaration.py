@@ -833,6 +833,13 @@ class TestWhatIsGenerated:
         assert type(first) is type(second)
         assert isinstance(first, WrittenNode)
 
+    @pytest.mark.skipif(PLAIN, reason="nothing is written in the plain engine")
+    def test_of_a_function_and_of_its_operator_has_a_source_each(self) -> None:
+        x = leaf(2.0)
+        for _ in range(2):
+            tg.multiply(x, x), x * x  # in either order
+            assert "_others" in inspect.getsource(tg.multiply).splitlines()[0]
+
     @pytest.mark.parametrize("plain", ["", "1"])
     @pytest.mark.parametrize("call", ["x * y", "tg.sum(x)", "tg.matmul(v, v)", "tg.concat([v])"])
     def test_looks_the_same_from_the_first_call_on(self, call: str, plain: str) -> None:

@@ -22,8 +22,8 @@ from tinygrad_lab.train.models import make_model
 from .little_programs import little_programs, step_of
 
 pytest.importorskip("llvmlite")
-machine_code: Any = importlib.import_module("tinygrad_lab.compiler.machine_code")
-products: Any = importlib.import_module("tinygrad_lab.compiler.products")
+machine_code: Any = importlib.import_module("tinygrad_lab.compiler.loops.machine_code")
+products: Any = importlib.import_module("tinygrad_lab.compiler.loops.products")
 
 Step = Callable[..., Any]
 
@@ -381,7 +381,7 @@ def loops(x: array, y: array, z: array) -> int64:
     def test_is_kept_for_the_next_process(self, tmp_path: Path) -> None:
         program = """
 import tinygrad_lab as tg
-from tinygrad_lab.compiler import machine_code
+from tinygrad_lab.compiler.loops import machine_code
 compiled = []
 make = machine_code._compiled
 machine_code._compiled = lambda source: compiled.append(source) or make(source)

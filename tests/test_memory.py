@@ -518,8 +518,8 @@ import numpy as np
 import tinygrad_lab as tg
 x = tg.tensor([1.0, 2.0], requires_grad=True)
 if "compile" in {use!r}:
-    for module in pkgutil.iter_modules(tg.compiler.__path__, "tinygrad_lab.compiler."):
-        if module.name.rpartition(".")[2] not in ("numba_target", "machine_code"):
+    for module in pkgutil.walk_packages(tg.compiler.__path__, "tinygrad_lab.compiler."):
+        if not module.name.endswith(("loops.target", "machine_code")):
             importlib.import_module(module.name)
 if "draw" in {use!r}:
     import graphviz

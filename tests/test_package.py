@@ -14,7 +14,17 @@ from hypothesis import given, strategies as st
 import tinygrad_lab as tg
 from tinygrad_lab.engine.op import table
 
-from .house import FLOOR, IMPORTS, MODULES, PACKAGE, circle_in, picture, room_of
+from .house import (
+    COMPILER,
+    FLOOR,
+    IMPORTS,
+    MODULES,
+    PACKAGE,
+    circle_in,
+    folder_of,
+    picture,
+    room_of,
+)
 
 READERS = {"show", "compiler", "calculus", "train"}
 
@@ -64,6 +74,13 @@ class TestImports:
             same_room = room_of(other) == room_of(name)
             assert same_room or FLOOR[room_of(other)] < floor, f"{name} imports {other}"
 
+    @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "compiler"])
+    def test_within_the_compiler_point_down(self, name: str) -> None:
+        floor = {folder: n for n, folders in enumerate(COMPILER) for folder in folders}
+        for other in {one for one in IMPORTS[name] if room_of(one) == "compiler"}:
+            mine, theirs = folder_of(name), folder_of(other)
+            assert theirs in ("", mine) or floor[theirs] < floor[mine], f"{name} imports {other}"
+
     def test_from_the_public_face_are_for_its_command_line_alone(self) -> None:
         users = {room_of(name) for name, found in IMPORTS.items() if "tinygrad_lab" in found}
         assert users == {"cli", "train"}
@@ -90,7 +107,7 @@ class TestImports:
 
     def test_of_one_reader_by_another_there_are_none(self) -> None:
         # What a compiled step is, is drawn by what draws graphs: one module says it in its words.
-        bridges = {"tinygrad_lab.compiler.picture"}
+        bridges = {"tinygrad_lab.compiler.source.picture"}
         for name, imported in IMPORTS.items():
             others = {room_of(other) for other in imported} & (READERS - {room_of(name)})
             known = name in bridges or room_of(name) not in READERS - {"train"}

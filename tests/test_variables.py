@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
-from tinygrad_lab.compiler.variables import RETURNED, Target, Variables
+from tinygrad_lab.compiler.record.variables import RETURNED, Target, Variables
 
 outside: Any = None
 

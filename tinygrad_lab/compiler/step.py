@@ -18,25 +18,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.compiler.both_ways import run_both_ways
-from tinygrad_lab.compiler.compare import do_the_same, renew_constants, reread_arrays
-from tinygrad_lab.compiler.dependencies import changed_among
-from tinygrad_lab.compiler.outlines import forget_numbers
-from tinygrad_lab.compiler.packing import Unpack, unpacker
-from tinygrad_lab.compiler.reach import Followed
-from tinygrad_lab.compiler.record import Recording, UnsupportedError, record_step
-from tinygrad_lab.compiler.relied import Relied
-from tinygrad_lab.compiler.replay import MISS, MOVED, Replay, raises_errors
-from tinygrad_lab.compiler.report import Report, report_on
+from tinygrad_lab.compiler.plan.outlines import forget_numbers
+from tinygrad_lab.compiler.record.compare import do_the_same, renew_constants, reread_arrays
+from tinygrad_lab.compiler.record.dependencies import changed_among
+from tinygrad_lab.compiler.record.packing import Unpack, unpacker
+from tinygrad_lab.compiler.record.reach import Followed
+from tinygrad_lab.compiler.record.record import Recording, UnsupportedError, record_step
+from tinygrad_lab.compiler.record.relied import Relied
+from tinygrad_lab.compiler.replay.both_ways import run_both_ways
+from tinygrad_lab.compiler.replay.replay import MISS, MOVED, Replay, raises_errors
+from tinygrad_lab.compiler.replay.report import Report, report_on
+from tinygrad_lab.compiler.source.textbook import TextbookWriter, recorded_as_taught
+from tinygrad_lab.compiler.source.write import Writer
 from tinygrad_lab.compiler.targets import TARGETS, check_installed
-from tinygrad_lab.compiler.textbook import TextbookWriter, recorded_as_taught
-from tinygrad_lab.compiler.write import Writer
 from tinygrad_lab.context import current
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
 from tinygrad_lab.files import write_all_atomically
 
 if TYPE_CHECKING:
-    from tinygrad_lab.compiler.picture import Direction, Drawing
+    from tinygrad_lab.compiler.source.picture import Direction, Drawing
 
 __all__ = ["CompiledStep"]
 
@@ -456,7 +456,7 @@ class CompiledStep(Followed):
             >>> slope.draw()
             <Drawing of gradient: 5 boxes, 5 edges; .save("graph.svg") or .pdf, .png, .dot>
         """
-        from tinygrad_lab.compiler.picture import drawing_of
+        from tinygrad_lab.compiler.source.picture import drawing_of
 
         with self._writer() as writer:
             return drawing_of(writer, direction)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from tinygrad_lab.compiler.memory import Plan
-from tinygrad_lab.compiler.numpy_target import NumPyProgram
-from tinygrad_lab.compiler.record import Recording
+from tinygrad_lab.compiler.numpy.target import NumPyProgram
+from tinygrad_lab.compiler.plan.memory import Plan
+from tinygrad_lab.compiler.record.record import Recording
 from tinygrad_lab.errors import CompileError, MissingDependencyError
 
 __all__ = ["TARGETS", "check_installed", "program_for"]
@@ -40,7 +40,7 @@ def check_installed(target: str) -> None:
 def program_for(target: str, recording: Recording) -> NumPyProgram:
     """Turn a recording into code for a target."""
     if target == "numba":
-        from tinygrad_lab.compiler.numba_target import NumbaProgram
+        from tinygrad_lab.compiler.loops.target import NumbaProgram
 
         return NumbaProgram(recording)
     if not any(value.is_array for value in recording.trace.values):

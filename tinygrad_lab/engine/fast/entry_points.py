@@ -49,7 +49,9 @@ def explaining_function_of(op: Op) -> Callable[..., Any]:
 
 
 def _written(op: Op, *, explains: bool) -> Callable[..., Any]:
-    environment: dict[str, Any] = {"__name__": f"<tinygrad_lab op {op.name}>"}
+    # Both sources of an op are kept for readers, under names of their own.
+    file = f"<tinygrad_lab op {op.name}{'' if explains else ' for operators'}>"
+    environment: dict[str, Any] = {"__name__": file}
     function = FunctionType(_first_call.__code__, environment, op.name)
 
     def written() -> Callable[..., Any]:

@@ -1,0 +1,1 @@
+"""The numba target: loops, as machine code."""

@@ -1,0 +1,1 @@
+"""The NumPy target: straight-line calls that write into planned memory."""

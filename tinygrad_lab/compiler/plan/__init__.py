@@ -1,0 +1,1 @@
+"""Planning a replay: fewer events, their order, and where arrays live."""

@@ -1,0 +1,1 @@
+"""Replaying a recording: bound to memory, to tensors and to optimisers."""

@@ -1,0 +1,1 @@
+"""The source of a recording, as a person would have written it."""
