@@ -20,7 +20,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab.context import changed
-from tinygrad_lab.errors import ArgumentTypeError, TinygradLabError
+from tinygrad_lab.errors import ArgumentTypeError, MissingNameError, TinygradLabError
 from tinygrad_lab.other_names import (
     _IN_NAMESPACE,
     _ON_TENSORS,
@@ -39,6 +39,26 @@ def _error_of(owner: Any, name: str) -> Exception:
     with pytest.raises(AttributeError) as caught:
         getattr(owner, name)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from tinygrad_lab import cat",
+        "from tinygrad_lab import tensor, cat as join",
+        "def f():\n    from tinygrad_lab import cat\nf()",
+        "from tinygrad_lab.nn.functional import cat",
+        "from tinygrad_lab.linalg import cat",
+    ],
+)
+def test_a_name_that_is_imported_is_explained_as_well(statement: str) -> None:
+    with pytest.raises(MissingNameError, match=r"has no 'cat': tg\.concat\(") as caught:
+        exec(statement)
+    assert isinstance(caught.value, ImportError)
+    with pytest.raises(ImportError, match="cannot import name '_private'"):
+        exec("from tinygrad_lab import _private")
+    assert not hasattr(tg, "cat")
+    assert not hasattr(tg.nn, "cat")
 
 
 @pytest.mark.parametrize(
@@ -508,6 +528,10 @@ class TestArguments:
             (lambda: tg.optim.SGD([tg.scalar(1.0)], lr=0.1).zero_grad(set_to_none=True), "None"),
             (lambda: tg.autograd.grad(X, X, retain_graph=True), "leave it out"),
             (lambda: tg.autograd.grad(X, X, allow_unused=True), "leave it out"),
+            (lambda: tg.scalar(1.0).backward(retain_graph=True), "leave it out"),
+            (lambda: tg.scalar(1.0).backward(create_graph=True), "tg.autograd.grad(loss, inputs"),
+            (lambda: tg.scalar(1.0).backward(inputs=[X]), "tg.autograd.grad(loss, inputs)"),
+            (lambda: tg.scalar(1.0).backward(nonsense=1), "It takes backward(gradient=None"),
         ],
     )
     def test_modules_and_optimisers_explain(self, call: Any, says: str) -> None:

@@ -143,7 +143,8 @@ if not _typing.TYPE_CHECKING:
     ]
 
     def __getattr__(name: str) -> object:
-        raise _modules_that_explain.missing_from_namespace(name, _sys.modules[__name__])
+        missing = _modules_that_explain.missing_from_namespace(name, _sys.modules[__name__])
+        raise _modules_that_explain.as_asked_for(missing)
 
 
 _operators.attach(namespace=_sys.modules[__name__])

@@ -25,6 +25,7 @@ __all__ = [
     "LinAlgError",
     "MissingAttributeError",
     "MissingDependencyError",
+    "MissingNameError",
     "MutationError",
     "NonFiniteError",
     "ShapeError",
@@ -163,6 +164,10 @@ class ExpressionError(TinygradLabError, ValueError):
 
 class DrawingError(TinygradLabError, RuntimeError):
     """A picture that cannot be drawn."""
+
+
+class MissingNameError(TinygradLabError, ImportError):
+    """A name that a module does not have, where it is imported; the message says the right one."""
 
 
 class MissingDependencyError(TinygradLabError, ImportError):

@@ -8,7 +8,6 @@ They are attached here, above the ops, so that the engine need not know any op.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from inspect import signature
 from typing import Any
 from weakref import ref
 
@@ -24,8 +23,8 @@ from tinygrad_lab.context import current
 from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.explain import raw
 from tinygrad_lab.engine.hooks import HookHandle, add_hook
-from tinygrad_lab.engine.keywords import collecting, explaining, unknown_keywords
-from tinygrad_lab.engine.locks import collecting as collecting_gradients
+from tinygrad_lab.engine.keywords import collecting, explaining, not_taken
+from tinygrad_lab.engine.locks import collecting_gradients
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.engine.views import as_view, refuse_view
@@ -181,7 +180,7 @@ def _contains(self: Tensor, value: Any) -> bool:
 def reshape(self: Tensor, *shape: Any, **others: Any) -> Tensor:
     """Return this tensor with another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
     if others:
-        raise unknown_keywords("reshape", signature(reshape), others)
+        raise not_taken(reshape, others)
     if len(shape) == 1 and isinstance(shape[0], tuple | list):
         shape = tuple(shape[0])
     return as_view(ops.reshape(self, shape), self)
@@ -191,7 +190,7 @@ def reshape(self: Tensor, *shape: Any, **others: Any) -> Tensor:
 def permute_dims(self: Tensor, *axes: Any, **others: Any) -> Tensor:
     """Return this tensor with its axes in another order."""
     if others:
-        raise unknown_keywords("permute_dims", signature(permute_dims), others)
+        raise not_taken(permute_dims, others)
     if len(axes) == 1 and isinstance(axes[0], tuple | list):
         axes = tuple(axes[0])
     return as_view(ops.permute_dims(self, axes), self)

@@ -17,6 +17,7 @@ from tinygrad_lab.array_api.creation import scalar, tensor
 from tinygrad_lab.backends import PYTHON, namespaces
 from tinygrad_lab.context import changed, current
 from tinygrad_lab.engine.ancestry import ancestors
+from tinygrad_lab.engine.assignment import as_seed
 from tinygrad_lab.engine.backward import sweep
 from tinygrad_lab.engine.history import inputs_with_history, run_composite, with_history
 from tinygrad_lab.engine.hooks import observer
@@ -91,7 +92,7 @@ def gradients_of(
     targets = [_standing_for(one, outputs) for one in inputs]
     seeds: dict[Node, Any] = {}
     for out, g in zip(outputs, given, strict=True):
-        seed = _seed_with_history(out, g) if create_graph else out._seed(g)
+        seed = _seed_with_history(out, g) if create_graph else as_seed(g, out)
         seeds[out.node] = seeds[out.node] + seed if out.node in seeds else seed
     every = [node for nodes in targets for node in nodes]
     found = _sweep_to(every, seeds, create_graph=create_graph)
@@ -114,7 +115,7 @@ def _total(gradients: list[Any]) -> Any:
 
 
 def _seed_with_history(out: Tensor, g: Any) -> Tensor:
-    seed = detached(out._seed(g))
+    seed = detached(as_seed(g, out))
     return g.astype(out.dtype) if isinstance(g, Tensor) and g.requires_grad else seed
 
 
@@ -529,7 +530,7 @@ def _parts(value: Any, container: Any, what: str) -> list[Any]:
 def _like(direction: Any, variable: Tensor) -> Tensor:
     """Convert a tangent to a tensor of its primal's kind, and check its shape."""
     if not isinstance(direction, Tensor):
-        return detached(variable._seed(direction))
+        return detached(as_seed(direction, variable))
     if direction.shape != variable.shape:
         raise ShapeError(
             f"tg.jvp: expected a tangent of the shape of its primal, {variable.shape}; got "

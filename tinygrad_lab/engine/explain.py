@@ -203,7 +203,8 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def raw(x: Any) -> Any:
     """Return the array or number that a Tensor holds; x itself if it is not a Tensor."""
-    return getattr(x, "_data", x)
+    # Masked arrays and others have a ``_data``, too.
+    return x._data if hasattr(x, "_node") else x
 
 
 def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:

@@ -22,8 +22,8 @@ __all__ = [
     "explaining_class",
     "is_mean_loss",
     "misfit",
+    "not_taken",
     "refused",
-    "unknown_keywords",
 ]
 
 
@@ -183,7 +183,7 @@ def is_mean_loss(name: str, each: str) -> None:
     }
 
 
-def unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> ArgumentTypeError:
+def _unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> ArgumentTypeError:
     """Return the error for keywords that a function does not have.
 
     Args:
@@ -193,6 +193,11 @@ def unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> Arg
     """
     advice = "; ".join(_advice(name, keyword, value, own) for keyword, value in given.items())
     return _failure(name, own, advice)
+
+
+def not_taken(function: Callable[..., Any], given: Mapping[str, Any]) -> ArgumentTypeError:
+    """Return the error for keywords that a function collected, but does not take."""
+    return _unknown_keywords(function.__name__, signature(function), given)
 
 
 def misfit(
@@ -339,7 +344,7 @@ def refused(
         return None
     unknown = {key: value for key, value in kwargs.items() if key not in own.parameters}
     if unknown:
-        return unknown_keywords(name, own, unknown)
+        return _unknown_keywords(name, own, unknown)
     return _failure(name, own, _of_several_numbers(name, own, args) or reason)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from threading import RLock
 
-__all__ = ["collecting"]
+__all__ = ["collecting_gradients"]
 
-collecting = RLock()
+collecting_gradients = RLock()
 """Held while a sweep adds to the ``.grad`` of leaves, which reads a sum and then replaces it.
 
 Re-entrant, because a finalizer may run within, and may itself go backward.
@@ -16,7 +16,7 @@ Re-entrant, because a finalizer may run within, and may itself go backward.
 if hasattr(os, "register_at_fork"):
     # A child is forked while no other thread holds the lock: nobody would release it there.
     os.register_at_fork(
-        before=collecting.acquire,
-        after_in_parent=collecting.release,
-        after_in_child=collecting.release,
+        before=collecting_gradients.acquire,
+        after_in_parent=collecting_gradients.release,
+        after_in_child=collecting_gradients.release,
     )

@@ -19,7 +19,8 @@ from tinygrad_lab.context import current, touch
 from tinygrad_lab.engine import assignment
 from tinygrad_lab.engine.backward import next_sweep, sweep
 from tinygrad_lab.engine.hooks import inherit_hooks, note_hooks, observer
-from tinygrad_lab.engine.locks import collecting
+from tinygrad_lab.engine.keywords import collecting, not_taken
+from tinygrad_lab.engine.locks import collecting_gradients
 from tinygrad_lab.engine.methods import Methods
 from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.reading import Reading, warn_of_grad
@@ -146,8 +147,9 @@ class Tensor(Reading, Methods["Tensor"]):
             new._gradient_of, new._sweeps = None if shared else ref(self), 0
         self._grad = new
 
+    @collecting
     def backward(
-        self, gradient: Tensor | Array | float | None = None, *, free: bool = False
+        self, gradient: Tensor | Array | float | None = None, *, free: bool = False, **others: Any
     ) -> None:
         """Compute the gradient of this tensor with respect to every leaf, and add it to ``.grad``.
 
@@ -168,6 +170,8 @@ class Tensor(Reading, Methods["Tensor"]):
             >>> x.grad.tolist()
             [2.0, 40.0]
         """
+        if others:
+            raise not_taken(self.backward, others)
         if self._node is None:
             raise GradientError(
                 f"{self._label()} does not depend on a tensor that requires a gradient. Make one "
@@ -177,19 +181,15 @@ class Tensor(Reading, Methods["Tensor"]):
         context = current()
         number = next_sweep()
         gradients = sweep(
-            {self._node: self._seed(gradient)},
+            {self._node: assignment.as_seed(gradient, self)},
             number=number,
             free=free,
             keep=sys.maxsize - 1 if context.recording else SMALL,
             observe=observer(context),
             pull_back=context.debugger.pull_back if context.debugger else None,
         )
-        with collecting:  # another thread may add to the same leaves
+        with collecting_gradients:  # another thread may add to the same leaves
             _deliver(gradients, number)
-
-    def _seed(self, gradient: Any) -> Array:
-        """Return the gradient that a sweep starts from, as an array like this tensor's own."""
-        return assignment.as_seed(gradient, self)
 
     def detach(self) -> Tensor:
         """Return the same value, in the same memory, without a history."""

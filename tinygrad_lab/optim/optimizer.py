@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from inspect import signature
 from numbers import Real
 from typing import Any
 from weakref import WeakSet
 
 from tinygrad_lab.backends import NUMPY, Array, namespaces
 from tinygrad_lab.context import touch
-from tinygrad_lab.engine.keywords import collecting, unknown_keywords
+from tinygrad_lab.engine.keywords import collecting, not_taken
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
 from tinygrad_lab.optim.group import Group
@@ -104,7 +103,7 @@ class Optimizer:
     def zero_grad(self, **others: Any) -> None:
         """Reset the gradients of all parameters to None."""
         if others:
-            raise unknown_keywords("zero_grad", signature(self.zero_grad), others)
+            raise not_taken(self.zero_grad, others)
         for group in self.param_groups:
             touch("set grad", group["params"])
             for parameter in group["params"]:

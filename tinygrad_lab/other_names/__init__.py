@@ -124,6 +124,11 @@ def arguments_shown(function: Any) -> str:
 
 advise("subtract", alpha="multiply by it: x - alpha * y")
 advise(
+    "backward",
+    create_graph="tg.autograd.grad(loss, inputs, create_graph=True) gives gradients with a graph",
+    inputs="tg.autograd.grad(loss, inputs) gives the gradients of these alone",
+)
+advise(
     "pad",
     pad="PyTorch's pad=(1, 2) pads the last axis: of a vector write pad_width=(1, 2), of a matrix "
     "pad_width=((0, 0), (1, 2))",

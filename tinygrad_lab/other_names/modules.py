@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import sys
 from difflib import get_close_matches
+from opcode import opmap
 from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.errors import MissingAttributeError
+from tinygrad_lab.errors import MissingAttributeError, MissingNameError
 from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
 
-__all__ = ["MODULES", "explain_missing", "missing_from_namespace", "spelling_in_modules"]
+__all__ = [
+    "MODULES",
+    "as_asked_for",
+    "explain_missing",
+    "missing_from_namespace",
+    "spelling_in_modules",
+]
 
 _NN = """
 Identity = tg.nn.Sequential()
@@ -186,7 +193,7 @@ def spelling_in_modules(name: str, package: ModuleType) -> str | None:
     return next((MODULES[t][name] for t in tables if name in MODULES[t]), None)
 
 
-def missing_from_namespace(name: str, namespace: Any) -> Exception:
+def missing_from_namespace(name: str, namespace: Any) -> AttributeError:
     """Return the error for a name that the package does not have."""
     label = namespace.__name__
     if name.startswith("_"):
@@ -196,6 +203,20 @@ def missing_from_namespace(name: str, namespace: Any) -> Exception:
         close = get_close_matches(name, namespace.__all__, n=1, cutoff=0.8)
         spelling = f"did you mean tg.{close[0]}?" if close else None
     return MissingAttributeError(f"{label} has no {name!r}{f': {spelling}' if spelling else '.'}")
+
+
+_IMPORT_FROM = opmap["IMPORT_FROM"]
+
+
+def as_asked_for(error: AttributeError) -> Exception:
+    """Return an ImportError with the same message, if a ``from ... import ...`` asks for the name.
+
+    Python would turn an AttributeError into an ImportError that says nothing but the name.
+    """
+    frame = sys._getframe(2)  # where the module's __getattr__ was called from
+    is_import = frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == _IMPORT_FROM
+    explains = isinstance(error, MissingAttributeError)
+    return MissingNameError(str(error)) if is_import and explains else error
 
 
 def _is_of_torch_or_numpy(name: str) -> bool:
@@ -208,7 +229,7 @@ def explain_missing(module: ModuleType, package: ModuleType) -> None:
     """Let a module of the package say how a name that it does not have is written here."""
 
     def missing(name: str) -> Any:
-        raise _missing(name, module, package)
+        raise as_asked_for(_missing(name, module, package))
 
     module.__getattr__ = missing  # type: ignore[method-assign]
 

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_lab.backends.dtypes import is_half
+from tinygrad_lab.engine.explain import shapes_of
 from tinygrad_lab.engine.keywords import ABSENT, refused
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
-from tinygrad_lab.ops.arguments.axes import checked_axes, checked_shape
+from tinygrad_lab.ops.arguments.axes import checked_axes
 from tinygrad_lab.ops.conversion import astype
 
 __all__ = ["composed"]
@@ -67,7 +68,7 @@ def _reworded(
     first, *_ = call.arguments.values()
     is_named = str(error).startswith(f"{name}: ")
     try:
-        checked_shape(name, first)
+        shapes_of(name, x=first)
         if "axis" in own.parameters and not is_named:
             checked_axes(name, first, call.arguments["axis"])
     except (ShapeError, TypeError) as other:
