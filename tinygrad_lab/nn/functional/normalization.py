@@ -1,4 +1,4 @@
-"""Layers as functions: the computations of modules, with the parameters as arguments."""
+"""Normalisations to mean 0 and variance 1."""
 
 from __future__ import annotations
 
@@ -6,104 +6,16 @@ import math
 from typing import Any
 
 from tinygrad_lab import ops
-from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.backends.dtypes import float16, float32, is_half
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.engine.declare import direct
-from tinygrad_lab.engine.explain import in_full, raw
-from tinygrad_lab.engine.keywords import is_mean_loss
-from tinygrad_lab.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError, excerpt
-from tinygrad_lab.ops import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    avg_pool1d,
-    avg_pool2d,
-    conv1d,
-    conv2d,
-    conv_transpose1d,
-    conv_transpose2d,
-    cross_entropy,
-    elu,
-    gelu,
-    leaky_relu,
-    linear,
-    log_softmax,
-    max_pool1d,
-    max_pool2d,
-    relu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    tanh,
-)
+from tinygrad_lab.engine.explain import in_full
+from tinygrad_lab.errors import ShapeError, excerpt
 from tinygrad_lab.ops.arguments.composed import composed
-from tinygrad_lab.ops.indexing import getitem
-from tinygrad_lab.ops.nn import stop_gradient
-from tinygrad_lab.random.generator import Generator, default_generator
 
-__all__ = [
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "avg_pool1d",
-    "avg_pool2d",
-    "batch_norm",
-    "conv1d",
-    "conv2d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "cross_entropy",
-    "dropout",
-    "elu",
-    "embedding",
-    "gelu",
-    "layer_norm",
-    "leaky_relu",
-    "linear",
-    "log_softmax",
-    "max_pool1d",
-    "max_pool2d",
-    "mse_loss",
-    "relu",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "tanh",
-]
+__all__ = ["batch_norm", "layer_norm"]
 
-_sqrt, _subtract = direct(ops.sqrt), direct(ops.subtract)
-_mean, _var = direct(ops.mean), direct(ops.var)
-
-
-@composed()
-def mse_loss(x: Any, target: Any) -> Any:
-    """Return the mean of the squared differences.
-
-    Raises:
-        ShapeError: if the shapes differ: (N, 1) minus (N,) would broadcast to N² differences.
-    """
-    shapes = [tuple(getattr(one, "shape", ())) for one in (x, target)]
-    if shapes[0] != shapes[1]:
-        reason = f"expected x and target of the same shape, got {shapes[0]} and {shapes[1]}."
-        raise ShapeError(in_full("mse_loss", reason, {"x": x, "target": target}, {}))
-    return _mean_square(_subtract(x, target))
-
-
-is_mean_loss("mse_loss", "(x - target) ** 2")
-
-
-@composed(rounds_once=True)
-def _mean_square(x: Any) -> Any:
-    return _mean(x * x)
-
-
-@composed()
-def dropout(
-    x: Any, p: float = 0.5, training: bool = True, generator: Generator = default_generator
-) -> Any:
-    """In training, set elements to 0 with probability p and scale up the others."""
-    return ops.dropout(x, p=p, generator=generator) if training and p != 0 else x
+_sqrt, _mean, _var = direct(ops.sqrt), direct(ops.mean), direct(ops.var)
 
 
 def _normalised(
@@ -199,30 +111,3 @@ def layer_norm(
     mean = _mean(x, axis=axes, keepdims=True)
     variance = _var(x, axis=axes, keepdims=True)
     return _normalised(x, mean, variance, eps, weight, bias, half)
-
-
-@composed()
-def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
-    """Return the rows of weight (rows, features) at integers x (...): (..., features).
-
-    The row ``padding_idx`` gets no gradient.
-
-    Raises:
-        ArgumentTypeError, DTypeError: if x is not made of integers.
-        IndexingError: for integers that are not a row number, including negative ones.
-    """
-    if not hasattr(x, "dtype"):
-        reason = f"expected a tensor of integers, got {type(x).__name__}: tg.tensor(x)."
-        raise ArgumentTypeError(in_full("embedding", reason, {"x": x}, {}))
-    if x.dtype.kind not in "iu":
-        reason = f"expected integers, got {x.dtype}: x.astype(tg.int64)."
-        raise DTypeError(in_full("embedding", reason, {"x": x}, {}))
-    labels, count = raw(x), weight.shape[0]
-    if found := 0 not in labels.shape and namespace_of([labels]).outside(labels, count):
-        reason = f"{count} rows are numbered 0 to {count - 1}, got {found[0]} to {found[1]}."
-        raise IndexingError(in_full("embedding", reason, {"x": x, "weight": weight}, {}))
-    rows = getitem(weight, x)
-    if padding_idx is None:
-        return rows
-    padding = ops.expand_dims(ops.equal(x, padding_idx), axis=-1)
-    return ops.where(padding, stop_gradient(rows), rows)
