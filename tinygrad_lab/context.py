@@ -69,6 +69,12 @@ class Recorder(Protocol):
     def drawn(self, draw: Callable[..., Any], *args: Any) -> Any:
         """Return what a generator's method draws, to be drawn again at each replay."""
 
+    def made(self, make: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Return what a function of numbers makes, to be made again at each replay."""
+
+    def joined(self, lists: Any) -> Any:
+        """Return (nested) lists as one array, if a replay has to make it again."""
+
 
 class Debugger(Protocol):
     """Something that checks every op, forward and backward."""

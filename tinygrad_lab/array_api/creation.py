@@ -16,6 +16,7 @@ from tinygrad_lab import ops
 from tinygrad_lab.array_api.dtype_functions import astype
 from tinygrad_lab.array_api.joining import (
     dtype_of_lists,
+    has_gradients,
     join,
     warn_of_lost_gradient,
     without_gradients,
@@ -24,6 +25,7 @@ from tinygrad_lab.backends import NUMBERS, PYTHON, namespace_of, namespaces
 from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.dtypes import (
     array_of,
+    dtype_of_list,
     dtype_of_number,
     get_default_complex_dtype,
     get_default_dtype,
@@ -89,10 +91,10 @@ def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -
     check_numbers(value, "tg.scalar")
     if isinstance(value, Tensor):
         warn_of_lost_gradient("tg.scalar", value)
-    number = value.item() if hasattr(value, "item") else value
-    if not isinstance(number, float | int | np.number) or isinstance(number, complex):
+    number = _plain(value)
+    if number.__class__ not in NUMBERS or isinstance(number, complex):
         raise ArgumentTypeError(f"tg.scalar takes a real number, got {excerpt(number)}.")
-    number = float(number)
+    number = namespaces[number.__class__].astype(number, float)
     return leaf(number, requires_grad=requires_grad, name=name)
 
 
@@ -129,7 +131,8 @@ def tensor(
     """
     if isinstance(data, Tensor):
         warn_of_lost_gradient("tg.tensor", data)
-    source, device = _as_read(data._read() if isinstance(data, Tensor) else data, device)
+    given = data._read() if isinstance(data, Tensor) else data
+    source, dtype, device = _as_read(given, dtype, device)
     try:
         array = _array("tg.tensor", source, dtype, device, copy=True)
     except GradientError:
@@ -152,13 +155,18 @@ def _joined(asked_by: str, data: Any, dtype: Any, device: str | None) -> Tensor:
     return astype(join(asked_by, data, wanted), wanted, copy=False, device=device)
 
 
-def _as_read(data: Any, device: str | None) -> tuple[Any, str | None]:
-    """Return data and device; in a compiled step, arrays are read again on each call."""
+def _as_read(data: Any, dtype: Any, device: str | None) -> tuple[Any, Any, str | None]:
+    """Return data, dtype and device; in a compiled step, data are read again on each call."""
     recorder = current().recorder
-    if recorder is None:
-        return data, device
+    if recorder is None or (isinstance(data, list | tuple) and has_gradients(data)):
+        return data, dtype, device
+    if isinstance(data, list | tuple):
+        joined = recorder.joined(data)
+        if joined is data:
+            return data, dtype, device
+        data, dtype = joined, dtype or dtype_of_list(joined.dtype)
     # Traced arrays are on the CPU.
-    return recorder.arrays_of([data])[0], None if device == "cpu" else device
+    return recorder.arrays_of([data])[0], dtype, None if device == "cpu" else device
 
 
 @explaining
@@ -188,7 +196,7 @@ def asarray(
         True
     """
     if not isinstance(obj, Tensor):
-        source, device = _as_read(obj, device)
+        source, dtype, device = _as_read(obj, dtype, device)
         try:
             return leaf(_array("tg.asarray", source, dtype, device, copy=copy))
         except GradientError:
@@ -253,7 +261,7 @@ def _array(asked_by: str, data: Any, dtype: Any, device: str | None, copy: bool 
             data = _as_array(data)
             check_numbers(data, asked_by, objects=dtype is not None)
         elif data.__class__ in NUMBERS and hasattr(data, "dtype"):  # of a compiled step
-            dtype = dtype or dtype_of_number(data.dtype.type(0).item())
+            dtype = dtype or _dtype_of(data)
             data = namespaces[type(data)].transfer(data, device="cpu")
         elif not hasattr(data, "dtype"):
             data, dtype = _from_lists(asked_by, data, dtype, copy)
@@ -476,7 +484,9 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
-    limits = [_number("arange", x)[0] for x in (start, stop, step)]
+    # In a compiled step, too, they are plain numbers: how many there are depends on them.
+    limits = [x.item() if hasattr(x, "item") else x for x in (start, stop, step)]
+    limits = [_number("arange", x)[0] for x in limits]
     if limits[2] == 0:
         raise ArgumentError(f"arange: expected a step other than 0, got {excerpt(step)}.")
     integers = all(isinstance(x, int) for x in limits)
@@ -529,9 +539,13 @@ def _made(
     """Call a creation function of the library of a device."""
     wanted = optional_dtype(dtype, maker) or default or get_default_dtype()
     backend, place = backend_at(device)
+    make, recorder = getattr(backend.library, maker), current().recorder
     try:
         with backend.on(place):
-            made = getattr(backend.library, maker)(*arguments, dtype=wanted, **options)
+            if recorder is None:
+                made = make(*arguments, dtype=wanted, **options)
+            else:
+                made = recorder.made(make, *arguments, dtype=wanted, **options)
     except (ValueError, OverflowError, MemoryError, TypeError) as error:
         described = ", ".join(f"{excerpt(argument)}" for argument in arguments)
         raise ArgumentError(f"{maker} of {described} as {wanted}: {error}.") from None
@@ -550,6 +564,8 @@ _WITH_GRADIENT = {
 
 def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
     """Convert a number to a Python number, and return it with its dtype."""
+    if value.__class__ in NUMBERS:
+        return value, _dtype_of(value)
     if isinstance(value, int | float | complex) and not isinstance(value, np.generic):
         return value, dtype_of_number(value)
     if getattr(value, "shape", None) == ():
@@ -559,8 +575,30 @@ def _number(asked_by: str, value: Any) -> tuple[Any, Any]:
                 f"need it here: x.detach(), else {_WITH_GRADIENT[asked_by]}."
             )
         check_numbers(value, asked_by)
-        return value.item(), value.dtype
+        return _plain(value), value.dtype
     raise ArgumentTypeError(f"{asked_by}: expected a number, got {excerpt(value)}.")
+
+
+def _dtype_of(number: Any) -> Any:
+    """Return the default dtype for a number, which may be one of a compiled step."""
+    kind = getattr(number, "dtype", None)
+    return dtype_of_number(number if kind is None else kind.type(0).item())
+
+
+def _plain(value: Any) -> Any:
+    """Return a number, or that in an array of one element, as a number of Python's own.
+
+    In a compiled step it is read again on each call.
+    """
+    if value.__class__ in NUMBERS:
+        return value
+    recorder = current().recorder
+    if recorder is None:
+        return value.item() if hasattr(value, "item") else value
+    (array,) = recorder.arrays_of([value])
+    if array.__class__ in NUMBERS:
+        return array
+    return namespaces[array.__class__].moved(array, PYTHON, "python")
 
 
 # --- like another ----------------------------------------------------------------------------
@@ -616,7 +654,7 @@ def empty_like(
 ) -> Tensor:
     """Make an uninitialised tensor with the shape of x, and by default its dtype and device."""
     like = asarray(x)
-    if dtype is None and device is None and namespaces[type(like._data)] is PYTHON:
+    if dtype is None and device is None and like._data.__class__ in NUMBERS:
         return zeros_like(like, requires_grad=requires_grad, name=name)
     data = _made("empty", like.shape, dtype=dtype or like.dtype, device=device or like.device)
     return leaf(data, requires_grad=requires_grad, name=name)
@@ -642,8 +680,9 @@ def full_like(
     """
     like = asarray(x)
     number, _ = _number("full_like", fill_value)
-    if dtype is None and device is None and namespaces[type(like._data)] is PYTHON:
-        data = type(like._data)(number)  # a tg.scalar gives a tg.scalar
+    if dtype is None and device is None and like._data.__class__ in NUMBERS:
+        # A tg.scalar gives a tg.scalar.
+        data = namespaces[number.__class__].astype(number, like.dtype)
     else:
         wanted, place = dtype or like.dtype, device or like.device
         data = _made("full", like.shape, number, dtype=wanted, device=place)

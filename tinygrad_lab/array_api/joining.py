@@ -21,7 +21,13 @@ from tinygrad_lab.engine.user_code import is_library
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.ops.conversion import transfer
 
-__all__ = ["dtype_of_lists", "join", "warn_of_lost_gradient", "without_gradients"]
+__all__ = [
+    "dtype_of_lists",
+    "has_gradients",
+    "join",
+    "warn_of_lost_gradient",
+    "without_gradients",
+]
 
 PLAIN_NUMBERS = (bool, int, float, complex)
 
@@ -120,6 +126,11 @@ def _parts(data: Any) -> Iterator[Any]:
         return
     for part in data:
         yield from _parts(part)
+
+
+def has_gradients(data: Any) -> bool:
+    """Return whether (nested) lists hold tensors that require a gradient."""
+    return any(map(_wants, _parts(data)))
 
 
 def _wants(x: Any) -> bool:

@@ -158,6 +158,11 @@ def _array_of(data: Any, levels: int) -> tuple[Any, Any]:
         array = np.asarray(data)
     except ValueError:
         raise ArgumentError("the lists are ragged: all rows must have the same length.") from None
-    if array.dtype == np.float64:
-        return array, _default_dtype
-    return array, get_default_complex_dtype() if array.dtype == np.complex128 else array.dtype
+    return array, dtype_of_list(array.dtype)
+
+
+def dtype_of_list(dtype: Any) -> Any:
+    """Return the target dtype of (nested) lists, from that of the array NumPy makes of them."""
+    if dtype == np.float64:
+        return _default_dtype
+    return get_default_complex_dtype() if dtype == np.complex128 else dtype

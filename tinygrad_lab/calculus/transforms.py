@@ -14,7 +14,7 @@ from typing import Any
 
 from tinygrad_lab import ops, trees
 from tinygrad_lab.array_api.creation import scalar, tensor
-from tinygrad_lab.backends import PYTHON, namespaces
+from tinygrad_lab.backends import NUMBERS, PYTHON, namespaces
 from tinygrad_lab.context import changed, current
 from tinygrad_lab.engine.ancestry import ancestors
 from tinygrad_lab.engine.assignment import as_seed
@@ -329,7 +329,7 @@ def _variable(value: Any) -> Tensor:
     """Make a tensor to differentiate with respect to, in place of an argument."""
     if isinstance(value, Tensor) and value.requires_grad:
         return ops.alias(value)
-    if isinstance(value, float | int):
+    if isinstance(value, float | int) or value.__class__ in NUMBERS:
         return scalar(value)
     fresh = value.detach() if isinstance(value, Tensor) else tensor(value)
     fresh.name = getattr(value, "name", None)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from tinygrad_lab.engine.user_code import line_of, user_site
 from tinygrad_lab.errors import CompileError
 
-__all__ = ["UnsupportedError", "refused"]
+__all__ = ["AskedError", "UnsupportedError", "refused"]
 
 
 class UnsupportedError(CompileError):
     """A step that cannot be replayed; it runs uncompiled."""
+
+
+class AskedError(CompileError):
+    """The step asks for the value of numbers among its arguments: each gets its own recording."""
+
+    def __init__(self, message: str, places: frozenset[int]) -> None:
+        super().__init__(message)
+        self.places = places
+        """Where they are among the leaves of the arguments."""
 
 
 _INSTEAD = (

@@ -25,6 +25,7 @@ from tinygrad_lab.compiler.record.packing import Unpack, unpacker
 from tinygrad_lab.compiler.record.reach import Followed
 from tinygrad_lab.compiler.record.record import Recording, UnsupportedError, record_step
 from tinygrad_lab.compiler.record.relied import Relied
+from tinygrad_lab.compiler.refusal import AskedError
 from tinygrad_lab.compiler.replay.both_ways import run_both_ways
 from tinygrad_lab.compiler.replay.replay import MISS, MOVED, Replay, raises_errors
 from tinygrad_lab.compiler.replay.report import Report, report_on
@@ -76,7 +77,7 @@ class CompiledStep(Followed):
         self._packed: list[tuple[Unpack, Replay]] = []
         """The others, with the functions that take the leaves out of the arguments."""
         self._by_value: frozenset[int] = frozenset()
-        """The places of integers among the arguments whose value the step asks for."""
+        """The places of numbers among the arguments whose value the step asks for."""
         self._has_warned_of_prints = False
         self._has_warned_of_many = False
         self._attempts = 0
@@ -222,7 +223,7 @@ class CompiledStep(Followed):
         )
         self._why = self._reason(structure, leaves)
         names = self._names(args, kwargs, len(leaves))
-        as_numbers = self._integers_to_read(structure, leaves)
+        as_numbers = self._numbers_to_read(structure, leaves)
         same: list[bool] = []
 
         def accept(recording: Recording) -> None:
@@ -233,21 +234,22 @@ class CompiledStep(Followed):
                 same.append(True)
             relied.compare_arrays(recording.trace.values)
 
-        relied = Relied()
+        relied, asked = Relied(), frozenset[int]()
         try:
-            relied.find(self.function, leaves, names, structure)
+            relied.find(self.function, leaves, names, structure, as_numbers)
             recording, result = record_step(call, leaves, names, accept, relied, as_numbers)
         except UnsupportedError as reason:
             relied.put_back()
             self._give_up(reason)
             return self.function(*args, **kwargs)
+        except AskedError as error:
+            relied.put_back()
+            asked = error.places
         except CompileError:
             relied.put_back()
-            if not as_numbers:
-                raise
-            # The step asks what number it is: then each has a recording of its own.
-            self._by_value |= as_numbers
-            return self._record(args, kwargs, leaves, rebuild)
+            raise
+        if asked:
+            return self._record_by_value(asked, args, kwargs, leaves, rebuild)
         self._warn_of_prints(relied)
         if earlier is not None:
             self._first.remove(earlier)
@@ -260,6 +262,16 @@ class CompiledStep(Followed):
         else:
             self._remember_first(replay)
         return result
+
+    def _record_by_value(self, places: frozenset[int], *call: Any) -> Any:
+        """Record a step that asks what some numbers are: each has a recording of its own."""
+        before = self._by_value
+        self._by_value |= places
+        try:
+            return self._record(*call)
+        except BaseException:
+            self._by_value = before
+            raise
 
     def _add(self, replay: Replay) -> None:
         """Replay a recording from now on."""
@@ -276,15 +288,21 @@ class CompiledStep(Followed):
         self._warn_if_many()
         replay.renew()
 
-    def _integers_to_read(self, structure: Any, leaves: list[Any]) -> frozenset[int]:
-        """Return the places of integers that came with several values: they are read as numbers."""
+    def _numbers_to_read(self, structure: Any, leaves: list[Any]) -> frozenset[int]:
+        """Return the places of floats, and of integers that came with several values."""
         alike = [one for one in (*self._replays, *self._first) if one.structure == structure]
         return frozenset(
             place
             for place, leaf in enumerate(leaves)
-            if type(leaf) is int
-            and place not in self._by_value
-            and len({leaf, *(one.fixed(place) for one in alike)} - {None}) >= KINDS_OF_INTEGERS
+            if place not in self._by_value
+            and (
+                type(leaf) is float
+                or (
+                    type(leaf) is int
+                    and len({leaf, *(one.fixed(place) for one in alike)} - {None})
+                    >= KINDS_OF_INTEGERS
+                )
+            )
         )
 
     def _warn_of_prints(self, relied: Relied) -> None:
@@ -323,7 +341,7 @@ class CompiledStep(Followed):
                 for first in self._first
                 for one in changed_among(first.recording.dependencies)
                 if one.policy != "untouched"
-            }
+            } | {f"the value of {replay.names[place]}" for place in self._by_value}
             other = sorted(paths)[:3]
             reason = (
                 f"{' and '.join(other)} differs"
@@ -353,11 +371,12 @@ class CompiledStep(Followed):
     def _warn_if_many(self) -> None:
         if len(self._replays) == MANY_RECORDINGS and not self._has_warned_of_many:
             self._has_warned_of_many = True
-            integers = sorted({self._replays[-1].names[place] for place in self._by_value})
-            because = f" (such as {' and '.join(integers)})" if integers else ""
+            asked = self._replays[-1].names
+            numbers = sorted({asked[place] for place in self._by_value if place < len(asked)})
+            because = f" (such as {' and '.join(numbers)})" if numbers else ""
             warnings.warn(
                 f"tg.compile: {self._name} was recorded {MANY_RECORDINGS} times, for different "
-                f"shapes, dtypes, integers{because}, modes or settings. Recording takes many times "
+                f"shapes, dtypes, numbers{because}, modes or settings. Recording takes many times "
                 f"as long as a step; {MOST_REPLAYS} recordings are kept. The last time "
                 f"{self._why.removeprefix('it was recorded again: ')}.",
                 stacklevel=6,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends import NUMBERS
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, is_integer, missing_axis, shape_of
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, excerpt
@@ -17,6 +18,7 @@ from tinygrad_lab.ops.arguments.axes import (
     checked_shape,
 )
 from tinygrad_lab.ops.at import index_set
+from tinygrad_lab.ops.conversion import astype, transfer
 from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.positions import take
 from tinygrad_lab.ops.shape import (
@@ -296,11 +298,16 @@ def _checked_widths(x: Any, pad_width: Any) -> tuple[tuple[int, int], ...]:
 
 def _pad_with(x: Any, widths: tuple[tuple[int, int], ...], constant: Any) -> Any:
     dtype = np.dtype(getattr(x, "dtype", type(x)))
-    if not hasattr(constant, "dtype"):
-        if isinstance(constant, float) and dtype.kind in "iub":
+    if constant.__class__ in NUMBERS:
+        traced = getattr(constant, "dtype", None)
+        own = np.dtype(type(constant)) if traced is None else traced
+        if own.kind == "f" and dtype.kind in "iub":
             reason = f"{dtype} cannot hold {constant}: x.astype(tg.float32)."
             raise DTypeError(in_full("pad", reason, {"x": x}, {"constant_values": constant}))
-        constant = array_like(x, np.asarray(constant, dtype=dtype))
+        if traced is not None:  # a compiled step reads it at each call
+            constant = astype(transfer(constant, device="cpu"), dtype=dtype)
+        else:
+            constant = array_like(x, np.asarray(constant, dtype=dtype))
     sizes = zip(shape_of(x), widths, strict=True)
     padded = broadcast_to(constant, shape=tuple(b + n + a for n, (b, a) in sizes))
     inside = tuple(slice(b, b + n) for n, (b, _) in zip(shape_of(x), widths, strict=True))

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
-from weakref import ref
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -25,23 +24,18 @@ from tinygrad_lab.backends import NUMPY, PYTHON, Namespace, register_namespace
 from tinygrad_lab.backends.numpy import NumPy, unsigned
 from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.record.numbers import TracedNumber, traced_numbers
-from tinygrad_lab.compiler.record.trace import Call, Trace, Value, caller, mapped
+from tinygrad_lab.compiler.record.trace import Call, Trace, caller, mapped
+from tinygrad_lab.compiler.record.traced import Traced
 from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 
-__all__ = ["TracedArray", "traced_namespace"]
+__all__ = ["TracedArray", "holds_traced", "traced_namespace"]
 
 
-class TracedArray(NDArrayOperatorsMixin):
+class TracedArray(Traced, NDArrayOperatorsMixin):
     """An array that enters every use of it in a trace."""
 
-    __slots__ = ("__weakref__", "_trace", "value")
+    __slots__ = ()
     __array_priority__ = 2000.0
-    base = None
-
-    def __init__(self, trace: Trace, value: Value) -> None:
-        self._trace = trace
-        self.value = value
-        trace.handles.append(ref(self))
 
     @property
     def array(self) -> Any:
@@ -95,12 +89,12 @@ class TracedArray(NDArrayOperatorsMixin):
         if not _is_flat(inputs) and any(_has_own_protocol(x) for x in inputs):
             return NotImplemented
         out = kwargs.pop("out", None)
-        call = _ufunc_call(ufunc, method)
+        call, trace = _ufunc_call(ufunc, method), self._trace
         if method == "at":
-            return _record(self._trace, call, inputs, kwargs, writes=inputs[0])
+            return _record(trace, call, inputs, kwargs, writes=inputs[0])
         if out is None:
-            return _record(self._trace, call, inputs, kwargs)
-        return _record_into(self._trace, call, inputs, kwargs, out[0])
+            return _record(trace, call, inputs, kwargs)
+        return _record_into(trace, call, inputs, kwargs, out[0])
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -186,32 +180,6 @@ class TracedArray(NDArrayOperatorsMixin):
 
         return method
 
-    # --- refused operations ----------------------------------------------------------------------
-
-    def __bool__(self) -> bool:
-        raise refused("a tensor's truth value (bool, if, while, and, or)")
-
-    def __float__(self) -> float:
-        raise refused("a tensor's number (float)")
-
-    def __int__(self) -> int:
-        raise refused("a tensor's number (int)")
-
-    def __index__(self) -> int:
-        raise refused("a tensor's number as an index")
-
-    def item(self) -> Any:
-        raise refused("a tensor's number (item)")
-
-    def tolist(self) -> Any:
-        raise refused("a tensor's numbers (tolist)")
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise refused("a tensor's numbers (numpy, print)")
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        raise refused("a tensor's numbers (deepcopy, pickle)")
-
     def __repr__(self) -> str:
         return f"<traced {self.dtype} of shape {self.shape}>"
 
@@ -275,13 +243,19 @@ def _is_scalar(x: Any) -> bool:
 
 def _has_own_protocol(x: Any) -> bool:
     """Return whether an operand (a Tensor, a Scatter) handles arrays in its own way."""
-    return not isinstance(x, TracedArray | np.ndarray | np.generic) and hasattr(
-        type(x), "__array_ufunc__"
-    )
+    arrays = (*_TRACED, np.ndarray, np.generic)
+    return not isinstance(x, arrays) and hasattr(type(x), "__array_ufunc__")
 
 
 def _is_mask(part: Any) -> bool:
     return isinstance(part, TracedArray) and part.dtype == bool
+
+
+def holds_traced(tree: Any) -> bool:
+    """Return whether nested lists hold anything that is traced."""
+    if isinstance(tree, list):
+        return any(map(holds_traced, tree))
+    return tree.__class__ in _TRACED
 
 
 def _real(tree: Any) -> Any:
@@ -448,7 +422,7 @@ class _Traced(NumPy):
             copy is not True
             and isinstance(data, TracedArray)
             and not _is_scalar(data)
-            and dtype in (None, data.dtype)
+            and (dtype is None or data.dtype == dtype)  # np.dtype(float) == None
         ):
             return data
         facts = {} if dtype is None else {"dtype": dtype}
@@ -494,21 +468,21 @@ class _Traced(NumPy):
         ]
 
     def outside(self, integers: Any, count: int) -> tuple[int, int] | None:
-        _checked(integers.view(unsigned(integers.dtype)) >= count)
+        self.holds(integers.view(unsigned(integers.dtype)) >= count)
         return NUMPY.outside(integers.array, count)
 
     def holds(self, condition: Any) -> bool:
-        return _checked(condition)
+        return condition._trace.check(condition.value, caller())
 
-
-def _checked(condition: Any) -> bool:
-    """Return whether a condition holds anywhere; the replay checks it again at every call."""
-    holds = bool(np.any(condition.array))
-    event = condition._trace.add(Call("check", "check", bool), (condition.value, holds), {})
-    condition._trace.observe(event, caller(2))
-    return holds
+    def made(self, make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Make an array, again at each replay if it depends on what is traced."""
+        if not any(one.__class__ in _TRACED for one in arguments):
+            return make(*arguments, **options)
+        call = Call("function", make.__name__, make)
+        return _record(self.library.trace, call, arguments, options)
 
 
 traced_namespace = _Traced(_Library())
+TracedNumber.__array_ufunc__ = TracedArray.__array_ufunc__  # type: ignore[attr-defined]
 traced_numbers.arrays = traced_namespace
 register_namespace(TracedArray, traced_namespace)

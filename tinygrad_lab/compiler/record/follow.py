@@ -45,7 +45,7 @@ from tinygrad_lab.compiler.record.reach import (
     Things,
     merged,
 )
-from tinygrad_lab.compiler.refusal import UnsupportedError
+from tinygrad_lab.compiler.refusal import AskedError, UnsupportedError
 from tinygrad_lab.engine.hooks import hooked
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor
@@ -163,9 +163,7 @@ class Follower:
         """Return what an argument may lead to, by its leaves."""
         found: list[Things] = []
         for name, leaf in leaves:
-            if isinstance(leaf, np.ndarray | float) and type(leaf) in (np.ndarray, float):
-                found.append((Thing(name, self.reach.one_of(StandIn, type(leaf))),))
-            elif not isinstance(leaf, Tensor):
+            if not isinstance(leaf, Tensor):
                 found.append(self.reach.met(name, leaf))
         return merged(*found)
 
@@ -447,10 +445,13 @@ class Follower:
     def _type_of(self, things: Things) -> None:
         for one in things:
             if isinstance(one.value, StandIn):
-                raise self._unsupported(
+                asked = self._unsupported(
                     f"it asks for the type of its argument {one.path}, for which something else "
                     "stands while it is recorded"
                 )
+                if one.value.kind is np.ndarray:
+                    raise asked
+                raise AskedError(str(asked), frozenset({one.value.place}))
 
     def _numbers_alone(self, args: list[Things]) -> None:
         """Enter the numbers of arrays that NumPy is given without any tensor."""

@@ -7,29 +7,23 @@ import operator
 import sys
 from collections.abc import Callable
 from typing import Any
-from weakref import ref
 
 import numpy as np
 
 from tinygrad_lab.backends import NUMPY, PYTHON, Namespace, register_namespace, register_number
 from tinygrad_lab.compiler.record.trace import Call, Origin, Trace, Value, caller
+from tinygrad_lab.compiler.record.traced import Traced
 from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 from tinygrad_lab.context import current
 
 __all__ = ["TracedNumber", "traced_numbers"]
 
 
-class TracedNumber:
+class TracedNumber(Traced):
     """A Python number that enters every use of it in a trace."""
 
-    __slots__ = ("__weakref__", "trace", "value")
-    base = None
+    __slots__ = ()
     size = 1
-
-    def __init__(self, trace: Trace, value: Value) -> None:
-        self.trace = trace
-        self.value = value
-        trace.handles.append(ref(self))
 
     @property
     def dtype(self) -> Any:
@@ -41,22 +35,7 @@ class TracedNumber:
         if origin is not None and origin.kind == "setting":
             # A recording is for settings that are zero, or for those that are not.
             return bool(self.value.array)
-        raise refused("a tensor's truth value (bool, if, while, and, or)")
-
-    def __float__(self) -> float:
-        raise refused("a tensor's number (float, math.sin, formatting)")
-
-    def __int__(self) -> int:
-        raise refused("a tensor's number (int)")
-
-    def __index__(self) -> int:
-        raise refused("a tensor's number as an index")
-
-    def item(self) -> Any:
-        raise refused("a tensor's number (item)")
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        raise refused("a tensor's number (deepcopy, pickle)")
+        return super().__bool__()
 
     def __repr__(self) -> str:
         return f"<traced {type(self.value.array).__name__}>"
@@ -82,7 +61,7 @@ def _unary(name: str) -> Callable[..., Any]:
     call = _call(name)
 
     def method(self: TracedNumber) -> Any:
-        return record_number(self.trace, call, self)
+        return record_number(self._trace, call, self)
 
     return method
 
@@ -93,7 +72,7 @@ def _binary(name: str, reflected: bool) -> Callable[..., Any]:
 
     # record_number, inlined: a large graph comes here 100,000 times.
     def method(self: TracedNumber, other: Any) -> Any:
-        trace, mine = self.trace, self.value
+        trace, mine = self._trace, self.value
         if other.__class__ is TracedNumber:
             theirs: Any = other.value
             number = theirs.array
@@ -117,7 +96,6 @@ for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(TracedNumber, f"__{_name}__", _binary(_name, reflected=False))
 for _name in ("neg", "pos", "abs"):
     setattr(TracedNumber, f"__{_name}__", _unary(_name))
-TracedNumber.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 class _TracedNumbers(Namespace):
@@ -135,7 +113,7 @@ class _TracedNumbers(Namespace):
         call = Call("python", name, getattr(PYTHON, name))
 
         def entered(*numbers: Any) -> Any:
-            trace = next(one.trace for one in numbers if isinstance(one, TracedNumber))
+            trace = next(one._trace for one in numbers if isinstance(one, TracedNumber))
             return record_number(trace, call, *numbers)
 
         setattr(self, name, entered)
@@ -169,7 +147,7 @@ class _TracedNumbers(Namespace):
 
     def astype(self, x: Any, dtype: Any, copy: bool = True) -> Any:
         call = Call("python", "astype", lambda number: PYTHON.astype(number, dtype))
-        return record_number(x.trace, call, x)
+        return record_number(x._trace, call, x)
 
     def asarray(
         self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
@@ -185,6 +163,9 @@ class _TracedNumbers(Namespace):
 
     def ones_like(self, x: Any) -> Any:
         return self._constant(type(x.value.array)(1))
+
+    def holds(self, condition: TracedNumber) -> bool:
+        return condition._trace.check(condition.value, caller())
 
     def _constant(self, number: float) -> TracedNumber:
         recorder: Any = current().recorder

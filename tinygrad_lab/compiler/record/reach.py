@@ -99,6 +99,8 @@ class StandIn:
     """An argument that is recorded: what the step is given in its place is of another type."""
 
     kind: type
+    place: int
+    """Where it is among the leaves of the arguments."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

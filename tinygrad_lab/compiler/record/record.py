@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_lab import trees
 from tinygrad_lab.backends import SMALL, namespace_of
 from tinygrad_lab.backends.no_numbers import check_numbers
-from tinygrad_lab.compiler.record.arrays import TracedArray, traced_namespace
+from tinygrad_lab.compiler.record.arrays import TracedArray, holds_traced, traced_namespace
 from tinygrad_lab.compiler.record.dependencies import Dependency, as_number
 from tinygrad_lab.compiler.record.foreign import is_library_class
 from tinygrad_lab.compiler.record.numbers import TracedNumber
@@ -35,7 +35,7 @@ from tinygrad_lab.compiler.record.trace import (
     phases,
     target_of,
 )
-from tinygrad_lab.compiler.refusal import UnsupportedError, refused
+from tinygrad_lab.compiler.refusal import AskedError, UnsupportedError, refused
 from tinygrad_lab.context import Touch, changed
 from tinygrad_lab.engine.ancestry import ancestors
 from tinygrad_lab.engine.apply import apply
@@ -174,9 +174,9 @@ class _Lifted:
 class Recorder:
     """Lifts what a step uses, and restores everything."""
 
-    def __init__(self, as_numbers: Container[int] = ()) -> None:
+    def __init__(self, as_numbers: frozenset[int] = frozenset()) -> None:
         self.as_numbers = as_numbers
-        """The places of integers among the arguments that are read at each call."""
+        """The places of numbers among the arguments that are read at each call."""
         self.trace = Trace()
         self.recording = Recording(self.trace, [])
         self._lifted: dict[int, _Lifted] = {}
@@ -307,8 +307,7 @@ class Recorder:
             self._arguments.append((own, own._data))
             self.recording.arguments.append(own._data.value)
             return own
-        as_number = type(leaf) is int and position in self.as_numbers
-        if isinstance(leaf, np.ndarray) or type(leaf) is float or as_number:
+        if isinstance(leaf, np.ndarray) or position in self.as_numbers:
             handle = self._given(_in_own_memory(leaf), origin)
             self.recording.arguments.append(handle.value)
             return handle
@@ -446,6 +445,20 @@ class Recorder:
         """Draw from a generator, again at each replay."""
         return traced_namespace.drawn(draw, *args)
 
+    def made(self, make: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Make an array, again at each replay if it is made of what is traced."""
+        return traced_namespace.made(make, *args, **options)
+
+    def joined(self, lists: Any) -> Any:
+        """Return (nested) lists as an array, made again at each replay if anything is traced."""
+        arrays = self._arrays_in(lists)
+        return traced_namespace.asarray(arrays) if holds_traced(arrays) else lists
+
+    def _arrays_in(self, lists: Any) -> Any:
+        if isinstance(lists, list | tuple):
+            return [self._arrays_in(one) for one in lists]
+        return self.arrays_of([lists])[0]
+
     def real(self, arrays: Sequence[Any]) -> list[Any]:
         """Return arrays without traces, for an error that reads them."""
         return [one.value.array if isinstance(one, _TRACED) else one for one in arrays]
@@ -578,6 +591,7 @@ class Recorder:
 
         Once the recorder itself has dropped its traced arrays, nothing should refer to them.
         """
+        self.trace.node = None
         self._named.clear()
         self._arguments.clear()
         for lifted in self._lifted.values():
@@ -690,14 +704,15 @@ _DATA = Tensor.__dict__["data"].fget.__code__
 
 
 def _leaked(value: Value) -> CompileError:
-    event = value.event
+    event, places = value.event, value.arguments()
     line = line_of(event.code, event.offset) if event is not None else None
-    return CompileError(
+    message = (
         f"tg.compile: {value.name or 'a tensor'} of the step is kept after its end, where later "
         "calls, which replay the recording, would not update it. Return it; or let the step "
         "set .data of a tensor from before the step (state.data = new)."
         + (f"\n  made at {line}" if line is not None else "")
     )
+    return AskedError(message, places) if places else CompileError(message)
 
 
 def _owner_of(gradient: Tensor) -> Tensor | None:
@@ -850,14 +865,15 @@ def record_step(
     names: list[str],
     accept: Callable[[Recording], None],
     relied: Relied | None = None,
-    as_numbers: Container[int] = (),
+    as_numbers: frozenset[int] = frozenset(),
     recorder: Recorder | None = None,
 ) -> tuple[Recording, Any]:
     """Run a step under a recorder; return the recording and the step's result.
 
     ``call(leaves)`` calls it with arguments made of the leaves; ``accept`` may raise. If the step
     is refused, everything is restored to its state before it. If it raises an exception of its
-    own, what it has done by then remains, as it would have uncompiled.
+    own, what it has done by then remains, as it would have uncompiled; but if that may be because
+    ``as_numbers`` are traced, it is refused, too.
     """
     recorder = recorder or Recorder(as_numbers)
     if relied is not None:
@@ -869,14 +885,18 @@ def record_step(
     with remembered_states() as drawn_from:
         try:
             return _recorded(recorder, call, leaves, names, accept)
-        except CompileError:
-            recorder.put_back(keep_changes=False)
+        except BaseException as error:
+            # A traced number is no float or int: where that matters, the step asks for its value.
+            asks = isinstance(error, TypeError | AttributeError) and bool(recorder.as_numbers)
+            is_refused = asks or isinstance(error, CompileError)
+            recorder.put_back(keep_changes=not is_refused)
+            if not is_refused:
+                recorder.leave_real_arrays()
+                raise
             for generator, state in list(drawn_from.items()):
                 generator.set_state(state)
-            raise
-        except BaseException:
-            recorder.put_back(keep_changes=True)
-            recorder.leave_real_arrays()
+            if asks:
+                raise AskedError(str(error), recorder.as_numbers) from error
             raise
         finally:
             traced_namespace.library.trace = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
+
+import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.compiler.record.dependencies import (
@@ -14,6 +16,7 @@ from tinygrad_lab.compiler.record.dependencies import (
     random_states,
 )
 from tinygrad_lab.compiler.record.follow import Reading, what_it_reads
+from tinygrad_lab.compiler.record.reach import StandIn
 from tinygrad_lab.compiler.record.trace import memory_owner
 from tinygrad_lab.engine.hooks import hooked
 from tinygrad_lab.engine.node import Leaf
@@ -32,11 +35,23 @@ class Relied:
         self._reading: Reading | None = None
         self._hooks: dict[int, tuple[Any, ...]] = {}
 
-    def find(self, function: Any, leaves: list[Any], names: list[str], structure: Any) -> None:
+    def find(
+        self,
+        function: Any,
+        leaves: list[Any],
+        names: list[str],
+        structure: Any,
+        as_numbers: Container[int],
+    ) -> None:
         """Find what a function can read, before it is called with these leaves of arguments."""
 
+        def given(place: int) -> Any:
+            leaf = leaves[place]
+            recorded = place in as_numbers or type(leaf) is np.ndarray
+            return StandIn(type(leaf), place) if recorded else leaf
+
         def leaves_of(part: Any) -> list[tuple[str, Any]]:
-            return [(names[number], leaves[number]) for number in trees.flatten(part)[0]]
+            return [(names[place], given(place)) for place in trees.flatten(part)[0]]
 
         args, kwargs = structure
         arguments = list(map(leaves_of, args)), {n: leaves_of(part) for n, part in kwargs.items()}

@@ -93,6 +93,24 @@ class Value:
     def is_constant(self) -> bool:
         return self.origin is not None and self.origin.kind == "constant"
 
+    def arguments(self) -> frozenset[int]:
+        """Return the places of the numbers among the arguments that a number is computed from.
+
+        Nothing if it depends on anything else: a tensor, a setting, what is drawn at random.
+        """
+        places, waiting, seen = set(), [self], {self}
+        while waiting:
+            one = waiting.pop()
+            if one.origin is not None and not one.is_array and one.origin.kind == "argument":
+                places.add(one.origin.key)
+            elif one.event is not None and one.event.is_on_numbers:
+                new = set(one.event.inputs) - seen
+                seen |= new
+                waiting += new
+            elif not one.is_constant:
+                return frozenset()
+        return frozenset(places)
+
     def __repr__(self) -> str:
         return f"%{self.index}"
 
@@ -349,6 +367,12 @@ class Trace:
         value.name = self.observe(event, frame)
         return value
 
+    def check(self, condition: Value, frame: FrameType | None) -> bool:
+        """Return whether a condition holds anywhere; the replay checks it again at every call."""
+        holds = bool(np.any(condition.array))
+        self.observe(self.add(_CHECK, (condition, holds), {}), frame)
+        return holds
+
     def let_go(self) -> None:
         """Free the memory immediately: events and values refer to each other."""
         for value in self.values:
@@ -400,6 +424,7 @@ class Trace:
         return last
 
 
+_CHECK = Call("check", "check", bool)
 _HERE = __file__[: -len("record/trace.py")]
 _NUMPY = np.__file__[: -len("__init__.py")]
 _ENGINE = ("engine/apply.py", "engine/node.py", "engine/backward.py")

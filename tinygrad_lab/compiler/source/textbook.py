@@ -57,7 +57,7 @@ def recorded_as_taught(
     as_numbers = frozenset(
         place
         for place, value in enumerate(before.arguments)
-        if value is not None and type(value.array) is int
+        if value is not None and not value.is_array and not isinstance(leaves[place], Tensor)
     )
     found: list[Recording] = []
 
@@ -67,7 +67,7 @@ def recorded_as_taught(
         raise _RecordedError
 
     relied = Relied()
-    relied.find(function, leaves, names, structure)
+    relied.find(function, leaves, names, structure, as_numbers)
     try:
         with changed(composing=TAUGHT, grad_enabled=True), np.errstate(all="ignore"):
             record_step(call, leaves, names, accept, relied, as_numbers, _AsTaught(as_numbers))
