@@ -43,6 +43,8 @@ class Scope:
     """The class of the module: ``"Linear"``."""
     names: Mapping[int, str]
     """What this module calls the modules inside it, by their ``id``."""
+    outer: Scope | None = None
+    """The module whose ``forward`` called this one."""
 
 
 Touch = Literal["read", "look", "set grad", "collect", "run", "step", "schedule", "seed"]

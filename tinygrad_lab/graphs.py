@@ -255,9 +255,23 @@ class GraphNode:
         return scope.kind if scope else ""
 
     @property
+    def modules(self) -> tuple[tuple[str, str], ...]:
+        """The modules around it, each with its path and class, from the outermost inwards."""
+        scope, found = getattr(self.node, "scope", None), []
+        while scope is not None:
+            found.append((scope.path, scope.kind))
+            scope = scope.outer
+        return tuple(reversed(found))
+
+    @property
     def line(self) -> Line | None:
         """The line of the user's code that made it."""
         return self.node.line
+
+    @property
+    def site(self) -> tuple[Any, int]:
+        """Where in the code of a ``forward``, or of the user, it was made: it repeats in loops."""
+        return getattr(self.node, "code", None), getattr(self.node, "offset", 0)
 
     @cached_property
     def keeps(self) -> tuple[Kept, ...]:

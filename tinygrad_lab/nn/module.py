@@ -128,7 +128,7 @@ class Module:
             name = outer.scope.names.get(id(self), type(self).__name__.lower())
             path = f"{outer.scope.path}.{name}" if outer.scope.path else name
         names = {id(module): name for name, module in self.named_modules() if name}
-        return outer.with_changes(scope=Scope(path, type(self).__name__, names))
+        return outer.with_changes(scope=Scope(path, type(self).__name__, names, outer.scope))
 
     def __setattr__(self, name: str, value: Any) -> None:
         global _version, _parts_version

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import hypot
 
 from tinygrad_lab.show import style
 from tinygrad_lab.show.layout import Layout, Link, Rectangle, arrange
 from tinygrad_lab.show.marks import Group, Mark, Scene, Shape, Step, Text, polygon, rounded
 from tinygrad_lab.show.measure import width
 from tinygrad_lab.show.picture import Picture
+from tinygrad_lab.show.spine import LARGEST, arrange_along
 from tinygrad_lab.show.typeset import typeset_arrow, typeset_box
 
 __all__ = ["compose"]
@@ -21,21 +23,36 @@ _HEAD, _HEAD_SIDE = 9.0, 3.6
 _NEAR = 120.0
 """Lines up to this length lead to the next column, with nothing in between."""
 _FOOT, _FOOT_GAP = 22.0, 10.0
+_HEAD_ROOM = 40.0
 
 
 def compose(picture: Picture) -> Scene:
     """Lay out a picture and draw it."""
     plan = _Plan(picture)
     graph = [*plan.frames(), *plan.arrows(), *plan.boxes()]
-    foot = list(_foot(picture))
+    foot, head = list(_foot(picture)), _HEAD_ROOM * bool(picture.heading)
     wide = max([plan.layout.width, *(_right_end(mark) for mark in foot)])
-    high = plan.layout.height + (_FOOT_GAP if foot else 0)
+    high = plan.layout.height + head + (_FOOT_GAP if foot else 0)
     left = _MARGIN + (wide - plan.layout.width) / 2
-    groups = [group.moved(left, _MARGIN) for group in graph]
+    groups = [group.moved(left, _MARGIN + head) for group in graph]
+    if picture.heading:
+        heading = Text(
+            _MARGIN + wide / 2, _MARGIN + 20, picture.heading, 20.0, style.INK, "middle", bold=True
+        )
+        groups.append(Group("heading", "heading", "", (heading,)))
     if foot:
         groups.append(Group("foot", "foot", "", tuple(foot)).moved(_MARGIN, _MARGIN + high))
     high += _FOOT * (picture.legend + bool(picture.note))
-    return Scene(wide + 2 * _MARGIN, high + 2 * _MARGIN, picture.title, tuple(groups))
+    scene = Scene(wide + 2 * _MARGIN, high + 2 * _MARGIN, picture.title, tuple(groups))
+    return scene if picture.page is None else _on_a_page(scene, picture.page)
+
+
+def _on_a_page(scene: Scene, page: tuple[float, float]) -> Scene:
+    """Scale a scene until it fills a page, and put it into the middle."""
+    by = min(page[0] / scene.width, page[1] / scene.height, LARGEST)
+    left, top = (page[0] - scene.width * by) / 2, (page[1] - scene.height * by) / 2
+    groups = tuple(group.scaled(by).moved(left, top) for group in scene.groups)
+    return Scene(*page, scene.title, groups)
 
 
 class _Plan:
@@ -48,7 +65,7 @@ class _Plan:
         self.stops: list[list[str]] = []
         """The blocks that each arrow connects: two, or three with its label."""
         for place, arrow in enumerate(picture.arrows):
-            label = typeset_arrow(arrow, picture.direction)
+            label = None if picture.spine else typeset_arrow(arrow, picture.direction)
             if label is not None:
                 self.blocks[f"label {place}"] = label
             middle = [f"label {place}"] * (label is not None)
@@ -70,10 +87,22 @@ class _Plan:
             for stops in self.stops
             for source, target in pairwise(stops)
         ]
+        if self.picture.spine:
+            inside = {frame: frame.keys for frame in self.picture.frames}
+            page = self.picture.page and self._room_on(self.picture.page)
+            return arrange_along(
+                self.picture.spine, rectangles, links, inside, page, self.picture.direction
+            )
         titles = {
             frame: width(frame.title, style.LABEL_SIZE, bold=True) for frame in self.picture.frames
         }
         return arrange(rectangles, links, titles, self.picture.direction)
+
+    def _room_on(self, page: tuple[float, float]) -> tuple[float, float]:
+        """Return what a page leaves for the graph, beside margins, heading, legend and note."""
+        rest = _HEAD_ROOM * bool(self.picture.heading)
+        rest += _FOOT * (self.picture.legend + bool(self.picture.note)) + _FOOT_GAP
+        return page[0] - 2 * _MARGIN, page[1] - 2 * _MARGIN - rest
 
     # --- the parts ---------------------------------------------------------------------------
 
@@ -102,9 +131,11 @@ class _Plan:
         curves = iter(self.layout.curves)
         for arrow, stops in zip(self.picture.arrows, self.stops, strict=True):
             color = style.LINE if arrow.flows else style.FAINT_LINE
+            color, thickness = (style.SKIP, 2.6) if arrow.skip else (color, 1.3)
             lines = [self._line(a, b, next(curves)) for a, b in pairwise(stops)]
             lines[-1], head = self._with_head(lines[-1])
-            marks: list[Mark] = [_curve(line, color, dashed=not arrow.flows) for line in lines]
+            dashed = not arrow.flows and not arrow.skip
+            marks: list[Mark] = [_curve(line, color, thickness, dashed=dashed) for line in lines]
             marks.append(Shape(head, fill=color))
             for label in stops[1:-1]:
                 marks += self._placed(label)
@@ -113,6 +144,8 @@ class _Plan:
 
     def _line(self, source: str, target: str, route: tuple[Point, ...]) -> tuple[Point, ...]:
         """Draw a line from border to border: a smooth bend to a neighbour, else the given route."""
+        if self.layout.exact:
+            return route
         (x0, y0), (x1, y1) = self.layout.centers[source], self.layout.centers[target]
         if self.horizontal:
             x0, x1 = x0 + self.blocks[source].width / 2, x1 - self.blocks[target].width / 2
@@ -131,6 +164,8 @@ class _Plan:
     def _with_head(self, line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ...]]:
         """Shorten a line to where its arrowhead begins, and return it with the head."""
         x, y = line[-1]
+        if self.layout.exact:
+            return _pointed(line)
         if self.horizontal:
             neck = x - _HEAD, y
             sides = [(x - _HEAD, y - _HEAD_SIDE), (x - _HEAD, y + _HEAD_SIDE)]
@@ -148,13 +183,24 @@ def _frame_of_both(one: str, other: str) -> str:
     return one
 
 
-def _curve(points: tuple[Point, ...], color: str, *, dashed: bool) -> Shape:
+def _pointed(line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ...]]:
+    """Shorten a line that ends in any direction, and return it with its head."""
+    (x0, y0), (x, y) = line[-2], line[-1]
+    far = hypot(x - x0, y - y0) or 1.0
+    dx, dy = (x - x0) / far, (y - y0) / far
+    neck = x - _HEAD * dx, y - _HEAD * dy
+    side = _HEAD_SIDE * dy, -_HEAD_SIDE * dx
+    ends = [(neck[0] + side[0], neck[1] + side[1]), (neck[0] - side[0], neck[1] - side[1])]
+    return (*line[:-1], neck), polygon([(x, y), *ends])
+
+
+def _curve(points: tuple[Point, ...], color: str, thickness: float, *, dashed: bool) -> Shape:
     pieces = range(1, len(points) - 2, 3)
     steps: tuple[Step, ...] = (
         ("M", (points[0],)),
         *(("C", points[place : place + 3]) for place in pieces),
     )
-    return Shape(steps, stroke=color, width=1.3, dashed=dashed)
+    return Shape(steps, stroke=color, width=thickness, dashed=dashed)
 
 
 # --- below the graph ------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import Any
 from tinygrad_lab.errors import DrawingError, MissingDependencyError
 from tinygrad_lab.show.picture import Direction, Frame
 
-__all__ = ["Layout", "Link", "Rectangle", "arrange", "renderer"]
+__all__ = ["Layout", "Link", "Point", "Rectangle", "arrange", "renderer"]
 
 Point = tuple[float, float]
 
@@ -58,6 +58,8 @@ class Layout:
     """The points of a Bézier spline for each link: a start, then three for each piece."""
     frames: Mapping[str, tuple[float, float, float, float]]
     """Left, top, right and bottom of each frame."""
+    exact: bool = False
+    """Whether curves begin and end at the borders of boxes, from any side."""
 
 
 def arrange(

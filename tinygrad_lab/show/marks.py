@@ -35,6 +35,9 @@ class Text:
     def moved(self, dx: float, dy: float) -> Text:
         return replace(self, x=self.x + dx, y=self.y + dy)
 
+    def scaled(self, by: float) -> Text:
+        return replace(self, x=self.x * by, y=self.y * by, size=self.size * by)
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -55,6 +58,12 @@ class Shape:
             ),
         )
 
+    def scaled(self, by: float) -> Shape:
+        steps = tuple(
+            (command, tuple((x * by, y * by) for x, y in points)) for command, points in self.steps
+        )
+        return replace(self, steps=steps, width=self.width * by)
+
 
 Mark = Text | Shape
 
@@ -70,6 +79,9 @@ class Group:
 
     def moved(self, dx: float, dy: float) -> Group:
         return replace(self, marks=tuple(mark.moved(dx, dy) for mark in self.marks))
+
+    def scaled(self, by: float) -> Group:
+        return replace(self, marks=tuple(mark.scaled(by) for mark in self.marks))
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ class Box:
     tooltip: str
     frame: str
     """The path of the frame around it; ``""`` outside all frames."""
+    joined: str = " = "
+    """What stands between name and equation."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Arrow:
     flows: bool
     """Whether a gradient flows back along it."""
     tooltip: str
+    skip: bool = False
+    """Whether it leads past boxes of the main path."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class Frame:
 
     path: str
     title: str
+    keys: tuple[str, ...] = ()
+    """The boxes in it, where boxes do not name their frame: neighbours on the main path."""
 
     @property
     def parent(self) -> str:
@@ -97,6 +103,12 @@ class Picture:
     note: str
     """A remark on what was left out."""
     title: str
+    heading: str = ""
+    """A title above the picture."""
+    spine: tuple[str, ...] = ()
+    """The boxes of the main path, which is a straight line; empty for a picture of single ops."""
+    page: tuple[float, float] | None = None
+    """The width and height that it is fitted into."""
 
 
 def picture_of(

@@ -20,6 +20,7 @@ GRADIENT = "#b3420a"
 DERIVATIVE = "#00618f"
 LINE = "#4a5260"
 FAINT_LINE = "#9aa1ac"
+SKIP = "#0072b2"
 PAPER = "#ffffff"
 PILL = "#e8f2f9"
 FRAMES = ("#f6f7f9", "#eff1f4")

@@ -68,7 +68,7 @@ def typeset_box(box: Box) -> Block:
 
 def _title(box: Box) -> Block:
     """Typeset the name in bold, and the equation."""
-    rest = f" = {box.equation}" if box.equation else ""
+    rest = f"{box.joined}{box.equation}" if box.equation else ""
     wide = width(box.name, style.NAME_SIZE, bold=True) + width(rest, style.NAME_SIZE)
     line = _line(wide / 2, _LEADING / 2, box.name, style.NAME_SIZE, style.INK, "middle", bold=True)
     return Block(wide, _LEADING, (replace(line, rest=rest),))
