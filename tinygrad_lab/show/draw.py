@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from tinygrad_lab import trees
+from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.graphs import Graph, graph
+from tinygrad_lab.nn.module import Module
 
 if TYPE_CHECKING:
     from tinygrad_lab.show.drawing import Drawing
@@ -13,9 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
+Level = Literal["ops", "layers", "modules"]
+Choice = TypeVar("Choice", bound=str)
+
+PAGES = {"16:9": (1600.0, 900.0), "a4": (1123.0, 794.0)}
+"""Widths and heights in CSS pixels: a slide, and A4 at 96 dots per inch, landscape."""
+
 
 def draw(
     *outputs: Any,
+    level: Level = "ops",
+    depth: int = 1,
+    parameters: bool | None = None,
+    width: str | float | None = None,
+    title: str = "",
     direction: Direction = "LR",
     values: bool = True,
     gradients: bool = True,
@@ -31,9 +46,22 @@ def draw(
     edges, each with its own derivative. Frames enclose the parts of modules. A fused op is one box;
     ``draw(tg.graph(loss).opened())`` shows the small ops that it is composed of.
 
+    A whole net is drawn by its modules: ``draw(model, x)``, or ``level="modules"``. The main path
+    is a straight line, in rows if ``width`` asks for a page; skip connections lead over it; what
+    repeats is drawn once, with ×n. A box says the sizes, the shape of its result, the number of
+    parameters, and the bytes kept for backward.
+
     Args:
-        outputs: tensors, containers of tensors, or one ``Graph``. Tensors without a name are named
-            after the variable that holds them in the caller.
+        outputs: tensors, containers of tensors, or one ``Graph``; or a module and its arguments,
+            for which it is run. Tensors without a name are named after the variable that holds them
+            in the caller.
+        level: ``"ops"``, each op with its numbers; ``"layers"``, the innermost modules with their
+            parameters; ``"modules"``, calls of modules. For a module: ``"modules"``.
+        depth: at the level of modules, how many modules deep; containers do not count.
+        parameters: whether parameters of modules have boxes; by default at ``"layers"`` alone.
+        width: fit modules or layers on a page: ``"16:9"`` (1600 × 900), ``"a4"`` (1123 × 794,
+            landscape), or a width in pixels.
+        title: a heading above modules or layers.
         direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
         values: whether to show the values.
         gradients: whether to show the gradients.
@@ -43,7 +71,7 @@ def draw(
             then the middle of the graph. The picture says so.
 
     Raises:
-        ArgumentError: for an invalid direction or limit.
+        ArgumentError: for an invalid option; for a module without arguments.
         ArgumentTypeError: for outputs that are not tensors.
 
     Example:
@@ -56,15 +84,38 @@ def draw(
         <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
     """
     from tinygrad_lab.show.drawing import Drawing
+    from tinygrad_lab.show.outline import outline_of
     from tinygrad_lab.show.picture import picture_of
 
-    if direction not in ("LR", "TB"):
-        raise ArgumentError(f'direction must be "LR" or "TB", got {direction!r}.')
+    direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
     if most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
-    given = len(outputs) == 1 and isinstance(outputs[0], Graph)
+    if outputs and isinstance(outputs[0], Module):
+        level = "modules" if level == "ops" else level
+        drawn = _graph_of_call(*outputs)
+    else:
+        given = len(outputs) == 1 and isinstance(outputs[0], Graph)
+        drawn = outputs[0] if given else graph(*outputs)
+    if _one_of("level", level, ("ops", "layers", "modules")) != "ops":
+        if depth < 1:
+            raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
+        outline = outline_of(
+            drawn,
+            depth=depth if level == "modules" else None,
+            parameters=level == "layers" if parameters is None else parameters,
+            direction=direction,
+            legend=legend,
+            title=title,
+            page=_page(width),
+        )
+        return Drawing(outline)
+    if width is not None or title or parameters is not None or depth != 1:
+        raise ArgumentError(
+            "tg.draw: width, title, parameters and depth are for whole nets: add "
+            'level="modules" or level="layers".'
+        )
     picture = picture_of(
-        outputs[0] if given else graph(*outputs),
+        drawn,
         direction=direction,
         values=values,
         gradients=gradients,
@@ -73,3 +124,39 @@ def draw(
         most=most,
     )
     return Drawing(picture)
+
+
+def _one_of(name: str, value: object, choices: tuple[Choice, ...]) -> Choice:
+    """Return an option, or raise with those there are."""
+    if value not in choices:
+        known = ", ".join(f'"{one}"' for one in choices)
+        raise ArgumentError(f"tg.draw: {name} must be one of {known}, got {value!r}.")
+    return value
+
+
+def _page(width: str | float | None) -> tuple[float, float] | None:
+    """Return the width and height of a page; a width in pixels is that of a 16:9 page."""
+    if width is None:
+        return None
+    if isinstance(width, str):
+        return PAGES[_one_of("width", width.lower(), tuple(PAGES))]
+    if not width >= 100:
+        raise ArgumentError(f"tg.draw: width must be 100 pixels or more, got {width!r}.")
+    return float(width), width * 9 / 16
+
+
+def _graph_of_call(model: Module, *args: Any) -> Graph:
+    """Run a module, and return the graph of what it returns, with its arguments' names."""
+    if not args:
+        raise ArgumentError(
+            f"tg.draw: a {type(model).__name__} is drawn with what it is called on: "
+            "tg.draw(model, x)."
+        )
+    out = model(*args)
+    names: dict[Any, str] = {}
+    for name, value in signature(model.forward).bind(*args).arguments.items():
+        for leaf in trees.flatten(value, open_modules=False)[0]:
+            if isinstance(leaf, Tensor):
+                names.setdefault(leaf.node, name)
+    tensors = [one for one in trees.flatten(out)[0] if isinstance(one, Tensor)]
+    return Graph([one.node for one in tensors], names)

@@ -416,7 +416,16 @@ class _Grid:
         # It runs in the lane that is reserved for it: that of the branch.
         in_lane_of_target = self.places[link.target].lane > 0
         x = self._after(link.source) if in_lane_of_target else self._before(link.target)
-        return [start, (x, start[1]), (x, end[1]), end]
+        way = self._leaving(link.source, start)
+        return [*way, (x, way[-1][1]), (x, end[1]), end]
+
+    def _leaving(self, key: str, start: Point) -> list[Point]:
+        """Lead out of a box: below it, if another one stands on its right."""
+        together = [one for one in self.order if self._at(one) == self._at(key)]
+        if key == together[-1]:
+            return [start]
+        x, bottom = self.centers[key][0], self._corners(key)[1][1]
+        return [(x, bottom), (x, bottom + _LANE_GAP / 2)]
 
     def _around(self, link: Link) -> list[Point]:
         """Lead to another row: below this one, down on the right where there are rows between."""
@@ -427,13 +436,13 @@ class _Grid:
         here, there = self._row(link.source), self._row(link.target)
         x0, x1 = self._after(link.source), self._before(link.target)
         y0, y1 = self.floor[here], self.floor[max(there - 1, 0)] if there > here else 0.0
-        if there <= here:  # against the order of the rows: below the last of both
-            return [start, (x0, start[1]), (x0, y0), (x1, y0), (x1, end[1]), end]
-        if there == here + 1:
-            return [start, (x0, start[1]), (x0, y0), (x1, y0), (x1, end[1]), end]
-        right = self._side()
-        way = [(x0, start[1]), (x0, y0), (right, y0), (right, y1), (x1, y1), (x1, end[1])]
-        return [start, *way, end]
+        way = self._leaving(link.source, start)
+        way += [(x0, way[-1][1]), (x0, y0)]
+        if there > here + 1:
+            right = self._side()
+            way += [(right, y0), (right, y1)]
+        # Against the order of the rows, or to the next one, it runs below the first of both.
+        return [*way, (x1, way[-1][1]), (x1, end[1]), end]
 
 
 def _channels(

@@ -1,0 +1,202 @@
+"""Pictures of whole nets: modules along a straight spine, legible on a slide."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tg
+from tinygrad_lab import nn
+from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.show.compose import _Plan
+
+pytestmark = pytest.mark.numpy_only("the same pictures come of all arrays")
+
+SLIDE = 1600, 900
+
+
+def numbers(*shape: int) -> Any:
+    return tg.tensor(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+
+
+LABELS = tg.tensor(np.arange(20) % 10)
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(8, 8, 3, padding=1)
+        self.conv2 = nn.Conv1d(8, 8, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        return tg.relu(x + self.conv2(tg.relu(self.conv1(x))))
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv1d(1, 8, 5, padding=2)
+        self.blocks = nn.Sequential(Block(), Block())
+        self.head = nn.Linear(8 * 40, 10)
+
+    def forward(self, image: Any) -> Any:
+        h = self.blocks(tg.relu(self.stem(image)))
+        return self.head(tg.reshape(h, (h.shape[0], -1)))
+
+
+class Recurrent(nn.Module):
+    def __init__(self, *, whole: bool) -> None:
+        super().__init__()
+        self.gru = nn.GRU(8, 16, batch_first=True) if whole else None
+        self.cell = nn.Linear(24, 16)
+        self.out = nn.Linear(16, 10)
+
+    def forward(self, x: Any) -> Any:
+        if self.gru is not None:
+            return self.out(self.gru(x)[0][:, -1])
+        h = tg.zeros((len(x), 16))
+        for step in range(3):
+            h = tg.tanh(self.cell(tg.concat([x[:, step], h], axis=1)))
+        return self.out(h)
+
+
+def linear_net(*between: Callable[[], nn.Module]) -> nn.Module:
+    hidden = [part for _ in range(2) for part in (nn.Linear(40, 40), *(new() for new in between))]
+    return nn.Sequential(*hidden, nn.Linear(40, 10))
+
+
+def conv_net() -> nn.Module:
+    convs = [(1, 16, 5), (16, 16, 3), (16, 16, 3)]
+    parts = [(nn.Conv1d(a, b, k, stride=2, padding=k // 2), nn.ReLU()) for a, b, k in convs]
+    return nn.Sequential(*itertools.chain(*parts), nn.Flatten(), nn.Linear(80, 10))
+
+
+NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "MLP": (lambda: linear_net(nn.ReLU), (20, 40)),
+    "CNN": (conv_net, (20, 1, 40)),
+    "residual": (Residual, (20, 1, 40)),
+    "GRU": (lambda: Recurrent(whole=True), (20, 3, 8)),
+    "three steps": (lambda: Recurrent(whole=False), (20, 3, 8)),
+    "batch norm": (lambda: linear_net(lambda: nn.BatchNorm1d(40), nn.ReLU, nn.Dropout), (20, 40)),
+    "50 layers": (
+        lambda: nn.Sequential(
+            *[part for _ in range(25) for part in (nn.Linear(40, 40), nn.ReLU())], nn.Linear(40, 10)
+        ),
+        (20, 40),
+    ),
+}
+
+
+def loss_of(name: str) -> Any:
+    make, shape = NETS[name]
+    tg.seed(0)
+    return nn.CrossEntropyLoss()(make()(numbers(*shape)), LABELS)
+
+
+Rectangle = tuple[float, float, float, float]
+
+
+def overlap(one: Rectangle, other: Rectangle) -> bool:
+    (a, b, c, d), (e, f, g, h) = one, other
+    return a < g - 0.1 and e < c - 0.1 and b < h - 0.1 and f < d - 0.1
+
+
+@pytest.mark.parametrize("level", ["modules", "layers"])
+@pytest.mark.parametrize("name", NETS)
+class TestANetOnASlide:
+    def test_has_text_that_is_read_from_the_last_row(self, name: str, level: Any) -> None:
+        drawing = tg.draw(loss_of(name), level=level, width="16:9")
+        root = ET.fromstring(drawing.svg)
+        assert (root.get("width"), root.get("height")) == ("1600", "900")
+        sizes = [float(found) for found in re.findall(r'font-size="([\d.]+)"', drawing.svg)]
+        assert min(sizes) >= 12
+
+    def test_has_boxes_and_lines_apart(self, name: str, level: Any) -> None:
+        picture = tg.draw(loss_of(name), level=level, width="16:9").picture
+        plan = _Plan(picture)
+        boxes = {
+            key: (
+                x - block.width / 2,
+                y - block.height / 2,
+                x + block.width / 2,
+                y + block.height / 2,
+            )
+            for key, block in plan.blocks.items()
+            for x, y in [plan.layout.centers[key]]
+        }
+        for one, other in itertools.combinations(boxes.values(), 2):
+            assert not overlap(one, other)
+        for arrow, curve in zip(picture.arrows, plan.layout.curves, strict=True):
+            for (x0, y0), (x1, y1) in itertools.pairwise(curve):
+                for share in np.linspace(0, 1, 12):
+                    x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
+                    for key, (a, b, c, d) in boxes.items():
+                        inside = a + 1 < x < c - 1 and b + 1 < y < d - 1
+                        assert not inside, f"{arrow.source} → {arrow.target} under {key}"
+
+    def test_has_a_straight_spine(self, name: str, level: Any) -> None:
+        picture = tg.draw(loss_of(name), level=level, width="16:9").picture
+        centers = _Plan(picture).layout.centers
+        rows = {round(centers[key][1]) for key in picture.spine}
+        xs = [centers[key][0] for key in picture.spine]
+        breaks = sum(after < before for before, after in itertools.pairwise(xs))
+        assert len(rows) == breaks + 1  # within a row, all stand at one height
+
+
+class TestModules:
+    def test_are_boxes_with_what_they_do_and_keep(self) -> None:
+        boxes = {box.name: box for box in tg.draw(loss_of("CNN"), level="modules").picture.boxes}
+        assert boxes["0"].equation == "Conv1d"
+        assert boxes["0"].rows[0].content[:3] == (
+            "1 → 16, kernel 5, stride 2, padding 2",
+            "20 × 16 × 20",
+            "96 parameters",
+        )
+        assert {"x", "cross_entropy"} <= set(boxes)
+        plain = tg.draw(loss_of("MLP"), level="layers").picture
+        assert not any(arrow.skip for arrow in plain.arrows)
+
+    def test_are_drawn_for_a_call(self) -> None:
+        picture = tg.draw(Residual(), numbers(2, 1, 40)).picture
+        assert [box.name for box in picture.boxes if box.key in picture.spine] == [
+            *("image", "stem", "relu", "0", "1", "reshape", "head"),
+        ]
+
+    def test_turn_with_the_direction(self) -> None:
+        picture = tg.draw(loss_of("MLP"), level="modules", direction="tb").picture
+        centers = _Plan(picture).layout.centers
+        assert len({round(centers[key][0]) for key in picture.spine}) == 1
+
+    def test_have_a_title_and_the_same_bytes_every_time(self) -> None:
+        drawings = [
+            tg.draw(loss_of("MLP"), level="modules", width="a4", title="An <MLP>") for _ in range(2)
+        ]
+        assert drawings[0].svg == drawings[1].svg
+        texts = [text.text for text in ET.fromstring(drawings[0].svg).iter() if text.text]
+        assert "An <MLP>" in texts
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"level": "module"}, '"ops", "layers", "modules"'),
+            ({"level": "layers", "width": "4:3"}, '"16:9", "a4"'),
+            ({"width": "16:9"}, 'level="modules"'),
+            ({"title": "MLP"}, 'level="modules"'),
+            ({"level": "modules", "width": 3}, "100 pixels"),
+            ({"level": "modules", "depth": 0}, "1 or more"),
+            ({"direction": "up"}, '"LR", "TB"'),
+        ],
+    )
+    def test_options_say_what_there_is(self, options: Any, says: str) -> None:
+        with pytest.raises(ArgumentError, match=says):
+            tg.draw(loss_of("MLP"), **options)
+
+    def test_alone_say_what_they_need(self) -> None:
+        with pytest.raises(ArgumentError, match=r"tg\.draw\(model, x\)"):
+            tg.draw(nn.Linear(1, 1))
