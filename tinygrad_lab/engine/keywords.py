@@ -147,6 +147,8 @@ _ADVICE = {
     "beta": "f(beta * x) / beta",
     "padding_mode": "tg.pad(x, widths, mode=...) comes first",
     "training": "tg.nn.functional.dropout(x, p, training)",
+    "size_average": 'write reduction="mean" for True, reduction="sum" for False',
+    "reduce": 'write reduction="none" for False, and leave it out for True',
     "retain_graph": "graphs stay while something refers to them: leave it out",
     "allow_unused": "the gradient of a tensor without influence is None: leave it out",
     "set_to_none": "gradients become None: leave it out",
