@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -521,3 +520,312 @@ def _flat(result: Any) -> list[tg.Tensor]:
 
 def _peer(torch: Any, one: Any) -> Any:
     return torch.tensor(one) if isinstance(one, np.ndarray | np.generic) else one
+
+
+# --- far from 0 ----------------------------------------------------------------------------------
+
+FAR = np.array([[1000.0, -1000.0, 0.0]])
+EXTREME: dict[str, tuple[Callable[[Any], Any], Array, list[float], list[float]]] = {
+    "cross_entropy of its sure class": (
+        lambda x: F.cross_entropy(x, tg.tensor([0]), reduction="none"),
+        *(FAR, [0.0], [0.0, 0.0, 0.0]),
+    ),
+    "cross_entropy of another": (
+        lambda x: F.cross_entropy(x, tg.tensor([1]), reduction="sum"),
+        *(FAR, [2000.0], [1.0, -1.0, 0.0]),
+    ),
+    "cross_entropy of shares": (
+        lambda x: F.cross_entropy(x, tg.tensor([[0.5, 0.5, 0.0]])),
+        *(FAR, [1000.0], [0.5, -0.5, 0.0]),
+    ),
+    "binary_cross_entropy_with_logits": (
+        lambda x: F.binary_cross_entropy_with_logits(
+            x, tg.tensor([[0.0, 1.0, 1.0]]), reduction="none"
+        ),
+        *(FAR, [1000.0, 1000.0, float(np.log(2))], [1.0, -1.0, -0.5]),
+    ),
+    "binary_cross_entropy_with_logits, right": (
+        lambda x: F.binary_cross_entropy_with_logits(
+            x, tg.tensor([[1.0, 0.0, 0.5]]), reduction="none"
+        ),
+        *(FAR, [0.0, 0.0, float(np.log(2))], [0.0, 0.0, 0.0]),
+    ),
+    "binary_cross_entropy of 0 and 1": (
+        lambda x: F.binary_cross_entropy(x, tg.tensor([1.0, 0.0, 0.0, 1.0]), reduction="none"),
+        np.array([0.0, 1.0, 0.0, 1.0]),
+        *([100.0, 100.0, 0.0, 0.0], [-1e12, 1e12, 0.0, 0.0]),
+    ),
+    "soft_margin_loss": (
+        lambda x: F.soft_margin_loss(x, tg.tensor([[-1.0, 1.0, 1.0]]), reduction="none"),
+        *(FAR, [1000.0, 1000.0, float(np.log(2))], [1.0, -1.0, -0.5]),
+    ),
+    "multilabel_soft_margin_loss": (
+        lambda x: F.multilabel_soft_margin_loss(x, tg.tensor([[0.0, 1.0, 1.0]]), reduction="sum"),
+        *(FAR, [(2000 + float(np.log(2))) / 3], [1 / 3, -1 / 3, -1 / 6]),
+    ),
+    "kl_div of a probability of 0": (
+        lambda x: F.kl_div(x, tg.tensor([1.0, 0.0]), reduction="none"),
+        *(np.array([-1000.0, -1000.0]), [1000.0, 0.0], [-1.0, 0.0]),
+    ),
+    "smooth_l1_loss": (
+        lambda x: F.smooth_l1_loss(x, tg.zeros((3,)), reduction="none"),
+        *(np.array([1e30, -1e30, np.inf]), [1e30, 1e30, np.inf], [1.0, -1.0, 1.0]),
+    ),
+    "huber_loss": (
+        lambda x: F.huber_loss(x, tg.zeros((3,)), delta=0.5, reduction="none"),
+        *(np.array([1e30, 0.0, -np.inf]), [5e29, 0.0, np.inf], [0.5, 0.0, -0.5]),
+    ),
+    "cosine_similarity of zeros": (
+        lambda x: F.cosine_similarity(x, tg.ones((2, 2))),
+        *(np.zeros((2, 2)), [0.0, 0.0], [1e8 / 2**0.5] * 4),
+    ),
+    "normalize of zeros": (lambda x: F.normalize(x), np.zeros((1, 2)), [0.0, 0.0], [1e12] * 2),
+    "pairwise_distance of equals": (
+        lambda x: F.pairwise_distance(x, tg.ones((1, 4))),
+        *(np.ones((1, 4)), [2e-6], [0.5] * 4),
+    ),
+    "gaussian_nll_loss of no variance, which gets a gradient": (
+        lambda x: F.gaussian_nll_loss(tg.zeros((1,)), tg.ones((1,)), x),
+        *(np.zeros(1), [(float(np.log(1e-6)) + 1e6) / 2], [(1e6 - 1e12) / 2]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXTREME)
+def test_far_from_0_losses_and_gradients_are_right(name: str) -> None:
+    compute, at, expected, gradient = EXTREME[name]
+    x = tg.tensor(at, dtype=np.float32, requires_grad=True)
+    out = compute(x)
+    np.testing.assert_allclose(out.detach().numpy().reshape(-1), expected, rtol=1e-6)
+    out.sum().backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.numpy().reshape(-1), gradient, rtol=1e-5, atol=1e-7)
+
+
+class TestCrossEntropy:
+    def test_of_classes_is_one_fused_op(self) -> None:
+        x, labels = tg.tensor(X, requires_grad=True), tg.tensor(LABELS)
+        for loss in (F.cross_entropy(x, labels), nn.CrossEntropyLoss()(x, labels)):
+            assert tg.graph(loss).nodes[-1].op is tg.cross_entropy.op
+            assert loss.item() == tg.cross_entropy(x, labels).item()
+
+    def test_of_samples_that_do_not_count_has_no_gradient_for_them(self) -> None:
+        x = tg.tensor([[1.0, -np.inf], [1.0, 2.0]], requires_grad=True)
+        F.cross_entropy(x, tg.tensor([-100, 1])).backward()
+        assert x.grad is not None
+        assert x.grad[0].tolist() == [0.0, 0.0]
+        assert np.isfinite(x.grad.numpy()).all()
+
+    def test_of_no_sample_that_counts_is_nan_as_in_pytorch(self) -> None:
+        with np.errstate(invalid="ignore"):
+            assert np.isnan(F.cross_entropy(tg.tensor(X), tg.tensor([-100] * 4)).item())
+        assert F.cross_entropy(tg.tensor(X), tg.tensor([-100] * 4), reduction="sum").item() == 0
+
+    @pytest.mark.numpy_only("compiled steps are NumPy code")
+    def test_compiled_takes_samples_to_ignore_that_come_later(self) -> None:
+        step = tg.compile(F.cross_entropy)
+        for labels in (LABELS, LABELS, SOME, LABELS, SOME):
+            given = tg.tensor(X), tg.tensor(labels)
+            assert step(*given).item() == F.cross_entropy(*given).item()
+        with pytest.raises(IndexingError, match=r"got 7 at \[1\]"):
+            step(tg.tensor(X), tg.tensor([0, 7, 0, 0]))
+
+    def test_weights_are_state_that_is_not_learned(self) -> None:
+        loss = nn.BCEWithLogitsLoss(tg.ones((3,)), pos_weight=tg.full((3,), 2.0))
+        assert sorted(loss.state_dict()) == ["pos_weight", "weight"]
+        assert not list(loss.parameters())
+        assert dict(nn.CrossEntropyLoss().state_dict()) == {}
+
+
+def test_batchmean_divides_by_the_number_of_samples() -> None:
+    x, target = tg.tensor(np.log(P)), tg.tensor(SHARES)
+    expected = kl_div(np.log(P), SHARES).sum() / 4
+    close(F.kl_div(x, target, reduction="batchmean").item(), expected)
+    close(nn.KLDivLoss(reduction="batchmean")(x, target).item(), expected)
+
+
+def test_a_distance_of_ones_own_takes_part_in_triplets() -> None:
+    loss = nn.TripletMarginWithDistanceLoss(
+        distance_function=lambda a, b: 1 - F.cosine_similarity(a, b), margin=0.5
+    )
+    found = loss(tg.tensor(X), tg.tensor(Y), tg.tensor(Z))
+
+    def cosine(b: Array) -> Array:
+        return (X * b).sum(1) / np.linalg.norm(X, axis=1) / np.linalg.norm(b, axis=1)
+
+    close(found.item(), np.maximum(0, 0.5 - cosine(Y) + cosine(Z)).mean())
+
+
+# --- mistakes ------------------------------------------------------------------------------------
+
+x, y, labels = tg.tensor(X), tg.tensor(Y), tg.tensor(LABELS)
+MISTAKES: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
+    (
+        lambda: F.cross_entropy(x, tg.tensor([0, 1, 3, 2])),
+        IndexingError,
+        ["cross_entropy: labels of 3 classes are 0 to 2, or -100 to leave", "got 3 at [2]"],
+    ),
+    (
+        lambda: F.cross_entropy(tg.tensor(SEQUENCE), tg.tensor(AT_EACH + 1), ignore_index=-99),
+        IndexingError,
+        ["0 to 2, or -99", "got 3 at [0, 2]"],
+    ),
+    (
+        lambda: F.cross_entropy(x, labels.astype(np.float32)),
+        DTypeError,
+        ["target.astype(tg.int64) (or probabilities, floating numbers of shape (4, 3)"],
+    ),
+    (
+        lambda: F.cross_entropy(x, tg.tensor(np.eye(3, dtype=np.int64)[LABELS])),
+        ShapeError,
+        ["of 3 classes on axis 1", "floating numbers", "got (4, 3)"],
+    ),
+    (lambda: F.cross_entropy(x.astype(np.int64), labels), DTypeError, ["floating-point", "int64"]),
+    (
+        lambda: F.cross_entropy(x, labels, tg.ones((4,))),
+        ShapeError,
+        ["3 classes", "shape (4,)"],
+    ),
+    (
+        lambda: F.cross_entropy(x, labels, label_smoothing=2.0),
+        ArgumentError,
+        ["from 0 to 1"],
+    ),
+    (lambda: F.cross_entropy(x, y, ignore_index=1), ArgumentError, ["of class indices"]),
+    (lambda: F.cross_entropy(x, labels, reduction="avg"), ArgumentError, ["'none', 'mean', 'sum'"]),
+    (lambda: F.cross_entropy([1.0], labels), ArgumentTypeError, ["cross_entropy: ", "list"]),
+    (lambda: F.cross_entropy(x, labels, size_average=False), ArgumentTypeError, ['"sum"']),
+    (
+        lambda: F.cross_entropy(x, labels, None, False),
+        ArgumentTypeError,
+        ["cross_entropy(x,"],
+    ),
+    (lambda: nn.MSELoss(reduce=False), ArgumentTypeError, ['reduction="none"']),
+    (lambda: nn.MSELoss("sum"), ArgumentTypeError, ["MSELoss(*, reduction='mean')"]),
+    (lambda: nn.MSELoss(reduction="avg"), ArgumentError, ["MSELoss: expected reduction", "'avg'"]),
+    (lambda: nn.NLLLoss(weight=[1.0, 2.0]), ArgumentTypeError, ["NLLLoss: ", "tg.tensor(weight)"]),
+    (lambda: F.nll_loss(x, y), ShapeError, ["nll_loss: with x of shape (4, 3)", "got (4, 3)"]),
+    (lambda: F.nll_loss(x, y[:, 0]), DTypeError, ["integers as class indices", "int64"]),
+    (
+        lambda: F.binary_cross_entropy(x * 9, tg.tensor(Q)),
+        ArgumentError,
+        ["probabilities x from 0 to 1", "binary_cross_entropy_with_logits", "sigmoid()"],
+    ),
+    (
+        lambda: F.binary_cross_entropy_with_logits(x[:, 0], labels),
+        DTypeError,
+        ["floating-point target", "int64", "cross_entropy"],
+    ),
+    (lambda: F.binary_cross_entropy(x, y[:, :1]), ShapeError, ["x and target of the same shape"]),
+    (
+        lambda: F.binary_cross_entropy_with_logits(x, y, tg.ones((4,))),
+        ShapeError,
+        ["weight in a shape that broadcasts to (4, 3)", "got (4,)"],
+    ),
+    (lambda: F.mse_loss(x, y[:, :1]), ShapeError, ["same shape", "(4, 3) and (4, 1)"]),
+    (lambda: F.l1_loss(x, y, weight=y[0]), ShapeError, ["weight of the same shape"]),
+    (lambda: F.smooth_l1_loss(x, y, beta=-1.0), ArgumentError, ["beta", "-1.0"]),
+    (lambda: nn.HuberLoss(delta=0.0), ArgumentError, ["HuberLoss", "delta above 0"]),
+    (
+        lambda: F.kl_div(x[0, 0], y[0, 0], reduction="batchmean"),
+        ShapeError,
+        ["axis 0"],
+    ),
+    (lambda: F.multi_margin_loss(x, labels, p=3), ArgumentError, ["p to be 1 or 2"]),
+    (lambda: F.multi_margin_loss(x, labels + 1), IndexingError, ["0 to 2, got 3 at [1]"]),
+    (
+        lambda: F.multilabel_margin_loss(x, tg.tensor(LISTS + 1)),
+        IndexingError,
+        ["or -1 at the end", "got 3 at [0, 2]"],
+    ),
+    (lambda: F.multilabel_margin_loss(x, y), DTypeError, ["multilabel_soft_margin_loss"]),
+    (lambda: F.cosine_embedding_loss(x, y, y), ShapeError, ["a target of (4,)"]),
+    (lambda: F.triplet_margin_loss(x, y, y[:2]), ShapeError, ["anchor, positive and negative"]),
+    (lambda: nn.TripletMarginLoss(0.0), ArgumentError, ["margin above 0"]),
+    (lambda: F.gaussian_nll_loss(x, y, x), ArgumentError, ["not negative", "exp()"]),
+    (lambda: F.gaussian_nll_loss(x, y, tg.ones((3,))), ShapeError, ["(4, 3), (4,), or"]),
+    (lambda: F.cosine_similarity(x[0], y[0]), ShapeError, ["write dim=0"]),
+    (lambda: F.cosine_similarity(x, y[:2]), ShapeError, ["x1 and x2 do not broadcast"]),
+    (lambda: F.normalize(x, dim=2), ShapeError, ["no axis 2"]),
+]
+
+
+@pytest.mark.numpy_only("the dtypes of NumPy")
+@pytest.mark.parametrize(("call", "kind", "says"), MISTAKES)
+def test_mistakes_are_explained(
+    call: Callable[[], Any], kind: type[Exception], says: list[str]
+) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    for words in says:
+        assert words in str(caught.value)
+
+
+# --- distances and rows --------------------------------------------------------------------------
+
+DISTANCES: list[tuple[str, tuple[Array, ...], dict[str, Any]]] = [
+    ("cosine_similarity", (X, Y), {}),
+    ("cosine_similarity", (X, Y[:1]), {"dim": 0, "eps": 1.5}),
+    ("cosine_similarity", (X[0], Y[0]), {"dim": -1}),
+    ("pairwise_distance", (X, Y), {}),
+    ("pairwise_distance", (X, Y[0]), {"p": 1.0, "eps": 1e-3, "keepdim": True}),
+    ("pairwise_distance", (X, Y), {"p": 3.5}),
+    ("normalize", (X,), {}),
+    ("normalize", (SEQUENCE,), {"p": 1.0, "dim": -1}),
+    ("normalize", (X,), {"p": 3.0, "dim": 0, "eps": 3.0}),
+    ("normalize", (SEQUENCE,), {"dim": (0, 2)}),
+]
+
+
+class TestDistances:
+    @pytest.mark.parametrize(("name", "inputs", "options"), DISTANCES)
+    def test_are_those_of_pytorch_to_second_order(
+        self, name: str, inputs: tuple[Array, ...], options: dict[str, Any]
+    ) -> None:
+        torch = pytest.importorskip("torch")
+        ours = [tg.tensor(one, requires_grad=True) for one in inputs]
+        theirs = [torch.tensor(one, requires_grad=True) for one in inputs]
+        out = getattr(F, name)(*ours, **options)
+        expected = getattr(torch.nn.functional, name)(*theirs, **options)
+        close(out.detach().numpy(), expected.detach().numpy())
+        out.backward(gradient=random_like(out))
+        expected.backward(torch.tensor(random_like(out)))
+        for mine, other in zip(ours, theirs, strict=True):
+            assert mine.grad is not None
+            close(mine.grad.numpy(), other.grad.numpy())
+        if options.get("eps", 0) < 1:
+            tg.gradcheck(lambda *xs: getattr(F, name)(*xs, **options), *inputs, order=2, samples=3)
+
+    def test_by_hand(self) -> None:
+        close(F.cosine_similarity(x, y).numpy(), 1 - cosine_embedding_loss(X, Y, np.ones(4)))
+        close(F.pairwise_distance(x, y, 3.0).numpy(), distance(X, Y, 3.0))
+        close(F.normalize(x).numpy(), X / np.linalg.norm(X, axis=1, keepdims=True))
+        assert np.array_equal(
+            nn.CosineSimilarity()(x, y).numpy(), F.cosine_similarity(x, y).numpy()
+        )
+        module = nn.PairwiseDistance(p=1, keepdim=True)
+        assert np.array_equal(
+            module(x, y).numpy(), F.pairwise_distance(x, y, 1, keepdim=True).numpy()
+        )
+
+
+class TestRows:
+    def test_one_hot_counts_the_classes(self) -> None:
+        rows = F.one_hot(tg.tensor([[2, 0]]))
+        assert (rows.dtype, rows.tolist()) == (np.int64, [[[0, 0, 1], [1, 0, 0]]])
+        assert F.one_hot(tg.tensor([0]), 4).tolist() == [[1, 0, 0, 0]]
+        with pytest.raises(IndexingError, match=r"got 5 at \[1\]"):
+            F.one_hot(tg.tensor([0, 5]), 4)
+        with pytest.raises(ArgumentError, match="num_classes="):
+            F.one_hot(tg.tensor([], dtype=np.int64))
+
+    def test_the_row_of_padding_gets_no_gradient(self) -> None:
+        for padding in (1, -2):
+            weight = tg.tensor(X[:3], requires_grad=True)
+            F.embedding(tg.tensor([[0, 1], [1, 2]]), weight, padding).sum().backward()
+            assert weight.grad is not None
+            assert weight.grad.tolist() == [[1.0] * 3, [0.0] * 3, [1.0] * 3]
+        with pytest.raises(ArgumentError, match="one of 3 rows, got 3"):
+            F.embedding(tg.tensor([0]), tg.tensor(X[:3]), 3)
+        with pytest.raises(ArgumentTypeError, match="shorten them after each step"):
+            F.embedding(tg.tensor([0]), tg.tensor(X[:3]), max_norm=1.0)

@@ -20,7 +20,6 @@ __all__ = [
     "collecting",
     "explaining",
     "explaining_class",
-    "is_mean_loss",
     "misfit",
     "not_taken",
     "refused",
@@ -167,22 +166,6 @@ _advice_of: dict[str, dict[str, str]] = {}
 def advise(name: str, **advice: str) -> None:
     """Note what to write instead of arguments of one function that it does not have."""
     _advice_of.setdefault(name, {}).update(advice)
-
-
-def is_mean_loss(name: str, each: str) -> None:
-    """Note that a function is the mean of the losses of samples.
-
-    Args:
-        name: the function.
-        each: how to write the losses of the samples, in the names of its arguments.
-    """
-    mean = f"the result is the mean of {each}"
-    _advice_of[name] = {
-        **dict.fromkeys(("reduction", "reduce", "size_average"), mean),
-        "weight": f"multiply it with {each}",
-        "ignore_index": "leave those samples out: keep = labels != index",
-        "label_smoothing": "mix it with the mean of -tg.log_softmax(logits)",
-    }
 
 
 def _unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> ArgumentTypeError:

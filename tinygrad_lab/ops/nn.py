@@ -13,7 +13,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.dtypes import float32
 from tinygrad_lab.engine.declare import direct, op
 from tinygrad_lab.engine.explain import raw, shape_of
-from tinygrad_lab.engine.keywords import is_mean_loss
+from tinygrad_lab.engine.keywords import advise
 from tinygrad_lab.engine.taught import Textbook
 from tinygrad_lab.errors import (
     ArgumentError,
@@ -246,7 +246,13 @@ cross_entropy = op(
         tensor(0.6931472)
     """,
 )
-is_mean_loss("cross_entropy", "-tg.log_softmax(logits)[tg.arange(len(labels)), labels]")
+advise(
+    "cross_entropy",
+    **dict.fromkeys(
+        ("weight", "ignore_index", "reduction", "label_smoothing"),
+        "tg.nn.functional.cross_entropy takes it",
+    ),
+)
 
 # --- binary cross-entropy ------------------------------------------------------------------------
 

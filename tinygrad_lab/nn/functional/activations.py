@@ -16,7 +16,6 @@ from tinygrad_lab.ops import (
     hardswish,
     hardtanh,
     leaky_relu,
-    log_sigmoid as logsigmoid,
     mish,
     relu,
     relu6,
@@ -63,6 +62,12 @@ __all__ = [
     "tanhshrink",
     "threshold",
 ]
+
+
+@composed()
+def logsigmoid(x: Any) -> Any:
+    """Return log(sigmoid(x)), accurate even where the sigmoid is tiny: ``tg.log_sigmoid``."""
+    return ops.log_sigmoid(x)
 
 
 @composed()

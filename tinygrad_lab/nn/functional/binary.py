@@ -33,7 +33,7 @@ def _broadcasting(name: str, x: Any, **weights: Any) -> None:
         pairs = zip(reversed(own), reversed(shape), strict=False)
         if len(own) > len(shape) or any(n not in (1, m) for n, m in pairs):
             reason = (
-                f"expected {label} in a shape that broadcasts to that of x, {shape}, got {own}."
+                f"expected {label} in a shape that broadcasts to {shape}, got {own}."
             )
             raise ShapeError(in_full(name, reason, {"x": x, label: weight}, {}))
 
@@ -61,7 +61,7 @@ def binary_cross_entropy(
 
     Example:
         >>> import tinygrad_lab as tg
-        >>> x, target = tg.tensor([0.5, 1.0, 1.0]), tg.tensor([0.0, 1.0, 0.0])
+        >>> x, target = tg.tensor([0.5, 0.0, 1.0]), tg.tensor([0.0, 0.0, 0.0])
         >>> tg.nn.functional.binary_cross_entropy(x, target, reduction="none").tolist()
         [0.6931471824645996, 0.0, 100.0]
     """

@@ -55,8 +55,8 @@ def cross_entropy(
         >>> tg.nn.functional.cross_entropy(x, tg.tensor([1, -100]), reduction="none").tolist()
         [0.6931471824645996, 0.0]
     """
-    is_plain = weight is None and reduction == "mean" and label_smoothing == 0
-    if is_plain and ignore_index < 0 and len(getattr(x, "shape", ())) == 2 and _is_index(target):
+    is_plain = weight is None and reduction == "mean" and label_smoothing == 0 and ignore_index < 0
+    if is_plain and len(getattr(x, "shape", ())) == 2 and _is_index(target) and target.ndim == 1:
         try:
             return _fused(x, target)
         except IndexingError:

@@ -16,11 +16,11 @@ from tinygrad_lab.ops.nn import stop_gradient
 
 __all__ = ["embedding", "one_hot"]
 
-_EMBED = "looking rows up does not change them: "
 advise(
     "embedding",
-    max_norm=f"{_EMBED}after a step, weight.data = weight * tg.clip(r / norm(weight), max=1)",
-    norm_type=f"{_EMBED}it belongs to max_norm",
+    max_norm="looking rows up does not change them: shorten them after each step, weight.data = "
+    "weight * tg.clip(max_norm / tg.norm(weight, axis=1, keepdims=True), max=1.0)",
+    norm_type="it belongs to max_norm, which there is not",
     scale_grad_by_freq="divide weight.grad by the number of times that each row was looked up",
     sparse="gradients are dense: leave it out",
 )
