@@ -358,7 +358,7 @@ CASES = [
         margin=0.1,
     ),
     simple(
-        *("cosine_embedding_loss", (X[0], Y[0], signs(4)[0]), cosine_embedding_loss),
+        *("cosine_embedding_loss", (X[0], Y[0], np.array(signs(4)[0])), cosine_embedding_loss),
         *("CosineEmbeddingLoss", "of one pair"),
     ),
     simple("triplet_margin_loss", (X, Y, Z), triplet_margin_loss, "TripletMarginLoss", "", 3),
@@ -436,6 +436,7 @@ class TestEveryLoss:
             close(found.detach().numpy(), number, 1e-9 if "cosine" in case.name else 1e-12)
         close(case.ours(*case.tensors()).item(), expected.sum() / count, 1e-9)
 
+    @pytest.mark.numpy_only("PyTorch is compared with NumPy's arrays")
     def test_has_pytorchs_values_and_gradients(self, case: Case) -> None:
         torch = pytest.importorskip("torch")
         for reduction in REDUCTIONS:
@@ -495,7 +496,7 @@ class TestEveryLoss:
                 *((1e-2, 5e-3) if dtype == np.float16 else (1e-5, 1e-6)),
             )
         if dtype == np.float32:
-            assert tg.draw(out).svg.count("<g ") > 3
+            assert "->" in tg.draw(out).dot
 
     @pytest.mark.numpy_only("compiled steps are NumPy code")
     def test_is_compiled_bit_for_bit(self, case: Case) -> None:
@@ -603,6 +604,7 @@ def test_far_from_0_losses_and_gradients_are_right(name: str) -> None:
 
 
 class TestCrossEntropy:
+    @pytest.mark.numpy_only("other backends may have no kernels")
     def test_of_classes_is_one_fused_op(self) -> None:
         x, labels = tg.tensor(X, requires_grad=True), tg.tensor(LABELS)
         for loss in (F.cross_entropy(x, labels), nn.CrossEntropyLoss()(x, labels)):
@@ -778,6 +780,7 @@ DISTANCES: list[tuple[str, tuple[Array, ...], dict[str, Any]]] = [
 
 
 class TestDistances:
+    @pytest.mark.numpy_only("PyTorch is compared with NumPy's arrays")
     @pytest.mark.parametrize(("name", "inputs", "options"), DISTANCES)
     def test_are_those_of_pytorch_to_second_order(
         self, name: str, inputs: tuple[Array, ...], options: dict[str, Any]

@@ -32,9 +32,7 @@ def _broadcasting(name: str, x: Any, **weights: Any) -> None:
         (own,) = ((),) if weight is None else shapes_of(name, **{label: weight})
         pairs = zip(reversed(own), reversed(shape), strict=False)
         if len(own) > len(shape) or any(n not in (1, m) for n, m in pairs):
-            reason = (
-                f"expected {label} in a shape that broadcasts to {shape}, got {own}."
-            )
+            reason = f"expected {label} in a shape that broadcasts to {shape}, got {own}."
             raise ShapeError(in_full(name, reason, {"x": x, label: weight}, {}))
 
 
