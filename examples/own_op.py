@@ -4,16 +4,17 @@ import numpy as np
 
 import tinygrad_lab as tg
 
-softsign = tg.op(
-    "softsign",
-    forward=lambda xp, x: xp.divide(x, 1 + xp.abs(x)),
-    vjp={"x": lambda xp, g, x: xp.divide(g, xp.square(1 + xp.abs(x)))},
+squareplus = tg.op(
+    "squareplus",
+    forward=lambda xp, x: 0.5 * (x + xp.sqrt(x * x + 4)),
+    vjp={"x": lambda xp, g, x: 0.5 * g * (1 + xp.divide(x, xp.sqrt(x * x + 4)))},
 )
 
-print(tg.gradcheck(softsign, np.array([-2.0, 0.5, 3.0]), order=2))
+print(tg.gradcheck(squareplus, np.array([-2.0, 0.5, 3.0]), order=2))
 
-x = 3.0
-slope = tg.grad(softsign)(x)
-curvature = tg.grad(tg.grad(softsign))(x)
-print(f"softsign'({x:g})  = {slope.item():.6f}, by hand {1 / (1 + x) ** 2:.6f}")
-print(f"softsign''({x:g}) = {curvature.item():.6f}, by hand {-2 / (1 + x) ** 3:.6f}")
+x = 1.5
+slope = tg.grad(squareplus)(x)
+curvature = tg.grad(tg.grad(squareplus))(x)
+root = (x * x + 4) ** 0.5
+print(f"squareplus'({x:g})  = {slope.item():.6f}, by hand {(1 + x / root) / 2:.6f}")
+print(f"squareplus''({x:g}) = {curvature.item():.6f}, by hand {2 / root**3:.6f}")

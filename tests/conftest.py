@@ -46,6 +46,7 @@ register_device("strict", strict_backend)
 DEVICES = {"numpy": "cpu", "cupy": "cuda", "strict": "strict:1"}
 
 PORTABLE = {
+    "test_activations.py",
     "test_at.py",
     "test_backward.py",
     "test_checkpoint.py",
@@ -53,6 +54,7 @@ PORTABLE = {
     "test_einsum.py",
     "test_gradcheck.py",
     "test_linalg.py",
+    "test_losses.py",
     "test_manipulation.py",
     "test_nn.py",
     "test_ops.py",

@@ -327,7 +327,7 @@ class TestModels:
                 self.norm, self.out = nn.LayerNorm(5), nn.Linear(5, 3)
 
             def forward(self, x: tg.Tensor) -> tg.Tensor:
-                weights = F.softmax(self.q(x) @ self.k(x).mT / 5**0.5, axis=-1)
+                weights = F.softmax(self.q(x) @ self.k(x).mT / 5**0.5, dim=-1)
                 return self.out(self.norm(x + weights @ self.v(x)).mean(axis=1))
 
         texts = variant(batch=lambda self, call: (normal(call, 8, 6, 5), labels(call)))

@@ -53,20 +53,20 @@ def run(copy: Path, *arguments: str) -> str:
 def test_the_op_is_public_differentiable_and_drawn(copy: Path) -> None:
     script = """
         import tinygrad_lab as tg
-        assert "softsign" in tg.__all__ and "softsign" in tg.ops.__all__
-        x = tg.tensor([3.0, -1.0], name="x", requires_grad=True)
-        y = tg.softsign(x)
+        assert "squareplus" in tg.__all__ and "squareplus" in tg.ops.__all__
+        x = tg.tensor([1.5, -1.5], name="x", requires_grad=True)
+        y = tg.squareplus(x)
         y.sum().backward()
-        print(x.grad.tolist(), "softsign" in tg.draw(y).svg)
-        print(tg.hessian(lambda x: tg.softsign(x).sum())(tg.tensor([1.0])).tolist())
+        print(x.grad.tolist(), "squareplus" in tg.draw(y).svg)
+        print(tg.hessian(lambda x: tg.squareplus(x).sum())(tg.tensor([0.0])).tolist())
     """
     printed = run(copy, "-c", textwrap.dedent(script)).splitlines()
-    assert printed == ["[0.0625, 0.25] True", "[[-0.25]]"]
+    assert printed == ["[0.800000011920929, 0.19999998807907104] True", "[[0.25]]"]
 
 
 def test_what_every_op_must_fulfil_runs_on_it(copy: Path) -> None:
     files = ["tests/test_properties.py", "tests/test_ops.py", "tests/test_declaration.py"]
-    printed = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "softsign", *files)
+    printed = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "squareplus", *files)
     passed = re.search(r"(\d+) passed", printed)
     assert passed is not None
     assert int(passed[1]) > 15
@@ -75,7 +75,7 @@ def test_what_every_op_must_fulfil_runs_on_it(copy: Path) -> None:
 def test_type_checkers_know_it(copy: Path) -> None:
     pytest.importorskip("mypy")
     user = copy / "user.py"
-    user.write_text("import tinygrad_lab as tg\nreveal_type(tg.softsign(tg.scalar(1.0)) * 2)\n")
+    user.write_text("import tinygrad_lab as tg\nreveal_type(tg.squareplus(tg.scalar(1.0)) * 2)\n")
     assert 'Revealed type is "tinygrad_lab.engine.tensor.Tensor"' in run(
         copy, "-m", "mypy", "--strict", "--follow-imports=silent", "user.py"
     )

@@ -307,7 +307,7 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: tg.one_hot(I, 3),
         IndexingError,
-        "one_hot: labels of 3 classes are 0 to 2, got 0 to 7.*i ",
+        "one_hot: labels of 3 classes are 0 to 2, got 7 at [1].*i ",
     ),
     (lambda: tg.one_hot(V, 3), DTypeError, "one_hot: .*integers as labels"),
 ]

@@ -63,11 +63,32 @@ def _root(choose: st.DrawFn) -> Call:
     )
 
 
+def _threshold(choose: st.DrawFn) -> Call:
+    return Call(
+        lambda x: tg.threshold(x, 0.3, -1.0),
+        (away(shaped(choose), (0.3,)),),
+        lambda x: np.where(x > 0.3, x, -1.0),
+        lambda torch, x: torch.nn.functional.threshold(x, 0.3, -1.0),
+    )
+
+
+def _at_the_threshold() -> Call:
+    return Call(lambda x: tg.threshold(x, 0.3, -1.0), (np.array([0.3]),))
+
+
 _erf = np.vectorize(math.erf, otypes=[float])
 
 
 def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
+
+
+def _selu(x: Array) -> Array:
+    return np.where(x > 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(x))
+
+
+def _ramp(x: Array) -> Array:
+    return np.clip(x / 6 + 0.5, 0, 1)
 
 
 RECIPES = [
@@ -130,6 +151,19 @@ RECIPES = [
     unary("leaky_relu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, 0.01 * x)),
     unary("elu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, np.expm1(x))),
     unary("silu", numpy=lambda x: x * _sigmoid(x)),
+    unary("mish", numpy=lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+    unary("selu", kinks=[0.0], numpy=_selu),
+    unary("celu", kinks=[0.0], numpy=lambda x: np.where(x > 0, x, np.expm1(x))),
+    unary("softsign", kinks=[0.0], numpy=lambda x: x / (1 + np.abs(x))),
+    unary("tanhshrink", numpy=lambda x: x - np.tanh(x)),
+    unary("hardtanh", kinks=[-1.0, 1.0], numpy=lambda x: np.clip(x, -1, 1)),
+    unary("relu6", high=8.0, kinks=[0.0, 6.0], numpy=lambda x: np.clip(x, 0, 6)),
+    # PyTorch's slope of hardsigmoid is 1/6 as a float32, in float64, too.
+    unary("hardsigmoid", low=-4.0, high=4.0, kinks=[-3.0, 3.0], numpy=_ramp, torch=None),
+    unary("hardswish", low=-4.0, high=4.0, kinks=[-3.0, 3.0], numpy=lambda x: x * _ramp(x)),
+    unary("hardshrink", kinks=[-0.5, 0.5], numpy=lambda x: x * (np.abs(x) > 0.5)),
+    unary("softshrink", kinks=[-0.5, 0.5], numpy=lambda x: x - np.clip(x, -0.5, 0.5)),
+    special("threshold", _threshold, kinks=[_at_the_threshold()]),
     unary("gelu", numpy=lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2),
     # the same numbers in another dtype or on another device
     special("astype", _astype, shared=False),

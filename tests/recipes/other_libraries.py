@@ -161,7 +161,6 @@ bucketize = torch.bucketize(x, v)
 digitize = np.digitize(x, v)
 fill = torch.fill(x, 1.0)
 rrelu without training = torch.rrelu(x)
-threshold = torch.threshold(x, 0.5, 0.0)
 constant_pad_nd of vectors, constant_pad_nd of matrices = torch.constant_pad_nd(x, (1, 2))
 vander of vectors = np.vander(x, 3) | torch.vander(x, N=3)
 polyval of vectors = np.polyval(x, 2.0)
@@ -197,7 +196,6 @@ is_cpu = x_torch.is_cpu
 is_cuda = x_torch.is_cuda
 in1d = np.isin(x, y).flatten()
 fill_diagonal_ of square matrices = x_torch.clone().fill_diagonal_(1.0)
-threshold = torch.threshold(x, 0.5, 0.0)
 cond = np.linalg.cond(x) | torch.linalg.cond(x)
 H = z_torch.H
 mH = z_torch.mH

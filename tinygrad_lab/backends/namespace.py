@@ -10,7 +10,14 @@ import numpy as np
 
 from tinygrad_lab.backends.scatter import Scatter
 
-__all__ = ["Array", "Namespace", "forwards", "namespaces", "register_namespace"]
+__all__ = [
+    "Array",
+    "Namespace",
+    "first_outside",
+    "forwards",
+    "namespaces",
+    "register_namespace",
+]
 
 Array = Any
 """A Python float, a NumPy array or a CuPy array (ops are written once, against any of them)."""
@@ -94,11 +101,13 @@ class Namespace:
         """Compute ``target[key] += values`` in place, accumulating repeated indices."""
         raise NotImplementedError
 
-    def outside(self, integers: Array, count: int) -> tuple[int, int] | None:
-        """Return the smallest and largest of some integers if any is outside 0 to count - 1."""
-        smallest, largest = self.min(integers), self.max(integers)
-        if self.holds(smallest < 0) or self.holds(largest >= count):
-            return int(smallest), int(largest)
+    def outside(self, integers: Array, count: int) -> str | None:
+        """Return the first of some integers that is outside 0 to count - 1, and its place.
+
+        As words, "7 at [0, 2]"; None if there is none.
+        """
+        if self.holds(self.min(integers) < 0) or self.holds(self.max(integers) >= count):
+            return first_outside(self.to_numpy(integers), count)
         return None
 
     def drawn(self, draw: Callable[..., Any], *args: Any, device: str | None = None) -> Array:
@@ -126,6 +135,12 @@ class Namespace:
     ) -> Scatter:
         """Return lazily a zero array with values added at an index."""
         return Scatter(self, values, arrays, key, shape)
+
+
+def first_outside(integers: np.ndarray[Any, Any], count: int) -> str:
+    """Name the first of some integers that is outside 0 to count - 1, and its place."""
+    place = np.argwhere((integers < 0) | (integers >= count))[0].tolist()
+    return f"{integers[tuple(place)]}{f' at {place}' if place else ''}"
 
 
 namespaces: dict[type, Any] = {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import is_half
 from tinygrad_lab.backends.half import HalfSums
-from tinygrad_lab.backends.namespace import Array, namespaces
+from tinygrad_lab.backends.namespace import Array, first_outside, namespaces
 from tinygrad_lab.backends.positions import flat_positions
 
 __all__ = ["NUMPY", "NumPy", "unsigned", "where_mask", "where_positive"]
@@ -83,11 +83,11 @@ class NumPy(HalfSums):
         else:
             np.add.at(target.reshape(-1), positions, np.reshape(values, -1))
 
-    def outside(self, integers: Array, count: int) -> tuple[int, int] | None:
+    def outside(self, integers: Array, count: int) -> str | None:
         # Viewed as unsigned, a negative number is a huge one: one pass finds both mistakes. A
         # search for a byte is faster than any(), whose wrapper is written in Python.
         if 1 in (integers.view(unsigned(integers.dtype)) >= count).tobytes():
-            return int(integers.min()), int(integers.max())
+            return first_outside(integers, count)
         return None
 
     def relu(self, x: Array) -> Array:

@@ -20,7 +20,6 @@ __all__ = [
     "collecting",
     "explaining",
     "explaining_class",
-    "is_mean_loss",
     "misfit",
     "not_taken",
     "refused",
@@ -42,12 +41,13 @@ _OWN_NAMES = {
     "dim": ("axis", "axes", "start_dim"),
     "dims": ("axis", "axes"),
     "axes": ("axis",),
-    "axis": ("axes", "start_dim"),
+    "axis": ("axes", "start_dim", "dim"),
     "start_axis": ("start_dim",),
     "dim0": ("axis1",),
     "dim1": ("axis2", "axis1"),
     "dim2": ("axis2",),
     "keepdim": ("keepdims",),
+    "keepdims": ("keepdim",),
     "ddof": ("correction",),
     "unbiased": ("correction",),
     "k": ("offset",),
@@ -147,6 +147,8 @@ _ADVICE = {
     "beta": "f(beta * x) / beta",
     "padding_mode": "tg.pad(x, widths, mode=...) comes first",
     "training": "tg.nn.functional.dropout(x, p, training)",
+    "size_average": 'write reduction="mean" for True, reduction="sum" for False',
+    "reduce": 'write reduction="none" for False, and leave it out for True',
     "retain_graph": "graphs stay while something refers to them: leave it out",
     "allow_unused": "the gradient of a tensor without influence is None: leave it out",
     "set_to_none": "gradients become None: leave it out",
@@ -165,22 +167,6 @@ _advice_of: dict[str, dict[str, str]] = {}
 def advise(name: str, **advice: str) -> None:
     """Note what to write instead of arguments of one function that it does not have."""
     _advice_of.setdefault(name, {}).update(advice)
-
-
-def is_mean_loss(name: str, each: str) -> None:
-    """Note that a function is the mean of the losses of samples.
-
-    Args:
-        name: the function.
-        each: how to write the losses of the samples, in the names of its arguments.
-    """
-    mean = f"the result is the mean of {each}"
-    _advice_of[name] = {
-        **dict.fromkeys(("reduction", "reduce", "size_average"), mean),
-        "weight": f"multiply it with {each}",
-        "ignore_index": "leave those samples out: keep = labels != index",
-        "label_smoothing": "mix it with the mean of -tg.log_softmax(logits)",
-    }
 
 
 def _unknown_keywords(name: str, own: Signature, given: Mapping[str, Any]) -> ArgumentTypeError:

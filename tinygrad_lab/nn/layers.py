@@ -1,4 +1,4 @@
-"""Stateless layers: linear, embedding, flatten, dropout, and losses."""
+"""Layers of single samples: linear, embedding, flatten, dropout."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.module import Module, Parameter
 
-__all__ = ["CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "Linear", "MSELoss"]
+__all__ = ["Dropout", "Embedding", "Flatten", "Linear"]
 
-_linear, _cross_entropy = direct(ops.linear), direct(ops.cross_entropy)
+_linear = direct(ops.linear)
 _dropout, _embedding = direct(functional.dropout), direct(functional.embedding)
-_mse_loss = direct(functional.mse_loss)
 
 
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
@@ -122,8 +121,8 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise ArgumentError(f"Dropout needs a probability from 0 to below 1, got {p}.")
+        if not 0 <= p <= 1:
+            raise ArgumentError(f"Dropout needs a probability from 0 to 1, got {p}.")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
@@ -131,17 +130,3 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
-
-
-class CrossEntropyLoss(Module):
-    """The mean of -log softmax(logits)[label]."""
-
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return _cross_entropy(logits, labels)
-
-
-class MSELoss(Module):
-    """The mean of the squared differences."""
-
-    def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        return _mse_loss(x, target)

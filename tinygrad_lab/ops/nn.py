@@ -13,7 +13,7 @@ from tinygrad_lab.backends import namespaces
 from tinygrad_lab.backends.dtypes import float32
 from tinygrad_lab.engine.declare import direct, op
 from tinygrad_lab.engine.explain import raw, shape_of
-from tinygrad_lab.engine.keywords import is_mean_loss
+from tinygrad_lab.engine.keywords import advise
 from tinygrad_lab.engine.taught import Textbook
 from tinygrad_lab.errors import (
     ArgumentError,
@@ -66,13 +66,25 @@ stop_gradient = op(
 
 
 def _largest(x: Any, axis: Any) -> Any:
-    """Return the maximum along an axis, as a constant: the shift does not change the result."""
-    return max(stop_gradient(x), axis=axis, keepdims=True)
+    """Return the maximum along an axis, as a constant: the shift does not change the result.
+
+    Of no elements it is 0.
+    """
+    constant = stop_gradient(x)
+    if 0 in getattr(x, "shape", ()):
+        return sum(constant, axis=axis, keepdims=True)
+    return max(constant, axis=axis, keepdims=True)
 
 
 @composed(rounds_once=True)
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return log(sum(exp(x))) along some axes, shifted by the maximum to avoid overflow."""
+    """Return log(sum(exp(x))) along some axes, shifted by the maximum to avoid overflow.
+
+    Of no elements it is -inf.
+    """
+    if 0 in getattr(x, "shape", ()):
+        total = sum(x, axis=axis, keepdims=keepdims)
+        return total if 0 in total.shape else total - float("inf")
     largest = _largest(x, axis)
     # Where all elements are -inf, there is no finite shift, and -inf - -inf would be NaN.
     shift = where(isfinite(largest), largest, zeros_like(largest))
@@ -210,9 +222,7 @@ def _check_labels(logits: Any, labels: Any) -> None:
     if labels.dtype.kind not in "iu":
         raise DTypeError(f"expected integer labels, got {labels.dtype}: labels.astype(tg.int64).")
     if found := namespaces[type(labels)].outside(labels, shape[1]):
-        raise IndexingError(
-            f"labels of {shape[1]} classes are 0 to {shape[1] - 1}, got {found[0]} to {found[1]}."
-        )
+        raise IndexingError(f"labels of {shape[1]} classes are 0 to {shape[1] - 1}, got {found}.")
 
 
 cross_entropy = op(
@@ -236,7 +246,46 @@ cross_entropy = op(
         tensor(0.6931472)
     """,
 )
-is_mean_loss("cross_entropy", "-tg.log_softmax(logits)[tg.arange(len(labels)), labels]")
+advise(
+    "cross_entropy",
+    **dict.fromkeys(
+        ("weight", "ignore_index", "reduction", "label_smoothing"),
+        "tg.nn.functional.cross_entropy takes it",
+    ),
+)
+
+# --- binary cross-entropy ------------------------------------------------------------------------
+
+
+def _log_of(xp: Any, p: Any) -> Any:
+    """Return log(p), but -100 where it is lower, as at p = 0."""
+    zero = p == 0
+    return xp.where(zero, -100.0, xp.maximum(xp.log(xp.where(zero, xp.ones_like(p), p)), -100.0))
+
+
+def _by_probability(xp: Any, g: Any, p: Any, target: Any) -> Any:
+    return xp.divide(g * (p - target), xp.maximum(p * (1 - p), 1e-12))
+
+
+binary_surprise = op(
+    "binary_surprise",
+    forward=lambda xp, p, target: (target - 1) * _log_of(xp, 1 - p) - target * _log_of(xp, p),
+    vjp={
+        "p": _by_probability,
+        "target": lambda xp, g, p: g * (_log_of(xp, 1 - p) - _log_of(xp, p)),
+    },
+    words={
+        "p": "g × ({p} - {target}) / ({p} (1 - {p}))",
+        "target": "g × (log(1 - {p}) - log {p})",
+    },
+    latex=r"-({target} \log {p} + (1 - {target}) \log(1 - {p}))",
+    elementwise=True,
+    internal=True,
+    doc="""Return -(target log p + (1 - target) log(1 - p)), with logarithms of at least -100.
+
+    The divisor p (1 - p) of its derivative is at least 1e-12. Both bounds are PyTorch's.
+    """,
+)
 
 # --- gated recurrent units -----------------------------------------------------------------------
 
@@ -337,14 +386,15 @@ gru = op(
 def _dropout(
     xp: Any, x: Any, *, p: float = 0.5, generator: Generator = default_generator
 ) -> tuple[Any, Any]:
-    if not 0 <= p < 1:
-        raise ArgumentError(f"expected a probability p of 0 or more but below 1, got {p}.")
+    if not 0 <= p <= 1:
+        raise ArgumentError(f"expected a probability p from 0 to 1, got {p}.")
     mask = xp.drawn(generator.keep_mask, shape_of(x), p, device=xp.device_of(x))
     return _dropped(xp, x, mask, p), mask
 
 
 def _dropped(xp: Any, x: Any, mask: Any, p: float) -> Any:
-    return xp.where(mask, x, xp.zeros_like(x)) * (1 / (1 - p))
+    # With p = 1 nothing is left to scale.
+    return xp.where(mask, x, xp.zeros_like(x)) * (1 / (1 - p) if p < 1 else 0.0)
 
 
 dropout = op(

@@ -92,8 +92,7 @@ def _one_hot(xp: Any, labels: Any, *, num_classes: int, dtype: Any) -> Any:
         raise DTypeError("expected an array of integers as labels: labels.astype(tg.int64).")
     if found := 0 not in labels.shape and xp.outside(labels, num_classes):
         raise IndexingError(
-            f"labels of {num_classes} classes are 0 to {num_classes - 1}, got {found[0]} to "
-            f"{found[1]}."
+            f"labels of {num_classes} classes are 0 to {num_classes - 1}, got {found}."
         )
     classes = array_like(labels, np.arange(num_classes))
     return xp.astype(xp.expand_dims(labels, axis=-1) == classes, dtype)

@@ -30,37 +30,6 @@ _NN = """
 Identity = tg.nn.Sequential()
 GRUCell = tg.nn.GRU(3, 4)
 Buffer = tg.nn.Module().register_buffer("mean", tg.zeros((3,)))
-BCEWithLogitsLoss = tg.mean(tg.softplus(x) - x * y)
-BCELoss = -tg.mean(p * tg.log(q) + (1 - p) * tg.log(1 - q))
-NLLLoss = -tg.mean(x[tg.arange(len(i)), i])
-L1Loss = tg.mean(tg.abs(x - y))
-SmoothL1Loss HuberLoss = tg.mean(tg.where(tg.abs(x - y) < 1, (x - y) ** 2 / 2, tg.abs(x - y) - 0.5))
-KLDivLoss = tg.mean(p * (tg.log(p) - x))
-PoissonNLLLoss = tg.mean(tg.exp(x) - y * x)
-GaussianNLLLoss = tg.mean(tg.log(p) + (x - y) ** 2 / p) / 2
-SoftMarginLoss = tg.mean(tg.softplus(-y * x))
-MarginRankingLoss = tg.mean(tg.relu(-z * (x - y)))
-CosineSimilarity = tg.vecdot(x, y) / (tg.norm(x, axis=-1) * tg.norm(y, axis=-1))
-PairwiseDistance = tg.norm(x - y, axis=-1)
-LogSoftmax = tg.log_softmax(x)
-LogSigmoid = tg.log_sigmoid(x)
-Softmin = tg.softmax(-x)
-Softmax2d = tg.softmax(x[None], axis=-3)
-Softsign = x / (1 + tg.abs(x))
-Hardtanh = tg.clip(x, -1.0, 1.0)
-ReLU6 = tg.clip(x, 0.0, 6.0)
-Hardsigmoid = tg.clip(x / 6 + 0.5, 0.0, 1.0)
-Hardswish = x * tg.clip(x / 6 + 0.5, 0.0, 1.0)
-Mish = x * tg.tanh(tg.softplus(x))
-Tanhshrink = x - tg.tanh(x)
-Hardshrink = tg.where(tg.abs(x) > 0.5, x, 0.0)
-Softshrink = tg.sign(x) * tg.relu(tg.abs(x) - 0.5)
-PReLU = tg.where(x > 0, x, 0.25 * x)
-RReLU = without training: tg.where(x > 0, x, 11 / 48 * x)
-SELU = 1.0507 * tg.elu(x, alpha=1.67326)
-CELU = tg.elu(x)
-Threshold = tg.where(x > 0.5, x, 0.0)
-GLU = x[..., :1] * tg.sigmoid(x[..., 1:])
 RMSNorm = x / tg.sqrt(tg.mean(x * x, axis=-1, keepdims=True))
 Bilinear = tg.einsum("bi,oij,bj->bo", x, tg.ones((1, 2, 2)), y)
 EmbeddingBag = tg.sum(tg.nn.Embedding(3, 4)(i), axis=0)
@@ -73,25 +42,6 @@ CircularPad1d CircularPad2d CircularPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="wr
 Upsample UpsamplingNearest2d = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
 """
 _FUNCTIONAL = """
-binary_cross_entropy = -tg.mean(p * tg.log(q) + (1 - p) * tg.log(1 - q))
-nll_loss = -tg.mean(x[tg.arange(len(i)), i])
-l1_loss = tg.mean(tg.abs(x - y))
-smooth_l1_loss = tg.mean(tg.where(tg.abs(x - y) < 1, (x - y) ** 2 / 2, tg.abs(x - y) - 0.5))
-huber_loss = tg.mean(tg.where(tg.abs(x - y) < 1, (x - y) ** 2 / 2, tg.abs(x - y) - 0.5))
-soft_margin_loss = tg.mean(tg.softplus(-y * x))
-gaussian_nll_loss = tg.mean(tg.log(p) + (x - y) ** 2 / p) / 2
-logsigmoid = tg.log_sigmoid(x)
-softmin = tg.softmax(-x)
-softsign = x / (1 + tg.abs(x))
-softshrink = tg.sign(x) * tg.relu(tg.abs(x) - 0.5)
-tanhshrink = x - tg.tanh(x)
-hardtanh = tg.clip(x, -1.0, 1.0)
-relu6 = tg.clip(x, 0.0, 6.0)
-hardsigmoid = tg.clip(x / 6 + 0.5, 0.0, 1.0)
-hardswish = x * tg.clip(x / 6 + 0.5, 0.0, 1.0)
-mish = x * tg.tanh(tg.softplus(x))
-glu = x[..., :1] * tg.sigmoid(x[..., 1:])
-normalize = x / tg.norm(x, axis=-1, keepdims=True)
 scaled_dot_product_attention = tg.softmax(x @ y.mT / x.shape[-1] ** 0.5) @ y
 gumbel_softmax = tg.softmax(x - tg.log(-tg.log(tg.random.uniform(x.shape))))
 interpolate upsample upsample_nearest = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
@@ -166,18 +116,17 @@ MODULES: dict[str, dict[str, str]] = {
 _ABSENT = """
     ASGD Adadelta Adafactor Adagrad Adamax LBFGS Muon NAdam RAdam RMSprop Rprop SparseAdam
     adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool3d
-    max_pool3d conv3d conv_transpose3d dropout1d dropout2d dropout3d group_norm instance_norm
-    local_response_norm max_unpool1d max_unpool2d max_unpool3d multi_margin_loss rrelu_
-    linear_cross_entropy max_pool1d_with_indices max_pool2d_with_indices
-    AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d AlphaDropout AvgPool3d
-    BatchNorm3d Conv3d ConvTranspose3d Dropout1d Dropout2d Dropout3d GroupNorm InstanceNorm1d
-    InstanceNorm2d InstanceNorm3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d
-    LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyLinear
-    LinearCrossEntropyLoss LSTM LSTMCell MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d ModuleDict
-    MultiMarginLoss NLLLoss2d ParameterDict ParameterList RNN RNNCell SyncBatchNorm
-    CosineAnnealingWarmRestarts CyclicLR OneCycleLR SequentialLR ChainedScheduler ReduceLROnPlateau
-    LRScheduler eig eigvals cond matrix_exp matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_
-    trunc_normal_
+    max_pool3d conv3d conv_transpose3d dropout3d group_norm instance_norm local_response_norm
+    max_unpool1d max_unpool2d max_unpool3d rrelu_ linear_cross_entropy max_pool1d_with_indices
+    max_pool2d_with_indices AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
+    AdaptiveMaxPool3d AlphaDropout AvgPool3d BatchNorm3d Conv3d ConvTranspose3d Dropout1d
+    Dropout2d Dropout3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LazyBatchNorm1d
+    LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d
+    LazyConvTranspose2d LazyConvTranspose3d LazyLinear LinearCrossEntropyLoss LSTM LSTMCell
+    MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d ModuleDict NLLLoss2d ParameterDict
+    ParameterList RNN RNNCell SyncBatchNorm CosineAnnealingWarmRestarts CyclicLR OneCycleLR
+    SequentialLR ChainedScheduler ReduceLROnPlateau LRScheduler eig eigvals cond matrix_exp
+    matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
 """
 """Names of PyTorch and NumPy without an equivalent that are similar to one that exists here."""
 

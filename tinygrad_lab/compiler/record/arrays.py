@@ -467,7 +467,7 @@ class _Traced(NumPy):
             TracedNumber(trace, trace.result_of(event, number)) for number in vector.array.tolist()
         ]
 
-    def outside(self, integers: Any, count: int) -> tuple[int, int] | None:
+    def outside(self, integers: Any, count: int) -> str | None:
         self.holds(integers.view(unsigned(integers.dtype)) >= count)
         return NUMPY.outside(integers.array, count)
 

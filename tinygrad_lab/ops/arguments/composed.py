@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import is_half
 from tinygrad_lab.engine.explain import shapes_of
-from tinygrad_lab.engine.keywords import ABSENT, refused
+from tinygrad_lab.engine.keywords import refused
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError
 from tinygrad_lab.ops.arguments.axes import checked_axes
 from tinygrad_lab.ops.conversion import astype
@@ -36,17 +36,22 @@ def composed(*, rounds_once: bool = False) -> Callable[[F], F]:
     """
 
     def wrap(function: F) -> F:
-        def call(x: Any = ABSENT, *others: Any, **settings: Any) -> Any:
+        first = function.__code__.co_varnames[0]
+
+        def call(*args: Any, **settings: Any) -> Any:
             try:
-                # The dtype of the data: that of a Tensor takes another call.
-                if rounds_once and is_half(getattr(getattr(x, "_data", x), "dtype", None)):
-                    wide = function(astype(x, np.float32), *others, **settings)
-                    return astype(wide, np.float16)
-                return function(x, *others, **settings)
+                if rounds_once:
+                    x = args[0] if args else settings.get(first)
+                    # The dtype of the data: that of a Tensor takes another call.
+                    if is_half(getattr(getattr(x, "_data", x), "dtype", None)):
+                        others = {name: one for name, one in settings.items() if name != first}
+                        wide = function(astype(x, np.float32), *args[1:], **others)
+                        return astype(wide, np.float16)
+                return function(*args, **settings)
             except (ShapeError, TypeError, AttributeError) as error:
                 failed = error
             # Raised here, so that no error hides behind another.
-            raise _reworded(function, () if x is ABSENT else (x, *others), settings, failed)
+            raise _reworded(function, args, settings, failed)
 
         public: Any = wraps(function)(call)
         public.direct = function
