@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["count_of", "indices_of", "integer", "length_of", "number", "numbers_from"]
 
 
-def integer(asked_by: str, name: str, value: Any, least: int = 0) -> int:
+def integer(asked_by: str, name: str, value: Any, least: int | None = 0) -> int:
     """Return an integer of at least some value, or raise: floats and booleans are none."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        bound = "" if least is None else f" of at least {least}"
         raise ArgumentTypeError(
-            f"{asked_by}: {name} must be an integer of at least {least}; got {excerpt(value)}"
+            f"{asked_by}: {name} must be an integer{bound}; got {excerpt(value)}"
         )
-    if value < least:
+    if least is not None and value < least:
         raise ArgumentError(f"{asked_by}: {name} must be at least {least}; got {value}")
     return int(value)
 

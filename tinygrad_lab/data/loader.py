@@ -78,7 +78,7 @@ class DataLoader:
         [4] [16]
         >>> loader = DataLoader([10, 20, 30], batch_size=3, shuffle=True, generator=tg.Generator(0))
         >>> [batch.tolist() for epoch in range(2) for batch in loader]
-        [[30, 10, 20], [10, 20, 30]]
+        [[30, 10, 20], [30, 20, 10]]
 
     Source: the interface is that of PyTorch's ``torch.utils.data.DataLoader``.
     """

@@ -48,7 +48,7 @@ def random_split(
         >>> import tinygrad_lab as tg
         >>> train, test = random_split(range(10), [0.8, 0.2], tg.Generator(0))
         >>> sorted(train), sorted(test)
-        ([1, 2, 4, 5, 6, 7, 8, 9], [0, 3])
+        ([0, 2, 3, 4, 5, 6, 7, 9], [1, 8])
 
     Source: ``torch.utils.data.random_split``.
     """
