@@ -15,6 +15,7 @@ from tinygrad_lab.data.arguments import indices_of, length_of
 from tinygrad_lab.engine.keywords import explaining_class
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, IndexingError, ShapeError, excerpt
+from tinygrad_lab.ops import take
 
 __all__ = [
     "ConcatDataset",
@@ -122,20 +123,25 @@ class TensorDataset(Dataset):
         return int(self.tensors[0].shape[0])
 
     def rows(self, index: Any) -> list[Tensor]:
-        """Return many rows of each tensor as one tensor: a batch, in memory of its own.
+        """Return rows of each tensor as one tensor: a batch, in memory of its own.
 
-        ``index`` is an array of integers, or a slice.
+        ``index`` is an array of integers.
         """
-        return [_rows(one, index) for one in self.tensors]
+        try:
+            return [_rows(one, index) for one in self.tensors]
+        except IndexError:
+            length = len(self)
+            wrong = next(i for i in np.asarray(index).tolist() if not -length <= i < length)
+            raise IndexingError(
+                f"TensorDataset: index {wrong} is out of range for {length} rows"
+            ) from None
 
 
 def _rows(x: Tensor, index: Any) -> Tensor:
     array = x._data
     if x.requires_grad or not isinstance(array, np.ndarray):
-        # Integers select the same on every library; a slice of another's may share memory.
-        return x[np.arange(len(x))[index]]
-    if isinstance(index, slice):
-        return detached(array[index].copy())
+        return take(x, asarray(index, device=x.device), axis=0)
+    # On raw arrays: an op would take as long again, and a batch has no history.
     return detached(array.take(index, axis=0))
 
 

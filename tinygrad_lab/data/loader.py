@@ -18,9 +18,9 @@ from tinygrad_lab.data.sampler import (
     SequentialSampler,
     passed_repeatedly,
 )
-from tinygrad_lab.engine.keywords import explaining_class
+from tinygrad_lab.engine.keywords import advise, explaining_class
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DataError, excerpt
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DataError, IndexingError, excerpt
 
 __all__ = ["ArrayLoader", "DataLoader"]
 
@@ -264,6 +264,11 @@ class DataLoader:
         try:
             return self.dataset[index]
         except Exception as error:
+            length = len(self.dataset) if hasattr(self.dataset, "__len__") else None
+            if length is not None and isinstance(index, int) and not -length <= index < length:
+                raise IndexingError(
+                    f"DataLoader: the sampler gave index {index} for a dataset of {length} items"
+                ) from error
             error.add_note(f"DataLoader was fetching item {index} of {type(self.dataset).__name__}")
             raise
 
@@ -427,3 +432,16 @@ def _common_length(arrays: tuple[Samples, ...]) -> int:
 
 for _class in (DataLoader, ArrayLoader):
     explaining_class(_class)
+
+_OF_A_DATASET = "it goes with a dataset: DataLoader(TensorDataset(x, y), ...)"
+advise("DataLoader", seed="write generator=tg.Generator(seed)")
+advise(
+    "ArrayLoader",
+    generator="write seed=...",
+    sampler=_OF_A_DATASET,
+    batch_sampler=_OF_A_DATASET,
+    collate_fn=_OF_A_DATASET,
+    num_workers=_OF_A_DATASET,
+    pin_memory=_OF_A_DATASET,
+    worker_init_fn=_OF_A_DATASET,
+)

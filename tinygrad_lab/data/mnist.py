@@ -67,8 +67,9 @@ def mnist(folder: str | os.PathLike[str]) -> MNIST:
     """Read MNIST, or a set in its form (Fashion-MNIST, KMNIST), from its files in a folder.
 
     The files are ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
-    ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, also with a dot before ``idx``, plain
-    or gzip-compressed (``.gz``). One half, training or test, may be missing.
+    ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, also with ``mnist-`` before them or
+    a dot before ``idx``, plain or gzip-compressed (``.gz``). One half, training or test, may be
+    missing.
 
     Raises ``DataError``, with the file and the reason, if there are neither of the halves, or one
     file of a pair alone; if a file is not IDX, damaged, truncated, or longer than its header says;
@@ -124,7 +125,12 @@ def _wanted(half: str) -> str:
 def _file(folder: Path, half: str, kind: str, axes: int) -> Path | None:
     """Return the path of a file under one of its names; a plain one before a compressed one."""
     stem = f"{_PREFIXES[half]}-{kind}"
-    names = [f"{stem}{dot}idx{axes}-ubyte{end}" for end in ("", ".gz") for dot in "-."]
+    names = [
+        f"{before}{stem}{dot}idx{axes}-ubyte{end}"
+        for before in ("", "mnist-")
+        for end in ("", ".gz")
+        for dot in "-."
+    ]
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
