@@ -25,7 +25,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     | --- | --- |
     | tensors, NumPy arrays and numbers of NumPy of one shape | a tensor of their dtype |
     | Python integers, booleans, floats | a tensor of int64, bool, float64, as in PyTorch |
-    | strings, bytes | a list of them |
+    | strings, bytes | a list of them; in tuples and lists, a tuple |
     | tuples, lists | a list of batches, one for each place |
     | named tuples, dicts | one of them, of batches by name |
 
@@ -48,7 +48,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     return collated(batch, lambda place: f"sample {place} of the batch")
 
 
-def collated(batch: list[Any], name_of: Callable[[int], str], part: str = "") -> Any:
+def collated(batch: Sequence[Any], name_of: Callable[[int], str], part: str = "") -> Any:
     """Put samples together; ``name_of`` says what a message calls the sample at a place."""
     first = batch[0]
     if isinstance(first, str | bytes):
@@ -96,7 +96,7 @@ def _where(sample: str, part: str) -> str:
     return f"{sample}, at {part}," if part else sample
 
 
-def _stacked(batch: list[Any], name_of: Callable[[int], str], part: str) -> Tensor:
+def _stacked(batch: Sequence[Any], name_of: Callable[[int], str], part: str) -> Tensor:
     for place, one in enumerate(batch):
         if not isinstance(one, Tensor | np.ndarray):
             raise _different_kinds(batch, place, name_of, part)
@@ -117,7 +117,7 @@ def _stacked(batch: list[Any], name_of: Callable[[int], str], part: str) -> Tens
     return asarray(joined)
 
 
-def _of_numbers(batch: list[Any], name_of: Callable[[int], str], part: str) -> Tensor:
+def _of_numbers(batch: Sequence[Any], name_of: Callable[[int], str], part: str) -> Tensor:
     for place, one in enumerate(batch):
         if not isinstance(one, bool | int | float | np.number | np.bool_):
             raise _different_kinds(batch, place, name_of, part)
@@ -126,7 +126,7 @@ def _of_numbers(batch: list[Any], name_of: Callable[[int], str], part: str) -> T
     return tensor(np.asarray(batch, dtype=dtype))
 
 
-def _of_mappings(batch: list[Any], name_of: Callable[[int], str], part: str) -> Any:
+def _of_mappings(batch: Sequence[Any], name_of: Callable[[int], str], part: str) -> Any:
     names = set(batch[0])
     for place, one in enumerate(batch):
         if not isinstance(one, Mapping):
@@ -142,7 +142,7 @@ def _of_mappings(batch: list[Any], name_of: Callable[[int], str], part: str) -> 
     )
 
 
-def _of_sequences(batch: list[Any], name_of: Callable[[int], str], part: str) -> Any:
+def _of_sequences(batch: Sequence[Any], name_of: Callable[[int], str], part: str) -> Any:
     first = batch[0]
     for place, one in enumerate(batch):
         if not isinstance(one, Sequence) or isinstance(one, str | bytes):
@@ -153,7 +153,7 @@ def _of_sequences(batch: list[Any], name_of: Callable[[int], str], part: str) ->
                 f"{name_of(0)} has {len(first)}"
             )
     parts = [
-        collated(list(ones), name_of, f"{part}[{place}]")
+        collated(ones, name_of, f"{part}[{place}]")
         for place, ones in enumerate(zip(*batch, strict=True))
     ]
     if isinstance(first, tuple):
@@ -170,7 +170,7 @@ def _like(container: Any, parts: Any) -> Any:
 
 
 def _different_kinds(
-    batch: list[Any], place: int, name_of: Callable[[int], str], part: str
+    batch: Sequence[Any], place: int, name_of: Callable[[int], str], part: str
 ) -> ArgumentTypeError:
     return ArgumentTypeError(
         f"default_collate: {_where(name_of(place), part)} is a {type(batch[place]).__name__}, "

@@ -132,7 +132,7 @@ def scale(x: Signals, scale_coeff: float = 0.4, *, generator: Any = None) -> Sig
 def translate(x: Signals, max_translation: int = 48, *, generator: Any = None) -> Signals:
     """Move the last k points of each signal to its front, k from 0 to max_translation - 1.
 
-    With ``max_translation=0`` nothing moves.
+    A signal of at most k points stays as it is. With ``max_translation=0`` nothing moves.
 
     Example:
         >>> import numpy as np, tinygrad_lab as tg

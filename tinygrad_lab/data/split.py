@@ -6,6 +6,7 @@ Every part is a ``Subset`` of the dataset, and no item is in two parts.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +175,11 @@ def _sizes(asked_by: str, lengths: Sequence[float], total: int) -> list[int]:
         sizes = [math.floor(total * share) for share in given]
         for place in range(total - sum(sizes)):
             sizes[place % len(sizes)] += 1
+        for share, size in zip(given, sizes, strict=True):
+            if share and total and not size:
+                warnings.warn(
+                    f"{asked_by}: {share:g} of {total} items is a part of 0 items", stacklevel=4
+                )
         return sizes
     whole = [int(one) for one in given]
     if whole != given or sum(whole) != total:
