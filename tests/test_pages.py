@@ -62,6 +62,17 @@ def test_the_picture_in_the_readme_is_what_the_command_draws(tmp_path: Path) -> 
     assert picture.read_text() == (ROOT / "docs" / "images" / "f.svg").read_text()
 
 
+def test_the_pictures_of_data_are_what_the_command_draws(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "docs" / "draw_data.py"), str(tmp_path)]
+    subprocess.run(
+        command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    drawn = sorted(tmp_path.glob("*.svg"))
+    assert len(drawn) == 4
+    for picture in drawn:
+        assert picture.read_text() == (ROOT / "docs" / "images" / picture.name).read_text()
+
+
 def test_the_readme_has_one_command_for_each_of_its_two_jobs() -> None:
     text = (ROOT / "README.md").read_text()
     for job in ("the main job", "the test command"):

@@ -1,7 +1,66 @@
-"""Training data: MNIST-1D, generated on demand, MNIST from its files, and a loader for batches."""
+"""Training data: data sets, what makes batches of them, and what prepares them."""
 
+from tinygrad_lab.data import signals as signals, transforms as transforms
+from tinygrad_lab.data.collate import default_collate, default_convert
+from tinygrad_lab.data.dataset import (
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 from tinygrad_lab.data.idx import read_idx
+from tinygrad_lab.data.labels import with_label_noise
 from tinygrad_lab.data.loader import DataLoader
+from tinygrad_lab.data.mnist import MNIST, mnist
 from tinygrad_lab.data.mnist_1d import MNIST1D, mnist1d
+from tinygrad_lab.data.preprocess import Decorrelate, Standardize, Whiten
+from tinygrad_lab.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+from tinygrad_lab.data.split import k_fold, random_split, stratified_split
+from tinygrad_lab.data.toys import blobs, circles, gabor, gabor_model, moons, sine, spirals, xor
 
-__all__ = ["MNIST1D", "DataLoader", "mnist1d", "read_idx"]
+__all__ = [
+    "MNIST",
+    "MNIST1D",
+    "BatchSampler",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "Decorrelate",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Standardize",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "Whiten",
+    "blobs",
+    "circles",
+    "default_collate",
+    "default_convert",
+    "gabor",
+    "gabor_model",
+    "k_fold",
+    "mnist",
+    "mnist1d",
+    "moons",
+    "random_split",
+    "read_idx",
+    "signals",
+    "sine",
+    "spirals",
+    "stratified_split",
+    "transforms",
+    "with_label_noise",
+    "xor",
+]

@@ -5,7 +5,9 @@ import math
 import os
 import struct
 import zlib
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,9 @@ ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
 }
 MAGIC_BYTES = 4
 GZIP_MAGIC = b"\x1f\x8b"
+MOST_COMPRESSED = 1032
+"""How many bytes gzip stores in one, at most."""
+PIECE = 2**20
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -47,40 +52,60 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
     Source: the format's description on the MNIST page by LeCun, Cortes and Burges.
     """
-    content = _read_decompressed(path)
-    element_type, num_axes = _parse_magic(path, content)
-    shape = _parse_shape(path, content, num_axes)
-    header_length = MAGIC_BYTES + 4 * num_axes
-    expected = math.prod(shape) * element_type.itemsize
-    got = len(content) - header_length
+    with _opened(path) as file:
+        element_type, num_axes = _parse_magic(path, file.read(MAGIC_BYTES))
+        shape = _parse_shape(path, file.read(4 * num_axes), num_axes)
+        expected = math.prod(shape) * element_type.itemsize
+        _check_promise(file, path, expected)
+        content, got = _read_counting(file, expected)
     if got != expected:
         raise DataError(
             f"{path}: {'truncated' if got < expected else 'trailing bytes'}: expected {expected} "
             f"bytes after the header, for shape {shape} of {element_type.name}; got {got}"
         )
-    elements = np.frombuffer(content, dtype=element_type, offset=header_length)
+    elements = np.frombuffer(content, dtype=element_type)
     try:
         array = elements.reshape(shape)
     except ValueError as error:
         raise DataError(f"{path}: expected a shape that NumPy supports; got {shape}") from error
-    return array.astype(element_type.newbyteorder("="))
+    return array.astype(element_type.newbyteorder("="), copy=False)
 
 
-def _read_decompressed(path: str | os.PathLike[str]) -> bytes:
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file for reading, through gzip if its first bytes say so."""
     with open(path, "rb") as file:
-        content = file.read()
-    if not content.startswith(GZIP_MAGIC):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        is_compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        file.seek(0)
+        try:
+            yield gzip.GzipFile(fileobj=file) if is_compressed else file  # type: ignore[misc]
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(
+                f"{path}: expected a complete gzip file, as its first two bytes say; got {error}"
+            ) from error
+
+
+def _check_promise(file: IO[bytes], path: str | os.PathLike[str], expected: int) -> None:
+    """Refuse a header that promises more than the file can hold, before anything is allocated."""
+    size = os.path.getsize(path)
+    is_compressed = isinstance(file, gzip.GzipFile)
+    if expected > size * (MOST_COMPRESSED if is_compressed else 1):
         raise DataError(
-            f"{path}: expected a complete gzip file, as its first two bytes say; got {error}"
-        ) from error
+            f"{path}: truncated: expected {expected} bytes after the header, as it says; got a "
+            f"file of {size} bytes{' with gzip' if is_compressed else ''}"
+        )
 
 
-def _parse_magic(path: str | os.PathLike[str], content: bytes) -> tuple[np.dtype[Any], int]:
-    magic = content[:MAGIC_BYTES]
+def _read_counting(file: IO[bytes], expected: int) -> tuple[bytearray, int]:
+    """Read to the end; keep as many bytes as expected, and count all."""
+    content, got = bytearray(), 0
+    while piece := file.read(PIECE):
+        content += piece[: max(expected - got, 0)]
+        got += len(piece)
+    return content, got
+
+
+def _parse_magic(path: str | os.PathLike[str], magic: bytes) -> tuple[np.dtype[Any], int]:
     if len(magic) < MAGIC_BYTES:
         raise DataError(
             f"{path}: truncated: expected a magic number of {MAGIC_BYTES} bytes; got {len(magic)}"
@@ -99,8 +124,7 @@ def _parse_magic(path: str | os.PathLike[str], content: bytes) -> tuple[np.dtype
     return ELEMENT_TYPES[type_code], num_axes
 
 
-def _parse_shape(path: str | os.PathLike[str], content: bytes, num_axes: int) -> tuple[int, ...]:
-    lengths = content[MAGIC_BYTES : MAGIC_BYTES + 4 * num_axes]
+def _parse_shape(path: str | os.PathLike[str], lengths: bytes, num_axes: int) -> tuple[int, ...]:
     if len(lengths) < 4 * num_axes:
         raise DataError(
             f"{path}: truncated: expected the lengths of {num_axes} axes in {4 * num_axes} bytes "
