@@ -12,8 +12,8 @@ from tinygrad_lab.data.dataset import (
 from tinygrad_lab.data.idx import read_idx
 from tinygrad_lab.data.labels import with_label_noise
 from tinygrad_lab.data.loader import DataLoader
-from tinygrad_lab.data.mnist import MNIST, mnist
 from tinygrad_lab.data.mnist_1d import MNIST1D, mnist1d
+from tinygrad_lab.data.mnist_files import MNIST, mnist
 from tinygrad_lab.data.preprocess import Decorrelate, Standardize, Whiten
 from tinygrad_lab.data.sampler import (
     BatchSampler,

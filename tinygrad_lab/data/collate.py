@@ -38,7 +38,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
         >>> import numpy as np
         >>> x, y, name = default_collate([(np.zeros(2), 3, "a"), (np.ones(2), 4, "b")])
         >>> x.tolist(), y.tolist(), name
-        ([[0.0, 0.0], [1.0, 1.0]], [3, 4], ['a', 'b'])
+        ([[0.0, 0.0], [1.0, 1.0]], [3, 4], ('a', 'b'))
         >>> default_collate([{"x": 1.5}, {"x": 2.0}])
         {'x': tensor([1.5, 2. ], dtype=float64)}
     """
