@@ -80,7 +80,7 @@ READ: dict[str, Function] = {
     "functions of one": lambda x, a: (tg.exp(a) * x, tg.sqrt(a) + x),
     "leaky_relu": lambda x, a: F.leaky_relu(x, a),
     "elu": lambda x, a: F.elu(x, a),
-    "softmax": lambda x, a: F.softmax(x / a, axis=-1),
+    "softmax": lambda x, a: F.softmax(x / a, dim=-1),
     "nan_to_num": lambda x, a: tg.nan_to_num(x, nan=a),
     "a ufunc of NumPy": lambda x, a: np.sin(a) * x,
     "an array of NumPy": lambda x, a: x * (np.array([1.0, 2.0, 3.0], np.float32) * a),
