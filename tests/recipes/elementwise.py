@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -91,6 +92,11 @@ def _ramp(x: Array) -> Array:
     return np.clip(x / 6 + 0.5, 0, 1)
 
 
+def _surprise_of_torch(torch: Any, p: Any, target: Any) -> Any:
+    p, target = torch.broadcast_tensors(p, target)
+    return torch.nn.functional.binary_cross_entropy(p, target, reduction="none")
+
+
 RECIPES = [
     # arithmetic
     unary("negative"),
@@ -165,6 +171,13 @@ RECIPES = [
     unary("softshrink", kinks=[-0.5, 0.5], numpy=lambda x: x - np.clip(x, -0.5, 0.5)),
     special("threshold", _threshold, kinks=[_at_the_threshold()]),
     unary("gelu", numpy=lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2),
+    binary(
+        "binary_surprise",
+        x=(0.1, 0.9),
+        y=(0.1, 0.9),
+        numpy=lambda p, target: -target * np.log(p) - (1 - target) * np.log(1 - p),
+        torch=_surprise_of_torch,
+    ),
     # the same numbers in another dtype or on another device
     special("astype", _astype, shared=False),
     special("transfer", _transfer, shared=False),
