@@ -90,12 +90,9 @@ def draw(
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
     if most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
-    if outputs and isinstance(outputs[0], Module):
-        level = "modules" if level == "ops" else level
-        drawn = _graph_of_call(*outputs)
-    else:
-        given = len(outputs) == 1 and isinstance(outputs[0], Graph)
-        drawn = outputs[0] if given else graph(*outputs)
+    drawn = _graph_of(*outputs)
+    if level == "ops" and outputs and isinstance(outputs[0], Module):
+        level = "modules"
     if _one_of("level", level, ("ops", "layers", "modules")) != "ops":
         if depth < 1:
             raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
@@ -143,6 +140,15 @@ def _page(width: str | float | None) -> tuple[float, float] | None:
     if not width >= 100:
         raise ArgumentError(f"tg.draw: width must be 100 pixels or more, got {width!r}.")
     return float(width), width * 9 / 16
+
+
+def _graph_of(*outputs: Any) -> Graph:
+    """Return the graph of tensors, a graph as it is, or that of a module's call."""
+    if outputs and isinstance(outputs[0], Module):
+        return _graph_of_call(*outputs)
+    if len(outputs) == 1 and isinstance(outputs[0], Graph):
+        return outputs[0]
+    return graph(*outputs)
 
 
 def _graph_of_call(model: Module, *args: Any) -> Graph:

@@ -180,52 +180,58 @@ def _longest_path(
 
 def _folded(net: Net) -> Net:
     """Draw runs of the main path that repeat once; longer patterns only where no shorter one is."""
-    spine, repeats = list(net.spine), list(net.repeats)
-    start = 0
-    lines = list(net.lines)
+    looks = [_look(unit) for unit in net.spine]
+    place = {unit: n for n, unit in enumerate(net.spine)}
+    repeats: list[Repeat] = []
     dropped: dict[Unit, Unit] = {}
-    while start < len(spine):
-        found = _repetition(spine, start, lines)
+    start = 0
+    while start < len(net.spine):
+        found = _repetition(looks, start, net.lines, place)
         if found is None:
             start += 1
             continue
         length, times = found
-        first = spine[start : start + length]
-        gone = spine[start + length : start + length * times]
-        dropped |= {unit: first[place % length] for place, unit in enumerate(gone)}
-        repeats.append(Repeat(tuple(first), times, tuple(gone[-length:])))
-        del spine[start + length : start + length * times]
-        start += length
+        first = net.spine[start : start + length]
+        gone = net.spine[start + length : start + length * times]
+        dropped |= {unit: first[n % length] for n, unit in enumerate(gone)}
+        repeats.append(Repeat(first, times, gone[-length:]))
+        start += length * times
     if not dropped:
         return net
     side = _beside(net, dropped)
     units = tuple(one for one in net.units if one not in dropped and one not in side)
     merged = dict.fromkeys(
-        (dropped.get(a, a), dropped.get(b, b)) for a, b in lines if a not in side and b not in side
+        (dropped.get(a, a), dropped.get(b, b)) for a, b in net.lines if a not in side
     )
     order = {unit: place for place, unit in enumerate(units)}
     kept = tuple((a, b) for a, b in merged if a is not b and order[a] < order[b])
-    return Net(units, tuple(spine), kept, tuple(repeats))
+    spine = tuple(unit for unit in net.spine if unit not in dropped)
+    return Net(units, spine, kept, tuple(repeats))
 
 
 def _beside(net: Net, dropped: Mapping[Unit, Unit]) -> set[Unit]:
     """Return the leaves that only dropped units use."""
     users: dict[Unit, set[Unit]] = {}
     for source, target in net.lines:
-        users.setdefault(source, set()).add(target)
-    return {
-        unit
-        for unit, using in users.items()
-        if unit.members[0].is_leaf and using <= set(dropped) and unit not in net.spine
-    }
+        if source.members[0].is_leaf and source not in net.spine:
+            users.setdefault(source, set()).add(target)
+    return {unit for unit, using in users.items() if using <= dropped.keys()}
 
 
 def _repetition(
-    spine: Sequence[Unit], start: int, lines: Sequence[tuple[Unit, Unit]]
+    looks: Sequence[tuple[object, ...]],
+    start: int,
+    lines: Sequence[tuple[Unit, Unit]],
+    place: Mapping[Unit, int],
 ) -> tuple[int, int] | None:
-    """Return the length of the pattern that begins here, and how often it repeats."""
-    looks = [_look(unit) for unit in spine]
-    place = {unit: n for n, unit in enumerate(spine)}
+    """Return the length of the pattern that begins here, and how often it repeats.
+
+    Args:
+        looks: those of the units of the main path.
+        start: where on it the pattern begins.
+        lines: see ``Net``.
+        place: where each unit stands on the main path.
+    """
     for length in range(1, _LONGEST_PATTERN + 1):
         pattern = looks[start : start + length]
         times = 1

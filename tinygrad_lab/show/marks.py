@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -50,19 +50,14 @@ class Shape:
     dashed: bool = False
 
     def moved(self, dx: float, dy: float) -> Shape:
-        return replace(
-            self,
-            steps=tuple(
-                (command, tuple((x + dx, y + dy) for x, y in points))
-                for command, points in self.steps
-            ),
-        )
+        return self._with_points(lambda x, y: (x + dx, y + dy))
 
     def scaled(self, by: float) -> Shape:
-        steps = tuple(
-            (command, tuple((x * by, y * by) for x, y in points)) for command, points in self.steps
-        )
-        return replace(self, steps=steps, width=self.width * by)
+        return replace(self._with_points(lambda x, y: (x * by, y * by)), width=self.width * by)
+
+    def _with_points(self, place: Callable[[float, float], Point]) -> Shape:
+        steps = [(command, tuple(place(*at) for at in points)) for command, points in self.steps]
+        return replace(self, steps=tuple(steps))
 
 
 Mark = Text | Shape

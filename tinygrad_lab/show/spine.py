@@ -71,7 +71,7 @@ def arrange_along(
     widths = _column_widths(places, sizes, len(spine))
 
     def layout(rows: Sequence[int]) -> Layout:
-        return _Grid(spine, places, sizes, links, frames, rows).layout()
+        return _Grid(places, sizes, widths, links, frames, rows).layout()
 
     if page is None:
         return layout([len(spine)])
@@ -215,17 +215,20 @@ class _Grid:
 
     def __init__(
         self,
-        spine: Sequence[str],
         places: Mapping[str, _Place],
         sizes: Mapping[str, tuple[float, float]],
+        widths: Sequence[float],
         links: Sequence[Link],
         frames: Mapping[Frame, tuple[str, ...]],
         rows: Sequence[int],
     ) -> None:
         """Set the columns into rows; ``rows`` says how many columns each has."""
         self.places, self.sizes, self.links, self.frames = places, sizes, links, frames
-        self.order = list(sizes)
-        self.widths = _column_widths(places, sizes, len(spine))
+        self.widths = widths
+        self.together: dict[tuple[int, int], list[str]] = {}
+        """The boxes of each column and lane, from left to right."""
+        for key in sizes:
+            self.together.setdefault(self._at(key), []).append(key)
         self.row_of = [row for row, count in enumerate(rows) for _ in range(count)]
         self.count = len(rows)
         self.skips = _channels(links, places, self.row_of)
@@ -306,7 +309,7 @@ class _Grid:
     def _center(self, key: str) -> Point:
         place = self.places[key]
         at = place.column, place.lane
-        together = [one for one in self.order if self._at(one) == at]
+        together = self.together[at]
         wide = sum(self.sizes[one][0] for one in together) + _BESIDE * (len(together) - 1)
         x = self.left[place.column] + (self.widths[place.column] - wide) / 2
         for one in together[: together.index(key)]:
@@ -338,9 +341,7 @@ class _Grid:
     def _is_free(self, one: _Place, other: _Place) -> bool:
         """Return whether no box stands between two places of one column."""
         low, high = sorted((one.lane, other.lane))
-        return not any(
-            low < place.lane < high and place.column == one.column for place in self.places.values()
-        )
+        return not any((one.column, lane) in self.together for lane in range(low + 1, high))
 
     def _straight(self, link: Link) -> list[Point]:
         return [self._right(link.source), self._left(link.target)]
@@ -421,8 +422,7 @@ class _Grid:
 
     def _leaving(self, key: str, start: Point) -> list[Point]:
         """Lead out of a box: below it, if another one stands on its right."""
-        together = [one for one in self.order if self._at(one) == self._at(key)]
-        if key == together[-1]:
+        if key == self.together[self._at(key)][-1]:
             return [start]
         x, bottom = self.centers[key][0], self._corners(key)[1][1]
         return [(x, bottom), (x, bottom + _LANE_GAP / 2)]
