@@ -140,6 +140,19 @@ class TestANetOnASlide:
                         inside = a + 1 < x < c - 1 and b + 1 < y < d - 1
                         assert not inside, f"{arrow.source} → {arrow.target} under {key}"
 
+    def test_has_skip_connections_apart(self, name: str, level: Any) -> None:
+        picture = tg.draw(loss_of(name), level=level, width="16:9").picture
+        curves = zip(picture.arrows, _Plan(picture).layout.curves, strict=True)
+        runs = [
+            [(round(y0), *sorted((x0, x1))) for (x0, y0), (x1, y1) in pieces if y0 == y1]
+            for arrow, curve in curves
+            if arrow.skip
+            for pieces in [list(itertools.pairwise(curve))]
+        ]
+        for one, other in itertools.combinations(runs, 2):
+            for (y, a, b), (z, c, d) in itertools.product(one, other):
+                assert y != z or b <= c or d <= a
+
     def test_has_a_straight_spine(self, name: str, level: Any) -> None:
         picture = tg.draw(loss_of(name), level=level, width="16:9").picture
         centers = _Plan(picture).layout.centers

@@ -456,8 +456,9 @@ def _channels(
             continue
         here, there = row_of[source.column], row_of[target.column]
         for row in dict.fromkeys((here, there)):
-            first = source.column if row == here else 0
-            last = target.column if row == there else len(row_of)
+            # To another row it runs over the right end of both.
+            first = source.column if row == here else target.column
+            last = target.column if here == there else len(row_of)
             wanted.append((last - first, first, row, number))
     found: dict[tuple[int, int], int] = {}
     taken: dict[tuple[int, int], list[tuple[int, int]]] = {}
