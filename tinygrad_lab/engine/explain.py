@@ -35,6 +35,7 @@ __all__ = [
     "describe",
     "explained",
     "explained_backward",
+    "holds",
     "in_full",
     "is_axis",
     "is_integer",
@@ -205,6 +206,12 @@ def raw(x: Any) -> Any:
     """Return the array or number that a Tensor holds; x itself if it is not a Tensor."""
     # Masked arrays and others have a ``_data``, too.
     return x._data if hasattr(x, "_node") else x
+
+
+def holds(condition: Any) -> bool:
+    """Tell whether a condition on numbers holds; a compiled step checks it again on each call."""
+    condition = raw(condition)
+    return bool(namespace_of([condition]).holds(condition))
 
 
 def shapes_of(name: str, **inputs: Any) -> list[tuple[int, ...]]:

@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, raw, shape_of, shapes_of
+from tinygrad_lab.engine.explain import holds, in_full, raw, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, LinAlgError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.matrices import (
-    holds,
     matrices,
     no_gradient,
     not_finite,

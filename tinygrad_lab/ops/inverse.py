@@ -17,10 +17,9 @@ import numpy as np
 
 from tinygrad_lab.backends import namespace_of, namespaces
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import broadcast, in_full, raw, shape_of, shapes_of
+from tinygrad_lab.engine.explain import broadcast, holds, in_full, raw, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentTypeError, LinAlgError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.matrices import (
-    holds,
     matrices,
     no_gradient,
     not_finite,

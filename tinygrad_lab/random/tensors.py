@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.backends.devices import backend_at
 from tinygrad_lab.backends.dtypes import get_default_dtype, known_dtype, optional_dtype
 from tinygrad_lab.context import current
-from tinygrad_lab.engine.explain import raw
+from tinygrad_lab.engine.explain import holds
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.leaves import Shape, leaf, sizes_of
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, excerpt
@@ -60,7 +59,7 @@ def uniform(
     """
     _check_order("uniform", shape, low=low, high=high)
     wanted = _floating("uniform", dtype)
-    if not all(map(_holds, (low > -np.inf, low <= high, high < np.inf))):
+    if not all(map(holds, (low > -np.inf, low <= high, high < np.inf))):
         raise ArgumentError(
             f"uniform: expected finite bounds low <= high, got low={low!r} and high={high!r}."
         )
@@ -94,7 +93,7 @@ def normal(
     """
     _check_order("normal", shape, mean=mean, std=std)
     wanted = _floating("normal", dtype)
-    if not _holds(std >= 0):
+    if not holds(std >= 0):
         raise ArgumentError(f"normal: expected a standard deviation of 0 or more, got {std!r}.")
     sizes = sizes_of("normal", shape)
     drawn = _drawn(generator.normal, sizes, mean, std, wanted, device=device)
@@ -171,7 +170,7 @@ def bernoulli(
         [False, True, True, True, False]
     """
     _check_order("bernoulli", shape, p=p)
-    if not (_holds(p >= 0) and _holds(p <= 1)):
+    if not (holds(p >= 0) and holds(p <= 1)):
         raise ArgumentError(f"bernoulli: expected a probability from 0 to 1, got {p!r}.")
     sizes, wanted = sizes_of("bernoulli", shape), known_dtype(dtype, "bernoulli")
     drawn = _drawn(generator.bernoulli, sizes, p, wanted, device=device)
@@ -249,12 +248,6 @@ def _check_order(name: str, shape: Any, **numbers: Any) -> None:
                 f"{name}: expected a number as {argument}, got {value!r:.60}. The shape comes "
                 f"first: tg.random.{name}({value!r:.60}, {before})."
             )
-
-
-def _holds(condition: Any) -> bool:
-    """Tell whether a condition on an argument holds; a compiled step checks it on each call."""
-    condition = raw(condition)
-    return bool(namespace_of([condition]).holds(condition))
 
 
 def _floating(asked_by: str, dtype: Any) -> Any:

@@ -8,11 +8,10 @@ import numpy as np
 
 from tinygrad_lab import ops
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.engine.explain import in_full, raw, shapes_of
+from tinygrad_lab.engine.explain import holds, in_full, raw, shapes_of
 from tinygrad_lab.errors import ArgumentError, DTypeError, IndexingError, ShapeError
 from tinygrad_lab.nn.functional.reduction import check_reduction, reduced, same_shape
 from tinygrad_lab.ops.arguments.composed import composed
-from tinygrad_lab.ops.arguments.matrices import holds
 from tinygrad_lab.ops.nn import binary_surprise
 
 __all__ = [

@@ -8,12 +8,11 @@ from typing import Any
 from tinygrad_lab import ops
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.engine.declare import direct
-from tinygrad_lab.engine.explain import in_full, raw, shapes_of
+from tinygrad_lab.engine.explain import holds, in_full, raw, shapes_of
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.nn.functional.distances import at_least
 from tinygrad_lab.nn.functional.reduction import check_reduction, reduced, same_shape, weighted
 from tinygrad_lab.ops.arguments.composed import composed
-from tinygrad_lab.ops.arguments.matrices import holds
 
 __all__ = [
     "gaussian_nll_loss",

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of
-from tinygrad_lab.engine.explain import in_full, raw, shape_of
+from tinygrad_lab.engine.explain import holds, in_full, shape_of
 from tinygrad_lab.errors import DTypeError, GradientError, ShapeError
 
 __all__ = [
-    "holds",
     "matrices",
     "no_gradient",
     "not_finite",
@@ -102,12 +101,6 @@ def no_gradient(name: str, reason: str, x: Any) -> GradientError:
 def some_are_equal(ordered: Any) -> bool:
     """Tell whether some of the ordered numbers along the last axis are equal up to rounding."""
     return _some_vanish(ordered[..., 1:] - ordered[..., :-1], ordered)
-
-
-def holds(condition: Any) -> bool:
-    """Tell whether a condition on numbers holds; a compiled step checks it again on each call."""
-    condition = raw(condition)
-    return namespace_of([condition]).holds(condition)
 
 
 def some_are_zero(numbers: Any) -> bool:
