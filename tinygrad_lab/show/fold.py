@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tinygrad_lab.graphs import Edge, Graph, GraphNode
 
-__all__ = ["Line", "Unit", "fold", "lines_between", "modules_of"]
+__all__ = ["Line", "Unit", "fold", "lines_between", "modules_of", "name_within"]
 
 _LEAVES_SIDE_BY_SIDE = 6
 _PARALLEL_EDGES = 6
@@ -85,6 +85,13 @@ def modules_of(graph: Graph) -> Mapping[int, str]:
         if path and (number or parameter):
             places[leaf.index] = path
     return places
+
+
+def name_within(node: GraphNode, module_of: Mapping[int, str]) -> str:
+    """Return the name of a node, a parameter's without the path of the module it belongs to."""
+    name = node.name or ""
+    path = module_of.get(node.index, "") if node.is_leaf else ""
+    return name.rpartition(f"{path}.")[2] if path else name
 
 
 def _common_path(paths: set[str]) -> str:

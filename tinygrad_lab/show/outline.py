@@ -9,7 +9,7 @@ from math import prod
 from tinygrad_lab.formatting import bytes_text, number
 from tinygrad_lab.graphs import Graph, GraphNode
 from tinygrad_lab.show.equation import attribute_text
-from tinygrad_lab.show.fold import Unit, modules_of
+from tinygrad_lab.show.fold import Unit, modules_of, name_within
 from tinygrad_lab.show.levels import Net, net_of
 from tinygrad_lab.show.measure import printable
 from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row
@@ -100,8 +100,7 @@ class _Words:
     def name(self, node: GraphNode) -> str:
         """Return the name of a value that stands alone."""
         if node.name:
-            path = self._module_of.get(node.index, "") if node.is_leaf else ""
-            return _short(node.name.rpartition(f"{path}.")[2] if path else node.name)
+            return _short(name_within(node, self._module_of))
         if node.is_leaf:
             return self._roles.get(node.index, "input")
         return node.op_name

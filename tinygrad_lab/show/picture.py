@@ -15,7 +15,7 @@ from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.formatting import bytes_text, number, range_text
 from tinygrad_lab.graphs import Edge, Graph, GraphNode, collected_text
 from tinygrad_lab.show.equation import equation
-from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of
+from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of, name_within
 from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
 from tinygrad_lab.show.rule import rule_text
 
@@ -174,8 +174,7 @@ class _Describer:
     def name(self, node: GraphNode) -> str:
         """Return a node's name, a constant's number, or ``v₃``, where 3 is the index."""
         if node.name:
-            path = self._frame_of.get(node.index, "") if node.is_leaf else ""
-            return printable(node.name.rpartition(f"{path}.")[2] if path else node.name)
+            return printable(name_within(node, self._frame_of))
         if _is_plain_number(node):
             return number(_numpy(node.value)[()])
         return f"v{subscript(node.index)}"
