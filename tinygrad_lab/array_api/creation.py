@@ -485,8 +485,8 @@ def arange(
     if stop is None:
         start, stop = 0, start
     # In a compiled step, too, they are plain numbers: how many there are depends on them.
-    limits = [x.item() if hasattr(x, "item") else x for x in (start, stop, step)]
-    limits = [_number("arange", x)[0] for x in limits]
+    limits = [_number("arange", x)[0] for x in (start, stop, step)]
+    limits = [x.item() if hasattr(x, "item") else x for x in limits]
     if limits[2] == 0:
         raise ArgumentError(f"arange: expected a step other than 0, got {excerpt(step)}.")
     integers = all(isinstance(x, int) for x in limits)
