@@ -392,7 +392,8 @@ def _drawn() -> Iterator[Case]:
             yield Case(recipe.name, call.function, call.arrays)
 
 
-DRAWING = settings(derandomize=True, database=None)
+# As many as any profile: few examples may find none that is large enough.
+DRAWING = settings(derandomize=True, database=None, max_examples=200)
 CASES = [*_LISTED, *_drawn()]
 """One or more cases for every op of the table that has a vjp rule; see ``test_ops.py``."""
 
