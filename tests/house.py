@@ -55,7 +55,7 @@ COMPILER = [
     {"loops"},
     {"targets"},
     {"replay"},
-    {"source"},
+    {"source", "pipeline"},
     {"step"},
     {""},
 ]

@@ -20,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
-from tinygrad_lab.compiler.numpy.target import plannable
+from tinygrad_lab.compiler.numpy.lines import plannable
 from tinygrad_lab.compiler.plan.memory import _can_take_over, _Lives, plan_memory
 from tinygrad_lab.compiler.record.record import Recorder
 from tinygrad_lab.errors import (
@@ -1033,9 +1033,9 @@ class TestTheOptimizedSource:
         arguments = tg.tensor([1.0, 2.0]), tg.tensor([2.0, 3.0])
         expected = step(*arguments).tolist()
         assert [compiled(*arguments).tolist() for _ in range(4)] == [expected] * 4
-        fixed = set(compiled._replays[0]._fixed) | set(compiled._replays[0].program.bindings)
         program = compiled._replays[0].program
-        assert not fixed & {program.name(v) for v in program.recording.trace.values}
+        fixed = set(compiled._replays[0]._fixed) | set(program.code.names.bindings)
+        assert not fixed & {program.code.names.name(v) for v in program.recording.trace.values}
 
 
 class TestTheReport:
@@ -1090,7 +1090,7 @@ def test_what_is_needed_at_the_same_time_lies_in_different_memory(
     step = tg.compile(training.step)
     for number in range(2):
         step(*batch(number, size=100))
-    recording, events = (program := step._replays[-1].program).recording, program.events
+    recording, events = (program := step._replays[-1].program).recording, program.plan.events
     plan = plan_memory(recording, events, set(filter(plannable, events)), join=overlapping)
     lives = _Lives(recording, events)
     places = [

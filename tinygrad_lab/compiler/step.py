@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import trees
+from tinygrad_lab.compiler.pipeline import Call, record, replay_of
 from tinygrad_lab.compiler.plan.outlines import forget_numbers
-from tinygrad_lab.compiler.record.compare import do_the_same, renew_constants, reread_arrays
 from tinygrad_lab.compiler.record.dependencies import changed_among
 from tinygrad_lab.compiler.record.packing import Unpack, unpacker
 from tinygrad_lab.compiler.record.reach import Followed
-from tinygrad_lab.compiler.record.record import Recording, UnsupportedError, record_step
+from tinygrad_lab.compiler.record.record import UnsupportedError
 from tinygrad_lab.compiler.record.relied import Relied
 from tinygrad_lab.compiler.refusal import AskedError
 from tinygrad_lab.compiler.replay.both_ways import run_both_ways
@@ -210,58 +210,44 @@ class CompiledStep(Followed):
 
     def _record(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Any:
         """Run the step, and record it."""
+        call = self._taken_apart(args, kwargs, leaves, rebuild)
+        alike = (one for one in self._first if one.structure == call.structure)
+        earlier = next((one for one in alike if one.fits(leaves)), None)
+        self._why = self._reason(call.structure, leaves)
+        asked = frozenset[int]()
+        try:
+            recorded = record(
+                call,
+                None if earlier is None else earlier.recording,
+                self._numbers_to_read(call.structure, leaves),
+            )
+        except UnsupportedError as reason:
+            self._give_up(reason)
+            return self.function(*args, **kwargs)
+        except AskedError as error:
+            asked = error.places
+        if asked:
+            return self._record_by_value(asked, args, kwargs, leaves, rebuild)
+        self._warn_of_prints(recorded.relied)
+        if earlier is not None:
+            self._first.remove(earlier)
+            earlier.recording.trace.let_go()
+        if not self._has_changed_itself(recorded.relied):
+            replay = replay_of(call, recorded.recording, self.target)
+            (self._add if recorded.is_the_same else self._remember_first)(replay)
+        return recorded.result
 
-        def call(new: list[Any]) -> Any:
+    def _taken_apart(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Call:
+        structure = _structure(leaves, rebuild)
+
+        def run(new: list[Any]) -> Any:
             given = rebuild(new)
             out = self.function(*given[0], **given[1])
             _check_containers(given, new, structure)
             return out
 
-        structure = _structure(leaves, rebuild)
-        earlier = next(
-            (one for one in self._first if one.structure == structure and one.fits(leaves)), None
-        )
-        self._why = self._reason(structure, leaves)
         names = self._names(args, kwargs, len(leaves))
-        as_numbers = self._numbers_to_read(structure, leaves)
-        same: list[bool] = []
-
-        def accept(recording: Recording) -> None:
-            relied.refuse_random()
-            if earlier is not None and do_the_same(earlier.recording, recording):
-                reread_arrays(earlier.recording, recording)
-                renew_constants(earlier.recording, recording)
-                same.append(True)
-            relied.compare_arrays(recording.trace.values)
-
-        relied, asked = Relied(), frozenset[int]()
-        try:
-            relied.find(self.function, leaves, names, structure, as_numbers)
-            recording, result = record_step(call, leaves, names, accept, relied, as_numbers)
-        except UnsupportedError as reason:
-            relied.put_back()
-            self._give_up(reason)
-            return self.function(*args, **kwargs)
-        except AskedError as error:
-            relied.put_back()
-            asked = error.places
-        except CompileError:
-            relied.put_back()
-            raise
-        if asked:
-            return self._record_by_value(asked, args, kwargs, leaves, rebuild)
-        self._warn_of_prints(relied)
-        if earlier is not None:
-            self._first.remove(earlier)
-            earlier.recording.trace.let_go()
-        if self._has_changed_itself(relied):
-            return result
-        replay = Replay(recording, leaves, structure, self.target, names)
-        if same:
-            self._add(replay)
-        else:
-            self._remember_first(replay)
-        return result
+        return Call(self.function, run, leaves, names, structure)
 
     def _record_by_value(self, places: frozenset[int], *call: Any) -> Any:
         """Record a step that asks what some numbers are: each has a recording of its own."""
@@ -511,7 +497,7 @@ class CompiledStep(Followed):
     def optimized_source(self) -> str:
         """The lines that run, with their buffers."""
         latest = self._latest
-        return "\n\n".join(filter(None, (latest.program.preamble, latest.source)))
+        return "\n\n".join(filter(None, (latest.program.code.preamble, latest.source)))
 
     @contextmanager
     def _writer(self) -> Iterator[Writer]:

@@ -28,8 +28,9 @@ from tinygrad_lab.compiler.loops.instructions import (
     picks_elements,
 )
 from tinygrad_lab.compiler.loops.loops import blocks, memories_of, numbers_of, rolled
-from tinygrad_lab.compiler.numpy.target import LateBinding, NumPyProgram
-from tinygrad_lab.compiler.plan.memory import empty_like_recorded, is_view
+from tinygrad_lab.compiler.numpy.lines import Lines, plannable
+from tinygrad_lab.compiler.numpy.names import Late
+from tinygrad_lab.compiler.plan.memory import Plan, empty_like_recorded, is_view
 from tinygrad_lab.compiler.record.record import Recording, State
 from tinygrad_lab.compiler.record.trace import Event, Value
 from tinygrad_lab.errors import CompileError
@@ -37,7 +38,7 @@ from tinygrad_lab.errors import CompileError
 if TYPE_CHECKING:
     from tinygrad_lab.compiler.loops.machine_code import MachineCode
 
-__all__ = ["NumbaProgram"]
+__all__ = ["NumbaTarget"]
 
 _HEADER = """\
 # The loops of a compiled step, written by tinygrad_lab.compiler. The table has the addresses of
@@ -68,18 +69,39 @@ class _Segment:
     source: str = ""
 
 
-class NumbaProgram(NumPyProgram):
-    """A recording as compiled loops, and lines of NumPy for the rest."""
+class NumbaTarget:
+    """Writes what it can as loops, and leaves the rest to NumPy."""
 
-    def __init__(self, recording: Recording) -> None:
+    keeps_order = False
+
+    def can_write_into(self, event: Event) -> bool:
+        """Return whether the result can be written into a given buffer."""
+        if event.call.kind == "getitem":
+            array, key = event.args
+            return picks_elements(array, key) and isinstance(event.result.array, np.ndarray)
+        return plannable(event)
+
+    def emit(self, recording: Recording, plan: Plan) -> NumbaCode:
+        """Write the events of a plan as calls of loops, and lines of NumPy between them."""
+        return NumbaCode(recording, plan)
+
+
+class NumbaCode:
+    """Loops to compile, the lines that call them, and lines of NumPy for the rest."""
+
+    def __init__(self, recording: Recording, plan: Plan) -> None:
+        self.recording, self.plan = recording, plan
+        self._numpy = Lines(recording, plan)
+        self.names = self._numpy.names
         self._segments: list[_Segment] = []
-        self._layout: dict[Value, Any] = {}
-        """Arrays with the layout of those of the replay, to find where views are."""
-        self._readers: dict[Value, set[Event]] = {}
+        self._readers = self._find_readers()
         self._instructions: Counter[Event | None] = Counter()
         """How many instructions each event of a segment has become."""
-        self._read_after: set[Value] = set()
+        read_after = [*recording.values_after(), *(value for _, value in plan.copies)]
+        self._read_after = {value.root for value in read_after}
         """The roots that are read after all events."""
+        self._layout = self.names.arrays(self._homes_like_replay())
+        """Arrays with the layout of those of the replay, to find where views are."""
         self._places: dict[Value, Place] = {}
         self._memories: dict[tuple[Value, np.dtype[Any]], tuple[Memory, int]] = {}
         self._roots: dict[str, Value] = {}
@@ -87,9 +109,9 @@ class NumbaProgram(NumPyProgram):
         self._regions: dict[Hashable, int] = {}
         """Numbers, from 1 on, for groups of memories that may overlap."""
         self._numbers: dict[str, Value] = {}
-        super().__init__(recording)
-
-    keeps_order = False
+        self.lines_by_phase = list(self._emit())
+        self._layout.clear()
+        self._places.clear()
 
     @property
     def preamble(self) -> str:
@@ -98,55 +120,41 @@ class NumbaProgram(NumPyProgram):
 
     @property
     def summary(self) -> str:
-        """A summary of what became of the recorded operations."""
+        """What became of the events, in words."""
         done = sum(len(segment.events) for segment in self._segments)
         loops = sum(len(re.findall(r"^    for ", s.source, re.M)) for s in self._segments)
-        return f"{super().summary}, {done} in {loops} loops"
+        return f"{self._numpy.summary}, {done} in {loops} loops"
+
+    def text(self, thing: Any) -> str:
+        """Write a value, or an argument of a call."""
+        return self.names.text(thing)
+
+    def bind(self, homes: dict[State, Any]) -> dict[str, Any]:
+        """Return all names of the lines, with new buffers and the compiled loops."""
+        return self.names.bind(homes)
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _plannable(self, event: Event) -> bool:
-        if event.call.kind == "getitem":
-            array, key = event.args
-            return picks_elements(array, key) and isinstance(event.result.array, np.ndarray)
-        return super()._plannable(event)
-
     def _emit(self) -> Iterator[tuple[str, str]]:
-        # Outputs are copied at the end: loops always write to the same memory.
-        handed_out = {
-            root for root in self.plan.fresh if root.event and self._plannable(root.event)
-        }
-        self.plan.own |= handed_out
-        self.plan.fresh -= handed_out
-        self._layout = self._arrays(self._homes_like_replay())
-        self._readers = self._find_readers()
-        self._read_after = {value.root for value in self._values_after()}
         fixed = {value for value in self._constant_values() if value.array.ndim == 0}
         segment = _Segment("loops_0")
-        for event in self.events:
-            if self._is_settled(event):
+        for event in self.plan.events:
+            if self._numpy.is_settled(event):
                 continue
-            if event.is_on_numbers:
-                # Numbers depend on numbers alone: they come before all loops.
-                for line in self._lines_of(event):
-                    yield line, event.phase
-                continue
-            if is_view(event):
-                yield from self._lines_by_numpy(event)
+            # Numbers depend on numbers alone: they come before all loops.
+            if event.is_on_numbers or is_view(event):
+                yield from self._numpy.of(event)
                 continue
             instructions = self._lowered(event, fixed)
             if instructions is None:
                 yield from self._call_of(segment)
                 segment = _Segment(f"loops_{len(self._segments)}")
-                yield from self._lines_by_numpy(event)
+                yield from self._numpy.of(event)
             else:
                 segment.code += instructions
                 segment.events.append(event)
         yield from self._call_of(segment)
-        for state, value in self.plan.copies:
-            yield f"{self.home(state)}[...] = {self.text(value)}", "update"
-        self._layout.clear()
-        self._places.clear()
+        yield from self._numpy.copies()
 
     def _constant_values(self) -> Iterator[Value]:
         for value in self.recording.trace.values:
@@ -156,7 +164,7 @@ class NumbaProgram(NumPyProgram):
     def _lowered(self, event: Event, fixed: Container[Value]) -> list[Instruction] | None:
         """Turn an event into instructions; None for one that is left to NumPy."""
         made = () if event.writes is not None else event.results
-        if not all(map(self.is_static, made)):
+        if not all(map(self.names.is_static, made)):
             return None
         return lowered(event, self._place_of, self._number_of, fixed)
 
@@ -166,17 +174,19 @@ class NumbaProgram(NumPyProgram):
             return
         segment.source = self._source_of(segment)
         self._segments.append(segment)
-        table = self.bound(f"table_of_{segment.name}", _Table(segment, self._layout))
-        function = self.bound(segment.name, _Compiled(self, segment))
+        table = self.names.bound(f"table_of_{segment.name}", _table_of(segment, self._layout))
+        function = self.names.bound(
+            segment.name, Late(lambda _: self.machine_code.function(segment.name))
+        )
         given = [self._as_array(value) for value in segment.given]
-        arguments = ", ".join([table, *given, *map(self.name, segment.numbers)])
+        arguments = ", ".join([table, *given, *map(self.names.name, segment.numbers)])
         phases = dict.fromkeys(event.phase for event in segment.events)
         yield f"if {function}({arguments}): return MISS", ", ".join(phases)
 
     def _as_array(self, value: Value) -> str:
         """Write an array as an argument: NumPy sometimes turns 0-d arrays into scalars."""
-        name = self.name(value)
-        return name if value.array.ndim else f"{self.bound('asarray', np.asarray)}({name})"
+        name = self.names.name(value)
+        return name if value.array.ndim else f"{self.names.bound('asarray', np.asarray)}({name})"
 
     def _source_of(self, segment: _Segment) -> str:
         """Write a segment's function, in parts that it calls: a large one compiles slowly."""
@@ -203,27 +213,29 @@ class NumbaProgram(NumPyProgram):
     def _parameters(self, segment: _Segment) -> Iterator[tuple[str, str]]:
         """Yield the names and types of the parameters of a segment's function."""
         yield "table", "array"
-        yield from ((self.name(value), "array") for value in segment.given)
-        yield from ((self.name(value), _TYPES[type(value.array)]) for value in segment.numbers)
+        yield from ((self.names.name(value), "array") for value in segment.given)
+        yield from (
+            (self.names.name(value), _TYPES[type(value.array)]) for value in segment.numbers
+        )
 
     def _found(self, segment: _Segment, memory: Memory) -> str:
         """Write the line by which a segment finds a memory."""
         root = self._roots[memory.name]
-        if self.is_static(root):
+        if self.names.is_static(root):
             address = f"addresses[{len(segment.roots)}]"
             segment.roots.append(root)
         else:
             if root not in segment.given:
                 segment.given.append(root)
             shift = root.array.ctypes.data - _lowest(root.array)
-            address = f"{self.name(root)}.ctypes.data" + (f" - {shift}" if shift else "")
+            address = f"{self.names.name(root)}.ctypes.data" + (f" - {shift}" if shift else "")
         region = self._regions.setdefault(memory.overlaps, len(self._regions) + 1)
         return f"{memory.name} = memory_of_{memory.dtype.name}({address}, {region})"
 
     def _find_readers(self) -> dict[Value, set[Event]]:
         """Map each root to the events that read its memory or write into it, except its maker."""
         readers: dict[Value, set[Event]] = {}
-        for event in self.events:
+        for event in self.plan.events:
             written = () if event.writes is None else (event.writes,)
             for value in (*event.inputs, *written):
                 readers.setdefault(value.root, set()).add(event)
@@ -319,7 +331,7 @@ class NumbaProgram(NumPyProgram):
             return value.array.item()
         if value.is_constant:
             return value.array
-        name = self.name(value)
+        name = self.names.name(value)
         self._numbers[name] = value
         return name
 
@@ -363,28 +375,17 @@ def _lowest(array: Any) -> int:
     return np.lib.array_utils.byte_bounds(array)[0]
 
 
-class _Table(LateBinding):
-    """The addresses of a segment's memories."""
+def _table_of(segment: _Segment, layout: dict[Value, Any]) -> Late:
+    """Return the addresses of a segment's memories, which are known once these are made."""
+    strides_of = {root: layout[root].strides for root in segment.roots}
 
-    def __init__(self, segment: _Segment, layout: dict[Value, Any]) -> None:
-        self.roots = segment.roots
-        self.strides = {root: layout[root].strides for root in segment.roots}
-
-    def made(self, arrays: dict[Value, Any]) -> Any:
-        for root, strides in self.strides.items():
+    def made(arrays: dict[Value, Any]) -> Any:
+        for root, strides in strides_of.items():
             if arrays[root].strides != strides:
                 raise CompileError(
                     f"tg.compile: {root.name} has another memory order than when the loops were "
                     "written; give it a copy: x.data = x.data.copy()."
                 )
-        return np.array([_lowest(arrays[root]) for root in self.roots], dtype=np.uint64)
+        return np.array([_lowest(arrays[root]) for root in segment.roots], dtype=np.uint64)
 
-
-class _Compiled(LateBinding):
-    """The function of a segment, as machine code."""
-
-    def __init__(self, program: NumbaProgram, segment: _Segment) -> None:
-        self.program, self.segment = program, segment
-
-    def made(self, arrays: dict[Value, Any]) -> Any:
-        return self.program.machine_code.function(self.segment.name)
+    return Late(made)

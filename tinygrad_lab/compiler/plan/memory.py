@@ -70,6 +70,12 @@ class Plan:
     part_of: dict[Value, tuple[Value, int]] = field(default_factory=dict)
     """Roots that live in the vector to which they are joined later, and where they begin in it."""
 
+    @property
+    def scratch_bytes(self) -> int:
+        """The memory that is made for a replay, and not shared with anything else."""
+        own = sum(root.array.nbytes for root in self.own if root not in self.home_of)
+        return self.scratch + own
+
     def is_static(self, root: Value) -> bool:
         """Return whether a root has the same memory at every call."""
         if root.origin is not None:
@@ -93,6 +99,8 @@ def plan_memory(
     memory may overlap several; without it, two roots have the same memory or none in common, which
     is necessary for running events in another order.
     """
+    if not any(value.is_array for value in recording.trace.values):
+        return Plan(events, set())  # numbers have no memory
     plan = Plan(events, constants(events))
     lives = _Lives(recording, events)
     plan.fresh = {
@@ -105,6 +113,11 @@ def plan_memory(
     if join:
         _settle_joined_parts(recording, plan, lives, plannable)
     _settle_scratch(plan, lives, plannable, overlapping=join)
+    if not join:
+        # Loops always write to the same memory: outputs are copied at the end.
+        copied = {root for root in plan.fresh if root.event in plannable}
+        plan.own |= copied
+        plan.fresh -= copied
     return plan
 
 

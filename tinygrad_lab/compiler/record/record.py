@@ -132,6 +132,11 @@ class Recording:
     hooks: list[tuple[Tensor, tuple[Any, ...]]] = field(default_factory=list)
     """The hooks of the leaves that the step used."""
 
+    def values_after(self) -> Iterator[Value]:
+        """Yield the values that are read after all events: results, and new values of states."""
+        yield from (one for one in self.outputs if isinstance(one, Value))
+        yield from self.writes.values()
+
     def bundle_places(self) -> list[BundlePlace]:
         """Return where optimisers keep the parameters that the step updates together."""
         return [state.owner for state in self.states if state.kind == "vector"]

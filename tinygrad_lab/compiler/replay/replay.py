@@ -23,7 +23,6 @@ import numpy as np
 import numpy._core.umath as umath
 
 from tinygrad_lab.backends import SMALL
-from tinygrad_lab.compiler.numpy.target import NumPyProgram
 from tinygrad_lab.compiler.plan.memory import empty_like_recorded
 from tinygrad_lab.compiler.plan.outlines import forget_numbers
 from tinygrad_lab.compiler.record.dependencies import as_number, guard_names, is_same
@@ -32,7 +31,7 @@ from tinygrad_lab.compiler.record.trace import Event, Value, memory_owner, value
 from tinygrad_lab.compiler.replay.adopt_code import attach_code, defined, leave_code
 from tinygrad_lab.compiler.replay.interrupts import finish
 from tinygrad_lab.compiler.replay.moving import Views, references_of
-from tinygrad_lab.compiler.targets import program_for
+from tinygrad_lab.compiler.targets import Program
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.hooks import hooked
 from tinygrad_lab.engine.node import Leaf
@@ -65,13 +64,16 @@ class Replay:
         recording: Recording,
         leaves: list[Any],
         structure: Any,
-        target: str,
         names: Sequence[str],
+        target: str,
+        write: Callable[[], Program],
     ) -> None:
+        """``write`` plans the recording and writes its code, once that is needed."""
         self.recording = recording
         self._namespace: dict[str, Any] = {}
         """All names in the code."""
         self.target = target
+        self._write = write
         self.names = list(names)
         """Of the leaves of the arguments."""
         self.structure = structure
@@ -131,9 +133,9 @@ class Replay:
         return any(s.kind in ("data", "grad") and not v.is_array for s, v in states)
 
     @cached_property
-    def program(self) -> NumPyProgram:
-        """The lines between the checks and the results."""
-        return program_for(self.target, self.recording)
+    def program(self) -> Program:
+        """The plan, and the lines between the checks and the results."""
+        return self._write()
 
     @cached_property
     def source(self) -> str:
@@ -632,7 +634,7 @@ class Replay:
     @cached_property
     def _at_risk(self) -> tuple[list[State], list[Any]]:
         """States written, and generators drawn from, before the last event that can fail."""
-        events, home_of = self.program.events, self.program.plan.home_of
+        events, home_of = self.program.plan.events, self.program.plan.home_of
         last = max((n for n, event in enumerate(events) if _may_fail(event)), default=0)
         states: dict[State, None] = {}  # in order
         generators: dict[Any, None] = {}
@@ -652,7 +654,7 @@ class Replay:
         """Return all names of the code, and expressions that count references to guarded memory."""
         bundles = {place: place.bundle() for place in self._places}
         homes = self._homes(bundles)
-        names = self._used(self.program.bind(homes), homes)
+        names = self._used(self.program.code.bind(homes), homes)
         for state, array in homes.items():
             _settle(state, array, bundles)
         for place, bundle in bundles.items():
@@ -799,7 +801,7 @@ class Replay:
         if clock:
             tick = "clock.append(now())"
             work = [tick, *(part for line in work for part in (line, tick))]
-        if work and any(map(_may_fail, self.program.events)):
+        if work and any(map(_may_fail, self.program.plan.events)):
             work = [
                 "try:",
                 *(f"    {line}" for line in work),
@@ -875,7 +877,7 @@ class Replay:
                 fixed[f"same_{position}"] = self._leaves[position]
                 yield f"if not is_same({given}, same_{position}): return MISS"
                 continue
-            local = self.program.name(value)
+            local = self.program.code.text(value)
             if self._are_tensors[position]:
                 yield f"if {given}.__class__ is not Tensor or {given}._node: return MISS"
                 yield f"{local} = {given}._data"
@@ -920,7 +922,7 @@ class Replay:
         for key, value in recording.settings.items():
             optimizer, number, *path = key
             group_name = names[optimizer, number]
-            local = self.program.name(value)
+            local = self.program.code.text(value)
             yield f"{local} = {group_name}" + "".join(f"[{part!r}]" for part in path)
             truth = "not " if value.array else ""
             fixed["as_number"] = as_number
@@ -933,15 +935,15 @@ class Replay:
         for state, value in self.recording.states.items():
             if state.kind == "steps":
                 number = self._places.index(state.owner)
-                yield f"{self.program.name(value)} = bundle_{number}.steps"
+                yield f"{self.program.code.text(value)} = bundle_{number}.steps"
             elif state.kind in ("data", "grad") and not value.is_array:
                 fixed[f"scalar_{value.index}"] = state.owner
                 part = "_data" if state.kind == "data" else "_grad._data"
-                yield f"{self.program.name(value)} = scalar_{value.index}.{part}"
+                yield f"{self.program.code.text(value)} = scalar_{value.index}.{part}"
 
     def _results(self) -> Iterator[str]:
         """Yield lines that return results, to the owners of states and to the caller."""
-        recording, name = self.recording, self.program.name
+        recording, name = self.recording, self.program.code.text
         for number, (state, value) in enumerate(recording.writes.items()):
             if state.kind == "steps":
                 yield f"bundle_{self._places.index(state.owner)}.steps = {name(value)}"
@@ -949,7 +951,7 @@ class Replay:
                 if value.is_array and state.kind == "data":
                     continue  # it is where it belongs
                 self._fixed[f"gets_{number}"] = state.owner
-                text = self.program.text(value)
+                text = self.program.code.text(value)
                 new = self._grad_name(state) if value.is_array else f"detached({text})"
                 part, new = ("_data", text) if state.kind == "data" else ("_grad", new)
                 yield f"gets_{number}.{part} = {new}"
@@ -962,7 +964,7 @@ class Replay:
                 self._fixed[f"output_{position}"] = one
                 outputs.append(f"output_{position}")
                 continue
-            text = self.program.text(one)
+            text = self.program.code.text(one)
             if one.is_array and one.root not in self.program.plan.fresh:
                 text = f"{text}.copy()"
             outputs.append(f"detached({text})" if recording.are_tensors[position] else text)

@@ -83,9 +83,11 @@ def report_on(
         times = _timed(replay, leaves, replays)
     lines = tuple(
         Line(text, phase, microseconds)
-        for (text, phase), microseconds in zip(replay.program.lines_by_phase, times, strict=True)
+        for (text, phase), microseconds in zip(
+            replay.program.code.lines_by_phase, times, strict=True
+        )
     )
-    return Report(lines, replays, replay.program.scratch_bytes, peak, replay.program.summary)
+    return Report(lines, replays, replay.program.plan.scratch_bytes, peak, replay.program.summary)
 
 
 def _timed(replay: Replay, leaves: Sequence[Any], replays: int) -> Sequence[float]:
