@@ -789,7 +789,8 @@ class TestMistakes:
     def test_an_optimiser_shows_its_settings(self) -> None:
         text = repr(optim.SGD(start(), lr=0.25, momentum=0.5))
         assert text == (
-            "SGD(5 parameters, lr=0.25, momentum=0.5, weight_decay=0.0, nesterov=False)"
+            "SGD(5 parameters, lr=0.25, momentum=0.5, dampening=0.0, weight_decay=0.0, "
+            "nesterov=False, maximize=False)"
         )
 
 

@@ -114,7 +114,7 @@ MODULES: dict[str, dict[str, str]] = {
 """For each module, the names that only it is asked for."""
 
 _ABSENT = """
-    ASGD Adadelta Adafactor Adagrad Adamax LBFGS Muon NAdam RAdam RMSprop Rprop SparseAdam
+    ASGD Adafactor Adamax Muon SparseAdam
     adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool3d
     max_pool3d conv3d conv_transpose3d dropout3d group_norm instance_norm local_response_norm
     max_unpool1d max_unpool2d max_unpool3d rrelu_ linear_cross_entropy max_pool1d_with_indices
