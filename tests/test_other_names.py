@@ -243,7 +243,6 @@ class TestModules:
             ("nn", "EmbeddingBag", "tg.nn.Embedding(3, 4)(i)"),
             ("nn.init", "normal", "tg.nn.init.normal_(x)"),
             ("optim", "StepLR", "tg.optim.lr_scheduler.StepLR"),
-            ("optim.lr_scheduler", "ExponentialLR", "lambda k: 0.95**k"),
             ("linalg", "lstsq", "tg.pinv(x) @ v"),
             ("linalg", "eye", "tg.eye(n_rows)"),
             ("random", "randn", "tg.random.normal((2, 3))"),
