@@ -789,7 +789,8 @@ class TestMistakes:
     def test_an_optimiser_shows_its_settings(self) -> None:
         text = repr(optim.SGD(start(), lr=0.25, momentum=0.5))
         assert text == (
-            "SGD(5 parameters, lr=0.25, momentum=0.5, weight_decay=0.0, nesterov=False)"
+            "SGD(5 parameters, lr=0.25, momentum=0.5, dampening=0.0, weight_decay=0.0, "
+            "nesterov=False, maximize=False)"
         )
 
 
@@ -838,16 +839,14 @@ class TestSchedules:
             ),
             (
                 lambda o: lr_scheduler.CosineAnnealingLR(o, length, base / 10),
-                lambda t: (
-                    base / 10 + 0.9 * base * (1 + math.cos(math.pi * min(t, length) / length)) / 2
-                ),
+                lambda t: base / 10 + 0.9 * base * (1 + math.cos(math.pi * t / length)) / 2,
             ),
         ]
         for make, formula in made:
             optimiser = optim.SGD([tg.scalar(1.0)], lr=base)
             schedule = make(optimiser)
             for step in range(steps):
-                assert optimiser.param_groups[0]["lr"] == pytest.approx(formula(step), rel=1e-12)
+                assert optimiser.param_groups[0]["lr"] == pytest.approx(formula(step), rel=1e-9)
                 schedule.step()
 
     def test_steer_the_steps(self) -> None:

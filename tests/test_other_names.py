@@ -243,7 +243,6 @@ class TestModules:
             ("nn", "EmbeddingBag", "tg.nn.Embedding(3, 4)(i)"),
             ("nn.init", "normal", "tg.nn.init.normal_(x)"),
             ("optim", "StepLR", "tg.optim.lr_scheduler.StepLR"),
-            ("optim.lr_scheduler", "ExponentialLR", "lambda k: 0.95**k"),
             ("linalg", "lstsq", "tg.pinv(x) @ v"),
             ("linalg", "eye", "tg.eye(n_rows)"),
             ("random", "randn", "tg.random.normal((2, 3))"),
@@ -259,7 +258,7 @@ class TestModules:
         assert not hasattr(_of(module), name)
 
     @pytest.mark.parametrize(
-        ("module", "name"), [("nn", "RNN"), ("nn", "ModuleDict"), ("optim", "NAdam")]
+        ("module", "name"), [("nn", "RNN"), ("nn", "ModuleDict"), ("optim", "Adamax")]
     )
     def test_say_no_more_where_there_is_nothing(self, module: str, name: str) -> None:
         error = _error_of(_of(module), name)
@@ -515,7 +514,7 @@ class TestArguments:
             (lambda: tg.nn.Linear(2, 3, dtype=tg.float64), "tg.set_default_dtype(dtype)"),
             (lambda: tg.nn.Linear(2), "It takes Linear("),
             (lambda: tg.nn.Conv2d(1, 2, 3, nonsense=1), "no argument 'nonsense'"),
-            (lambda: tg.optim.SGD([tg.scalar(1.0)], lr=0.1).zero_grad(set_to_none=True), "None"),
+            (lambda: tg.optim.SGD([tg.scalar(1.0)], lr=0.1).zero_grad(nonsense=1), "zero_grad("),
             (lambda: tg.autograd.grad(X, X, retain_graph=True), "leave it out"),
             (lambda: tg.autograd.grad(X, X, allow_unused=True), "leave it out"),
             (lambda: tg.scalar(1.0).backward(retain_graph=True), "leave it out"),

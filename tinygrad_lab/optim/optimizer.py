@@ -15,17 +15,18 @@ from numbers import Real
 from typing import Any
 from weakref import WeakSet
 
-from tinygrad_lab.backends import NUMPY, Array, namespaces
+from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.context import touch
 from tinygrad_lab.engine.keywords import collecting, not_taken
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
+from tinygrad_lab.optim.bundle import Bundle, State
 from tinygrad_lab.optim.group import Group
 
-__all__ = ["Bundle", "Optimizer"]
+__all__ = ["Bundle", "Optimizer", "living", "refuse_torch_only", "turned_on_late"]
 
-State = dict[str, Any]
-"""The state of one parameter: ``"step"``, its number of updates, and the state arrays."""
+SCHEDULED = ("initial_lr",)
+"""What schedules note in a group, beside its settings."""
 
 living: WeakSet[Optimizer] = WeakSet()
 """All existing optimisers: a compiled step must not change the settings of any."""
@@ -43,7 +44,7 @@ class Optimizer:
     """
 
     state_names: tuple[str, ...] = ()
-    """The names of the state arrays, which are zero before the first step."""
+    """The names of the state arrays; see also ``names``, and ``initial`` for their first values."""
 
     symbols: tuple[str, ...] = ()
     """What papers call them."""
@@ -58,7 +59,11 @@ class Optimizer:
         """The states of parameters that are not in a bundle."""
         params = _tensors(params)
         if not params:
-            raise ArgumentError("an optimiser needs at least one parameter, got none.")
+            raise ArgumentError(
+                "an optimiser needs at least one parameter, got none. Where it was given "
+                "model.parameters(): a module finds what is assigned to its attributes, but not "
+                "modules in a plain list or dict. Put them in nn.ModuleList([...])."
+            )
         grouped = isinstance(params[0], Mapping)
         for group in params if grouped else [{"params": params}]:
             self.add_param_group(group)
@@ -83,7 +88,7 @@ class Optimizer:
             if id(parameter) in known:
                 raise ArgumentError("a parameter was given to the optimiser twice.")
             known.add(id(parameter))
-        unknown = set(group) - set(self.defaults) - {"params"}
+        unknown = set(group) - set(self.defaults) - {"params", *SCHEDULED}
         if unknown:
             raise ArgumentError(
                 f"{type(self).__name__} has no setting {', '.join(sorted(unknown))}; it has "
@@ -100,17 +105,30 @@ class Optimizer:
         del self.param_groups[start:], self._bundles[start:], self._bundled[start:]
 
     @collecting
-    def zero_grad(self, **others: Any) -> None:
+    def zero_grad(self, set_to_none: bool = True, **others: Any) -> None:
         """Reset the gradients of all parameters to None."""
         if others:
             raise not_taken(self.zero_grad, others)
+        if not set_to_none:
+            raise ArgumentError(
+                "zero_grad: gradients are reset to None, so that parameters that a loss does not "
+                "reach are left alone. Leave set_to_none out."
+            )
         for group in self.param_groups:
             touch("set grad", group["params"])
             for parameter in group["params"]:
                 parameter._grad = None
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: computes the loss and its gradients before the update, as PyTorch has it.
+
+        Returns:
+            What the closure returns; None without one.
+        """
+        loss = None if closure is None else closure()
         touch("step", (self,))
         for number, group in enumerate(self.param_groups):
             # Reads _grad, not the slower property grad: this runs for every parameter at every
@@ -118,6 +136,7 @@ class Optimizer:
             active = [p for p in group["params"] if getattr(p, "_grad", None) is not None]
             for bundle in self.bundles(number, active):
                 bundle.step(self.update, group)
+        return loss
 
     def bundles(self, number: int, active: list[Tensor]) -> list[Bundle]:
         """Return the bundles of the parameters in a group that have a gradient now."""
@@ -134,14 +153,35 @@ class Optimizer:
     def check(self, settings: Mapping[str, Any]) -> None:
         """Raise an ``ArgumentError`` for invalid settings."""
 
+    def names(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of the state arrays under these settings."""
+        return self.state_names
+
+    def initial(self, name: str, settings: Mapping[str, Any]) -> float:
+        """Return what a state array is full of before the first step."""
+        return 0.0
+
+    def _check_number(self, settings: Mapping[str, Any], *names: str) -> None:
+        for name in names:
+            if not isinstance(settings[name], Real):
+                kind, shown = type(self).__name__, f"{settings[name]!r:.60}"
+                raise ArgumentTypeError(f"{kind}: {name} must be a number, got {shown}.")
+
     def _check_not_negative(self, settings: Mapping[str, Any], *names: str) -> None:
-        kind = type(self).__name__
+        self._check_number(settings, *names)
         for name in names:
             value = settings[name]
-            if not isinstance(value, Real):
-                raise ArgumentTypeError(f"{kind}: {name} must be a number, got {value!r:.60}.")
-            if value < 0:
-                raise ArgumentError(f"{kind}: {name} must not be negative, got {value}.")
+            if not value >= 0:
+                word = "be negative" if value < 0 else "be NaN"
+                raise ArgumentError(f"{type(self).__name__}: {name} must not {word}, got {value}.")
+
+    def _check_fractions(self, settings: Mapping[str, Any], name: str) -> None:
+        """Raise unless a setting is a pair of numbers in [0, 1)."""
+        pair = settings[name]
+        if len(pair) != 2 or not all(0 <= one < 1 for one in pair):
+            raise ArgumentError(
+                f"{type(self).__name__}: {name} must be two numbers in [0, 1), got {pair}."
+            )
 
     def update(
         self,
@@ -179,16 +219,20 @@ class Optimizer:
         A bundle holds parameters of the same library, dtype, device and step count.
         """
         self._unbundle(number)
+        group = self.param_groups[number]
+        names = self.names(group)
         by_kind: dict[Any, list[Tensor]] = {}
         for parameter in active:
-            state = self._states.get(parameter) or self._fresh_state(parameter)
+            state = self._states.get(parameter) or self._fresh_state(parameter, group)
             self._states[parameter] = state
+            if missing := [name for name in names if name not in state]:
+                raise turned_on_late(self, missing[0])
             data = parameter.data
             key = (type(data), parameter.dtype, parameter.device, state["step"])
             by_kind.setdefault(key, []).append(parameter)
         # The states are let go last: Ctrl-C in between loses none.
         self._bundles[number] = [
-            Bundle(parameters, [self._states[p] for p in parameters], self.state_names)
+            Bundle(parameters, [self._states[p] for p in parameters], names)
             for parameters in by_kind.values()
         ]
         self._bundled[number] = list(map(id, active))
@@ -201,9 +245,13 @@ class Optimizer:
             self._states.update(zip(bundle.parameters, bundle.states(), strict=True))
         self._bundles[number], self._bundled[number] = [], []
 
-    def _fresh_state(self, parameter: Tensor) -> State:
+    def _fresh_state(self, parameter: Tensor, group: Mapping[str, Any]) -> State:
         zeros = namespaces[type(parameter._data)].zeros_like
-        return {"step": 0, **{name: zeros(parameter.data) for name in self.state_names}}
+        state: State = {"step": 0}
+        for name in self.names(group):
+            first = self.initial(name, group)
+            state[name] = zeros(parameter.data) + first if first else zeros(parameter.data)
+        return state
 
     # --- state ---------------------------------------------------------------------------------
 
@@ -233,8 +281,9 @@ class Optimizer:
         """
         if not isinstance(state_dict, Mapping) or not {"param_groups", "state"} <= {*state_dict}:
             raise ArgumentTypeError(
-                "load_state_dict takes what another optimiser's state_dict() returned; got "
-                f"{type(state_dict).__name__}: {excerpt(state_dict)}."
+                "load_state_dict takes what another optimiser's state_dict() returned, a dict with "
+                f"'state' and 'param_groups'; got {type(state_dict).__name__}: "
+                f"{excerpt(state_dict)}."
             )
         groups, parameters = state_dict["param_groups"], self._parameters()
         self._check_fit(groups, state_dict["state"], parameters)
@@ -261,19 +310,29 @@ class Optimizer:
         own = [len(group["params"]) for group in self.param_groups]
         sizes = [len(group["params"]) for group in groups]
         problems = []
+        names = {
+            number: self.names({**self.defaults, **group})
+            for group in groups
+            for number in group["params"]
+        }
         if sizes != own:
             problems.append(f"expected groups of {own} parameters, got {sizes}")
-        for name in {name for group in groups for name in group} - {"params", *self.defaults}:
+        for name in {name for group in groups for name in group} - {
+            "params",
+            *SCHEDULED,
+            *self.defaults,
+        }:
             problems.append(f"not a setting here: {name}")
         for number, state in states.items():
-            if set(state) != {"step", *self.state_names}:
-                wanted = ", ".join(("step", *self.state_names))
+            its_names = names.get(number, self.state_names)
+            if set(state) != {"step", *its_names}:
+                wanted = ", ".join(("step", *its_names))
                 problems.append(f"{number}: expected {wanted}; got {', '.join(state)}")
             elif number in range(len(parameters)):
                 shape = parameters[number].shape
                 problems += [
                     f"{number}: expected {name} of shape {shape}, got {state[name].shape}"
-                    for name in self.state_names
+                    for name in its_names
                     if getattr(state[name], "shape", ()) != shape
                 ]
             else:
@@ -302,62 +361,27 @@ def _tensors(params: Any) -> list[Any]:
     return list(params)
 
 
-class Bundle:
-    """Parameters of the same kind and step count in one vector, with their state vectors."""
+def turned_on_late(optimizer: Optimizer, state: str) -> ArgumentError:
+    """Return the error for a setting that asks for a state array after steps without it."""
+    return ArgumentError(
+        f"{type(optimizer).__name__}: a setting was turned on after the first step, and there is "
+        f"no {state} of the steps before. Turn it on when the optimiser is made."
+    )
 
-    def __init__(
-        self, parameters: list[Tensor], states: list[State], state_names: Sequence[str]
-    ) -> None:
-        self.parameters = parameters
-        self.steps: int = states[0]["step"]
-        self.numbers = isinstance(parameters[0]._data, float)
-        """Whether the parameters are Python floats, so that the vector is a NumPy array of them."""
-        self.shapes = [parameter.shape for parameter in parameters]
-        self.slices: list[slice] = []
-        start = 0
-        for parameter in parameters:
-            self.slices.append(slice(start, start + parameter.size))
-            start += parameter.size
-        self.vector = self._joined([p._data for p in parameters])
-        self.state: Sequence[Array] = [
-            self._joined([state[name] for state in states]) for name in state_names
-        ]
-        self.state_names = state_names
-        self.views: list[Array] = []
 
-    def step(self, update: Callable[..., Any], settings: Mapping[str, Any]) -> None:
-        """Update all parameters with one call."""
-        gradients = [p._grad._data for p in self.parameters]  # type: ignore[union-attr]
-        xp = namespaces[type(self.vector)]
-        gradient = xp.vector_of(gradients) if self.numbers else self._joined(gradients)
-        self.steps += 1
-        self.vector, self.state = update(
-            xp, self.vector, gradient, self.state, self.steps, settings
+def refuse_torch_only(kind: str, *, capturable: bool = False, differentiable: bool = False) -> None:
+    """Raise for arguments of PyTorch's optimisers that have no meaning here.
+
+    ``foreach`` and ``fused`` choose a kernel there, of the same results; here parameters are
+    updated as one vector whatever they say.
+    """
+    if capturable:
+        raise ArgumentError(
+            f"{kind}: capturable is about CUDA graphs. Here tg.compile records a step with its "
+            "update; leave it out."
         )
-        self.views = self.parts(self.vector)
-        for parameter, view in zip(self.parameters, self.views, strict=True):
-            parameter._rebind(view)
-
-    def states(self) -> list[State]:
-        """Return the state of each parameter."""
-        parts = [self.parts(vector) for vector in self.state]
-        return [
-            {"step": self.steps, **dict(zip(self.state_names, its_parts, strict=True))}
-            for its_parts in (zip(*parts, strict=True) if parts else [()] * len(self.parameters))
-        ]
-
-    def _joined(self, arrays: Sequence[Array]) -> Array:
-        """Concatenate arrays into one vector."""
-        if self.numbers:
-            return NUMPY.vector_of(arrays)
-        xp = namespaces[type(arrays[0])]
-        return xp.concat([array.reshape(-1) for array in arrays])
-
-    def parts(self, vector: Array) -> list[Array]:
-        """Split a vector into the parts of the parameters, in their shapes."""
-        if self.numbers:
-            return namespaces[type(vector)].numbers_in(vector)
-        return [
-            vector[its_slice] if len(shape) == 1 else vector[its_slice].reshape(shape)
-            for its_slice, shape in zip(self.slices, self.shapes, strict=True)
-        ]
+    if differentiable:
+        raise ArgumentError(
+            f"{kind}: differentiable=True is not supported: a step rebinds its parameters, which "
+            "are leaves. Write p = p - lr * tg.grad(loss)(p) to differentiate through an update."
+        )

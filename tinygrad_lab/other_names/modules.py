@@ -48,14 +48,6 @@ interpolate upsample upsample_nearest = tg.repeat(tg.repeat(x, 2, axis=-1), 2, a
 unfold = tg.stack([v[j : j + 2] for j in range(len(v) - 1)])
 """
 
-_SCHEDULES = """
-ExponentialLR MultiplicativeLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: 0.95**k)
-MultiStepLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: 0.1 ** ((k >= 30) + (k >= 80)))
-ConstantLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: 1.0 if k >= 5 else 1 / 3)
-LinearLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: 1 / 3 + 2 / 3 * min(k, 5) / 5)
-PolynomialLR = tg.optim.lr_scheduler.LambdaLR(o, lambda k: max(0.0, 1 - k / 5))
-"""
-
 _INIT = """
 constant = tg.nn.init.constant_(x, 0.5)
 normal = tg.nn.init.normal_(x)
@@ -105,7 +97,7 @@ MODULES: dict[str, dict[str, str]] = {
     "nn.functional": parsed(_FUNCTIONAL),
     "nn.init": parsed(_INIT),
     "optim": {},
-    "optim.lr_scheduler": parsed(_SCHEDULES),
+    "optim.lr_scheduler": {},
     "linalg": parsed(_LINALG),
     "random": parsed(_RANDOM),
     "autograd": parsed(_AUTOGRAD),
@@ -114,7 +106,7 @@ MODULES: dict[str, dict[str, str]] = {
 """For each module, the names that only it is asked for."""
 
 _ABSENT = """
-    ASGD Adadelta Adafactor Adagrad Adamax LBFGS Muon NAdam RAdam RMSprop Rprop SparseAdam
+    ASGD Adafactor Adamax Muon SparseAdam
     adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool3d
     max_pool3d conv3d conv_transpose3d dropout3d group_norm instance_norm local_response_norm
     max_unpool1d max_unpool2d max_unpool3d rrelu_ linear_cross_entropy max_pool1d_with_indices
@@ -124,8 +116,7 @@ _ABSENT = """
     LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d
     LazyConvTranspose2d LazyConvTranspose3d LazyLinear LinearCrossEntropyLoss LSTM LSTMCell
     MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d ModuleDict NLLLoss2d ParameterDict
-    ParameterList RNN RNNCell SyncBatchNorm CosineAnnealingWarmRestarts CyclicLR OneCycleLR
-    SequentialLR ChainedScheduler ReduceLROnPlateau LRScheduler eig eigvals cond matrix_exp
+    ParameterList RNN RNNCell SyncBatchNorm eig eigvals cond matrix_exp
     matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
 """
 """Names of PyTorch and NumPy without an equivalent that are similar to one that exists here."""
