@@ -36,6 +36,9 @@ from tinygrad_lab.ops import (
     reduce,
     shape,
     sorting,
+    special,
+    statistics,
+    tolerance,
     trigonometric,
 )
 from tinygrad_lab.ops.arguments.composed import composed
@@ -62,12 +65,15 @@ if TYPE_CHECKING:
     from tinygrad_lab.ops.reduce import *
     from tinygrad_lab.ops.shape import *
     from tinygrad_lab.ops.sorting import *
+    from tinygrad_lab.ops.special import *
+    from tinygrad_lab.ops.statistics import *
+    from tinygrad_lab.ops.tolerance import *
     from tinygrad_lab.ops.trigonometric import *
 
 _FAMILIES = (
     *(activation, arithmetic, contraction, conv, conversion, cumulative, decompositions),
     *(exponential, inverse, linalg, logic, nn, norms, piecewise, pool, positions, rearrange),
-    *(reduce, shape, sorting, trigonometric),
+    *(reduce, shape, sorting, special, statistics, tolerance, trigonometric),
 )
 _INTERNAL_FAMILIES = (indexing, at)
 """What is public of them are operators: ``x[i]``, ``x.at[i].set(v)``."""
