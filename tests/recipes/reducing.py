@@ -74,7 +74,7 @@ def _torch_median(name: str, torch: Any, x: Any, dim: Any, keepdim: bool) -> Any
     """Return NumPy's median by PyTorch's quantile, which takes one axis."""
     axes = sorted(d % x.ndim for d in (dim if isinstance(dim, tuple) else (dim,)))
     kept = [d for d in range(x.ndim) if d not in axes]
-    rows = x.permute(*kept, *axes).reshape([*(x.shape[d] for d in kept), -1])
+    rows = x.permute((*kept, *axes)).reshape([*(x.shape[d] for d in kept), -1])
     found = getattr(torch, name)(rows, 0.5, dim=-1)
     return (
         found.reshape([1 if d in axes else n for d, n in enumerate(x.shape)]) if keepdim else found

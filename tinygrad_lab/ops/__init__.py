@@ -8,6 +8,8 @@ from inspect import signature
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinygrad_lab.backends import register_namespace
 from tinygrad_lab.engine.declare import as_called, functions
 from tinygrad_lab.engine.keywords import explaining
@@ -136,6 +138,7 @@ class _TensorNamespace(SimpleNamespace):
 
 _for_rules = {
     "index": indexing._index,
+    "isdtype": np.isdtype,
     "set_remains": at._set_remains,
     "where_positive": lambda condition, x: piecewise.where(
         condition > 0, x, conversion.zeros_like(x)

@@ -80,13 +80,13 @@ negative = op(
 )
 
 
-def _is_floating(x: Any) -> bool:
-    return x.dtype.kind == "f" if hasattr(x, "dtype") else isinstance(x, float)
+def _is_floating(xp: Any, x: Any) -> bool:
+    return xp.isdtype(x.dtype, "real floating") if hasattr(x, "dtype") else isinstance(x, float)
 
 
 def _floor_divide(xp: Any, x: Any, y: Any) -> Any:
     quotient = xp.floor_divide(x, y)
-    if not _is_floating(quotient):
+    if not _is_floating(xp, quotient):
         return quotient
     # NumPy and Python give NaN for inf // 2.
     infinite = (abs(x) == math.inf) & (abs(y) < math.inf)
@@ -121,7 +121,7 @@ remainder = op(
 
 def _fmod(xp: Any, x: Any, y: Any) -> Any:
     rest = xp.remainder(abs(x), abs(y))
-    return xp.copysign(rest, x) if _is_floating(rest) else xp.where(x < 0, -rest, rest)
+    return xp.copysign(rest, x) if _is_floating(xp, rest) else xp.where(x < 0, -rest, rest)
 
 
 fmod = op(

@@ -134,8 +134,10 @@ def _bound_for(xp: Any, x: Any, bound: Any) -> Any:
     """Return a bound of clip, which does not widen x, in the floating dtype of x."""
     if bound is None or x.__class__ in NUMBERS or bound.__class__ in NUMBERS:
         return bound
-    widens = x.dtype.kind == bound.dtype.kind == "f" and bound.dtype != x.dtype
-    return xp.astype(bound, x.dtype) if widens else bound
+    if bound.dtype == x.dtype:
+        return bound
+    both_float = all(xp.isdtype(one.dtype, "real floating") for one in (x, bound))
+    return xp.astype(bound, x.dtype) if both_float else bound
 
 
 def _clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
@@ -255,12 +257,26 @@ def fmin(x: Any, y: Any) -> Any:
     return where(isnan(x), y, where(isnan(y), x, minimum(x, y)))
 
 
-def heaviside(x: Any, y: Any) -> Any:
-    """Return 0 where x is negative, y where it is 0, 1 where it is positive.
+def _heaviside(xp: Any, x: Any, y: Any) -> Any:
+    # The sign of a Python number stays one: as an array it would widen a float32 y.
+    return xp.where(x == 0, y, 0.5 * (namespaces[x.__class__].sign(x) + 1))
 
-    A step function: no gradient flows to x. That of y is where x is 0.
-    """
-    return where(equal(x, 0), y, 0.5 * (sign(x) + 1))
+
+heaviside = op(
+    "heaviside",
+    forward=_heaviside,
+    vjp={
+        "x": lambda xp, g: xp.zeros_like(g),
+        "y": lambda xp, g, x: xp.where(x == 0, g, xp.zeros_like(g)),
+    },
+    words={"y": "g where {x} = 0"},
+    latex=r"H_{{{y}}}({x})",
+    elementwise=True,
+    doc="""Return 0 where x is negative, y where it is 0, 1 where it is positive; NaN of NaN.
+
+    The derivative with respect to x is 0, as this is a step function.
+    """,
+)
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:

@@ -12,7 +12,7 @@ from tinygrad_lab.errors import ArgumentError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.axes import Axis, checked_axes, checked_shape
 from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arithmetic import floor_divide
-from tinygrad_lab.ops.conversion import astype, zeros_like
+from tinygrad_lab.ops.conversion import astype
 from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.logic import equal, isnan, logical_and, logical_not
 from tinygrad_lab.ops.nn import stop_gradient
@@ -183,10 +183,11 @@ def histogram(
     inside = logical_and(values >= edges[0], values <= edges[-1])
     place = clip(searchsorted(edges, values, side="right") - 1, 0, number - 1)
     one_each = astype(inside, np.int64) if weights is None else where(inside, flatten(weights), 0.0)
-    empty = sum(zeros_like(one_each)) + array_like(values, np.zeros(number, dtype=np.int64))
+    empty = array_like(values, np.zeros(number, dtype=one_each.dtype))
     counts = scatter_add(empty, 0, place, one_each)
     if density:
         widths = getitem(edges, slice(1, None)) - getitem(edges, slice(None, -1))
+        widths = widths if weights is None else astype(widths, counts.dtype)
         counts = counts / sum(counts) / widths
     return Histogram(counts, edges)
 
