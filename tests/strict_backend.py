@@ -6,8 +6,8 @@ that only NumPy has. It also simulates several devices, ``"strict"``, ``"strict:
 mistakes as a GPU: arrays created on the default device instead of that of the others.
 
 Arrays are wrapped for two reasons. This package uses NumPy's dtypes on every backend (as CuPy
-does), but the library has its own. And indexing with arrays, erf and scatter-add go beyond the
-standard: here NumPy computes them.
+does), but the library has its own. And indexing with arrays, SciPy's functions and scatter-add go
+beyond the standard: here NumPy computes them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends.namespace import Array, Namespace, register_namespace
+from tinygrad_lab.backends import NUMPY
+from tinygrad_lab.backends.namespace import SCIPY, Array, Namespace, register_namespace
 from tinygrad_lab.errors import DeviceError
 
 __all__ = ["StrictArray", "strict_backend"]
@@ -291,15 +292,20 @@ class _Strict(Namespace):
         np.add.at(buffer, _on_numpy(self, target, key), self.to_numpy(values))
         target[...] = self.asarray(buffer, device=self.device_of(target))
 
-    def erf(self, x: Array) -> Array:
-        from scipy.special import erf
 
-        return self.asarray(erf(self.to_numpy(x)), device=self.device_of(x))
+def _by_numpy(name: str) -> Any:
+    """Return a function of SciPy as a method."""
 
-    def erfc(self, x: Array) -> Array:
-        from scipy.special import erfc
+    def function(self: _Strict, *arrays: Array) -> Array:
+        *numbers, x = arrays
+        found = getattr(NUMPY, name)(*numbers, self.to_numpy(x))
+        return self.asarray(found, device=self.device_of(x))
 
-        return self.asarray(erfc(self.to_numpy(x)), device=self.device_of(x))
+    return function
+
+
+for _name in SCIPY:
+    setattr(_Strict, _name, _by_numpy(_name))
 
 
 @cache

@@ -380,6 +380,9 @@ def test_functions_of_zeros_infinities_and_nan_are_those_of_numpy(name: str, dty
     inputs = (x,) if name in ONE_INPUT else (np.repeat(x, x.size), np.tile(x, x.size))
     with np.errstate(all="ignore"):
         expected = getattr(np, name)(*inputs)
+        if name == "floor_divide":  # the standard's inf // 2 is inf, NumPy's NaN
+            infinite = np.isinf(inputs[0]) & np.isfinite(inputs[1])
+            expected = np.where(infinite, np.divide(*inputs), expected)
         found = getattr(tg, name)(*map(tg.asarray, inputs))
         scalars = [
             getattr(tg, name)(*map(tg.scalar, numbers)).item()

@@ -30,6 +30,8 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
     "y": lambda x: x,
     "tensors": lambda x: [x, x],
     "indices": lambda x: tg.zeros(x.shape, dtype=tg.int64) if x.ndim > 1 else tg.tensor([0]),
+    "k": lambda x: 1,
+    "values": lambda x: 0.5,
     "repeats": lambda x: 2,
     "shift": lambda x: 1,
     "indices_or_sections": lambda x: 1,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ UNARY: dict[str, Op] = {
     for name in [
         *("positive", "negative", "reciprocal", "abs", "square", "sqrt"),
         *("exp", "expm1", "log", "log1p", "log2", "log10", "erf", "erfc"),
+        *("rsqrt", "exp2", "erfinv", "lgamma", "digamma", "i0", "i1", "sinc"),
         *("sin", "cos", "tan", "asin", "acos", "atan"),
         *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
         *("sigmoid", "softplus", "log_sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu"),
@@ -30,6 +32,7 @@ BINARY: dict[str, Op] = {
     for name in [
         *("add", "subtract", "multiply", "divide", "floor_divide", "remainder", "pow"),
         *("hypot", "atan2", "logaddexp", "copysign", "nextafter", "maximum", "minimum", "clip"),
+        *("fmod", "fmax", "fmin", "heaviside", "logaddexp2", "xlogy"),
         *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
         *("logical_and", "logical_or", "logical_xor"),
     ]
@@ -74,7 +77,22 @@ def _normal_cdf(x: Any) -> Any:
     return ndtr(x)
 
 
+def _of_scipy(name: str, *arrays: Any) -> Any:
+    from scipy import special
+
+    return getattr(special, name)(*arrays)
+
+
+def _floor_divide(x: Any, y: Any) -> Any:
+    """As the standard has it; NumPy's inf // 2 is NaN."""
+    return np.where(np.isinf(x) & np.isfinite(y), x / y, np.floor_divide(x, y))
+
+
 REFERENCES: dict[str, Callable[..., Any]] = {
+    "floor_divide": _floor_divide,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    **{name: partial(_of_scipy, name) for name in ("erfinv", "digamma", "i0", "i1", "xlogy")},
+    "lgamma": partial(_of_scipy, "gammaln"),
     "erf": np.vectorize(math.erf),
     "erfc": np.vectorize(math.erfc),
     "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),

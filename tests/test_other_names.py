@@ -87,7 +87,7 @@ def test_an_unknown_name_says_the_right_spelling(owner: Any, name: str, says: st
     assert not hasattr(owner, name)
 
 
-@pytest.mark.parametrize(("owner", "name"), [(X, "view"), (tg, "save"), (tg, "sinc")])
+@pytest.mark.parametrize(("owner", "name"), [(X, "view"), (tg, "save"), (tg, "hstack")])
 def test_python_does_not_add_a_suggestion_of_its_own(owner: Any, name: str) -> None:
     program = f"import tinygrad_lab as tg\n{'tg' if owner is tg else 'tg.tensor([1.0])'}.{name}"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -18,8 +18,11 @@ RECIPES = [
 """One recipe for every differentiable function; ``test_properties.py`` names the missing ones."""
 
 WITHOUT_GRADIENT: dict[str, str] = {
+    "allclose": "a truth value",
     "argsort": "positions",
+    "bucketize": "positions",
     "count_nonzero": "a count",
+    "isclose": "truth values",
     "matrix_rank": "a count",
     "one_hot": "a choice",
     "searchsorted": "positions",

@@ -8,12 +8,12 @@ def _words(text: str) -> set[str]:
 ON_TENSORS = _words("""
     getfield is_shared layout lu_solve reinforce resolve_conj setfield storage_offset
     as_strided as_strided_ as_strided_scatter as_subclass bfloat16 cauchy_ ccol_indices chalf
-    coalesce col_indices corrcoef crow_indices cummax cummin dense_dim dequantize digamma
-    digamma_ dim_order eig erfinv erfinv_ frexp gcd gcd_ geometric_ geqrf grad_dtype hash_tensor
-    i0 i0_ igamma igamma_ igammac igammac_ index_reduce index_reduce_ indices int_repr ipu
+    coalesce col_indices corrcoef crow_indices dense_dim dequantize
+    dim_order eig frexp gcd gcd_ geometric_ geqrf grad_dtype hash_tensor
+    igamma igamma_ igammac igammac_ index_reduce index_reduce_ indices int_repr ipu
     is_coalesced is_conj is_distributed is_inference is_ipu is_maia is_meta is_mkldnn is_mps
     is_mtia is_neg is_nested is_pinned is_quantized is_set_to is_sparse is_sparse_csr is_vulkan
-    is_xla is_xpu istft lcm lcm_ lgamma lgamma_ lu map2_ matrix_exp module_load mtia mvlgamma
+    is_xla is_xpu istft lcm lcm_ lu map2_ matrix_exp module_load mtia mvlgamma
     mvlgamma_ new_empty_strided nonzero_static orgqr ormqr output_nr pin_memory polygamma
     polygamma_ q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale
     q_zero_point qscheme record_stream register_post_accumulate_grad_hook resize_as_sparse_

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from scipy import special as scipy
 
 import tinygrad_lab as tg
 from tinygrad_lab import ops
@@ -77,6 +78,28 @@ def _at_the_threshold() -> Call:
     return Call(lambda x: tg.threshold(x, 0.3, -1.0), (np.array([0.3]),))
 
 
+def _masked_fill(choose: st.DrawFn) -> Call:
+    array = shaped(choose)
+    mask = numbers(choose(seeds), array.shape) > 0
+    ours = tg.tensor(mask)
+    return Call(
+        lambda x, value: tg.masked_fill(x, ours, value),
+        (array, numbers(choose(seeds), ())),
+        lambda x, value: np.where(mask, value, x),
+        lambda torch, x, value: torch.masked_fill(x, torch.tensor(mask), value),
+    )
+
+
+def _polygamma(choose: st.DrawFn) -> Call:
+    n = choose(st.integers(1, 3))
+    return Call(
+        lambda x: ops.polygamma(x, n=n),
+        (abs(shaped(choose)) + 0.5,),
+        lambda x: scipy.polygamma(n, x),
+        lambda torch, x: torch.polygamma(n, x),
+    )
+
+
 _erf = np.vectorize(math.erf, otypes=[float])
 
 
@@ -114,6 +137,8 @@ RECIPES = [
     binary("multiply"),
     binary("divide", y=(0.3, 2.0)),
     binary("remainder", y=(0.3, 2.0), gap=lambda x, y: x / y - np.round(x / y)),
+    binary("fmod", y=(0.3, 2.0), gap=lambda x, y: x / y - np.round(x / y)),
+    unary("rsqrt", low=0.2, numpy=lambda x: 1 / np.sqrt(x)),
     binary("pow", x=(0.2, 2.0)),
     binary("hypot", x=(0.3, 2.0), kinks=[(0.0, 0.0)]),
     # exponentials and logarithms
@@ -125,11 +150,22 @@ RECIPES = [
     unary("log10", low=0.2),
     unary("erf", numpy=_erf),
     unary("erfc", numpy=lambda x: 1 - _erf(x)),
+    unary("erfinv", low=-0.9, high=0.9, numpy=scipy.erfinv),
+    unary("exp2"),
     binary("logaddexp"),
+    binary("logaddexp2"),
+    binary("xlogy", y=(0.2, 2.0), numpy=lambda x, y: x * np.log(y)),
+    # of the gamma function, and of Bessel
+    unary("lgamma", low=0.3, numpy=scipy.gammaln),
+    unary("digamma", low=0.3, numpy=scipy.digamma),
+    special("polygamma", _polygamma),
+    unary("i0", numpy=scipy.i0),
+    unary("i1", numpy=scipy.i1),
     # angles
     unary("sin"),
     unary("cos"),
     unary("tan", low=-1.2, high=1.2),
+    unary("sinc"),
     unary("asin", low=-0.9, high=0.9),
     unary("acos", low=-0.9, high=0.9),
     unary("atan"),
@@ -148,6 +184,10 @@ RECIPES = [
     binary("nextafter", torch=None),
     special("clip", _clip, kinks=[_at_the_bounds()]),
     special("where", _where),
+    binary("fmax", gap=np.subtract, kinks=[(0.5, 0.5)]),
+    binary("fmin", gap=np.subtract, kinks=[(0.5, 0.5)]),
+    binary("heaviside", gap=lambda x, y: x + 0 * y, torch=None),
+    special("masked_fill", _masked_fill),
     unary("nan_to_num"),
     # activations
     unary("sigmoid", numpy=_sigmoid),

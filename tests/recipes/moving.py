@@ -392,6 +392,49 @@ def _take_along_axis(choose: st.DrawFn) -> Call:
     )
 
 
+def _places(choose: st.DrawFn) -> tuple[Array, int, Array]:
+    """Draw an array, an axis, and positions along it; distinct ones, in arrays of any size."""
+    array = shaped(choose, least=1, dims=1)
+    axis = choose(st.integers(0, array.ndim - 1))
+    shape = [choose(st.integers(0, n)) for n in array.shape]
+    order = np.argsort(numbers(choose(seeds), array.shape), axis=axis)
+    return array, axis, order[tuple(map(slice, shape))]
+
+
+def _gather(choose: st.DrawFn) -> Call:
+    array, axis, indices = _places(choose)
+    part = tuple(slice(None) if a == axis else slice(n) for a, n in enumerate(indices.shape))
+    ours = tg.tensor(indices)
+    return Call(
+        lambda x: tg.gather(x, axis, ours),
+        (array,),
+        lambda x: np.take_along_axis(x[part], indices, axis),
+        lambda torch, x: torch.gather(x, axis, torch.tensor(indices)),
+    )
+
+
+def _scattered(choose: st.DrawFn, of: str) -> Call:
+    array, axis, indices = _places(choose)
+    part = tuple(slice(None) if a == axis else slice(n) for a, n in enumerate(indices.shape))
+    values, ours = numbers(choose(seeds), array.shape), tg.tensor(indices)
+
+    def expected(x: Array, values: Array) -> Array:
+        copy, own = x.copy(), values[tuple(map(slice, indices.shape))]
+        before = np.take_along_axis(x[part], indices, axis) if of == "scatter_add" else 0
+        np.put_along_axis(copy[part], indices, own + before, axis)
+        return copy
+
+    return Call(
+        lambda x, v: getattr(tg, of)(x, axis, ours, v),
+        (array, values),
+        expected,
+        # PyTorch's values may be larger than the indices as well, but have no gradient then.
+        lambda torch, x, v: getattr(torch, of)(
+            x, axis, torch.tensor(indices), v[tuple(map(slice, indices.shape))]
+        ),
+    )
+
+
 RECIPES = [
     special("reshape", _reshape),
     special("flatten", _flatten),
@@ -423,4 +466,7 @@ RECIPES = [
     special("index_add", _changed, change="add", shared=False),
     special("take", _take, shared=False),
     special("take_along_axis", _take_along_axis),
+    special("gather", _gather),
+    special("scatter", _scattered, of="scatter"),
+    special("scatter_add", _scattered, of="scatter_add"),
 ]

@@ -70,6 +70,46 @@ def _unique(choose: st.DrawFn, of: str) -> Call:
     return Call(values, (array,), np.unique)
 
 
+def _torch_median(name: str, torch: Any, x: Any, dim: Any, keepdim: bool) -> Any:
+    """Return NumPy's median by PyTorch's quantile, which takes one axis."""
+    axes = sorted(d % x.ndim for d in (dim if isinstance(dim, tuple) else (dim,)))
+    kept = [d for d in range(x.ndim) if d not in axes]
+    rows = x.permute((*kept, *axes)).reshape([*(x.shape[d] for d in kept), -1])
+    found = getattr(torch, name)(rows, 0.5, dim=-1)
+    return (
+        found.reshape([1 if d in axes else n for d, n in enumerate(x.shape)]) if keepdim else found
+    )
+
+
+def _topk(choose: st.DrawFn) -> Call:
+    array = distinct(choose(seeds), choose(npst.array_shapes(max_dims=3, min_side=0, max_side=3)))
+    axis = choose(st.integers(-array.ndim, array.ndim - 1))
+    k = choose(st.integers(0, array.shape[axis]))
+    largest = choose(st.booleans())
+    return Call(
+        lambda x: tg.topk(x, k, axis=axis, largest=largest).values,
+        (array,),
+        lambda x: np.take(_sorted(x, axis, largest), np.arange(k), axis=axis),
+        lambda torch, x: torch.topk(x, k, axis, largest).values,
+    )
+
+
+def _histogram(choose: st.DrawFn) -> Call:
+    """Draw a histogram as a function of its weights."""
+    size, bins, density = (
+        choose(st.integers(1, 6)),
+        choose(st.integers(1, 4)),
+        choose(st.booleans()),
+    )
+    values = distinct(choose(seeds), (size,))
+    x = tg.tensor(values)
+    return Call(
+        lambda w: tg.histogram(x, bins, weights=w, density=density).counts,
+        (1.5 + distinct(choose(seeds), (size,)) / 3,),
+        lambda w: np.histogram(values, bins, weights=w, density=density)[0],
+    )
+
+
 # --- norms ---------------------------------------------------------------------------------------
 
 _ORDERS_OF_VECTORS = [2, 1, math.inf, -math.inf, 3, 0.5, -1]
@@ -136,6 +176,10 @@ RECIPES = [
         numpy=lambda x, **options: np.log(np.sum(np.exp(x), **options)),
         torch="logsumexp",
     ),
+    reduction("nansum", draw=distinct, torch="nansum"),
+    reduction("nanmean", least=1, torch="nanmean"),
+    reduction("median", least=1, draw=distinct, torch=partial(_torch_median, "quantile")),
+    reduction("nanmedian", least=1, draw=distinct, torch=partial(_torch_median, "nanquantile")),
     special(
         "vector_norm",
         _vector_norm,
@@ -172,6 +216,25 @@ RECIPES = [
         options={"n": [1, 2]},
         torch=lambda torch, x, axis, n: torch.diff(x, n=n, dim=axis),
     ),
+    along(
+        "cumulative_max",
+        draw=distinct,
+        numpy=np.maximum.accumulate,
+        torch=lambda torch, x, axis: torch.cummax(x, axis).values,
+    ),
+    along(
+        "cumulative_min",
+        draw=distinct,
+        numpy=np.minimum.accumulate,
+        torch=lambda torch, x, axis: torch.cummin(x, axis).values,
+    ),
+    along(
+        "logcumsumexp",
+        numpy=np.logaddexp.accumulate,
+        torch=lambda torch, x, axis: torch.logcumsumexp(x, axis),
+    ),
+    special("topk", _topk),
+    special("histogram", _histogram, shared=False),
     along(
         "sort",
         draw=distinct,

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import is_half
 from tinygrad_lab.backends.half import HalfSums
-from tinygrad_lab.backends.namespace import Array, Namespace, namespaces
+from tinygrad_lab.backends.namespace import SCIPY, Array, Namespace, namespaces
 from tinygrad_lab.errors import DeviceError
 
 __all__ = ["count_of_gpus", "cupy_backend"]
@@ -58,15 +58,21 @@ class _CuPy(HalfSums):
         # A comparison of Python numbers is a bool, which CuPy does not accept.
         return self.cupy.where(self.cupy.asarray(condition), x, y)
 
-    def erf(self, x: Array) -> Array:
-        from cupyx.scipy.special import erf
 
-        return erf(x)
+def _of_cupyx(name: str) -> Any:
+    """Return a function of ``cupyx.scipy.special`` as a method."""
 
-    def erfc(self, x: Array) -> Array:
-        from cupyx.scipy.special import erfc
+    def function(self: _CuPy, *arrays: Array) -> Array:
+        from cupyx.scipy import special
 
-        return erfc(x)
+        x, y = arrays[-1], getattr(special, name)(*arrays)
+        return y.astype(x.dtype) if x.dtype.kind == "f" and y.dtype != x.dtype else y
+
+    return function
+
+
+for _name, _name_in_scipy in SCIPY.items():
+    setattr(_CuPy, _name, _of_cupyx(_name_in_scipy))
 
 
 @cache

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_lab.backends.scatter import Scatter
 
 __all__ = [
+    "SCIPY",
     "Array",
     "Namespace",
     "first_outside",
@@ -24,6 +25,19 @@ Array = Any
 
 forwards: dict[str, Callable[..., Any]] = {}
 """The forward of every op of the table by name: the functions of ``xp`` beyond its library."""
+
+
+SCIPY = {
+    "erf": "erf",
+    "erfc": "erfc",
+    "erfinv": "erfinv",
+    "lgamma": "gammaln",
+    "digamma": "digamma",
+    "zeta": "zeta",
+    "i0": "i0",
+    "i1": "i1",
+}
+"""The functions of ``xp`` that are SciPy's (on a GPU, CuPy's copies of them), with its names."""
 
 
 _NO_CODE = (lambda: None).__code__

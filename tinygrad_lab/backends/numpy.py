@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_lab.backends.dtypes import is_half
 from tinygrad_lab.backends.half import HalfSums
-from tinygrad_lab.backends.namespace import Array, first_outside, namespaces
+from tinygrad_lab.backends.namespace import SCIPY, Array, first_outside, namespaces
 from tinygrad_lab.backends.positions import flat_positions
 
 __all__ = ["NUMPY", "NumPy", "unsigned", "where_mask", "where_positive"]
@@ -113,20 +113,22 @@ class NumPy(HalfSums):
     where_positive = staticmethod(where_positive)
     pick = staticmethod(operator.getitem)  # type: ignore[assignment]
 
-    def erf(self, x: Array) -> Array:
-        from scipy.special import erf
 
-        return _in_dtype_of(x, erf(x))
+def _of_scipy(name: str) -> Any:
+    """Return a function of SciPy, which is imported when it is first called, as a method."""
 
-    def erfc(self, x: Array) -> Array:
-        from scipy.special import erfc
+    def function(self: NumPy, *arrays: Array) -> Array:
+        from scipy import special
 
-        return _in_dtype_of(x, erfc(x))
+        x, y = arrays[-1], getattr(special, name)(*arrays)
+        # SciPy makes float32 or float64 of float16.
+        return y.astype(x.dtype) if x.dtype.kind == "f" and y.dtype != x.dtype else y
+
+    return function
 
 
-def _in_dtype_of(x: Array, y: Array) -> Array:
-    """Return SciPy's result in the floating dtype of x: it makes float64 of float16."""
-    return y.astype(x.dtype) if x.dtype.kind == "f" and y.dtype != x.dtype else y
+for _name, _name_in_scipy in SCIPY.items():
+    setattr(NumPy, _name, _of_scipy(_name_in_scipy))
 
 
 def _worthwhile_positions(target: Array, key: Any, values: Array) -> Any:

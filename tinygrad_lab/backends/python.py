@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends.namespace import Array, Namespace, forwards, namespaces
+from tinygrad_lab.backends.namespace import SCIPY, Array, Namespace, forwards, namespaces
 from tinygrad_lab.errors import DTypeError, ShapeError
 
 __all__ = ["PYTHON"]
@@ -209,6 +209,22 @@ for _name in (
     *("bitwise_left_shift", "bitwise_right_shift", "logaddexp", "signbit"),
 ):
     setattr(_Python, _name, staticmethod(_by_numpy(getattr(np, _name))))
+
+
+def _by_scipy(name: str) -> Callable[..., Any]:
+    """Return a function of SciPy for Python numbers; it is imported when it is first called."""
+
+    def of_numbers(*numbers: Any) -> Any:
+        from scipy import special
+
+        return getattr(special, name)(*numbers).item()
+
+    return of_numbers
+
+
+for _name, _name_in_scipy in SCIPY.items():
+    if _name not in ("erf", "erfc"):  # math has these
+        setattr(_Python, _name, staticmethod(_by_scipy(_name_in_scipy)))
 
 PYTHON = _Python(math)
 

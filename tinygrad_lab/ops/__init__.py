@@ -8,6 +8,8 @@ from inspect import signature
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinygrad_lab.backends import register_namespace
 from tinygrad_lab.engine.declare import as_called, functions
 from tinygrad_lab.engine.keywords import explaining
@@ -36,6 +38,9 @@ from tinygrad_lab.ops import (
     reduce,
     shape,
     sorting,
+    special,
+    statistics,
+    tolerance,
     trigonometric,
 )
 from tinygrad_lab.ops.arguments.composed import composed
@@ -62,12 +67,15 @@ if TYPE_CHECKING:
     from tinygrad_lab.ops.reduce import *
     from tinygrad_lab.ops.shape import *
     from tinygrad_lab.ops.sorting import *
+    from tinygrad_lab.ops.special import *
+    from tinygrad_lab.ops.statistics import *
+    from tinygrad_lab.ops.tolerance import *
     from tinygrad_lab.ops.trigonometric import *
 
 _FAMILIES = (
     *(activation, arithmetic, contraction, conv, conversion, cumulative, decompositions),
     *(exponential, inverse, linalg, logic, nn, norms, piecewise, pool, positions, rearrange),
-    *(reduce, shape, sorting, trigonometric),
+    *(reduce, shape, sorting, special, statistics, tolerance, trigonometric),
 )
 _INTERNAL_FAMILIES = (indexing, at)
 """What is public of them are operators: ``x[i]``, ``x.at[i].set(v)``."""
@@ -130,6 +138,7 @@ class _TensorNamespace(SimpleNamespace):
 
 _for_rules = {
     "index": indexing._index,
+    "isdtype": np.isdtype,
     "set_remains": at._set_remains,
     "where_positive": lambda condition, x: piecewise.where(
         condition > 0, x, conversion.zeros_like(x)

@@ -79,14 +79,29 @@ negative = op(
     doc="Return -x.",
 )
 
+
+def _is_floating(xp: Any, x: Any) -> bool:
+    return xp.isdtype(x.dtype, "real floating") if hasattr(x, "dtype") else isinstance(x, float)
+
+
+def _floor_divide(xp: Any, x: Any, y: Any) -> Any:
+    quotient = xp.floor_divide(x, y)
+    if not _is_floating(xp, quotient):
+        return quotient
+    # NumPy and Python give NaN for inf // 2.
+    infinite = (abs(x) == math.inf) & (abs(y) < math.inf)
+    return xp.where(infinite, xp.divide(x, y), quotient)
+
+
 floor_divide = op(
     "floor_divide",
     "//",
-    forward=lambda xp, x, y: xp.floor_divide(x, y),
+    forward=_floor_divide,
     latex=r"\lfloor {x} / {y} \rfloor",
     elementwise=True,
-    doc="Return x / y rounded down. Division by 0 is as in NumPy: inf or NaN for floats, 0 for "
-    "integers. A step function: no gradient flows.",
+    doc="Return x / y rounded down. Infinities and zeros are as in the Array API standard: "
+    "inf // 2 is inf, 1 // -inf is -1, 1.0 // 0 is inf, 0.0 // 0 is NaN. Of integers, 1 // 0 is 0. "
+    "A step function: no gradient flows.",
 )
 
 remainder = op(
@@ -101,6 +116,26 @@ remainder = op(
     elementwise=True,
     doc="Return x % y, with the sign of y. Division by 0 is as in NumPy: NaN for floats, 0 for "
     "integers. The jumps add nothing to the derivatives.",
+)
+
+
+def _fmod(xp: Any, x: Any, y: Any) -> Any:
+    rest = xp.remainder(abs(x), abs(y))
+    return xp.copysign(rest, x) if _is_floating(xp, rest) else xp.where(x < 0, -rest, rest)
+
+
+fmod = op(
+    "fmod",
+    forward=_fmod,
+    vjp={
+        "x": lambda xp, g: g,
+        "y": lambda xp, g, x, y, out: -g * xp.round(xp.divide(x - out, y)),
+    },
+    words={"y": "-g × trunc({x} / {y})"},
+    latex=r"\mathrm{{fmod}}({x}, {y})",
+    elementwise=True,
+    doc="Return x - trunc(x / y) y: the rest of a division, with the sign of x, where that of "
+    "``remainder`` has the sign of y. The jumps add nothing to the derivatives.",
 )
 
 square = op(
@@ -121,6 +156,16 @@ sqrt = op(
     latex=r"\sqrt{{{x}}}",
     elementwise=True,
     doc="Return the square root; NaN below 0. Its derivative at 0 is inf.",
+)
+
+rsqrt = op(
+    "rsqrt",
+    "1/√",
+    forward=lambda xp, x: xp.divide(1.0, xp.sqrt(x)),
+    vjp={"x": lambda xp, g, out: -0.5 * g * out * out * out},
+    latex=r"\frac{{1}}{{\sqrt{{{x}}}}}",
+    elementwise=True,
+    doc="Return 1 / √x: inf at 0, NaN below. Its derivative at 0 is -inf.",
 )
 
 

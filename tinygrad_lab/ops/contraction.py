@@ -119,11 +119,6 @@ def _checked_output(text: str, left: str, broadcast: Labels) -> Labels:
             raise ArgumentError(f"the label {letter!r} of the result is on no operand.")
         if text.count(letter) > 1:
             raise ArgumentError(f"the label {letter!r} is on the result twice.")
-    if broadcast and "..." not in text:
-        raise ArgumentError(
-            "the axes that '...' stands for are missing from the result: write '...' there, or "
-            "name them by letters to sum over them."
-        )
     return _written_out(text, broadcast)
 
 
@@ -234,7 +229,8 @@ def einsum(equation: str, *operands: Any) -> Any:
     diagonal), and letters that are missing from the result are summed over: "ij,jk->ik" is a
     matrix product, "ii->" a trace, "bi,bi->b" an inner product for every row. Without "->" the
     result has the letters that occur once, in alphabetical order. "..." stands for any further
-    axes, which broadcast. Of more than two operands, the cheapest two are multiplied first.
+    axes, which broadcast; they are summed over where the result has no "...". Of more than two
+    operands, the cheapest two are multiplied first.
 
     Raises:
         ArgumentError: for an invalid equation, or one for another number of operands.
@@ -309,6 +305,7 @@ def tensordot(x: Any, y: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 
         x: a tensor.
         y: a tensor.
         axes: the number of last axes of x and first axes of y; or the axes of x, and those of y.
+            An axis of size 1 is broadcast to the size of the other one.
 
     Returns:
         A tensor with the other axes of x, then those of y.
@@ -332,7 +329,11 @@ def tensordot(x: Any, y: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 
     kept += [label for label in second if int(label[1:]) not in of_y]
     for a, b in zip(of_x, of_y, strict=True):
         second[b] = first[a]
-    return _product(_Term(x, tuple(first)), _Term(y, tuple(second)), kept).tensor
+    sizes = dict(zip(second, right, strict=True))
+    sizes |= {a: n for a, n in zip(first, left, strict=True) if sizes.get(a, 1) == 1}
+    terms = (_Term(x, tuple(first)), _Term(y, tuple(second)))
+    one, other = (_without_stretched(term, sizes) for term in terms)
+    return _product(one, other, kept).tensor
 
 
 def _paired_axes(
@@ -357,9 +358,11 @@ def _paired_axes(
             raise ShapeError(reason)
     pairs = [(a % len(left), b % len(right)) for a, b in zip(of_x, of_y, strict=False)]
     sizes = [left[a] for a, _ in pairs], [right[b] for _, b in pairs]
-    if len(of_x) != len(of_y) or sizes[0] != sizes[1]:
+    if len(of_x) != len(of_y) or any(
+        n != m and 1 not in (n, m) for n, m in zip(*sizes, strict=True)
+    ):
         raise ShapeError(
-            f"expected axes of the same sizes, got {[left[a] for a in of_x]} of x and "
-            f"{[right[b] for b in of_y]} of y."
+            f"expected axes of the same sizes, or of size 1, got {[left[a] for a in of_x]} of x "
+            f"and {[right[b] for b in of_y]} of y."
         )
     return [a for a, _ in pairs], [b for _, b in pairs]

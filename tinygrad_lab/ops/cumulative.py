@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import index
 from typing import Any
 
 from tinygrad_lab.engine.declare import op
 from tinygrad_lab.engine.explain import in_full, missing_axis, shape_of
-from tinygrad_lab.errors import ArgumentError, excerpt
+from tinygrad_lab.errors import ArgumentError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.axes import along, checked_axis, existing
+from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arguments.half import widened
 from tinygrad_lab.ops.arithmetic import subtract
+from tinygrad_lab.ops.exponential import logaddexp
 from tinygrad_lab.ops.indexing import getitem
 from tinygrad_lab.ops.logic import not_equal
+from tinygrad_lab.ops.piecewise import maximum, minimum
 from tinygrad_lab.ops.shape import concat
 
 
@@ -176,3 +180,74 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
         boolean = str(getattr(x, "dtype", "")) == "bool"
         x = not_equal(later, earlier) if boolean else subtract(later, earlier)
     return x
+
+
+# --- of any associative function -----------------------------------------------------------------
+
+
+def _scan(name: str, combine: Callable[[Any, Any], Any], x: Any, axis: int | None) -> Any:
+    """Return the first 1, 2, 3, ... elements along an axis, combined.
+
+    In step k each element is combined with the one 2ᵏ places before, which stands for the 2ᵏ
+    elements up to there by then.
+
+    Source: Hillis & Steele, "Data parallel algorithms", 1986.
+    """
+    shape = shape_of(x)
+    if axis is None and len(shape) != 1:
+        raise ShapeError(in_full(name, str(_invalid_axis(x, axis=None)), {"x": x}, {}))
+    place = checked_axis(name, x, 0 if axis is None else axis)
+    distance = 1
+    while distance < shape[place]:
+        first, earlier, later = (
+            getitem(x, along(place, part))
+            for part in (slice(distance), slice(None, -distance), slice(distance, None))
+        )
+        x = concat((first, combine(earlier, later)), axis=place)
+        distance *= 2
+    return x
+
+
+@composed()
+def cumulative_max(x: Any, axis: int | None = None) -> Any:
+    """Return the largest of the first 1, 2, 3, ... elements along an axis.
+
+    From the first NaN on, all are NaN. Gradients go to the elements that are largest; some of
+    those, at a tie.
+
+    Args:
+        x: real numbers.
+        axis: the axis to go along; optional for a vector.
+
+    Raises:
+        ShapeError: if the axis is missing, or x does not have it.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.cumulative_max(tg.tensor([1.0, 3.0, 2.0, 5.0]))
+        tensor([1., 3., 3., 5.])
+    """
+    return _scan("cumulative_max", maximum, x, axis)
+
+
+@composed()
+def cumulative_min(x: Any, axis: int | None = None) -> Any:
+    """Return the smallest of the first 1, 2, 3, ... elements along an axis.
+
+    Arguments, errors and gradients are as in ``cumulative_max``.
+    """
+    return _scan("cumulative_min", minimum, x, axis)
+
+
+@composed(rounds_once=True)
+def logcumsumexp(x: Any, axis: int | None = None) -> Any:
+    """Return log(cumulative_sum(exp(x))) along an axis, without overflow or underflow.
+
+    Arguments and errors are as in ``cumulative_max``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> tg.logcumsumexp(tg.tensor([1000.0, 1000.0]))
+        tensor([1000.    , 1000.6931])
+    """
+    return _scan("logcumsumexp", logaddexp, x, axis)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.declare import op
+from tinygrad_lab.ops.arithmetic import multiply, pow
 
 exp = op(
     "exp",
@@ -102,4 +104,66 @@ erfc = op(
     latex=r"\mathrm{{erfc}}({x})",
     elementwise=True,
     doc="Return 1 - erf(x), accurate even where x is large and the result tiny.",
+)
+
+erfinv = op(
+    "erfinv",
+    forward=lambda xp, x: xp.erfinv(x),
+    vjp={"x": lambda xp, g, out: g * (math.sqrt(math.pi) / 2) * xp.exp(out * out)},
+    latex=r"\mathrm{{erf}}^{{-1}}({x})",
+    elementwise=True,
+    doc="Return the number with the error function x: ±inf at ±1, NaN beyond.",
+)
+
+
+def exp2(x: Any) -> Any:
+    """Return 2 to the power x, exact for integers."""
+    return pow(2.0, x)
+
+
+def logaddexp2(x: Any, y: Any) -> Any:
+    """Return log₂(2ˣ + 2ʸ), without overflow. Equal infinities share the gradient."""
+    return multiply(logaddexp(multiply(x, _LOG_2), multiply(y, _LOG_2)), 1 / _LOG_2)
+
+
+_LOG_2 = math.log(2)
+
+
+def _xlogy(xp: Any, x: Any, y: Any) -> Any:
+    y = _as_broadcast(x, y)
+    # log(1) is 0, and 0 * log(NaN) remains NaN.
+    return x * xp.log(xp.where((x == 0) & (y == y), xp.ones_like(y), y))
+
+
+def _as_broadcast(x: Any, y: Any) -> Any:
+    """Return y in the dtype and, at least, the shape of x + y."""
+    return namespaces[x.__class__].zeros_like(x) + y
+
+
+def _positive_or_1(xp: Any, x: Any, y: Any) -> Any:
+    """Return y, but 1 where x is 0 and log(y) not finite: there, derivatives are taken as 0."""
+    y = _as_broadcast(x, y)
+    return xp.where((x == 0) & (y <= 0), xp.ones_like(y), y)
+
+
+xlogy = op(
+    "xlogy",
+    forward=_xlogy,
+    vjp={
+        "x": lambda xp, g, x, y: g * xp.log(_positive_or_1(xp, x, y)),
+        "y": lambda xp, g, x, y: g * xp.divide(x, _positive_or_1(xp, x, y)),
+    },
+    words={"x": "g × log({y})", "y": "g × {x} / {y}"},
+    latex=r"{x} \log {y}",
+    elementwise=True,
+    doc="""Return x log(y), which is 0 where x is 0, even if y is 0; NaN where y is NaN.
+
+    Where x is 0 and y is 0 or less, derivatives are taken as 0.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> p = tg.tensor([0.0, 0.5, 0.5])
+        >>> -tg.xlogy(p, p).sum()  # an entropy
+        tensor(0.6931472)
+    """,
 )

@@ -130,9 +130,19 @@ minimum = op(
 )
 
 
+def _bound_for(xp: Any, x: Any, bound: Any) -> Any:
+    """Return a bound of clip, which does not widen x, in the floating dtype of x."""
+    if bound is None or x.__class__ in NUMBERS or bound.__class__ in NUMBERS:
+        return bound
+    if bound.dtype == x.dtype:
+        return bound
+    both_float = all(xp.isdtype(one.dtype, "real floating") for one in (x, bound))
+    return xp.astype(bound, x.dtype) if both_float else bound
+
+
 def _clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
     if x.__class__ not in NUMBERS:
-        return xp.clip(x, min, max)
+        return xp.clip(x, _bound_for(xp, x, min), _bound_for(xp, x, max))
     # NumPy's clip would turn a Python number beside arrays into an array of float64.
     x = x if min is None else xp.maximum(x, min)
     return x if max is None else xp.minimum(x, max)
@@ -140,6 +150,7 @@ def _clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
 
 def _to_bound(xp: Any, g: Any, x: Any, bound: Any, out: Any) -> Any:
     """Return the gradient of a bound of clip: g where the result is the bound, not x."""
+    bound = _bound_for(xp, x, bound)
     set_by_bound = xp.logical_and(out == bound, out != x)
     return xp.where(set_by_bound, g, xp.zeros_like(g))
 
@@ -166,7 +177,8 @@ clip = op(
         min: the lower bound, a number or an array; None for none.
         max: the upper bound, a number or an array; None for none. It wins where it is below min.
 
-    The gradient goes to x where x is within or on the bounds, to the bound elsewhere.
+    The result has the dtype of x where that and those of the bounds are floats. The gradient goes
+    to x where x is within or on the bounds, to the bound elsewhere.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -233,3 +245,60 @@ def nan_to_num(
     found = where(isnan(x), nan, x)
     found = where(equal(x, float("inf")), highest, found)
     return where(equal(x, float("-inf")), lowest, found)
+
+
+def fmax(x: Any, y: Any) -> Any:
+    """Return the larger of x and y, like ``maximum``; where one of them is NaN, the other."""
+    return where(isnan(x), y, where(isnan(y), x, maximum(x, y)))
+
+
+def fmin(x: Any, y: Any) -> Any:
+    """Return the smaller of x and y, like ``minimum``; where one of them is NaN, the other."""
+    return where(isnan(x), y, where(isnan(y), x, minimum(x, y)))
+
+
+def _heaviside(xp: Any, x: Any, y: Any) -> Any:
+    # The sign of a Python number stays one: as an array it would widen a float32 y.
+    return xp.where(x == 0, y, 0.5 * (namespaces[x.__class__].sign(x) + 1))
+
+
+heaviside = op(
+    "heaviside",
+    forward=_heaviside,
+    vjp={
+        "x": lambda xp, g: xp.zeros_like(g),
+        "y": lambda xp, g, x: xp.where(x == 0, g, xp.zeros_like(g)),
+    },
+    words={"y": "g where {x} = 0"},
+    latex=r"H_{{{y}}}({x})",
+    elementwise=True,
+    doc="""Return 0 where x is negative, y where it is 0, 1 where it is positive; NaN of NaN.
+
+    The derivative with respect to x is 0, as this is a step function.
+    """,
+)
+
+
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """Return x with a value in place of the elements where a mask is true.
+
+    Args:
+        x: the tensor.
+        mask: booleans, which broadcast against x.
+        value: a number, or a tensor, which broadcasts as well and gets the gradient there.
+
+    Raises:
+        DTypeError: for a mask that is not of booleans.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.tensor([1.0, -2.0, 3.0])
+        >>> tg.masked_fill(x, x < 0, 0.0)
+        tensor([1., 0., 3.])
+    """
+    checked_shape("masked_fill", x)
+    dtype = np.dtype(getattr(raw(mask), "dtype", type(raw(mask))))
+    if dtype.kind != "b":
+        reason = f"expected a mask of booleans, got {dtype}: mask != 0, or mask.astype(tg.bool)."
+        raise DTypeError(in_full("masked_fill", reason, {"x": x, "mask": mask}, {}))
+    return where(mask, value, x)

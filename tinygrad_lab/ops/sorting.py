@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import shape_of
-from tinygrad_lab.errors import excerpt
-from tinygrad_lab.ops.arguments.axes import checked_axis
-from tinygrad_lab.ops.positions import take
+from tinygrad_lab.engine.explain import in_full, is_integer, shape_of
+from tinygrad_lab.errors import ArgumentError, excerpt
+from tinygrad_lab.ops.arguments.axes import along, checked_axis
+from tinygrad_lab.ops.indexing import getitem
+from tinygrad_lab.ops.positions import take, take_along_axis
 from tinygrad_lab.ops.shape import flatten, flip
 
 # --- sorting -------------------------------------------------------------------------------------
@@ -85,6 +86,48 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
     return last - flip(_argsort(flip(x, axis=axis), axis=axis, stable=stable), axis=axis)
 
 
+class TopK(NamedTuple):
+    """The result of ``topk``."""
+
+    values: Any
+    indices: Any
+
+
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
+    """Return the k largest (or smallest) elements along an axis, and where they are.
+
+    NaN counts as larger than all numbers.
+
+    Args:
+        x: the elements.
+        k: how many, from 0 to the size of the axis.
+        axis: the axis to choose along.
+        largest: False for the smallest.
+        sorted: PyTorch's; the values are always in order, the first one first.
+
+    Returns:
+        The named tuple ``(values, indices)``. Gradients of values go to where they came from.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+        ArgumentError: for a k that is negative or larger than the axis.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> values, indices = tg.topk(tg.tensor([2.0, 9.0, 5.0]), 2)
+        >>> values.tolist(), indices.tolist()
+        ([9.0, 5.0], [1, 2])
+    """
+    place = checked_axis("topk", x, axis)
+    size = shape_of(x)[place]
+    if not (is_integer(k) and 0 <= k <= size):
+        reason = f"expected a k from 0 to {size}, the size of axis {axis}, got {excerpt(k)}."
+        raise ArgumentError(in_full("topk", reason, {"x": x}, {"k": k, "axis": axis}))
+    order = argsort(x, axis=place, descending=largest)
+    indices = getitem(order, along(place, slice(k)))
+    return TopK(take_along_axis(x, indices, axis=place), indices)
+
+
 # --- searching -----------------------------------------------------------------------------------
 
 
@@ -127,6 +170,26 @@ def searchsorted(x1: Any, x2: Any, side: str = "left", sorter: Any = None) -> An
     if sorter is not None:
         x1 = take(x1, sorter)
     return _searchsorted(x1, x2, side=side)
+
+
+def bucketize(x: Any, boundaries: Any, right: bool = False) -> Any:
+    """Return, for each element of x, the number of the interval that it is in.
+
+    Args:
+        x: the values, in any shape.
+        boundaries: a vector in ascending order; n boundaries make the intervals 0 to n.
+        right: an interval includes its lower boundary, not its upper one.
+
+    Raises:
+        ShapeError: if the boundaries are no vector.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x, boundaries = tg.tensor([0.5, 1.0, 5.0]), tg.tensor([1.0, 2.0])
+        >>> tg.bucketize(x, boundaries).tolist(), tg.bucketize(x, boundaries, right=True).tolist()
+        ([0, 0, 2], [0, 1, 2])
+    """
+    return searchsorted(boundaries, x, side="right" if right else "left")
 
 
 nonzero: Callable[..., Any] = op(

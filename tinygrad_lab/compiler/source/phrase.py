@@ -317,6 +317,7 @@ class Phrases:
             return self._imported(name)
         module = getattr(event.call.function, "__module__", "numpy") or "numpy"
         if is_imported(event):
+            name = name.lstrip("_")  # the ufunc behind scipy.special.zeta is called _zeta
             self.helpers[f"import {name}"] = f"from scipy.special import {name}"
             return name
         inner = module.removeprefix("numpy") if module.startswith("numpy.") else ""
@@ -429,7 +430,10 @@ def where_positive(condition, x):
 def is_imported(event: Event) -> bool:
     """Return whether the code calls a function by its own name, which it imports or defines."""
     kind, name = event.call.kind, event.call.name
-    return kind == "draw" or (kind == "ufunc" and not hasattr(np, name.partition(".")[0]))
+    if kind != "ufunc":
+        return kind == "draw"
+    # NumPy has an i0, too, but no ufunc: it gives other bits than SciPy's.
+    return not isinstance(getattr(np, name.partition(".")[0], None), np.ufunc)
 
 
 def _bare(value: Value) -> Any:
