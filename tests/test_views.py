@@ -13,6 +13,7 @@ import pytest
 
 import tinygrad_lab as tg
 from tinygrad_lab import nn
+from tinygrad_lab.formatting import MINUS
 
 pytestmark = pytest.mark.numpy_only("the same pictures come of all arrays")
 
@@ -116,3 +117,61 @@ class TestTenThousandNodes:
         picture = tg.draw(y, level="modules").picture
         assert not picture.note
         assert all(box.kind != "folded" for box in picture.boxes)
+
+
+# --- values that changed, values that are not finite ----------------------------------------------
+
+
+def labels(picture: Any) -> dict[str, list[str]]:
+    return {box.name: [row.label for row in box.rows] for box in picture.boxes}
+
+
+class TestStaleValues:
+    def product(self) -> tuple[Any, Any, Any, Any]:
+        w, x = vector("w"), tg.tensor([3.0, 5.0], name="x")
+        y, z = w * x, tg.sin(x)
+        f = (y + z).sum()
+        f.backward()
+        return w, y, z, f
+
+    def test_are_what_was_computed_from_a_leaf_that_changed(self) -> None:
+        w, y, z, f = self.product()
+        assert labels(tg.draw(f).picture)["y"] == ["value", "gradient"]
+        tg.optim.SGD([w], lr=0.1).step()
+        picture = tg.draw(f).picture
+        found = labels(picture)
+        assert found["w"][0] == "old value"
+        assert found["y"][0] == found["f"][0] == "stale value"
+        assert found["x"] == found["z"] == ["value"]
+        assert "w changed since" in picture.note
+        assert "w changed since" in tg.draw(f, level="modules").picture.note
+        table = str(tg.graph(f)).splitlines()
+        assert "[1. 2.] (old)" in table[1]
+        assert "(stale)" in table[-1]
+        assert y is not z
+
+    def test_are_none_where_only_the_gradient_or_its_need_changed(self) -> None:
+        w, _, _, f = self.product()
+        w.grad = None
+        w.requires_grad_(False)
+        assert not tg.graph(f).stale
+        assert not tg.draw(f).picture.note
+
+    def test_are_none_in_a_graph_of_the_new_data(self) -> None:
+        w, _, _, _ = self.product()
+        w.data = np.array([7.0, 7.0], dtype=np.float32)
+        assert not tg.graph(w * w).stale
+
+
+class TestWhatIsNotFinite:
+    ARRAY = np.array([1.0, np.nan, np.inf, -np.inf, 2.0, np.nan] * 20)
+
+    def test_is_counted_in_pictures_and_tables(self) -> None:
+        graph = tg.graph(tg.tensor(self.ARRAY, requires_grad=True, name="x"))
+        (box,) = tg.draw(graph).picture.boxes
+        assert box.rows[0].content[1] == f"1 … 2, 40 NaN, 20 ∞, 20 {MINUS}∞"
+        assert "1 … 2, 40 NaN, 20 inf, 20 -inf" in str(graph)
+
+    def test_is_all_there_is_where_nothing_is_finite(self) -> None:
+        x = tg.tensor(np.full(30, np.nan), requires_grad=True, name="x")
+        assert "  30 NaN  " in str(tg.graph(x))

@@ -13,7 +13,7 @@ from tinygrad_lab.show.equation import attribute_text
 from tinygrad_lab.show.fold import Unit, modules_of, name_within
 from tinygrad_lab.show.levels import Net, net_of
 from tinygrad_lab.show.measure import printable
-from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row
+from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row, stale_note
 
 __all__ = ["outline_of"]
 
@@ -58,7 +58,7 @@ def outline_of(
         frames=tuple(frames.values()),
         direction=direction,
         legend=legend,
-        note=_note(graph, net),
+        note=" ".join(filter(None, (_note(graph, net), stale_note(graph, words.name)))),
         title=title or f"Net that computes {outputs}",
         heading=title,
         spine=tuple(unit.key for unit in net.spine),
