@@ -296,8 +296,8 @@ def test_small_arrays_are_written_out_and_larger_ones_described() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (np.array([np.nan, 1.0] * 20), "1 … 1, 20 not finite"),
-        (np.full(30, np.inf), "30 not finite"),
+        (np.array([np.nan, 1.0] * 20), "1 … 1, 20 NaN"),
+        (np.full(30, np.inf), "30 ∞"),
         (np.zeros((0, 3)), "empty"),
         (np.arange(40) > 10, "29 of 40 True"),
         (np.arange(40), "0 … 39"),

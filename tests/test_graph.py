@@ -414,7 +414,7 @@ class TestText:
             (np.array([1.0, 2.5]), "[1.  2.5]"),
             (np.zeros((0, 3)), "empty"),
             (np.arange(10), "0 … 9"),
-            (np.array([np.nan] * 9), "nothing finite"),
+            (np.array([np.nan] * 9), "9 NaN"),
             (np.array([True] * 9), "True … True"),
         ],
     )

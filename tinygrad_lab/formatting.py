@@ -39,16 +39,15 @@ def range_text(array: np.ndarray[Any, Any]) -> str:
 
     Example:
         >>> range_text(np.array([0.5, np.nan, 2.0])), range_text(np.array([True, False]))
-        ('0.5 … 2, 1 not finite', '1 of 2 True')
+        ('0.5 … 2, 1 NaN', '1 of 2 True')
     """
     if array.size == 0:
         return "empty"
     if array.dtype == bool:
         return f"{int(array.sum()):,} of {array.size:,} True"
     finite = _finite(array)
-    text = f"{number(finite.min(), 3)} … {number(finite.max(), 3)}" if finite.size else ""
-    non_finite = array.size - finite.size
-    return text + f"{', ' * bool(text)}{non_finite:,} not finite" * bool(non_finite)
+    text = [f"{number(finite.min(), 3)} … {number(finite.max(), 3)}"] if finite.size else []
+    return ", ".join(text + _counts_of_others(array, infinity="∞", minus=MINUS))
 
 
 def array_text(value: Array | None, most: int = 4) -> str:
@@ -57,6 +56,8 @@ def array_text(value: Array | None, most: int = 4) -> str:
     Example:
         >>> array_text(np.array([1.0, -2.5])), array_text(np.arange(10)), array_text(None)
         ('[ 1.  -2.5]', '0 … 9', 'not kept')
+        >>> array_text(np.array([np.nan, 1, 2, 3, -np.inf]))
+        '1 … 3, 1 NaN, 1 -inf'
     """
     if value is None:
         return "not kept"
@@ -70,11 +71,24 @@ def array_text(value: Array | None, most: int = 4) -> str:
     if data.dtype.kind == "b":
         return f"{data.min()} … {data.max()}"
     finite = _finite(data)
-    return f"{finite.min():.3g} … {finite.max():.3g}" if finite.size else "nothing finite"
+    text = [f"{finite.min():.3g} … {finite.max():.3g}"] if finite.size else []
+    return ", ".join(text + _counts_of_others(data, infinity="inf", minus="-"))
 
 
 def _finite(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return array[np.isfinite(array)] if array.dtype.kind == "f" else array
+
+
+def _counts_of_others(array: np.ndarray[Any, Any], infinity: str, minus: str) -> list[str]:
+    """Count what is not finite: it is never hidden behind a range."""
+    if array.dtype.kind != "f":
+        return []
+    counts = {
+        "NaN": np.isnan(array).sum(),
+        infinity: np.isposinf(array).sum(),
+        f"{minus}{infinity}": np.isneginf(array).sum(),
+    }
+    return [f"{count:,} {what}" for what, count in counts.items() if count]
 
 
 def bytes_text(count: float) -> str:

@@ -188,6 +188,13 @@ class GraphNode:
         return self.node.value if tensor is None else tensor.data
 
     @property
+    def changed(self) -> bool:
+        """Whether a leaf's tensor got other data since: this graph was computed from the old."""
+        tensor = self.node.owner() if isinstance(self.node, Leaf) else None
+        now = None if tensor is None else tensor.node
+        return isinstance(now, Leaf) and now.generation > self.node.generation  # type: ignore[attr-defined]
+
+    @property
     def gradient(self) -> Array | None:
         """The gradient that the last sweep computed; None if there is none, or it was not kept."""
         if not self.gradient_was_computed or self._is_of_another_sweep:
@@ -422,6 +429,24 @@ class Graph:
         return tuple(node for node in self.nodes if node.is_leaf)
 
     @property
+    def stale(self) -> frozenset[int]:
+        """The indices of the leaves that changed since, and of all that was computed from them.
+
+        Example:
+            >>> import tinygrad_lab as tg
+            >>> w, x = tg.scalar(2.0), tg.scalar(3.0)
+            >>> graph = tg.graph(w * x)
+            >>> w.data = 5.0
+            >>> [graph[index].label for index in sorted(graph.stale)]
+            ['w', 'multiply_2']
+        """
+        found: set[int] = set()
+        for node in self.nodes:
+            if node.changed or any(source.index in found for _, source in node.inputs):
+                found.add(node.index)
+        return frozenset(found)
+
+    @property
     def nbytes_kept(self) -> int:
         """The bytes kept for backward; an array that several nodes keep counts once."""
         memory = {
@@ -547,7 +572,8 @@ def variable_names(frame: FrameType | None) -> dict[Node, str]:
 def _as_table(graph: Graph) -> str:
     """Format a table with one row for each node."""
     header = ("#", "node", "op", "inputs", "shape", "value", "gradient", "keeps", "line")
-    rows = [header, *(_row(node) for node in graph)]
+    stale = graph.stale
+    rows = [header, *(_row(node, stale) for node in graph)]
     if any(node.module for node in graph):
         rows = [
             (*row[:3], module, *row[3:])
@@ -561,7 +587,7 @@ def _as_table(graph: Graph) -> str:
     return "\n".join(lines)
 
 
-def _row(node: GraphNode) -> tuple[str, ...]:
+def _row(node: GraphNode, stale: frozenset[int]) -> tuple[str, ...]:
     gradient = ""
     if node.requires_grad:
         gradient = array_text(node.gradient) if node.gradient_was_computed else "not computed"
@@ -573,11 +599,18 @@ def _row(node: GraphNode) -> tuple[str, ...]:
         node.symbol or node.op_name,
         " ".join(str(source.index) for _, source in node.inputs),
         _shape_text(node),
-        array_text(node.value),
+        array_text(node.value) + _age(node, stale),
         gradient,
         keeps,
         str(node.line or ""),
     )
+
+
+def _age(node: GraphNode, stale: frozenset[int]) -> str:
+    """Say that a value is not that of the leaves as they are now."""
+    if node.index not in stale:
+        return ""
+    return " (old)" if node.is_leaf else " (stale)"
 
 
 def collected_text(node: GraphNode) -> str:

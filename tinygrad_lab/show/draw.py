@@ -36,7 +36,7 @@ def draw(
     gradients: bool = True,
     local_derivatives: bool = True,
     legend: bool = True,
-    most: int = 150,
+    most: int | None = None,
 ) -> Drawing:
     """Draw the graph that outputs were computed from.
 
@@ -67,8 +67,8 @@ def draw(
         gradients: whether to show the gradients.
         local_derivatives: whether to show the local derivatives.
         legend: whether to explain the kinds of boxes below the graph.
-        most: graphs with more nodes are folded to about this many boxes: calls of modules first,
-            then the middle of the graph. The picture says so.
+        most: graphs with more nodes are folded to about this many boxes, 150 of ops or 60 of a net:
+            calls of modules first, then the middle of the graph. The picture says so.
 
     Raises:
         ArgumentError: for an invalid option; for a module without arguments.
@@ -88,7 +88,7 @@ def draw(
     from tinygrad_lab.show.picture import picture_of
 
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
-    if most < 1:
+    if most is not None and most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
     drawn = _graph_of(*outputs)
     if level == "ops" and outputs and isinstance(outputs[0], Module):
@@ -104,6 +104,7 @@ def draw(
             legend=legend,
             title=title,
             page=_page(width),
+            most=60 if most is None else most,
         )
         return Drawing(outline)
     if width is not None or title or parameters is not None or depth != 1:
@@ -118,7 +119,7 @@ def draw(
         gradients=gradients,
         local_derivatives=local_derivatives,
         legend=legend,
-        most=most,
+        most=150 if most is None else most,
     )
     return Drawing(picture)
 

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from tinygrad_lab.graphs import Graph, GraphNode
+from tinygrad_lab.show.bound import Cut, cuts, grouped_leaves, is_folded
 from tinygrad_lab.show.fold import Unit, modules_of
+from tinygrad_lab.show.repeats import repetitions
 
 __all__ = ["CONTAINERS", "Net", "Repeat", "net_of"]
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
 """Modules that only hold others: a picture looks through them."""
-
-_LONGEST_PATTERN = 12
-_LEAST_REPEATS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,30 +42,50 @@ class Net:
     repeats: tuple[Repeat, ...]
 
 
-def net_of(graph: Graph, depth: int | None, *, parameters: bool) -> Net:
+def net_of(graph: Graph, depth: int | None, *, parameters: bool, most: int = 60) -> Net:
     """Cut a graph into calls of modules.
 
     Args:
         graph: the graph.
         depth: how many modules deep a box is; containers do not count. None: the innermost ones.
-        parameters: whether parameters of modules have boxes of their own.
+        parameters: whether parameters of modules have boxes of their own; not if boxes are folded.
+        most: where there would be more boxes, what is outside of modules, and then more, is folded.
     """
     module_of = modules_of(graph)
-    units = list(_calls([node for node in graph if not node.is_leaf], depth))
-    units = _with_leaves(graph, units, module_of, parameters)
+    ops = [node for node in graph if not node.is_leaf]
+    if not ops:
+        leaves = graph.leaves
+        many = len(leaves) > most
+        return _net(graph, list(grouped_leaves(leaves)) if many else [Unit((x,)) for x in leaves])
+    asked = list(_calls(ops, depth))
+    for cut in cuts(asked, lambda deep: _calls(ops, deep, at_most=True), most):
+        units = _with_leaves(graph, cut, module_of, parameters and cut.is_asked)
+        net = _net(graph, units)
+        if len(net.units) <= most:
+            break
+    return net
+
+
+def _net(graph: Graph, units: Sequence[Unit]) -> Net:
     lines = _lines(units)
     spine = _longest_path(units, lines, graph)
     return _folded(Net(tuple(units), tuple(spine), tuple(lines), ()))
 
 
-def _calls(ops: Iterable[GraphNode], depth: int | None) -> Iterator[Unit]:
-    """Yield the calls of modules, and what was computed outside of them op by op."""
+def _calls(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool = False) -> Iterator[Unit]:
+    """Yield the calls of modules, and what was computed outside of them op by op.
+
+    Args:
+        ops: in the order in which they ran.
+        depth: see ``net_of``.
+        at_most: whether modules that are less deep have boxes, too, and not their ops.
+    """
     ops = list(ops)
     around = {path for node in ops for path, _ in node.modules[:-1]}
     run: list[GraphNode] = []
     path = ""
     for node in ops:
-        here = _path_at(node, depth, around)
+        here = _path_at(node, depth, around, at_most=at_most)
         if run and (here != path or not here or _begins_again(node, run)):
             yield Unit(tuple(run), path)
             run = []
@@ -88,13 +106,14 @@ def _begins_again(node: GraphNode, run: Sequence[GraphNode]) -> bool:
     return any(one.site != first.site for one in run)
 
 
-def _path_at(node: GraphNode, depth: int | None, around: set[str]) -> str:
+def _path_at(node: GraphNode, depth: int | None, around: set[str], *, at_most: bool) -> str:
     """Return the module whose box a node is in; ``""`` for a box of its own.
 
     Args:
         node: the node.
         depth: see ``net_of``.
         around: the modules that call others: what they compute themselves stands alone.
+        at_most: see ``_calls``.
     """
     modules = [(path, kind) for path, kind in node.modules if path]
     if not modules:
@@ -102,38 +121,66 @@ def _path_at(node: GraphNode, depth: int | None, around: set[str]) -> str:
     whole = [path for path, kind in modules if kind not in CONTAINERS]
     if depth is None:
         return modules[-1][0] if modules[-1][0] not in around else ""
+    if at_most and whole:
+        return whole[:depth][-1]
     return whole[depth - 1] if len(whole) >= depth else ""
 
 
 def _with_leaves(
-    graph: Graph, units: Sequence[Unit], module_of: Mapping[int, str], parameters: bool
+    graph: Graph, cut: Cut, module_of: Mapping[int, str], parameters: bool
 ) -> list[Unit]:
     """Add leaves: parameters to the call that uses them, others as boxes before it."""
-    users: dict[int, list[Unit]] = {}
-    for unit in units:
+    users: dict[int, dict[Unit, None]] = {leaf.index: {} for leaf in graph.leaves}
+    for unit in cut.calls:
         for node in unit.members:
             for _, source in node.inputs:
-                if source.is_leaf and unit not in users.setdefault(source.index, []):
-                    users[source.index].append(unit)
+                if source.is_leaf:
+                    users[source.index][unit] = None
     inside: dict[Unit, list[GraphNode]] = {}
-    alone: dict[Unit | None, list[Unit]] = {}
+    alone: dict[tuple[object, ...], list[GraphNode]] = {}
     for leaf in graph.leaves:
-        using = users.get(leaf.index, [])
-        number = leaf.name is None and leaf.shape == ()
-        owned = f"{module_of.get(leaf.index, '')}."
-        own = [one for one in using if one.module and owned.startswith(f"{one.module}.")]
-        if using and (number or (own == using and not (parameters and leaf.requires_grad))):
+        using = list(users[leaf.index])
+        if _goes_inside(leaf, using, module_of.get(leaf.index, ""), parameters):
             for one in using:
                 inside.setdefault(one, []).append(leaf)
         else:
-            alone.setdefault(using[0] if using else None, []).append(Unit((leaf,)))
-    found = list(alone.get(None, ()))
-    for unit in units:
-        found += alone.get(unit, ())
+            apart = leaf if cut.is_asked else leaf.requires_grad
+            alike = () if cut.leaves_together else using
+            alone.setdefault((apart, *alike), []).append(leaf)
+    groups = [unit for leaves in alone.values() for unit in _boxes_of(leaves, cut)]
+    before: dict[Unit | None, list[Unit]] = {}
+    order = {unit: place for place, unit in enumerate(cut.calls)}
+    for group in groups:
+        using = [unit for leaf in group.members for unit in users[leaf.index]]
+        before.setdefault(min(using, key=order.__getitem__, default=None), []).append(group)
+    found = list(before.get(None, ()))
+    for unit in cut.calls:
+        found += before.get(unit, ())
         found.append(
             replace(unit, members=(*unit.members, *inside[unit])) if unit in inside else unit
         )
     return found
+
+
+def _boxes_of(leaves: Sequence[GraphNode], cut: Cut) -> Iterator[Unit]:
+    return iter((Unit((leaves[0],)),)) if cut.is_asked else grouped_leaves(leaves)
+
+
+def _goes_inside(leaf: GraphNode, using: Sequence[Unit], module: str, parameters: bool) -> bool:
+    """Return whether a leaf is drawn inside the calls that use it.
+
+    Args:
+        leaf: the leaf.
+        using: the calls that use it.
+        module: the module that it belongs to.
+        parameters: whether parameters have boxes of their own.
+    """
+    if not using or (leaf.name is None and leaf.shape == ()):
+        return bool(using)
+    if len(using) == 1 and is_folded(using[0]):
+        return leaf.name is None or bool(module)
+    own = [one for one in using if one.module and f"{module}.".startswith(f"{one.module}.")]
+    return own == using and not (parameters and leaf.requires_grad)
 
 
 def _lines(units: Sequence[Unit]) -> list[tuple[Unit, Unit]]:
@@ -179,23 +226,14 @@ def _longest_path(
 
 
 def _folded(net: Net) -> Net:
-    """Draw runs of the main path that repeat once; longer patterns only where no shorter one is."""
-    looks = [_look(unit) for unit in net.spine]
-    place = {unit: n for n, unit in enumerate(net.spine)}
+    """Draw runs of the main path that repeat once; leaves of dropped runs go, too."""
     repeats: list[Repeat] = []
     dropped: dict[Unit, Unit] = {}
-    start = 0
-    while start < len(net.spine):
-        found = _repetition(looks, start, net.lines, place)
-        if found is None:
-            start += 1
-            continue
-        length, times = found
+    for start, length, times in repetitions(net.spine, net.lines):
         first = net.spine[start : start + length]
         gone = net.spine[start + length : start + length * times]
         dropped |= {unit: first[n % length] for n, unit in enumerate(gone)}
         repeats.append(Repeat(first, times, gone[-length:]))
-        start += length * times
     if not dropped:
         return net
     side = _beside(net, dropped)
@@ -216,71 +254,3 @@ def _beside(net: Net, dropped: Mapping[Unit, Unit]) -> set[Unit]:
         if source.members[0].is_leaf and source not in net.spine:
             users.setdefault(source, set()).add(target)
     return {unit for unit, using in users.items() if using <= dropped.keys()}
-
-
-def _repetition(
-    looks: Sequence[tuple[object, ...]],
-    start: int,
-    lines: Sequence[tuple[Unit, Unit]],
-    place: Mapping[Unit, int],
-) -> tuple[int, int] | None:
-    """Return the length of the pattern that begins here, and how often it repeats.
-
-    Args:
-        looks: those of the units of the main path.
-        start: where on it the pattern begins.
-        lines: see ``Net``.
-        place: where each unit stands on the main path.
-    """
-    for length in range(1, _LONGEST_PATTERN + 1):
-        pattern = looks[start : start + length]
-        times = 1
-        while looks[start + length * times : start + length * (times + 1)] == pattern:
-            times += 1
-        while times >= _LEAST_REPEATS:
-            if _is_closed(start, length, times, lines, place):
-                return length, times
-            times -= 1
-    return None
-
-
-def _look(unit: Unit) -> tuple[object, ...]:
-    """What units that are drawn alike have in common."""
-    nodes = [node for node in unit.members if not node.is_leaf]
-    kinds = tuple((node.op_name, node.shape) for node in nodes)
-    leaves = sorted(str(node.shape) for node in unit.members if node.is_leaf)
-    named = unit.members[0].name if not unit.module else None
-    kind = dict(nodes[0].modules).get(unit.module, "") if nodes else f"leaf {unit.key}"
-    return kind, kinds, tuple(leaves), named
-
-
-def _is_closed(
-    start: int,
-    length: int,
-    times: int,
-    lines: Sequence[tuple[Unit, Unit]],
-    place: Mapping[Unit, int],
-) -> bool:
-    """Return whether runs are joined alike: each to the one before it, and by its end to the next.
-
-    The first may also be entered from elsewhere, and the last left.
-    """
-    runs: list[set[tuple[int, int]]] = [set() for _ in range(times)]
-    end = start + length * times
-    for source, target in lines:
-        if target not in place or not start <= place[target] < end:
-            leaves_early = source in place and start <= place[source] < end - 1
-            if leaves_early:
-                return False
-            continue
-        run = (place[target] - start) // length
-        base = start + run * length
-        if source not in place:
-            if not source.members[0].is_leaf:
-                return False
-            continue
-        offset = place[source] - base
-        if offset < -1:
-            return False
-        runs[run].add((offset, place[target] - base))
-    return all(one == other for one, other in pairwise(runs))

@@ -8,11 +8,12 @@ from math import prod
 
 from tinygrad_lab.formatting import bytes_text, number
 from tinygrad_lab.graphs import Graph, GraphNode
+from tinygrad_lab.show.bound import is_folded
 from tinygrad_lab.show.equation import attribute_text
 from tinygrad_lab.show.fold import Unit, modules_of, name_within
 from tinygrad_lab.show.levels import Net, net_of
 from tinygrad_lab.show.measure import printable
-from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row
+from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row, stale_note
 
 __all__ = ["outline_of"]
 
@@ -29,9 +30,10 @@ def outline_of(
     legend: bool,
     title: str,
     page: tuple[float, float] | None,
+    most: int = 60,
 ) -> Picture:
     """Describe a graph as a picture of its modules; see ``draw`` for the arguments."""
-    net = net_of(graph, depth, parameters=parameters)
+    net = net_of(graph, depth, parameters=parameters, most=most)
     words = _Words(graph, net)
     skips = {unit: place for place, unit in enumerate(net.spine)}
     frames = {
@@ -56,11 +58,22 @@ def outline_of(
         frames=tuple(frames.values()),
         direction=direction,
         legend=legend,
-        note="",
+        note=" ".join(filter(None, (_note(graph, net), stale_note(graph, words.name)))),
         title=title or f"Net that computes {outputs}",
         heading=title,
         spine=tuple(unit.key for unit in net.spine),
         page=page,
+    )
+
+
+def _note(graph: Graph, net: Net) -> str:
+    """Say what was folded, and how to see more."""
+    folded = sum(len(unit.members) for unit in net.units if is_folded(unit))
+    if not folded:
+        return ""
+    return (
+        f"{folded:,} of {len(graph):,} nodes are folded into the boxes with a double edge. "
+        "tg.draw(..., most=...) sets how many boxes are drawn."
     )
 
 
@@ -83,6 +96,8 @@ class _Words:
         kind: Kind = "computed"
         if first.is_leaf:
             kind = "leaf" if first.requires_grad else "constant"
+        if is_folded(unit):
+            kind = "folded"
         is_output = any(node.index in self._outputs for node in unit.members)
         name, what = self._title(unit)
         return Box(
@@ -107,6 +122,8 @@ class _Words:
 
     def _title(self, unit: Unit) -> tuple[str, str]:
         """Return the name of a box, and the class of its module or its op."""
+        if is_folded(unit):
+            return _of_folded(unit)
         if not unit.module:
             node = unit.members[0]
             name = self.name(node)
@@ -118,7 +135,9 @@ class _Words:
 
     def _lines(self, unit: Unit) -> Iterator[str]:
         ops = [node for node in unit.members if not node.is_leaf]
-        if details := ", ".join(_details(ops, unit)):
+        if is_folded(unit):
+            yield unit.summary.partition(": ")[2]
+        elif details := ", ".join(_details(ops, unit)):
             yield details
         if ops or unit.members[0].shape:
             yield _shape(ops[-1] if ops else unit.members[0])
@@ -130,6 +149,15 @@ class _Words:
         kept = sum(node.nbytes_kept for node in unit.members)
         if ops and kept:
             yield f"keeps {bytes_text(kept)}" + (" each" if times > 1 else "")
+
+
+def _of_folded(unit: Unit) -> tuple[str, str]:
+    """Return how many ops or leaves were folded, and the modules that they are of."""
+    ops = [node for node in unit.members if not node.is_leaf]
+    if not ops:
+        return f"{len(unit.members):,} leaves", ""
+    modules = len({node.module for node in ops if node.module})
+    return f"× {len(ops):,} ops", f"in {modules:,} modules" if modules else ""
 
 
 def _of_module(unit: Unit) -> tuple[str, str]:

@@ -5,7 +5,7 @@ A ``Picture`` is plain data: formatted text and numbers, no nodes or arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,10 @@ from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of, 
 from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
 from tinygrad_lab.show.rule import rule_text
 
-__all__ = ["Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row", "picture_of"]
+__all__ = [
+    *("Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row"),
+    *("picture_of", "stale_note"),
+]
 
 Direction = Literal["LR", "TB"]
 Kind = Literal["leaf", "constant", "computed", "folded"]
@@ -34,7 +37,7 @@ _FEW = 12
 class Row:
     """A line of a box: ``value 3``."""
 
-    label: Literal["value", "gradient", ""]
+    label: Literal["value", "old value", "stale value", "gradient", ""]
     content: Content
     known: bool = True
     """Whether the content is a number, and not the reason why there is none."""
@@ -134,7 +137,7 @@ def picture_of(
         frames=tuple(_frames(graph, boxes)),
         direction=direction,
         legend=legend,
-        note=_note(graph, units),
+        note=" ".join(filter(None, (_note(graph, units), stale_note(graph, words.name)))),
         title=f"Computation graph of {outputs}{', …' if len(graph.outputs) > 4 else ''}",
     )
 
@@ -147,6 +150,15 @@ def _note(graph: Graph, units: list[Unit]) -> str:
         f"{folded:,} of {len(graph):,} nodes are folded into the boxes with a double edge. "
         "tg.draw(..., most=...) sets how many boxes are drawn."
     )
+
+
+def stale_note(graph: Graph, name: Callable[[GraphNode], str]) -> str:
+    """Say which leaves got other data since the graph was computed; ``""`` if none did."""
+    changed = [name(node) for node in graph.leaves if node.changed]
+    if not changed:
+        return ""
+    which = ", ".join(changed[:4]) + f" and {len(changed) - 4} more" * (len(changed) > 4)
+    return f"Stale: {which} changed since; what is drawn was computed from the old data."
 
 
 def _frames(graph: Graph, boxes: tuple[Box, ...]) -> Iterator[Frame]:
@@ -170,6 +182,7 @@ class _Describer:
         self._values, self._gradients = values, gradients
         self._outputs = {node.index for node in graph.outputs}
         self._frame_of = module_of
+        self._stale = graph.stale
 
     def name(self, node: GraphNode) -> str:
         """Return a node's name, a constant's number, or ``v₃``, where 3 is the index."""
@@ -226,7 +239,7 @@ class _Describer:
             yield Row("", ("several outputs",), known=False)
             return
         if self._values:
-            yield Row("value", *_content(node, node.value))
+            yield Row(self._value_label(node), *_content(node, node.value))
         if not (self._gradients and node.requires_grad):
             return
         if node.gradient is not None:
@@ -237,6 +250,11 @@ class _Describer:
             yield Row("gradient", ("not computed",), known=False)
         if text := collected_text(node):
             yield Row("", (text,), known=False)
+
+    def _value_label(self, node: GraphNode) -> Literal["value", "old value", "stale value"]:
+        if node.index not in self._stale:
+            return "value"
+        return "old value" if node.is_leaf else "stale value"
 
     # --- arrows ------------------------------------------------------------------------------
 
