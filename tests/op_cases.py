@@ -65,6 +65,12 @@ def _checkpoint(x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
     return tg.checkpoint(lambda x: (x * y).sin() + y, x)
 
 
+def _hooked(x: tg.Tensor) -> tg.Tensor:
+    layer = tg.nn.Identity()
+    layer.register_full_backward_hook(lambda module, into, out: (into[0] * 1.0,))
+    return layer(x)
+
+
 ELEMENTWISE = [
     _from_recipe("add", A, ROW),
     _from_recipe("subtract", A, COLUMN),
@@ -172,6 +178,7 @@ PRODUCTS = [
     ),
     _from_recipe("dropout", A, function=_dropout),
     _from_recipe("checkpoint", A, ROW, function=_checkpoint),
+    _from_recipe("module_hooks", A, function=_hooked),
 ]
 
 SQUARES = numbers(2, 3, 3)

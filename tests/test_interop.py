@@ -302,6 +302,7 @@ NEEDS_MORE_THAN_THE_STANDARD = {
     "transfer",  # between libraries
     "output",  # an op that is not run
     "checkpoint",
+    "module_hooks",
 }
 portable = pytest.mark.parametrize(
     "case", [c for c in CASES if c.name not in NEEDS_MORE_THAN_THE_STANDARD], ids=str

@@ -734,7 +734,7 @@ class TestModule:
             "    (2): ELU(alpha=1.0)\n"
             "    (3): Dropout(p=0.1)\n"
             "  )\n"
-            "  (2): Flatten(start_dim=1)\n"
+            "  (2): Flatten(start_dim=1, end_dim=-1)\n"
             "  (3): Softmax(dim=1)\n"
             "  (4): GRU(1, 6, num_layers=1, batch_first=True, bidirectional=False)\n"
             ")"
@@ -971,7 +971,7 @@ class TestAModuleThatWouldContainItself:
     def test_is_shown_to_where_it_repeats(self) -> None:
         net = nn.Linear(1, 1)
         object.__setattr__(net, "me", net)
-        assert repr(net).splitlines()[1:] == ["  (me): ...", ")"]
+        assert repr(net).splitlines()[2:] == ["  (me): ...", ")"]
 
     def test_is_not_one_that_is_deep(self) -> None:
         net: nn.Module = nn.Linear(1, 1)

@@ -32,8 +32,23 @@ from tinygrad_lab.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from tinygrad_lab.nn.containers import (
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
 from tinygrad_lab.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from tinygrad_lab.nn.layers import Dropout, Embedding, Flatten, Linear
+from tinygrad_lab.nn.layers import (
+    Bilinear,
+    Dropout,
+    Embedding,
+    Flatten,
+    Identity,
+    Linear,
+    Unflatten,
+)
 from tinygrad_lab.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -58,8 +73,20 @@ from tinygrad_lab.nn.losses import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from tinygrad_lab.nn.module import Module, ModuleList, Parameter, Sequential
+from tinygrad_lab.nn.module import Module, Parameter
 from tinygrad_lab.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from tinygrad_lab.nn.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ZeroPad1d,
+    ZeroPad2d,
+)
 from tinygrad_lab.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -85,6 +112,11 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Bilinear",
+    "CircularPad1d",
+    "CircularPad2d",
+    "ConstantPad1d",
+    "ConstantPad2d",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",
@@ -102,6 +134,7 @@ __all__ = [
     "Hardtanh",
     "HingeEmbeddingLoss",
     "HuberLoss",
+    "Identity",
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
@@ -115,6 +148,7 @@ __all__ = [
     "MaxPool2d",
     "Mish",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
@@ -123,10 +157,16 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PoissonNLLLoss",
     "RReLU",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -143,11 +183,27 @@ __all__ = [
     "Threshold",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
+    "Unflatten",
+    "ZeroPad1d",
+    "ZeroPad2d",
     "functional",
     "init",
 ]
 
 for _kind in (
+    CircularPad1d,
+    CircularPad2d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ZeroPad1d,
+    ZeroPad2d,
+    Bilinear,
+    Identity,
+    Unflatten,
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
     AvgPool1d,
@@ -190,6 +246,7 @@ for _kind in (
     MaxPool1d,
     MaxPool2d,
     Mish,
+    ModuleDict,
     ModuleList,
     MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
@@ -197,6 +254,8 @@ for _kind in (
     NLLLoss,
     PReLU,
     PairwiseDistance,
+    ParameterDict,
+    ParameterList,
     PoissonNLLLoss,
     RReLU,
     ReLU,

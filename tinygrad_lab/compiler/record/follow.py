@@ -393,6 +393,8 @@ class Follower:
     ) -> Things:
         """Follow the call of a module, and whatever of the user's is inside of it."""
         module: Module = one.value
+        for hook in module._hooks:
+            self.call((Thing("a hook of a module", hook.function),), None, {}, merged((one,), rest))
         if is_users_class(type(module)):
             return self.call(self.reach.attribute((one,), "forward"), args, kwargs, rest)
         given = merged(*(args or ()), *kwargs.values(), rest)

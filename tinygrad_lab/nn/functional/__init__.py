@@ -65,6 +65,8 @@ from tinygrad_lab.nn.functional.normalization import (
     batch_norm,
     layer_norm,
 )
+from tinygrad_lab.nn.functional.padding import pad
+from tinygrad_lab.nn.functional.products import bilinear
 from tinygrad_lab.nn.functional.ranking import (
     cosine_embedding_loss,
     hinge_embedding_loss,
@@ -101,6 +103,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -144,6 +147,7 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "pairwise_distance",
     "poisson_nll_loss",
     "prelu",
