@@ -1,4 +1,4 @@
-"""Layers of single samples: linear, embedding, flatten, dropout."""
+"""Layers of single samples: linear, embedding, flatten."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.module import Module, Parameter
 
-__all__ = ["Dropout", "Embedding", "Flatten", "Linear"]
+__all__ = ["Embedding", "Flatten", "Linear"]
 
 _linear = direct(ops.linear)
-_dropout, _embedding = direct(functional.dropout), direct(functional.embedding)
+_embedding = direct(functional.embedding)
 
 
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
@@ -114,19 +114,3 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}"
-
-
-class Dropout(Module):
-    """In training, sets elements to 0 with probability p and scales the others by 1 / (1 - p)."""
-
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ArgumentError(f"Dropout needs a probability from 0 to 1, got {p}.")
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _dropout(x, self.p, self.training)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"

@@ -32,6 +32,7 @@ from tinygrad_lab.nn.functional.activations import (
     tanhshrink,
     threshold,
 )
+from tinygrad_lab.nn.functional.attention import scaled_dot_product_attention
 from tinygrad_lab.nn.functional.binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -63,7 +64,10 @@ from tinygrad_lab.nn.functional.lookup import (
 )
 from tinygrad_lab.nn.functional.normalization import (
     batch_norm,
+    group_norm,
+    instance_norm,
     layer_norm,
+    rms_norm,
 )
 from tinygrad_lab.nn.functional.ranking import (
     cosine_embedding_loss,
@@ -120,12 +124,14 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -149,7 +155,9 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
