@@ -54,7 +54,7 @@ IN_NAMESPACES = ON_TENSORS | _words("""
     get_autocast_xla_dtype get_deterministic_debug_mode get_device get_device_module
     get_file_path get_float32_matmul_precision get_include get_num_interop_threads
     get_num_threads get_printoptions get_rng_state getbufsize geterr geterrcall grid_sampler
-    grid_sampler_2d grid_sampler_3d group_norm hamming hamming_window hann_window hanning
+    grid_sampler_2d grid_sampler_3d hamming hamming_window hann_window hanning
     has_lapack has_mkl has_openmp has_spectral histogram2d histogram_bin_edges histogramdd hsmm
     hspmm import_ir_module import_ir_module_from_buffer index_exp indices_copy inexact info
     init_num_threads initial_seed int1 int2 int3 int4 int5 int6 int7 integer interp
@@ -63,7 +63,7 @@ IN_NAMESPACES = ON_TENSORS | _words("""
     is_deterministic_algorithms_warn_only_enabled is_inference_mode_enabled is_storage
     is_vulkan_available is_warn_always_enabled isfortran isnat iterable jagged kaiser
     kaiser_window layout legacy_contiguous_format lexsort little_endian lobpcg longdouble lstm
-    lstm_cell lu_unpack mask_indices matrix max_pool1d_with_indices max_pool3d memmap
+    lu_unpack mask_indices matrix max_pool1d_with_indices max_pool3d memmap
     memory_format merge_type_from_type_comment mintypecode miopen_batch_norm miopen_convolution
     miopen_convolution_add_relu miopen_convolution_relu miopen_convolution_transpose
     miopen_ctc_loss miopen_depthwise_convolution miopen_rnn mkldnn_adaptive_avg_pool2d

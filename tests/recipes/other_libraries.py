@@ -226,7 +226,8 @@ NOT_COMPARED = _words("""
     ubyte bool_ cfloat csingle cdouble device dtype ndarray uint uintp ulong ulonglong uintc
     ushort type default_generator broadcast inference_mode stop_gradient set_default_tensor_type
     set_default_device issubdtype batch_norm instance_norm native_batch_norm layer_norm
-    native_layer_norm gru_cell embedding embedding_bag to_dlpack ndenumerate ndindex
+    native_layer_norm group_norm gru_cell lstm_cell embedding embedding_bag to_dlpack
+    ndenumerate ndindex
     array2string array_repr array_str set_printoptions printoptions seterr errstate
     set_anomaly_enabled is_anomaly_enabled flags ctypes base get_device grad_fn index detach_
     map_ apply_ setflags storage untyped_storage values new new_empty data_ptr const_data_ptr

@@ -32,6 +32,7 @@ from tinygrad_lab.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from tinygrad_lab.nn.attention import MultiheadAttention
 from tinygrad_lab.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -40,15 +41,8 @@ from tinygrad_lab.nn.containers import (
     Sequential,
 )
 from tinygrad_lab.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from tinygrad_lab.nn.layers import (
-    Bilinear,
-    Dropout,
-    Embedding,
-    Flatten,
-    Identity,
-    Linear,
-    Unflatten,
-)
+from tinygrad_lab.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, FeatureAlphaDropout
+from tinygrad_lab.nn.layers import Bilinear, Embedding, Flatten, Identity, Linear, Unflatten
 from tinygrad_lab.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -74,7 +68,15 @@ from tinygrad_lab.nn.losses import (
     TripletMarginWithDistanceLoss,
 )
 from tinygrad_lab.nn.module import Module, Parameter
-from tinygrad_lab.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from tinygrad_lab.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    LayerNorm,
+    RMSNorm,
+)
 from tinygrad_lab.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -95,7 +97,8 @@ from tinygrad_lab.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
 )
-from tinygrad_lab.nn.recurrent import GRU
+from tinygrad_lab.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from tinygrad_lab.nn.transformer import TransformerEncoder, TransformerEncoderLayer
 
 __all__ = [
     "CELU",
@@ -103,9 +106,12 @@ __all__ = [
     "GELU",
     "GLU",
     "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
@@ -125,9 +131,14 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "Embedding",
+    "FeatureAlphaDropout",
     "Flatten",
+    "GRUCell",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -135,8 +146,11 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -153,6 +167,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -160,6 +175,8 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "PoissonNLLLoss",
+    "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -181,6 +198,8 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
@@ -206,6 +225,7 @@ for _kind in (
     Unflatten,
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
+    AlphaDropout,
     AvgPool1d,
     AvgPool2d,
     BCELoss,
@@ -221,21 +241,30 @@ for _kind in (
     CosineSimilarity,
     CrossEntropyLoss,
     Dropout,
+    Dropout1d,
+    Dropout2d,
     ELU,
     Embedding,
+    FeatureAlphaDropout,
     Flatten,
     GELU,
     GLU,
     GRU,
+    GRUCell,
     GaussianNLLLoss,
+    GroupNorm,
     Hardshrink,
     Hardsigmoid,
     Hardswish,
     Hardtanh,
     HingeEmbeddingLoss,
     HuberLoss,
+    InstanceNorm1d,
+    InstanceNorm2d,
     KLDivLoss,
     L1Loss,
+    LSTM,
+    LSTMCell,
     LayerNorm,
     LeakyReLU,
     Linear,
@@ -251,12 +280,16 @@ for _kind in (
     MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
+    MultiheadAttention,
     NLLLoss,
     PReLU,
     PairwiseDistance,
     ParameterDict,
     ParameterList,
     PoissonNLLLoss,
+    RMSNorm,
+    RNN,
+    RNNCell,
     RReLU,
     ReLU,
     ReLU6,
@@ -274,6 +307,8 @@ for _kind in (
     Tanh,
     Tanhshrink,
     Threshold,
+    TransformerEncoder,
+    TransformerEncoderLayer,
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 ):

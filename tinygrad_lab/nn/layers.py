@@ -1,4 +1,4 @@
-"""Layers of single samples: linear, bilinear, embedding, shapes, dropout."""
+"""Layers of single samples: linear, bilinear, embedding, shapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from tinygrad_lab.ops.arguments.axes import checked_axis
 
 __all__ = [
     "Bilinear",
-    "Dropout",
     "Embedding",
     "Flatten",
     "Identity",
@@ -27,8 +26,7 @@ __all__ = [
 ]
 
 _linear = direct(ops.linear)
-_dropout, _embedding = direct(functional.dropout), direct(functional.embedding)
-_bilinear = direct(functional.bilinear)
+_embedding, _bilinear = direct(functional.embedding), direct(functional.bilinear)
 
 
 def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
@@ -301,19 +299,3 @@ class Unflatten(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
-
-
-class Dropout(Module):
-    """In training, sets elements to 0 with probability p and scales the others by 1 / (1 - p)."""
-
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ArgumentError(f"Dropout needs a probability from 0 to 1, got {p}.")
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _dropout(x, self.p, self.training)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"

@@ -28,9 +28,7 @@ __all__ = [
 
 _NN = """
 Identity = tg.nn.Sequential()
-GRUCell = tg.nn.GRU(3, 4)
 Buffer = tg.nn.Module().register_buffer("mean", tg.zeros((3,)))
-RMSNorm = x / tg.sqrt(tg.mean(x * x, axis=-1, keepdims=True))
 Bilinear = tg.einsum("bi,oij,bj->bo", x, tg.ones((1, 2, 2)), y)
 EmbeddingBag = tg.sum(tg.nn.Embedding(3, 4)(i), axis=0)
 Unflatten = x.reshape(2, 2, 1)
@@ -42,7 +40,6 @@ CircularPad1d CircularPad2d CircularPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="wr
 Upsample UpsamplingNearest2d = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
 """
 _FUNCTIONAL = """
-scaled_dot_product_attention = tg.softmax(x @ y.mT / x.shape[-1] ** 0.5) @ y
 gumbel_softmax = tg.softmax(x - tg.log(-tg.log(tg.random.uniform(x.shape))))
 interpolate upsample upsample_nearest = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
 unfold = tg.stack([v[j : j + 2] for j in range(len(v) - 1)])
@@ -108,16 +105,18 @@ MODULES: dict[str, dict[str, str]] = {
 _ABSENT = """
     ASGD Adafactor Adamax Muon SparseAdam
     adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool3d
-    max_pool3d conv3d conv_transpose3d dropout3d group_norm instance_norm local_response_norm
+    max_pool3d conv3d conv_transpose3d dropout3d local_response_norm
     max_unpool1d max_unpool2d max_unpool3d rrelu_ linear_cross_entropy max_pool1d_with_indices
     max_pool2d_with_indices AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
-    AdaptiveMaxPool3d AlphaDropout AvgPool3d BatchNorm3d Conv3d ConvTranspose3d Dropout1d
-    Dropout2d Dropout3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LazyBatchNorm1d
+    AdaptiveMaxPool3d AvgPool3d BatchNorm3d Conv3d ConvTranspose3d
+    Dropout3d InstanceNorm3d LazyBatchNorm1d
     LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d
-    LazyConvTranspose2d LazyConvTranspose3d LazyLinear LinearCrossEntropyLoss LSTM LSTMCell
-    MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d ModuleDict NLLLoss2d ParameterDict
-    ParameterList RNN RNNCell SyncBatchNorm eig eigvals cond matrix_exp
+    LazyConvTranspose2d LazyConvTranspose3d LazyLinear LinearCrossEntropyLoss
+    MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d NLLLoss2d
+    SyncBatchNorm eig eigvals cond matrix_exp
     matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
+    LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d TransformerDecoder
+    TransformerDecoderLayer
 """
 """Names of PyTorch and NumPy without an equivalent that are similar to one that exists here."""
 

@@ -32,6 +32,7 @@ from tinygrad_lab.nn.functional.activations import (
     tanhshrink,
     threshold,
 )
+from tinygrad_lab.nn.functional.attention import scaled_dot_product_attention
 from tinygrad_lab.nn.functional.binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -63,7 +64,10 @@ from tinygrad_lab.nn.functional.lookup import (
 )
 from tinygrad_lab.nn.functional.normalization import (
     batch_norm,
+    group_norm,
+    instance_norm,
     layer_norm,
+    rms_norm,
 )
 from tinygrad_lab.nn.functional.padding import pad
 from tinygrad_lab.nn.functional.products import bilinear
@@ -123,12 +127,14 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -153,7 +159,9 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
