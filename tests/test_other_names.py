@@ -162,6 +162,8 @@ def _environment(x: Any) -> dict[str, Any]:
         "s": tg.tensor(1.0),
         "i": tg.tensor([0, 1]),
         "condition": x > 2,
+        "mask": x > 2,
+        "value": 0.5,
         "p": tg.tensor([[0.25, 0.5], [0.75, 0.125]]),
         "q": tg.tensor([[0.5, 0.5], [0.75, 0.25]]),
         "o": tg.optim.SGD([tg.scalar(1.0)], lr=0.1),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends import PYTHON, namespaces
+from tinygrad_lab.backends import NUMBERS, PYTHON, namespaces
 from tinygrad_lab.engine.declare import op
 
 add = op(
@@ -85,12 +85,12 @@ def _is_floating(xp: Any, x: Any) -> bool:
 
 
 def _floor_divide(xp: Any, x: Any, y: Any) -> Any:
-    quotient = xp.floor_divide(x, y)
-    if not _is_floating(xp, quotient):
-        return quotient
-    # NumPy and Python give NaN for inf // 2.
+    if not (_is_floating(xp, x) or _is_floating(xp, y)):
+        return xp.floor_divide(x, y)
+    # NumPy and Python give NaN for inf // 2, and NumPy warns.
     infinite = (abs(x) == math.inf) & (abs(y) < math.inf)
-    return xp.where(infinite, xp.divide(x, y), quotient)
+    finite = x if x.__class__ in NUMBERS else xp.where(infinite, xp.zeros_like(x), x)
+    return xp.where(infinite, xp.divide(x, y), xp.floor_divide(finite, y))
 
 
 floor_divide = op(

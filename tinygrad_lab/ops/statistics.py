@@ -56,7 +56,8 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     if not _may_be_nan(x):
         return mean(x, axis=axis, keepdims=keepdims)
     total = nansum(x, axis=axis, keepdims=keepdims)
-    return total / _count_of_numbers(x, axis, keepdims, total)
+    count = _count_of_numbers(x, axis, keepdims, total)
+    return total / where(equal(count, 0), float("nan"), count)
 
 
 def _count_of_numbers(x: Any, axis: Axis, keepdims: bool, like: Any) -> Any:
@@ -197,7 +198,7 @@ def _edges(values: Any, bins: Any, range: Any) -> Any:
     dtype = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
     if not is_integer(bins):
         listed = not hasattr(bins, "shape")
-        edges = array_like(values, np.asarray(bins, dtype)) if listed else stop_gradient(bins)
+        edges = stop_gradient(array_like(values, np.asarray(bins, dtype)) if listed else bins)
         if len(shape_of(edges)) != 1 or shape_of(edges)[0] < 2:
             reason = f"expected a number of bins, or a vector of edges, got {excerpt(bins)}."
             raise ShapeError(in_full("histogram", reason, {"x": values}, {}))
