@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tinygrad_lab import trees
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.errors import ArgumentError, TinygradLabError
 from tinygrad_lab.graphs import Graph, graph
 from tinygrad_lab.nn.module import Module
 
@@ -53,8 +53,8 @@ def draw(
 
     Args:
         outputs: tensors, containers of tensors, or one ``Graph``; or a module and its arguments,
-            for which it is run. Tensors without a name are named after the variable that holds them
-            in the caller.
+            for which it is run; or the error of an op that failed, whose picture ends with it.
+            Tensors without a name are named after the variable that holds them in the caller.
         level: ``"ops"``, each op with its numbers; ``"layers"``, the innermost modules with their
             parameters; ``"modules"``, calls of modules. For a module: ``"modules"``.
         depth: at the level of modules, how many modules deep; containers do not count.
@@ -84,12 +84,25 @@ def draw(
         <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
     """
     from tinygrad_lab.show.drawing import Drawing
+    from tinygrad_lab.show.failed import picture_of_error
     from tinygrad_lab.show.outline import outline_of
     from tinygrad_lab.show.picture import picture_of
 
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
     if most is not None and most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
+    if outputs and isinstance(outputs[0], TinygradLabError):
+        return Drawing(
+            picture_of_error(
+                outputs[0],
+                150 if most is None else most,
+                direction=direction,
+                values=values,
+                gradients=gradients,
+                local_derivatives=local_derivatives,
+                legend=legend,
+            )
+        )
     drawn = _graph_of(*outputs)
     if level == "ops" and outputs and isinstance(outputs[0], Module):
         level = "modules"

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Direction = Literal["LR", "TB"]
-Kind = Literal["leaf", "constant", "computed", "folded"]
+Kind = Literal["leaf", "constant", "computed", "folded", "failed"]
 Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 

@@ -49,5 +49,6 @@ LOOKS = {
     "constant": Look(header=PAPER, border="#7d8590", dashed=True),
     "computed": Look(header="#eceef1", border="#4a5260"),
     "folded": Look(header="#eceef1", border="#4a5260", double=True),
+    "failed": Look(header="#f9d5d0", border="#9c0d0d", border_width=2.5, dashed=True),
     "output": Look(header="#fde6cf", border="#c25700", border_width=2.5),
 }
