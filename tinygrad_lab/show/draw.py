@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -13,7 +15,7 @@ from tinygrad_lab.nn.module import Module
 
 if TYPE_CHECKING:
     from tinygrad_lab.show.drawing import Drawing
-    from tinygrad_lab.show.picture import Direction
+    from tinygrad_lab.show.picture import Direction, Picture
 
 __all__ = ["draw"]
 
@@ -37,6 +39,8 @@ def draw(
     local_derivatives: bool = True,
     legend: bool = True,
     most: int | None = None,
+    part: Any = None,
+    highlight: Any = None,
 ) -> Drawing:
     """Draw the graph that outputs were computed from.
 
@@ -69,6 +73,9 @@ def draw(
         legend: whether to explain the kinds of boxes below the graph.
         most: graphs with more nodes are folded to about this many boxes, 150 of ops or 60 of a net:
             calls of modules first, then the middle of the graph. The picture says so.
+        part: draw only this: a module of the graph, its inside; or two tensors ``(a, b)``, all that
+            leads from a to b, and the values that are used on the way.
+        highlight: a tensor, a module, or a list of them, to mark with a halo.
 
     Raises:
         ArgumentError: for an invalid option; for a module without arguments.
@@ -86,6 +93,7 @@ def draw(
     from tinygrad_lab.show.drawing import Drawing
     from tinygrad_lab.show.failed import picture_of_error
     from tinygrad_lab.show.outline import outline_of
+    from tinygrad_lab.show.parts import depth_inside, nodes_named, part_of
     from tinygrad_lab.show.picture import picture_of
 
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
@@ -104,11 +112,14 @@ def draw(
             )
         )
     drawn = _graph_of(*outputs)
+    marked = frozenset() if highlight is None else nodes_named(drawn, highlight, "highlight")
+    drawn = drawn if part is None else part_of(drawn, part)
     if level == "ops" and outputs and isinstance(outputs[0], Module):
         level = "modules"
     if _one_of("level", level, ("ops", "layers", "modules")) != "ops":
         if depth < 1:
             raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
+        depth += depth_inside(drawn) if isinstance(part, Module) else 0
         outline = outline_of(
             drawn,
             depth=depth if level == "modules" else None,
@@ -119,7 +130,7 @@ def draw(
             page=_page(width),
             most=60 if most is None else most,
         )
-        return Drawing(outline)
+        return Drawing(_highlighted(outline, marked))
     if width is not None or title or parameters is not None or depth != 1:
         raise ArgumentError(
             "tg.draw: width, title, parameters and depth are for whole nets: add "
@@ -134,7 +145,15 @@ def draw(
         legend=legend,
         most=150 if most is None else most,
     )
-    return Drawing(picture)
+    return Drawing(_highlighted(picture, marked))
+
+
+def _highlighted(picture: Picture, marked: Collection[int]) -> Picture:
+    """Mark the boxes of nodes by their indices."""
+    if not marked:
+        return picture
+    boxes = [replace(one, highlighted=not one.indices.isdisjoint(marked)) for one in picture.boxes]
+    return replace(picture, boxes=tuple(boxes))
 
 
 def _one_of(name: str, value: object, choices: tuple[Choice, ...]) -> Choice:
