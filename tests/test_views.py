@@ -284,3 +284,9 @@ class TestHighlights:
         drawing = tg.draw(scalars()["d"])
         assert not self.marked(drawing)
         assert "highlighted" not in drawing.svg
+
+
+def test_an_option_that_does_not_exist_lists_those_there_are() -> None:
+    options: Any = {"colour": "value"}
+    with pytest.raises(tg.errors.ArgumentTypeError, match="'colour'; the options are level, depth"):
+        tg.draw(scalars()["d"], **options)

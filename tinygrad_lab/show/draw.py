@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar
 
 from tinygrad_lab import trees
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError, TinygradLabError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, TinygradLabError
 from tinygrad_lab.graphs import Graph, graph
 from tinygrad_lab.nn.module import Module
 
@@ -41,6 +41,7 @@ def draw(
     most: int | None = None,
     part: Any = None,
     highlight: Any = None,
+    **unknown: Never,
 ) -> Drawing:
     """Draw the graph that outputs were computed from.
 
@@ -79,7 +80,7 @@ def draw(
 
     Raises:
         ArgumentError: for an invalid option; for a module without arguments.
-        ArgumentTypeError: for outputs that are not tensors.
+        ArgumentTypeError: for outputs that are not tensors; for an option that does not exist.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -96,6 +97,8 @@ def draw(
     from tinygrad_lab.show.parts import depth_inside, nodes_named, part_of
     from tinygrad_lab.show.picture import picture_of
 
+    if unknown:
+        raise _no_option(next(iter(unknown)))
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
     if most is not None and most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
@@ -154,6 +157,16 @@ def _highlighted(picture: Picture, marked: Collection[int]) -> Picture:
         return picture
     boxes = [replace(one, highlighted=not one.indices.isdisjoint(marked)) for one in picture.boxes]
     return replace(picture, boxes=tuple(boxes))
+
+
+def _no_option(name: str) -> ArgumentTypeError:
+    """Return the error for an option that does not exist: it lists those there are."""
+    options = [
+        one.name for one in signature(draw).parameters.values() if one.kind == one.KEYWORD_ONLY
+    ]
+    return ArgumentTypeError(
+        f"tg.draw has no option {name!r}; the options are {', '.join(options)}."
+    )
 
 
 def _one_of(name: str, value: object, choices: tuple[Choice, ...]) -> Choice:
