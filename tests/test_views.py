@@ -175,3 +175,118 @@ class TestWhatIsNotFinite:
     def test_is_all_there_is_where_nothing_is_finite(self) -> None:
         x = tg.tensor(np.full(30, np.nan), requires_grad=True, name="x")
         assert "  30 NaN  " in str(tg.graph(x))
+
+
+# --- parts of a graph -----------------------------------------------------------------------------
+
+
+class Inner(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+
+    def forward(self, x: Any) -> Any:
+        return self.parts[1](tg.sin(self.parts[0](x))) + x
+
+
+class Outer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.inner, self.last = nn.Linear(2, 3), Inner(), nn.Linear(3, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.last(tg.cos(self.inner(self.first(x))))
+
+
+def scalars() -> dict[str, Any]:
+    x, w = tg.scalar(2.0, name="x"), tg.scalar(3.0, name="w")
+    a = w * x
+    b = tg.sin(a)
+    c = b * x
+    d = tg.exp(c) + a
+    d.backward()
+    for name, value in {"a": a, "b": b, "c": c, "d": d}.items():
+        value.name = name
+    return {"x": x, "w": w, "a": a, "b": b, "c": c, "d": d}
+
+
+def names_in(drawing: Any) -> list[str]:
+    return [box.name for box in drawing.picture.boxes]
+
+
+class TestParts:
+    def test_between_two_tensors_are_all_ways_and_what_is_used_on_them(self) -> None:
+        values = scalars()
+        a, b, c, d = (values[name] for name in "abcd")
+        assert names_in(tg.draw(c, part=(a, c))) == ["x", "w", "a", "b", "c"]
+        part = tg.draw(d, part=(b, d)).picture
+        boxes = {box.name: box for box in part.boxes}
+        assert set(boxes) >= {"x", "a", "b", "c", "d"}
+        assert "w" not in boxes
+        assert (boxes["a"].equation, boxes["a"].kind) == ("…", "computed")
+        whole = {box.name: box for box in tg.draw(d).picture.boxes}
+        for name in ("x", "b", "c", "d"):  # the same numbers as in the whole picture
+            assert boxes[name].rows == whole[name].rows
+
+    @pytest.mark.parametrize("level", ["ops", "modules", "layers"])
+    def test_inside_of_a_module_is_what_ran_in_it(self, level: Any) -> None:
+        net = Outer()
+        out = net(tg.ones((5, 2)))
+        drawing = tg.draw(out, level=level, part=net.inner)
+        assert drawing.svg
+        classes = {box.equation for box in drawing.picture.boxes}
+        indices = {n for box in drawing.picture.boxes for n in box.indices}
+        graph = tg.graph(out)
+        inside = {n.index for n in graph if n.module.startswith("inner")}
+        assert inside <= indices
+        assert not any(graph[n].module.startswith("last") for n in indices)
+        assert ("Linear" in classes) == (level != "ops")
+        assert sum(box.output for box in drawing.picture.boxes) == 1
+
+    def test_are_modules_of_lists_too(self) -> None:
+        net = Outer()
+        graph = tg.graph(net(tg.ones((5, 2))))
+        (found,) = [n for n in graph if n.module == "inner.parts.1"]
+        assert tg.draw(graph, part=net.inner.parts[1]).picture.boxes[-1].indices == {found.index}
+
+    @pytest.mark.parametrize(
+        ("option", "says"),
+        [
+            (lambda v: {"part": (v["d"], v["x"])}, "nothing leads from d to x"),
+            (lambda v: {"part": v["d"]}, r"two tensors \(a, b\)"),
+            (lambda v: {"part": nn.ReLU()}, r"tg\.draw\(module, x\)"),
+            (lambda v: {"highlight": tg.scalar(1.0, name="q")}, "q is not in this graph"),
+            (lambda v: {"highlight": "a"}, "takes tensors and modules, got str"),
+        ],
+    )
+    def test_that_are_not_there_are_said(self, option: Any, says: str) -> None:
+        values = scalars()
+        with pytest.raises(tg.errors.TinygradLabError, match=says):
+            tg.draw(values["d"], **option(values))
+
+
+class TestHighlights:
+    def marked(self, drawing: Any) -> set[str]:
+        return {box.name for box in drawing.picture.boxes if box.highlighted}
+
+    def test_are_tensors_modules_and_lists_of_them(self) -> None:
+        values = scalars()
+        w, c, d = values["w"], values["c"], values["d"]
+        assert self.marked(tg.draw(d, highlight=c)) == {"c"}
+        drawing = tg.draw(d, highlight=[w, (c,)])
+        assert self.marked(drawing) == {"w", "c"}
+        assert ">highlighted</text>" in drawing.svg
+        net = Outer()
+        out = net(tg.ones((5, 2)))
+        assert self.marked(tg.draw(out, level="layers", highlight=net.last)) == {"last"}
+
+    def test_are_none_where_none_was_asked_for(self) -> None:
+        drawing = tg.draw(scalars()["d"])
+        assert not self.marked(drawing)
+        assert "highlighted" not in drawing.svg
+
+
+def test_an_option_that_does_not_exist_lists_those_there_are() -> None:
+    options: Any = {"colour": "value"}
+    with pytest.raises(tg.errors.ArgumentTypeError, match="'colour'; the options are level, depth"):
+        tg.draw(scalars()["d"], **options)

@@ -126,6 +126,7 @@ from tinygrad_lab.random.generator import (
 from tinygrad_lab.show.draw import (
     draw as draw,
 )
+from tinygrad_lab.show.of_errors import attach as _attach_pictures_to_errors
 
 __version__ = "0.1.0"
 
@@ -148,6 +149,7 @@ if not _typing.TYPE_CHECKING:
 
 
 _operators.attach(namespace=_sys.modules[__name__])
+_attach_pictures_to_errors(draw)
 for _name in _modules_that_explain.MODULES:
     _modules_that_explain.explain_missing(
         _sys.modules[f"{__name__}.{_name}"], _sys.modules[__name__]

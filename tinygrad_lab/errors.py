@@ -5,6 +5,8 @@ this library raises on purpose. A message says what was expected, what was given
 which tensors, on which line of the user's code, and how to fix it.
 """
 
+import typing
+
 import numpy as np
 
 __all__ = [
@@ -37,7 +39,26 @@ __all__ = [
 
 
 class TinygradLabError(Exception):
-    """The base of all errors of the package."""
+    """The base of all errors of the package.
+
+    Where an op failed, ``.graph`` is the graph up to it and ``.draw()`` its picture; the room of
+    pictures attaches both (``show/of_errors.py``).
+    """
+
+    failure: typing.Any = None
+    """The op that failed and its inputs (``engine/failure.py``); None for other errors."""
+
+    if typing.TYPE_CHECKING:
+
+        @property
+        def graph(self) -> typing.Any: ...
+
+        def draw(self, **options: typing.Any) -> typing.Any: ...
+
+    def __reduce__(self) -> tuple[typing.Any, ...]:
+        # Another process has no use for the graph, and nodes cannot be pickled.
+        state = {name: value for name, value in self.__dict__.items() if name != "failure"}
+        return type(self), self.args, state
 
 
 class ShapeError(TinygradLabError, ValueError):

@@ -8,7 +8,7 @@ module and the line of source it comes from, and the arrays it keeps for backwar
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import CO_OPTIMIZED
@@ -29,7 +29,7 @@ from tinygrad_lab.engine.user_code import Line, is_library
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
 from tinygrad_lab.formatting import array_text, bytes_text
 
-__all__ = ["Edge", "Graph", "GraphNode", "Kept", "collected_text", "graph"]
+__all__ = ["Edge", "Graph", "GraphNode", "Kept", "Outside", "collected_text", "graph"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +300,14 @@ class GraphNode:
         return f"{self.op_name}_{self.index}"
 
 
+class Outside(GraphNode):
+    """A value that comes into a part of a graph from outside: how it was computed is left out."""
+
+    @property
+    def op(self) -> None:
+        """None, as of a leaf."""
+
+
 def _kept_values(node: Node) -> dict[str, Any]:
     """Return the values a node keeps, without its attributes, which exist anyway."""
     attributes = getattr(node, "attributes", {})
@@ -396,6 +404,29 @@ class Graph:
             opened[node] = _opened_node(node, run_composite(node, inputs).node, inputs)
         names = {opened.get(node, node): name for node, name in self._names.items()}
         return Graph([one.node for one in self.outputs], names, opened)
+
+    def restricted(self, inside: Collection[int]) -> Graph:
+        """Return a part of this graph: some nodes by their indices, and the values they use.
+
+        Values from elsewhere are ``Outside`` nodes, without inputs. Indices stay as they are.
+        """
+        used = {source.index for i in inside for _, source in self.nodes[i].inputs}
+        nodes: dict[int, GraphNode] = {}
+        for one in self.nodes:
+            if one.index in inside:
+                inputs = tuple((position, nodes[source.index]) for position, source in one.inputs)
+                nodes[one.index] = GraphNode(one.index, one.node, one.name, inputs, one.outputs)
+            elif one.index in used:
+                made = GraphNode if one.is_leaf else Outside
+                nodes[one.index] = made(one.index, one.node, one.name, (), one.outputs)
+        ends = {out.index for out in self.outputs}
+        for one in self.nodes:  # also what is used outside of the part
+            if one.index not in inside:
+                ends |= {source.index for _, source in one.inputs}
+        part = Graph([], self._names, self._opened)
+        part.nodes = tuple(nodes.values())
+        part.outputs = tuple(nodes[i] for i in nodes if i in ends and i in inside)
+        return part
 
     def __len__(self) -> int:
         return len(self.nodes)

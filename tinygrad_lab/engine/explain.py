@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import namespace_of, namespaces
+from tinygrad_lab.engine.failure import failure_of
 from tinygrad_lab.engine.keywords import ABSENT, misfit
 from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.user_code import line_of, user_site
@@ -91,7 +92,9 @@ def explained(
     names = op.inputs[:-1] if op.variadic else op.inputs
     rest = [f"{op.inputs[-1]}[{position}]" for position in range(len(inputs) - len(names))]
     labelled = dict(zip([*names, *rest], inputs, strict=False))
-    return kind(in_full(op.name, reason, labelled, attributes))
+    explanation = kind(in_full(op.name, reason, labelled, attributes))
+    explanation.failure = failure_of(op.name, labelled)
+    return explanation
 
 
 def _is_too_deep(value: Any) -> bool:

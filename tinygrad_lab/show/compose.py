@@ -223,10 +223,13 @@ def _legend(picture: Picture, middle: float) -> Iterator[Mark]:
         "constant": "constant",
         "computed": "computed",
         "folded": "folded",
+        "failed": "failed",
     }
     shown = [kind for kind in names if kind in kinds]
     x = 0.0
-    for look_name, words in [*((kind, names[kind]) for kind in shown), ("output", "output")]:
+    marked = [("highlighted", "highlighted")] * any(box.highlighted for box in picture.boxes)
+    output = [("output", "output")] * any(box.output for box in picture.boxes)
+    for look_name, words in [*((kind, names[kind]) for kind in shown), *output, *marked]:
         look = style.LOOKS[look_name]
         swatch = rounded(x, middle - 5.5, 17, 11, 3)
         thickness = min(look.border_width, 1.75)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar
 
 from tinygrad_lab import trees
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, TinygradLabError
 from tinygrad_lab.graphs import Graph, graph
 from tinygrad_lab.nn.module import Module
 
 if TYPE_CHECKING:
     from tinygrad_lab.show.drawing import Drawing
-    from tinygrad_lab.show.picture import Direction
+    from tinygrad_lab.show.picture import Direction, Picture
 
 __all__ = ["draw"]
 
@@ -37,6 +39,9 @@ def draw(
     local_derivatives: bool = True,
     legend: bool = True,
     most: int | None = None,
+    part: Any = None,
+    highlight: Any = None,
+    **unknown: Never,
 ) -> Drawing:
     """Draw the graph that outputs were computed from.
 
@@ -53,8 +58,8 @@ def draw(
 
     Args:
         outputs: tensors, containers of tensors, or one ``Graph``; or a module and its arguments,
-            for which it is run. Tensors without a name are named after the variable that holds them
-            in the caller.
+            for which it is run; or the error of an op that failed, whose picture ends with it.
+            Tensors without a name are named after the variable that holds them in the caller.
         level: ``"ops"``, each op with its numbers; ``"layers"``, the innermost modules with their
             parameters; ``"modules"``, calls of modules. For a module: ``"modules"``.
         depth: at the level of modules, how many modules deep; containers do not count.
@@ -69,10 +74,13 @@ def draw(
         legend: whether to explain the kinds of boxes below the graph.
         most: graphs with more nodes are folded to about this many boxes, 150 of ops or 60 of a net:
             calls of modules first, then the middle of the graph. The picture says so.
+        part: draw only this: a module of the graph, its inside; or two tensors ``(a, b)``, all that
+            leads from a to b, and the values that are used on the way.
+        highlight: a tensor, a module, or a list of them, to mark with a halo.
 
     Raises:
         ArgumentError: for an invalid option; for a module without arguments.
-        ArgumentTypeError: for outputs that are not tensors.
+        ArgumentTypeError: for outputs that are not tensors; for an option that does not exist.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -84,18 +92,37 @@ def draw(
         <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
     """
     from tinygrad_lab.show.drawing import Drawing
+    from tinygrad_lab.show.failed import picture_of_error
     from tinygrad_lab.show.outline import outline_of
+    from tinygrad_lab.show.parts import depth_inside, nodes_named, part_of
     from tinygrad_lab.show.picture import picture_of
 
+    if unknown:
+        raise _no_option(next(iter(unknown)))
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
     if most is not None and most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
+    if outputs and isinstance(outputs[0], TinygradLabError):
+        return Drawing(
+            picture_of_error(
+                outputs[0],
+                150 if most is None else most,
+                direction=direction,
+                values=values,
+                gradients=gradients,
+                local_derivatives=local_derivatives,
+                legend=legend,
+            )
+        )
     drawn = _graph_of(*outputs)
+    marked = frozenset() if highlight is None else nodes_named(drawn, highlight, "highlight")
+    drawn = drawn if part is None else part_of(drawn, part)
     if level == "ops" and outputs and isinstance(outputs[0], Module):
         level = "modules"
     if _one_of("level", level, ("ops", "layers", "modules")) != "ops":
         if depth < 1:
             raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
+        depth += depth_inside(drawn) if isinstance(part, Module) else 0
         outline = outline_of(
             drawn,
             depth=depth if level == "modules" else None,
@@ -106,7 +133,7 @@ def draw(
             page=_page(width),
             most=60 if most is None else most,
         )
-        return Drawing(outline)
+        return Drawing(_highlighted(outline, marked))
     if width is not None or title or parameters is not None or depth != 1:
         raise ArgumentError(
             "tg.draw: width, title, parameters and depth are for whole nets: add "
@@ -121,7 +148,25 @@ def draw(
         legend=legend,
         most=150 if most is None else most,
     )
-    return Drawing(picture)
+    return Drawing(_highlighted(picture, marked))
+
+
+def _highlighted(picture: Picture, marked: Collection[int]) -> Picture:
+    """Mark the boxes of nodes by their indices."""
+    if not marked:
+        return picture
+    boxes = [replace(one, highlighted=not one.indices.isdisjoint(marked)) for one in picture.boxes]
+    return replace(picture, boxes=tuple(boxes))
+
+
+def _no_option(name: str) -> ArgumentTypeError:
+    """Return the error for an option that does not exist: it lists those there are."""
+    options = [
+        one.name for one in signature(draw).parameters.values() if one.kind == one.KEYWORD_ONLY
+    ]
+    return ArgumentTypeError(
+        f"tg.draw has no option {name!r}; the options are {', '.join(options)}."
+    )
 
 
 def _one_of(name: str, value: object, choices: tuple[Choice, ...]) -> Choice:

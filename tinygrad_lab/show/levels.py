@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tinygrad_lab.graphs import Graph, GraphNode
+from tinygrad_lab.graphs import Graph, GraphNode, Outside
 from tinygrad_lab.show.bound import Cut, cuts, grouped_leaves, is_folded
 from tinygrad_lab.show.fold import Unit, modules_of
 from tinygrad_lab.show.repeats import repetitions
@@ -205,11 +205,10 @@ def _longest_path(
         before.setdefault(target, []).append(source)
     best: dict[Unit, tuple[int, Unit | None]] = {}
     for unit in units:
-        # A parameter is where no path begins.
         ways = [
             (best[one][0] + 1, one)
             for one in before.get(unit, ())
-            if not (one.members[0].is_leaf and one.members[0].requires_grad)
+            if not _is_parameter(one.members[0])
         ]
         best[unit] = max(ways, key=lambda way: way[0], default=(0, None))
     ends = {out.index for out in graph.outputs[:1]}
@@ -220,6 +219,11 @@ def _longest_path(
         path.append(step)
         step = best[step][1]
     return path[::-1]
+
+
+def _is_parameter(node: GraphNode) -> bool:
+    """Return whether a node is a leaf to learn: no main path begins with it."""
+    return node.is_leaf and node.requires_grad and not isinstance(node, Outside)
 
 
 # --- what repeats --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 
 from tinygrad_lab.formatting import bytes_text, number
-from tinygrad_lab.graphs import Graph, GraphNode
+from tinygrad_lab.graphs import Graph, GraphNode, Outside
 from tinygrad_lab.show.bound import is_folded
 from tinygrad_lab.show.equation import attribute_text
 from tinygrad_lab.show.fold import Unit, modules_of, name_within
@@ -94,7 +94,7 @@ class _Words:
     def box(self, unit: Unit) -> Box:
         first = unit.members[0]
         kind: Kind = "computed"
-        if first.is_leaf:
+        if first.is_leaf and not isinstance(first, Outside):
             kind = "leaf" if first.requires_grad else "constant"
         if is_folded(unit):
             kind = "folded"
@@ -110,6 +110,7 @@ class _Words:
             tooltip=_tooltip(unit),
             frame="",
             joined=" · ",
+            indices=frozenset(node.index for node in unit.members),
         )
 
     def name(self, node: GraphNode) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.formatting import bytes_text, number, range_text
-from tinygrad_lab.graphs import Edge, Graph, GraphNode, collected_text
+from tinygrad_lab.graphs import Edge, Graph, GraphNode, Outside, collected_text
 from tinygrad_lab.show.equation import equation
 from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of, name_within
 from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Direction = Literal["LR", "TB"]
-Kind = Literal["leaf", "constant", "computed", "folded"]
+Kind = Literal["leaf", "constant", "computed", "folded", "failed"]
 Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 
@@ -59,6 +59,9 @@ class Box:
     """The path of the frame around it; ``""`` outside all frames."""
     joined: str = " = "
     """What stands between name and equation."""
+    indices: frozenset[int] = frozenset()
+    """The nodes that it stands for."""
+    highlighted: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,9 @@ class _Describer:
             return self._folded_box(unit, output)
         right = equation(node, self.name)
         kind: Kind = "computed"
-        if node.is_leaf:
+        if isinstance(node, Outside):
+            right = "…"
+        elif node.is_leaf:
             kind = "leaf" if node.requires_grad else "constant"
         return Box(
             key=unit.key,
@@ -213,6 +218,7 @@ class _Describer:
             rows=() if _is_plain_number(node) else tuple(self._rows(node)),
             tooltip=_node_tooltip(node, f"{self.name(node)} = {right}" if right else ""),
             frame=self._frame_of.get(node.index, ""),
+            indices=frozenset({node.index}),
         )
 
     def _folded_box(self, unit: Unit, output: bool) -> Box:
@@ -231,6 +237,7 @@ class _Describer:
             rows=(Row("", (unit.summary,)),),
             tooltip=f"{printable(path)}\n" * bool(path) + f"kept for backward: {bytes_text(kept)}",
             frame=path.rpartition(".")[0],
+            indices=frozenset(one.index for one in unit.members),
         )
 
     def _rows(self, node: GraphNode) -> Iterator[Row]:

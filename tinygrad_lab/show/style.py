@@ -22,6 +22,7 @@ LINE = "#4a5260"
 FAINT_LINE = "#9aa1ac"
 SKIP = "#0072b2"
 PAPER = "#ffffff"
+HIGHLIGHT = "#f0c000"
 PILL = "#e8f2f9"
 FRAMES = ("#f6f7f9", "#eff1f4")
 """The backgrounds of frames, alternating with the nesting depth."""
@@ -49,5 +50,7 @@ LOOKS = {
     "constant": Look(header=PAPER, border="#7d8590", dashed=True),
     "computed": Look(header="#eceef1", border="#4a5260"),
     "folded": Look(header="#eceef1", border="#4a5260", double=True),
+    "failed": Look(header="#f9d5d0", border="#9c0d0d", border_width=2.5, dashed=True),
+    "highlighted": Look(header=HIGHLIGHT, border=INK, border_width=1.5),
     "output": Look(header="#fde6cf", border="#c25700", border_width=2.5),
 }

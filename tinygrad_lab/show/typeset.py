@@ -15,6 +15,8 @@ __all__ = ["Block", "typeset_arrow", "typeset_box"]
 _SIDE = 12.0
 _RADIUS = 7.0
 _HEADER = 30.0
+_HALO = 6.0
+"""Around a box that is highlighted."""
 _GAP = 16.0
 _LEADING = 17.0
 _CELL_GAP = 9.0
@@ -63,7 +65,16 @@ def typeset_box(box: Box) -> Block:
             x = (total_width - content.width) / 2
         marks.extend(content.at(x, middle - content.height / 2))
         y += height
-    return Block(total_width, total_height, tuple(marks))
+    block = Block(total_width, total_height, tuple(marks))
+    return _with_halo(block) if box.highlighted else block
+
+
+def _with_halo(block: Block) -> Block:
+    """Put a block into a halo, which is part of its size: arrows end at it."""
+    wide, high = block.width + 2 * _HALO, block.height + 2 * _HALO
+    halo = rounded(0, 0, wide, high, _RADIUS + _HALO)
+    shape = Shape(halo, fill=style.HIGHLIGHT, stroke=style.INK, width=1.5)
+    return Block(wide, high, (shape, *block.at(_HALO, _HALO)))
 
 
 def _title(box: Box) -> Block:
