@@ -59,7 +59,7 @@ MODULES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.numpy_only("PyTorch is compared with NumPy's arrays")
 class TestAgainstPyTorch:
-    @settings(max_examples=40)
+    @settings(max_examples=15)
     @given(data=st.data(), causal=flags, scale=st.sampled_from([None, 0.3, 2.0]))
     def test_the_function(self, data: st.DataObject, causal: bool, scale: float | None) -> None:
         torch = pytest.importorskip("torch")
@@ -78,7 +78,7 @@ class TestAgainstPyTorch:
             enable_gqa=grouped,
         )
 
-    @settings(max_examples=60)
+    @settings(max_examples=20)
     @given(data=st.data())
     def test_several_heads(self, data: st.DataObject) -> None:
         heads, queries, keys, batch = (data.draw(st.integers(1, 3)) for _ in range(4))
@@ -117,7 +117,7 @@ class TestAgainstPyTorch:
             average_attn_weights=data.draw(flags),
         )
 
-    @settings(max_examples=25)
+    @settings(max_examples=9)
     @given(
         data=st.data(),
         activation=st.sampled_from(["relu", "gelu"]),

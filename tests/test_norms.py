@@ -47,7 +47,7 @@ def in_both_modes(ours: Any, theirs: Any, shape: tuple[int, ...]) -> None:
 @pytest.mark.numpy_only("PyTorch is compared with NumPy's arrays")
 class TestAgainstPyTorch:
     @pytest.mark.parametrize("axes", [0, 1, 2])
-    @settings(max_examples=20)
+    @settings(max_examples=8)
     @given(data=st.data(), eps=epsilons, affine=flags, tracked=flags, bias=flags)
     def test_batch_norm(
         self, axes: int, data: st.DataObject, eps: float, affine: bool, tracked: bool, bias: bool
@@ -62,7 +62,7 @@ class TestAgainstPyTorch:
         in_both_modes(*sides, (batch, channels, *(3, 2)[:axes]))
 
     @pytest.mark.parametrize("axes", [1, 2])
-    @settings(max_examples=20)
+    @settings(max_examples=8)
     @given(data=st.data(), eps=epsilons, affine=flags, tracked=flags, batched=flags)
     def test_instance_norm(
         self, axes: int, data: st.DataObject, eps: float, affine: bool, tracked: bool, batched: bool
@@ -72,20 +72,20 @@ class TestAgainstPyTorch:
         sides = twins(f"InstanceNorm{axes}d", channels, eps, momentum, affine, tracked)
         in_both_modes(*sides, (*((2,) if batched else ()), channels, *(3, 2)[:axes]))
 
-    @settings(max_examples=20)
+    @settings(max_examples=8)
     @given(data=st.data(), eps=epsilons, affine=flags, bias=flags)
     def test_layer_norm(self, data: st.DataObject, eps: float, affine: bool, bias: bool) -> None:
         shape = data.draw(st.sampled_from([3, (3,), (2, 3), [4, 2, 3]]))
         whole = (4, 2, 3) if not isinstance(shape, list) else (1, 4, 2, 3)
         in_both_modes(*twins("LayerNorm", shape, eps, affine, bias), whole)
 
-    @settings(max_examples=20)
+    @settings(max_examples=8)
     @given(data=st.data(), eps=st.none() | epsilons, affine=flags)
     def test_rms_norm(self, data: st.DataObject, eps: float | None, affine: bool) -> None:
         shape = data.draw(st.sampled_from([3, (2, 3), [4, 2, 3]]))
         in_both_modes(*twins("RMSNorm", shape, eps, affine), (4, 2, 3))
 
-    @settings(max_examples=20)
+    @settings(max_examples=8)
     @given(data=st.data(), eps=epsilons, affine=flags, bias=flags)
     def test_group_norm(self, data: st.DataObject, eps: float, affine: bool, bias: bool) -> None:
         groups, each = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))

@@ -33,7 +33,7 @@ def states_of(name: str, *shape: int) -> Any:
 @pytest.mark.numpy_only("PyTorch is compared with NumPy's arrays")
 class TestAgainstPyTorch:
     @pytest.mark.parametrize("name", LAYERS)
-    @settings(max_examples=25)
+    @settings(max_examples=12)
     @given(data=st.data())
     def test_layers(self, name: str, data: st.DataObject) -> None:
         layers, hidden, steps, batch = (data.draw(st.integers(1, 3)) for _ in range(4))
