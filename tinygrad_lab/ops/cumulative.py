@@ -247,7 +247,7 @@ def logcumsumexp(x: Any, axis: int | None = None) -> Any:
 
     Example:
         >>> import tinygrad_lab as tg
-        >>> tg.logcumsumexp(tg.tensor([1000.0, 1000.0]))
-        tensor([1000.    , 1000.6931])
+        >>> tg.logcumsumexp(tg.tensor([0.0, 0.0]))
+        tensor([0.    , 0.6931])
     """
     return _scan("logcumsumexp", logaddexp, x, axis)
