@@ -107,6 +107,12 @@ def _checkpoint(choose: st.DrawFn) -> Call:
 small = st.integers(1, 2)
 
 
+def _module_hooks(choose: st.DrawFn) -> Call:
+    layer = tg.nn.Identity()
+    layer.register_full_backward_hook(lambda module, into, out: (into[0] * 1.0,))
+    return Call(layer, (shaped(choose),), np.positive)
+
+
 def _several(choose: st.DrawFn, axes: int, low: int, high: int) -> tuple[int, ...]:
     return tuple(choose(st.integers(low, high)) for _ in range(axes))
 
@@ -309,6 +315,7 @@ RECIPES = [
     special("gru", _gru),
     special("dropout", _dropout, shared=False),
     special("checkpoint", _checkpoint, shared=False),
+    special("module_hooks", _module_hooks, shared=False),
     *(
         recipe
         for axes in (1, 2)

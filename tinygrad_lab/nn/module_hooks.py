@@ -290,6 +290,5 @@ _passed: Callable[..., Any] = op(
     words={"inputs": "g, after hooks"},
     latex=r"\mathrm{{hooks}}({inputs})",
     several_outputs=True,
-    internal=True,
 )
 """Returns its inputs; ``see`` is given their gradients, and returns those to go on with."""

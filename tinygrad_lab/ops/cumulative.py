@@ -248,6 +248,6 @@ def logcumsumexp(x: Any, axis: int | None = None) -> Any:
     Example:
         >>> import tinygrad_lab as tg
         >>> tg.logcumsumexp(tg.tensor([0.0, 0.0]))
-        tensor([0.    , 0.6931])
+        tensor([0.       , 0.6931472])
     """
     return _scan("logcumsumexp", logaddexp, x, axis)
