@@ -3,6 +3,7 @@
 import gc
 import itertools
 import math
+import os
 import re
 import subprocess
 import sys
@@ -910,7 +911,7 @@ class TestTheSource:
             capture_output=True,
             text=True,
             check=True,
-            env={"PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
         )
         mine = [float(step(x, y).item()) for _ in range(3)]
         assert [float(line) for line in out.stdout.split()] == mine

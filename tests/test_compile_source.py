@@ -141,7 +141,7 @@ class TestTheSourceDoesWhatTheStepDoes:
             capture_output=True,
             text=True,
             check=True,
-            env={"PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
         )
         assert [float(one) for one in out.stdout.split()] == [
             float(step(*one).item()) for one in batches

@@ -132,6 +132,8 @@ advise(
     "pad",
     pad="PyTorch's pad=(1, 2) pads the last axis: of a vector write pad_width=(1, 2), of a matrix "
     "pad_width=((0, 0), (1, 2))",
+    pad_width="pad=(1, 2) pads the last axis, pad=(1, 2, 3, 4) the one before it by 3 and 4, too",
+    constant_values="write value=",
 )
 advise(
     "split",
