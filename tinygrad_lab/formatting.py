@@ -17,13 +17,16 @@ def number(value: Any, digits: int = 4) -> str:
     """Format a number for a picture, with a real minus sign.
 
     Example:
-        >>> number(2 / 3), number(3), number(float("inf")), number(True)
-        ('0.6667', '3', '∞', 'True')
+        >>> number(2 / 3), number(3), number(float("inf")), number(True), number(1 + 2j)
+        ('0.6667', '3', '∞', 'True', '1+2j')
     """
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, int | np.integer):
         return str(int(value)).replace("-", MINUS)
+    if isinstance(value, complex | np.complexfloating):
+        sign = MINUS if np.signbit(value.imag) else "+"
+        return f"{number(value.real, digits)}{sign}{number(abs(value.imag), digits)}j"
     one = float(value)
     if np.isnan(one):
         return "NaN"
@@ -45,6 +48,8 @@ def range_text(array: np.ndarray[Any, Any]) -> str:
         return "empty"
     if array.dtype == bool:
         return f"{int(array.sum()):,} of {array.size:,} True"
+    if array.dtype.kind == "c":
+        return f"|z| {range_text(np.abs(array))}"
     finite = _finite(array)
     text = [f"{number(finite.min(), 3)} … {number(finite.max(), 3)}"] if finite.size else []
     return ", ".join(text + _counts_of_others(array, infinity="∞", minus=MINUS))
@@ -70,6 +75,8 @@ def array_text(value: Array | None, most: int = 4) -> str:
         return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
     if data.dtype.kind == "b":
         return f"{data.min()} … {data.max()}"
+    if data.dtype.kind == "c":
+        return f"|z| {array_text(np.abs(data), most)}"
     finite = _finite(data)
     text = [f"{finite.min():.3g} … {finite.max():.3g}"] if finite.size else []
     return ", ".join(text + _counts_of_others(data, infinity="inf", minus="-"))

@@ -21,8 +21,9 @@ from tinygrad_lab import trees
 from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.engine.ancestry import ancestors
 from tinygrad_lab.engine.backward import sweep
+from tinygrad_lab.engine.broadcasting import stretched_axes
 from tinygrad_lab.engine.history import inputs_with_history, run_composite
-from tinygrad_lab.engine.node import Leaf, Node, contributions, stretched_axes, unbroadcast
+from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import Line, is_library
@@ -71,8 +72,8 @@ class Edge:
 
         It is the vjp of a cotangent of 1: a number for scalars, an array for an elementwise op. It
         is None if no gradient flows along the edge, if an element of the target depends on several
-        elements of the source (see ``jacobian``), or if an array that the rule needs was dropped or
-        was too large to keep.
+        elements of the source (see ``jacobian``), if one of them is complex, or if an array that
+        the rule needs was dropped or was too large to keep.
         """
         op, target = self.target.op, self.target
         by_element = op is not None and op.elementwise and self.source.shape == target.shape
@@ -87,8 +88,8 @@ class Edge:
         """Return the Jacobian of this one op: all target elements by all source elements.
 
         Its shape is the target's followed by the source's. It takes one vjp for each element of the
-        target, so use it for small arrays. It is None if no gradient flows along the edge, or if an
-        array that the rule needs is gone.
+        target, so use it for small arrays. It is None if no gradient flows along the edge, if one
+        end is complex, or if an array that the rule needs is gone.
         """
         value = self.target.value
         if value is None:
@@ -115,6 +116,8 @@ class Edge:
         """Pull a gradient of the target back along this edge only."""
         node: Any = self.target.node
         if not self.needs_gradient or (node.plan.keeps and not node.kept):
+            return None
+        if not (node.form.floating and self.source.node.form.floating):
             return None
         xp = namespaces[type(g)]
         for position, source, gradient in contributions(node, xp, g, node.kept):

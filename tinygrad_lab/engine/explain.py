@@ -109,8 +109,8 @@ def _is_too_deep(value: Any) -> bool:
 def complex_gradient(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> DTypeError:
     """Return the error for a gradient that would have to flow through complex numbers."""
     reason = (
-        "no gradient flows through complex numbers, and an input requires one: compute with "
-        "the real and the imaginary part as two real tensors, or with x.detach()."
+        "no gradient flows through complex numbers here, and an input requires one: compute with "
+        "real tensors, tg.real(z), tg.imag(z) or tg.abs(z), or with z.detach()."
     )
     return DTypeError(in_full(op.name, reason, op.named_arrays(inputs), attributes))
 

@@ -19,7 +19,13 @@ from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.context import touch
 from tinygrad_lab.engine.keywords import collecting, not_taken
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    StateDictError,
+    excerpt,
+)
 from tinygrad_lab.optim.bundle import Bundle, State
 from tinygrad_lab.optim.group import Group
 
@@ -85,6 +91,11 @@ class Optimizer:
                 )
             if not parameter.is_leaf:
                 raise ArgumentError("an optimiser takes leaves, not tensors computed from others.")
+            if parameter.dtype.kind == "c":
+                raise DTypeError(
+                    f"an optimiser takes real tensors, got {parameter.dtype}. Learn the real and "
+                    "the imaginary part: tg.complex(a, b)."
+                )
             if id(parameter) in known:
                 raise ArgumentError("a parameter was given to the optimiser twice.")
             known.add(id(parameter))

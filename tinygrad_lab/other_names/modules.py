@@ -80,6 +80,12 @@ power = tg.random.uniform((2, 3)) ** (1 / 2.0)
 binomial = tg.sum(tg.random.bernoulli((10, 3), 0.5), axis=0)
 """
 
+_FFT = """
+fft2 = tg.fft.fftn(x, axes=(-2, -1))
+ifft2 = tg.fft.ifftn(x, axes=(-2, -1))
+rfft2 = tg.fft.rfftn(x, axes=(-2, -1))
+irfft2 = tg.fft.irfftn(z, axes=(-2, -1))
+"""
 _AUTOGRAD = """
 Variable = tg.tensor([1.0], requires_grad=True)
 Function = tg.op("cubed", forward=lambda xp, x: x**3, vjp={"x": lambda xp, g, x: 3 * g * x**2})
@@ -96,6 +102,7 @@ MODULES: dict[str, dict[str, str]] = {
     "optim": {},
     "optim.lr_scheduler": {},
     "linalg": parsed(_LINALG),
+    "fft": parsed(_FFT),
     "random": parsed(_RANDOM),
     "autograd": parsed(_AUTOGRAD),
     "data": {},
@@ -128,7 +135,7 @@ def spelling_in_modules(name: str, package: ModuleType) -> str | None:
         if name in module.__all__:
             found = vars(module)[name]
             return f"tg.{short}.{name}{_call(found)}"
-    tables = ("nn.functional", "nn", "optim.lr_scheduler", "linalg", "autograd")
+    tables = ("nn.functional", "nn", "optim.lr_scheduler", "linalg", "fft", "autograd")
     return next((MODULES[t][name] for t in tables if name in MODULES[t]), None)
 
 
@@ -207,7 +214,7 @@ def _call(found: Any) -> str:
 
 def _is_of_another_library(name: str) -> bool:
     """Return whether a name means something that this package does not have."""
-    libraries = [np, np.linalg, np.random]
+    libraries = [np, np.fft, np.linalg, np.random]
     for label in ("torch", "torch.nn", "torch.nn.functional", "torch.optim", "torch.nn.init"):
         libraries += [sys.modules[label]] if label in sys.modules else []
     return name in _ABSENT.split() or any(name in vars(library) for library in libraries)
