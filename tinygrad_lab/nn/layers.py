@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_lab import ops
@@ -22,6 +24,7 @@ __all__ = [
     "Linear",
     "Unflatten",
     "at_least",
+    "naming",
     "uniform_parameter",
 ]
 
@@ -42,6 +45,15 @@ def at_least(minimum: int, **sizes: int) -> None:
     for name, size in sizes.items():
         if not isinstance(size, int) or size < minimum:
             raise ArgumentError(f"{name} must be an integer, {minimum} or more, got {size!r}.")
+
+
+@contextmanager
+def naming(layer: Module) -> Iterator[None]:
+    """Let errors about the settings of a layer begin with its name."""
+    try:
+        yield
+    except (ArgumentError, ArgumentTypeError) as error:
+        raise type(error)(f"{type(layer).__name__}: {error}") from None
 
 
 class Identity(Module):

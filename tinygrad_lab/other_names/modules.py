@@ -19,6 +19,7 @@ from tinygrad_lab.errors import MissingAttributeError, MissingNameError
 from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
 
 __all__ = [
+    "IN_WORDS",
     "MODULES",
     "as_asked_for",
     "explain_missing",
@@ -37,12 +38,13 @@ ConstantPad1d ConstantPad2d ConstantPad3d = tg.pad(x, ((0, 0), (1, 1)))
 ReflectionPad1d ReflectionPad2d ReflectionPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="reflect")
 ReplicationPad1d ReplicationPad2d ReplicationPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="edge")
 CircularPad1d CircularPad2d CircularPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="wrap")
-Upsample UpsamplingNearest2d = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
+CrossMapLRN2d = tg.nn.LocalResponseNorm(5)
 """
 _FUNCTIONAL = """
 gumbel_softmax = tg.softmax(x - tg.log(-tg.log(tg.random.uniform(x.shape))))
-interpolate upsample upsample_nearest = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
-unfold = tg.stack([v[j : j + 2] for j in range(len(v) - 1)])
+upsample upsample_nearest = tg.nn.functional.interpolate(tg.ones((1, 1, 2, 2)), scale_factor=2)
+upsample_bilinear = tg.nn.functional.interpolate(
+    tg.ones((1, 1, 2, 2)), scale_factor=2, mode="bilinear", align_corners=True)
 """
 
 _INIT = """
@@ -89,6 +91,31 @@ gradgradcheck = tg.gradcheck(tg.sum, x.astype(tg.float64), order=2)
 detect_anomaly set_detect_anomaly = tg.debug()
 """
 
+_WORDS = """
+Conv3d ConvTranspose3d MaxPool3d AvgPool3d LPPool3d AdaptiveAvgPool3d AdaptiveMaxPool3d
+    conv3d conv_transpose3d max_pool3d avg_pool3d lp_pool3d adaptive_avg_pool3d adaptive_max_pool3d
+    max_pool3d_with_indices adaptive_max_pool3d_with_indices
+    BatchNorm3d InstanceNorm3d Dropout3d dropout3d = there are layers for one and two spatial axes:
+    join the third with the samples, x.reshape(N * D, C, H, W), or with the channels,
+    x.reshape(N, C * D, H, W)
+LazyLinear LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
+    LazyConvTranspose3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d
+    LazyInstanceNorm2d LazyInstanceNorm3d = layers know their sizes when they are made: give the
+    number of inputs or channels to the layer of the name without Lazy
+MaxUnpool1d MaxUnpool2d MaxUnpool3d max_unpool1d max_unpool2d max_unpool3d = of maxima and their
+    positions, return_indices=True, in one axis each:
+    tg.scatter(tg.zeros(shape), -1, positions, maxima)
+FractionalMaxPool2d FractionalMaxPool3d fractional_max_pool2d fractional_max_pool3d
+    fractional_max_pool2d_with_indices fractional_max_pool3d_with_indices = windows of random sizes
+    there are none: tg.nn.AdaptiveMaxPool2d takes any output_size
+max_pool1d_with_indices max_pool2d_with_indices adaptive_max_pool1d_with_indices
+    adaptive_max_pool2d_with_indices = the function of the name without _with_indices takes
+    return_indices=True
+native_channel_shuffle = tg.nn.functional.channel_shuffle(x, groups)
+"""
+IN_WORDS = {name: " ".join(said.split()) for name, said in parsed(_WORDS).items()}
+"""Names of layers whose answer is a sentence."""
+
 MODULES: dict[str, dict[str, str]] = {
     "nn": parsed(_NN),
     "nn.functional": parsed(_FUNCTIONAL),
@@ -104,19 +131,10 @@ MODULES: dict[str, dict[str, str]] = {
 
 _ABSENT = """
     ASGD Adafactor Adamax Muon SparseAdam
-    adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool3d
-    max_pool3d conv3d conv_transpose3d dropout3d local_response_norm
-    max_unpool1d max_unpool2d max_unpool3d rrelu_ linear_cross_entropy max_pool1d_with_indices
-    max_pool2d_with_indices AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
-    AdaptiveMaxPool3d AvgPool3d BatchNorm3d Conv3d ConvTranspose3d
-    Dropout3d InstanceNorm3d LazyBatchNorm1d
-    LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d
-    LazyConvTranspose2d LazyConvTranspose3d LazyLinear LinearCrossEntropyLoss
-    MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d NLLLoss2d
+    rrelu_ linear_cross_entropy LinearCrossEntropyLoss NLLLoss2d
     SyncBatchNorm eig eigvals cond matrix_exp
     matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
-    LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d TransformerDecoder
-    TransformerDecoderLayer
+    TransformerDecoder TransformerDecoderLayer
 """
 """Names of PyTorch and NumPy without an equivalent that are similar to one that exists here."""
 
@@ -129,7 +147,8 @@ def spelling_in_modules(name: str, package: ModuleType) -> str | None:
             found = vars(module)[name]
             return f"tg.{short}.{name}{_call(found)}"
     tables = ("nn.functional", "nn", "optim.lr_scheduler", "linalg", "autograd")
-    return next((MODULES[t][name] for t in tables if name in MODULES[t]), None)
+    found = next((MODULES[t][name] for t in tables if name in MODULES[t]), None)
+    return found or IN_WORDS.get(name)
 
 
 def missing_from_namespace(name: str, namespace: Any) -> AttributeError:
@@ -194,7 +213,7 @@ def _elsewhere(name: str, short: str, package: ModuleType) -> str | None:
         module = sys.modules[f"{package.__name__}.{other}"]
         if name in module.__all__ and not isinstance(vars(module)[name], ModuleType):
             return f"tg.{other}.{name}{_call(vars(module)[name])}"
-    spelling = spelling_of(name, package, method=False)
+    spelling = spelling_of(name, package, method=False) or IN_WORDS.get(name)
     if spelling is None and short == "nn.functional":
         spelling = MODULES[short].get(name.removesuffix("_"))
     return spelling
