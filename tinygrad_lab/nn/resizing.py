@@ -192,8 +192,9 @@ class Upsample(Module):
         recompute_scale_factor: bool | None = None,
     ) -> None:
         super().__init__()
-        check_scale(type(self).__name__, size, scale_factor)
-        check_mode(type(self).__name__, mode, align_corners)
+        with naming(self):
+            check_scale(size, scale_factor)
+            check_mode(mode, align_corners)
         self.size, self.scale_factor, self.mode = size, scale_factor, mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor

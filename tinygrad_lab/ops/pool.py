@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, shape_of
+from tinygrad_lab.engine.explain import shape_of
 from tinygrad_lab.engine.taught import Textbook
-from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
-from tinygrad_lab.ops.arguments.composed import composed
+from tinygrad_lab.errors import DTypeError, ShapeError
+from tinygrad_lab.ops.arguments.composed import composed, named
 from tinygrad_lab.ops.arguments.windows import (
     check_divisor,
     counts_over,
@@ -185,7 +185,7 @@ def _avg_pool(
 ) -> Any:
     """Return the sum of each window, by sums along one axis after the other, divided."""
     settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-    over = _explained(
+    over = named(
         f"avg_pool{axes}d",
         x,
         settings,
@@ -226,14 +226,6 @@ def _quotients(x: Any, over: Windows, divisor: Any) -> Any:
     if isinstance(divisor, np.ndarray):
         divisor = array_like(total, divisor.astype(total.dtype))
     return total / divisor
-
-
-def _explained(name: str, x: Any, settings: dict[str, Any], work: Callable[[], Any]) -> Any:
-    """Return the result of ``work``; its errors get the function's name and arguments."""
-    try:
-        return work()
-    except (ArgumentError, DTypeError, ShapeError) as error:
-        raise type(error)(in_full(name, str(error), {"x": x}, settings)) from None
 
 
 def avg_pool1d(
@@ -296,7 +288,7 @@ def _adaptive_avg_pool(axes: int, x: Any, output_size: Any) -> Any:
     def counts_of() -> tuple[int, ...]:
         return counts_over(_lengths(axes, x), output_size)
 
-    counts = _explained(f"adaptive_avg_pool{axes}d", x, {"output_size": output_size}, counts_of)
+    counts = named(f"adaptive_avg_pool{axes}d", x, {"output_size": output_size}, counts_of)
     return _shared_means(x, counts)
 
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lab import ops
-from tinygrad_lab.engine.explain import in_full, shapes_of
+from tinygrad_lab.engine.explain import shapes_of
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, excerpt
-from tinygrad_lab.ops.arguments.composed import composed
+from tinygrad_lab.ops.arguments.composed import composed, named
 from tinygrad_lab.ops.arguments.windows import per_axis
 from tinygrad_lab.ops.indexing import array_like, getitem
 
@@ -37,7 +37,7 @@ class _Axis(NamedTuple):
     before: int
     after: int
     scale: float | None
-    """After to before as the user gave it; None if it follows from the two lengths."""
+    """After by before, as the user gave it; None if it follows from the two lengths."""
 
 
 @composed(rounds_once=True)
@@ -86,20 +86,22 @@ def interpolate(
         >>> tg.nn.functional.interpolate(x, size=3, mode="linear", align_corners=True).tolist()
         [[[1.0, 1.5, 2.0]]]
     """
-    lengths = _checked(x, mode, align_corners, antialias)
-    sizes = _sizes("interpolate", lengths, size, scale_factor)
+    settings = {"size": size, "scale_factor": scale_factor, "mode": mode}
+    given = None if recompute_scale_factor else scale_factor
+    resized = named(
+        "interpolate",
+        x,
+        settings,
+        lambda: _axes_of(x, size, scale_factor, given, mode, align_corners, antialias),
+    )
     if mode == "area":
-        average = (ops.adaptive_avg_pool1d, ops.adaptive_avg_pool2d)[len(lengths) - 1]
-        return average(x, sizes)
-    factors: Any = (None,) * len(lengths)
-    if scale_factor is not None and not recompute_scale_factor:
-        factors = _factors(scale_factor, len(lengths))
+        average = (ops.adaptive_avg_pool1d, ops.adaptive_avg_pool2d)[len(resized) - 1]
+        return average(x, tuple(one.after for one in resized))
     # PyTorch computes positions in the dtype of x.
     kind = np.float64 if x.dtype == np.float64 else np.float32
-    for axis in reversed(range(len(lengths))):
-        along = _Axis(lengths[axis], sizes[axis], factors[axis])
-        if along.before != along.after:
-            x = _resized(x, axis - len(lengths), along, mode, bool(align_corners), kind)
+    for number, one in enumerate(reversed(resized), start=1):
+        if one.before != one.after or one.scale is not None:
+            x = _resized(x, -number, one, mode, bool(align_corners), kind)
     return x
 
 
@@ -154,7 +156,7 @@ def _positions(along: _Axis, aligned: bool, kind: Any) -> Any:
 
 def _cubic(distance: Any) -> Any:
     """Return the weight of an element at a distance between 0 and 2."""
-    a, d = _SHARPNESS, distance
+    a, d = _SHARPNESS, distance.astype(np.float64)  # float32 would lose digits of differences
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
     return np.where(d <= 1, near, far)
@@ -163,57 +165,74 @@ def _cubic(distance: Any) -> Any:
 # --- arguments ------------------------------------------------------------------------------------
 
 
-def check_mode(name: str, mode: Any, align_corners: Any, antialias: bool = False) -> None:
+def check_mode(mode: Any, align_corners: Any, antialias: bool = False) -> None:
     """Raise for a mode that is not there, or an argument that it does not have."""
     if mode not in _AXES:
-        raise ArgumentError(
-            f"{name}: expected mode to be one of {list(_AXES)}, got {excerpt(mode)}."
-        )
+        raise ArgumentError(f"expected mode to be one of {list(_AXES)}, got {excerpt(mode)}.")
     if align_corners is not None and mode not in _BETWEEN:
         raise ArgumentError(
-            f"{name}: align_corners belongs to {', '.join(_BETWEEN)}, got mode={mode!r}: leave it "
-            "out."
+            f"align_corners belongs to {', '.join(_BETWEEN)}, got mode={mode!r}: leave it out."
         )
     if antialias:
         raise ArgumentTypeError(
-            f"{name}: antialias=True is not there: to make images smaller, mode='area' averages."
+            "antialias=True is not there: to make images smaller, mode='area' averages."
         )
 
 
-def _checked(x: Any, mode: Any, align_corners: Any, antialias: bool) -> tuple[int, ...]:
-    """Return the lengths of the spatial axes of x, if the mode is for that many."""
-    check_mode("interpolate", mode, align_corners, antialias)
-    (shape,) = shapes_of("interpolate", x=x)
-    if len(shape) - 2 not in _AXES[mode] or 0 in shape[1:]:
-        layouts = " or ".join(("(N, C, L)", "(N, C, H, W)")[n - 1] for n in _AXES[mode])
-        reason = f"expected x of shape {layouts} for mode={mode!r}, got {shape}."
-        raise ShapeError(in_full("interpolate", reason, {"x": x}, {}))
-    if x.dtype.kind != "f":
-        reason = f"expected floating-point numbers, got {x.dtype}: x.astype(tg.float32)."
-        raise DTypeError(in_full("interpolate", reason, {"x": x}, {}))
-    return shape[2:]
-
-
-def check_scale(name: str, size: Any, scale_factor: Any) -> None:
+def check_scale(size: Any, scale_factor: Any) -> None:
     """Raise unless there is a size or a factor, not both."""
     if (size is None) == (scale_factor is None):
         raise ArgumentError(
-            f"{name}: expected either size or scale_factor, got "
-            f"{'neither' if size is None else 'both'}."
+            f"expected either size or scale_factor, got {'neither' if size is None else 'both'}."
         )
 
 
-def _sizes(name: str, lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[int, ...]:
+def _axes_of(
+    x: Any, size: Any, factor: Any, given: Any, mode: Any, align_corners: Any, antialias: bool
+) -> list[_Axis]:
+    """Return how each spatial axis is resized: to a size, or by a factor.
+
+    Positions follow from the lengths alone, unless a factor is ``given`` for them.
+    """
+    check_mode(mode, align_corners, antialias)
+    lengths = _lengths(x, mode)
+    axes = len(lengths)
+    check_scale(size, factor)
+    factors = (None,) * axes if given is None else _factors(given, axes)
+    sizes = _sizes(lengths, size, factor)
+    return [
+        _Axis(n, after, None if _ignores_factor(mode, axes, n, after) or align_corners else scale)
+        for n, after, scale in zip(lengths, sizes, factors, strict=True)
+    ]
+
+
+def _ignores_factor(mode: str, axes: int, before: int, after: int) -> bool:
+    """Return whether positions follow from the lengths alone, as they do in PyTorch."""
+    if mode == "nearest" and axes == 2:
+        return after in (before, 2 * before)
+    return mode in ("linear", "bilinear") and before == after
+
+
+def _lengths(x: Any, mode: Any) -> tuple[int, ...]:
+    """Return the lengths of the spatial axes of x, if the mode is for that many."""
+    (shape,) = shapes_of("interpolate", x=x)
+    if len(shape) - 2 not in _AXES[mode] or 0 in shape[1:]:
+        layouts = " or ".join(("(N, C, L)", "(N, C, H, W)")[n - 1] for n in _AXES[mode])
+        raise ShapeError(f"expected x of shape {layouts} for mode={mode!r}, got {shape}.")
+    if x.dtype.kind != "f":
+        raise DTypeError(f"expected floating-point numbers, got {x.dtype}: x.astype(tg.float32).")
+    return shape[2:]
+
+
+def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[int, ...]:
     """Return the new lengths."""
-    check_scale(name, size, scale_factor)
     if size is not None:
         return per_axis("size", size, len(lengths), least=1)
     factors = _factors(scale_factor, len(lengths))
     sizes = tuple(floor(n * factor) for n, factor in zip(lengths, factors, strict=True))
     if 0 in sizes:
         raise ShapeError(
-            f"{name}: a scale_factor of {excerpt(scale_factor)} leaves nothing of lengths "
-            f"{lengths}."
+            f"a scale_factor of {excerpt(scale_factor)} leaves nothing of lengths {lengths}."
         )
     return sizes
 

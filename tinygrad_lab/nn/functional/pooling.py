@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import ops
-from tinygrad_lab.engine.explain import in_full, shape_of, shapes_of
+from tinygrad_lab.engine.explain import shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError, excerpt
-from tinygrad_lab.ops.arguments.composed import composed
+from tinygrad_lab.ops.arguments.composed import composed, named
 from tinygrad_lab.ops.arguments.windows import counts_over, hashable, per_axis, pool_windows, shares
 from tinygrad_lab.ops.indexing import array_like, getitem
+from tinygrad_lab.ops.kernels.windows import Windows
 
 __all__ = [
     "adaptive_max_pool1d",
@@ -85,16 +86,31 @@ def _with_places(
     axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> tuple[Any, Any]:
     """Return the largest element of each window, and where it is."""
-    lengths = _lengths(f"max_pool{axes}d", axes, x)
-    settings = map(hashable, (kernel_size, stride, padding, dilation))
-    over = pool_windows(lengths, *settings, ceil_mode)
+    settings = {
+        "kernel_size": kernel_size,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "ceil_mode": ceil_mode,
+    }
+
+    def checked() -> list[Any]:
+        lengths = _lengths(axes, x)
+        return _positions(pool_windows(lengths, *map(hashable, settings.values())))
+
+    rows = named(f"max_pool{axes}d", x, settings, checked)
+    return _largest(x, rows)
+
+
+def _positions(over: Windows) -> list[Any]:
+    """Return, for each axis, the positions along it of all windows: (count, kernel)."""
     rows = []
-    for axis, n in enumerate(lengths):
+    for axis, n in enumerate(over.size):
         starts = np.arange(over.count[axis]) * over.stride[axis] - over.padding[axis][0]
         rows.append(
             _inside(starts[:, None] + np.arange(over.kernel[axis]) * over.dilation[axis], n)
         )
-    return _largest(x, lengths, rows)
+    return rows
 
 
 def _inside(positions: Any, length: int) -> Any:
@@ -112,20 +128,19 @@ def _inside(positions: Any, length: int) -> Any:
     return np.where(inside, positions, first)
 
 
-def _largest(x: Any, lengths: tuple[int, ...], rows: list[Any]) -> tuple[Any, Any]:
+def _largest(x: Any, rows: list[Any]) -> tuple[Any, Any]:
     """Return the first largest element of each window, and its position in row-major order.
 
     Args:
         x: (..., *lengths).
-        lengths: of the spatial axes.
-        rows: for each of them, the positions along it of all windows: (count, kernel).
+        rows: for each of the spatial axes, the positions along it of all windows: (count, kernel).
     """
+    lead, lengths = shape_of(x)[: -len(rows)], shape_of(x)[-len(rows) :]
     places = rows[0]
     for row, n in zip(rows[1:], lengths[1:], strict=True):
         places = (places * n)[:, None, :, None] + row[None, :, None, :]
         places = places.reshape(places.shape[0], row.shape[0], -1)
     count, places = tuple(map(len, rows)), places.reshape(prod(map(len, rows)), -1)
-    lead = shape_of(x)[: len(shape_of(x)) - len(lengths)]
     windows = ops.reshape(x, (*lead, prod(lengths)))[..., array_like(x, places)]
     chosen = ops.argmax(windows, axis=-1, keepdims=True)
     values = ops.take_along_axis(windows, chosen, axis=-1)
@@ -134,17 +149,16 @@ def _largest(x: Any, lengths: tuple[int, ...], rows: list[Any]) -> tuple[Any, An
     return ops.reshape(values, (*lead, *count)), ops.reshape(taken, (*lead, *count))
 
 
-def _lengths(name: str, axes: int, x: Any) -> tuple[int, ...]:
+def _lengths(axes: int, x: Any) -> tuple[int, ...]:
     """Return the lengths of the spatial axes of x, which must have elements."""
-    (shape,) = shapes_of(name, x=x)
-    if len(shape) < axes or 0 in shape[len(shape) - axes :]:
+    (shape,) = shapes_of("pooling", x=x)
+    lengths = shape[len(shape) - axes :]
+    if len(shape) < axes or 0 in lengths:
         last = ("length", "height, width")[axes - 1]
-        reason = f"expected x of shape (..., {last}) with at least one step, got {shape}."
-        raise ShapeError(in_full(name, reason, {"x": x}, {}))
+        raise ShapeError(f"expected x of shape (..., {last}) with at least one step, got {shape}.")
     if x.dtype.kind != "f":
-        reason = f"expected floating-point numbers, got {x.dtype}: x.astype(tg.float32)."
-        raise DTypeError(in_full(name, reason, {"x": x}, {}))
-    return shape[len(shape) - axes :]
+        raise DTypeError(f"expected floating-point numbers, got {x.dtype}: x.astype(tg.float32).")
+    return lengths
 
 
 @composed()
@@ -183,8 +197,12 @@ def adaptive_max_pool2d(x: Any, output_size: Any, return_indices: bool = False) 
 
 
 def _adaptive_max_pool(axes: int, x: Any, output_size: Any, return_indices: bool) -> Any:
-    lengths = _lengths(f"adaptive_max_pool{axes}d", axes, x)
-    counts = counts_over(lengths, output_size)
+    def checked() -> tuple[tuple[int, ...], tuple[int, ...]]:
+        lengths = _lengths(axes, x)
+        return lengths, counts_over(lengths, output_size)
+
+    settings = {"output_size": output_size}
+    lengths, counts = named(f"adaptive_max_pool{axes}d", x, settings, checked)
     if not return_indices and all(n % c == 0 for n, c in zip(lengths, counts, strict=True)):
         kernel = tuple(n // c for n, c in zip(lengths, counts, strict=True))
         return (ops.max_pool1d, ops.max_pool2d)[axes - 1](x, kernel)
@@ -193,7 +211,7 @@ def _adaptive_max_pool(axes: int, x: Any, output_size: Any, return_indices: bool
         starts, stops = shares(n, count)
         positions = starts[:, None] + np.arange(np.max(stops - starts))
         rows.append(np.where(positions < stops[:, None], positions, starts[:, None]))
-    values, places = _largest(x, lengths, rows)
+    values, places = _largest(x, rows)
     return (values, places) if return_indices else values
 
 
@@ -245,10 +263,15 @@ def _lp_pool(
     axes: int, x: Any, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool
 ) -> Any:
     name = f"lp_pool{axes}d"
-    _lengths(name, axes, x)
+    settings = {"norm_type": norm_type, "kernel_size": kernel_size, "stride": stride}
     check_norm(name, norm_type)
-    elements = prod(per_axis("kernel_size", kernel_size, axes, least=1))
     average = (ops.avg_pool1d, ops.avg_pool2d)[axes - 1]
+
+    def checked() -> int:
+        _lengths(axes, x)
+        return prod(per_axis("kernel_size", kernel_size, axes, least=1))
+
+    elements = named(name, x, settings, checked)
     total = average(x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * elements
     # The root of 0 has an infinite slope: 1 takes its place, and the result is 0 after all.
     is_zero = ops.equal(total, 0)

@@ -9,7 +9,7 @@ from tinygrad_lab import ops
 from tinygrad_lab.backends.scatter import ARRAY
 from tinygrad_lab.engine.explain import in_full, is_integer, shapes_of
 from tinygrad_lab.errors import ArgumentError, ShapeError, excerpt
-from tinygrad_lab.ops.arguments.composed import composed
+from tinygrad_lab.ops.arguments.composed import composed, named
 from tinygrad_lab.ops.arguments.windows import gathered, per_axis, places, windows_of
 from tinygrad_lab.ops.indexing import getitem, put
 from tinygrad_lab.ops.kernels.windows import Windows
@@ -46,8 +46,8 @@ def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride
     if len(shape) not in (3, 4) or 0 in shape[-3:]:
         reason = f"expected images x of shape (N, C, H, W) or (C, H, W), got {shape}."
         raise ShapeError(in_full("unfold", reason, {"x": x}, {}))
-    kernel = per_axis("kernel_size", kernel_size, 2, least=1)
-    over = windows_of(shape[-2:], kernel, stride=stride, padding=padding, dilation=dilation)
+    settings = _settings(kernel_size, dilation, padding, stride)
+    over = named("unfold", x, settings, lambda: _windows(shape[-2:], **settings))
     windows = gathered(x, over)  # (..., C, *count, *kernel)
     columns = ops.permute_dims(windows, _swapped(len(shape) - 2))
     return ops.reshape(columns, (*shape[:-3], shape[-3] * over.elements, over.number))
@@ -87,10 +87,14 @@ def fold(
         [[[1.0, 4.0, 3.0], [4.0, 10.0, 6.0]]]
     """
     (shape,) = shapes_of("fold", x=x)
-    kernel = per_axis("kernel_size", kernel_size, 2, least=1)
-    size = per_axis("output_size", output_size, 2, least=1)
-    over = windows_of(size, kernel, stride=stride, padding=padding, dilation=dilation)
-    _check_columns(x, shape, over)
+    settings = _settings(kernel_size, dilation, padding, stride)
+
+    def checked() -> Windows:
+        over = _windows(per_axis("output_size", output_size, 2, least=1), **settings)
+        _check_columns(shape, over)
+        return over
+
+    over = named("fold", x, {"output_size": output_size, **settings}, checked)
     lead, channels = shape[:-2], shape[-2] // over.elements
     rows = ops.reshape(x, (*lead, channels, *over.kernel, *over.count))
     windows = ops.permute_dims(rows, _swapped(len(lead) + 1))
@@ -99,7 +103,20 @@ def fold(
     return getitem(whole, (..., *over.inside))
 
 
-def _check_columns(x: Any, shape: tuple[int, ...], over: Windows) -> None:
+def _settings(kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> dict[str, Any]:
+    return {
+        "kernel_size": kernel_size,
+        "dilation": dilation,
+        "padding": padding,
+        "stride": stride,
+    }
+
+
+def _windows(size: tuple[int, ...], kernel_size: Any, **settings: Any) -> Windows:
+    return windows_of(size, per_axis("kernel_size", kernel_size, 2, least=1), **settings)
+
+
+def _check_columns(shape: tuple[int, ...], over: Windows) -> None:
     """Raise if the columns of x are not those of these windows."""
     if len(shape) not in (2, 3):
         reason = f"expected columns x of shape (N, C * {over.elements}, L), got {shape}."
@@ -115,7 +132,7 @@ def _check_columns(x: Any, shape: tuple[int, ...], over: Windows) -> None:
         )
     else:
         return
-    raise ShapeError(in_full("fold", reason, {"x": x}, {}))
+    raise ShapeError(reason)
 
 
 # --- channels as pixels ---------------------------------------------------------------------------
