@@ -179,6 +179,27 @@ class TestPoolingAgainstPyTorch:
         agree(lambda x: ours(x)[0], lambda x: theirs(x)[0], x)
 
     @both
+    @given(data=st.data())
+    def test_maxima_are_put_back(self, axes: int, data: st.DataObject) -> None:
+        drawn = Drawn(data, axes)
+        kernel = drawn.integer(1, 3)
+        settings = (kernel, kernel + drawn.integer(0, 1), drawn.integer(0, kernel // 2))
+        pool, their_pool = twins(f"MaxPool{axes}d", *settings, return_indices=True)
+        back, their_back = twins(f"MaxUnpool{axes}d", *settings)
+        x = numbers(*drawn.shape(2, drawn.lengths(4, 9)))
+        size = x.shape[-axes:]
+
+        def ours(x: Any) -> Any:
+            return back(*pool(x), output_size=size)
+
+        agree(ours, lambda x: their_back(*their_pool(x), output_size=size), x)
+        values, places = pool(tg.tensor(x))
+        found = back(values, places, output_size=x.shape)
+        assert found.shape == x.shape
+        if kernel == settings[1] and not settings[2] and not any(n % kernel for n in size):
+            np.testing.assert_array_equal(back(values, places).numpy(), found.numpy())
+
+    @both
     @FEW_EXAMPLES
     @given(data=st.data())
     def test_means(self, axes: int, data: st.DataObject) -> None:
@@ -463,6 +484,19 @@ class TestByHand:
 
 # --- every layer ----------------------------------------------------------------------------------
 
+
+class Unpooling(nn.Module):
+    """Pooling, and its maxima put back."""
+
+    def __init__(self, axes: int) -> None:
+        super().__init__()
+        self.pool = getattr(nn, f"MaxPool{axes}d")(2, return_indices=True)
+        self.back = getattr(nn, f"MaxUnpool{axes}d")(2)
+
+    def forward(self, x: Any) -> Any:
+        return self.back(*self.pool(x), output_size=x.shape)
+
+
 IMAGES, SIGNALS = (1, 2, 4, 3), (1, 2, 5)
 LAYERS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "Conv1d same": (lambda: nn.Conv1d(2, 3, 2, padding="same", dilation=2), SIGNALS),
@@ -504,6 +538,8 @@ LAYERS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "Upsample area": (lambda: nn.Upsample((3, 2), mode="area"), IMAGES),
     "UpsamplingNearest2d": (lambda: nn.UpsamplingNearest2d((3, 5)), IMAGES),
     "UpsamplingBilinear2d": (lambda: nn.UpsamplingBilinear2d(scale_factor=2), IMAGES),
+    "MaxUnpool1d": (lambda: Unpooling(1), SIGNALS),
+    "MaxUnpool2d": (lambda: Unpooling(2), IMAGES),
     "LocalResponseNorm": (lambda: nn.LocalResponseNorm(3, alpha=0.5), IMAGES),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
@@ -655,6 +691,21 @@ MISTAKES: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: nn.LPPool2d(tg.inf, 2), "ArgumentError", "LPPool2d: .*use MaxPool2d"),
     (lambda: functional.lp_pool1d(X1, tg.inf, 2), "ArgumentError", "lp_pool1d: .*use max_pool1d"),
     (lambda: functional.lp_pool1d(X1, 2, 7), "ShapeError", "kernel of 7 does not fit"),
+    (
+        lambda: nn.MaxUnpool1d(2)(X1, tg.ones((2, 3, 5))),
+        "ShapeError",
+        r"max_unpool1d: expected x and indices of one shape, .*\(2, 3, 6\) and \(2, 3, 5\)",
+    ),
+    (
+        lambda: nn.MaxUnpool1d(2)(X1, tg.zeros((2, 3, 6), dtype=tg.int64), 15),
+        "ArgumentError",
+        "max_unpool1d: expected an output_size of 11 to 13 .*got 15",
+    ),
+    (
+        lambda: nn.MaxUnpool1d(2)(X1, tg.full((2, 3, 6), 12)),
+        "IndexingError",
+        "12",
+    ),
     (lambda: nn.Unfold(2, stride=0), "ArgumentError", "Unfold: expected a stride of 1 or more"),
     (lambda: nn.Unfold(2)(X1[0]), "ShapeError", r"unfold: expected images .*got \(3, 6\)"),
     (lambda: nn.Unfold(9)(X2), "ShapeError", "kernel of 9 does not fit"),

@@ -244,7 +244,7 @@ class TestModules:
             ("nn", "EmbeddingBag", "tg.nn.Embedding(3, 4)(i)"),
             ("nn", "Conv3d", "one and two spatial axes"),
             ("nn", "LazyLinear", "the name without Lazy"),
-            ("nn", "MaxUnpool2d", "tg.scatter("),
+            ("nn", "MaxUnpool3d", "one and two spatial axes"),
             ("nn.functional", "fractional_max_pool2d", "tg.nn.AdaptiveMaxPool2d"),
             ("nn.functional", "max_pool2d_with_indices", "return_indices=True"),
             ("nn.init", "normal", "tg.nn.init.normal_(x)"),

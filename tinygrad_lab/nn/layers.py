@@ -10,6 +10,7 @@ from typing import Any
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.creation import arange, empty
 from tinygrad_lab.engine.declare import direct
+from tinygrad_lab.engine.explain import is_integer
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinygrad_lab.nn import functional, init
@@ -43,7 +44,7 @@ def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
 def at_least(minimum: int, **sizes: int) -> None:
     """Raise an ``ArgumentError`` for invalid sizes of a layer."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or size < minimum:
+        if not is_integer(size) or isinstance(size, bool) or size < minimum:
             raise ArgumentError(f"{name} must be an integer, {minimum} or more, got {size!r}.")
 
 

@@ -24,6 +24,8 @@ __all__ = [
     "LPPool2d",
     "MaxPool1d",
     "MaxPool2d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
 ]
 
 Sizes = int | tuple[int, ...]
@@ -132,6 +134,42 @@ class MaxPool2d(_MaxPooling):
     axes = 2
     pool = staticmethod(ops.max_pool2d)
     pool_with_places = staticmethod(functional.max_pool2d)
+
+
+class _MaxUnpooling(_Pooling):
+    def __init__(self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0) -> None:
+        super().__init__(kernel_size, stride, padding, 1, False)
+
+    def forward(self, x: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        settings = (self.kernel_size, self.stride, self.padding)
+        return type(self).pool(x, indices, *settings, output_size)
+
+
+class MaxUnpool1d(_MaxUnpooling):
+    """Zeros with maxima put back to where ``MaxPool1d`` found them; its arguments are the same.
+
+    A call takes what that returned with ``return_indices=True``, and the length of its x as
+    ``output_size`` where the windows leave it open. See ``tg.nn.functional.max_unpool1d``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> maxima = tg.nn.MaxPool1d(2, return_indices=True)(tg.tensor([[1.0, 3.0, 2.0, 0.0]]))
+        >>> tg.nn.MaxUnpool1d(2)(*maxima).tolist()
+        [[0.0, 3.0, 2.0, 0.0]]
+    """
+
+    axes = 1
+    pool = staticmethod(functional.max_unpool1d)
+
+
+class MaxUnpool2d(_MaxUnpooling):
+    """Images of zeros with maxima put back to where ``MaxPool2d`` found them.
+
+    Everything else is as in ``MaxUnpool1d``.
+    """
+
+    axes = 2
+    pool = staticmethod(functional.max_unpool2d)
 
 
 class AvgPool1d(_Pooling):

@@ -92,8 +92,9 @@ detect_anomaly set_detect_anomaly = tg.debug()
 """
 
 _WORDS = """
-Conv3d ConvTranspose3d MaxPool3d AvgPool3d LPPool3d AdaptiveAvgPool3d AdaptiveMaxPool3d
-    conv3d conv_transpose3d max_pool3d avg_pool3d lp_pool3d adaptive_avg_pool3d adaptive_max_pool3d
+Conv3d ConvTranspose3d MaxPool3d AvgPool3d LPPool3d MaxUnpool3d AdaptiveAvgPool3d
+    AdaptiveMaxPool3d max_unpool3d conv3d conv_transpose3d max_pool3d avg_pool3d lp_pool3d
+    adaptive_avg_pool3d adaptive_max_pool3d
     max_pool3d_with_indices adaptive_max_pool3d_with_indices
     BatchNorm3d InstanceNorm3d Dropout3d dropout3d = there are layers for one and two spatial axes:
     join the third with the samples, x.reshape(N * D, C, H, W), or with the channels,
@@ -102,9 +103,6 @@ LazyLinear LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspos
     LazyConvTranspose3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d
     LazyInstanceNorm2d LazyInstanceNorm3d = layers know their sizes when they are made: give the
     number of inputs or channels to the layer of the name without Lazy
-MaxUnpool1d MaxUnpool2d MaxUnpool3d max_unpool1d max_unpool2d max_unpool3d = of maxima and their
-    positions, return_indices=True, in one axis each:
-    tg.scatter(tg.zeros(shape), -1, positions, maxima)
 FractionalMaxPool2d FractionalMaxPool3d fractional_max_pool2d fractional_max_pool3d
     fractional_max_pool2d_with_indices fractional_max_pool3d_with_indices = windows of random sizes
     there are none: tg.nn.AdaptiveMaxPool2d takes any output_size

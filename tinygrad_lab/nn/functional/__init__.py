@@ -109,6 +109,7 @@ from tinygrad_lab.nn.functional.resize import (
     pixel_unshuffle,
     unfold,
 )
+from tinygrad_lab.nn.functional.unpooling import max_unpool1d, max_unpool2d
 from tinygrad_lab.ops import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -170,6 +171,8 @@ __all__ = [
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_unpool1d",
+    "max_unpool2d",
     "mish",
     "mse_loss",
     "multi_margin_loss",

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_lab import ops
 from tinygrad_lab.engine.explain import shape_of
+from tinygrad_lab.errors import ShapeError
 from tinygrad_lab.ops.arguments.composed import composed
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
@@ -14,7 +15,11 @@ __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
 def _of_one(convolve: Callable[..., Any], x: Any, *args: Any) -> Any:
     """Return the convolution of one sample (C, ...)."""
-    return convolve(x[None], *args)[0]
+    try:
+        return convolve(x[None], *args)[0]
+    except ShapeError as error:
+        error.add_note("  x was taken for one sample without the axis N, which is 1 above.")
+        raise
 
 
 @composed()

@@ -167,7 +167,7 @@ def _cubic(distance: Any) -> Any:
 
 def check_mode(mode: Any, align_corners: Any, antialias: bool = False) -> None:
     """Raise for a mode that is not there, or an argument that it does not have."""
-    if mode not in _AXES:
+    if not isinstance(mode, str) or mode not in _AXES:
         raise ArgumentError(f"expected mode to be one of {list(_AXES)}, got {excerpt(mode)}.")
     if align_corners is not None and mode not in _BETWEEN:
         raise ArgumentError(
@@ -180,11 +180,17 @@ def check_mode(mode: Any, align_corners: Any, antialias: bool = False) -> None:
 
 
 def check_scale(size: Any, scale_factor: Any) -> None:
-    """Raise unless there is a size or a factor, not both."""
+    """Raise unless there is a size or a factor, not both, for as many axes as it has numbers."""
     if (size is None) == (scale_factor is None):
         raise ArgumentError(
             f"expected either size or scale_factor, got {'neither' if size is None else 'both'}."
         )
+    given = scale_factor if size is None else size
+    axes = len(given) if isinstance(given, tuple | list) else 1
+    if size is None:
+        _factors(scale_factor, axes)
+    else:
+        per_axis("size", size, axes, least=1)
 
 
 def _axes_of(

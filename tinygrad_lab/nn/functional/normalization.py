@@ -289,7 +289,7 @@ def local_response_norm(
     if len(shape) < 3:
         reason = f"expected x of shape (N, C, ...) with three axes or more, got {shape}."
         raise ShapeError(in_full("local_response_norm", reason, {"x": x}, {}))
-    if not is_integer(size) or size < 1:
+    if not is_integer(size) or isinstance(size, bool) or size < 1:
         reason = f"expected an integer, 1 or more, for size, got {excerpt(size)}."
         raise ArgumentError(in_full("local_response_norm", reason, {"x": x}, {}))
     before, after = size // 2, (size - 1) // 2

@@ -16,7 +16,7 @@ from tinygrad_lab import ops
 from tinygrad_lab.engine.explain import shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.composed import composed, named
-from tinygrad_lab.ops.arguments.windows import counts_over, hashable, per_axis, pool_windows, shares
+from tinygrad_lab.ops.arguments.windows import counts_over, hashable, pool_windows, shares
 from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels.windows import Windows
 
@@ -86,6 +86,7 @@ def _with_places(
     axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> tuple[Any, Any]:
     """Return the largest element of each window, and where it is."""
+    name = f"max_pool{axes}d"
     settings = {
         "kernel_size": kernel_size,
         "stride": stride,
@@ -95,10 +96,10 @@ def _with_places(
     }
 
     def checked() -> list[Any]:
-        lengths = _lengths(axes, x)
+        lengths = _lengths(name, axes, x)
         return _positions(pool_windows(lengths, *map(hashable, settings.values())))
 
-    rows = named(f"max_pool{axes}d", x, settings, checked)
+    rows = named(name, x, settings, checked)
     return _largest(x, rows)
 
 
@@ -149,9 +150,9 @@ def _largest(x: Any, rows: list[Any]) -> tuple[Any, Any]:
     return ops.reshape(values, (*lead, *count)), ops.reshape(taken, (*lead, *count))
 
 
-def _lengths(axes: int, x: Any) -> tuple[int, ...]:
+def _lengths(name: str, axes: int, x: Any) -> tuple[int, ...]:
     """Return the lengths of the spatial axes of x, which must have elements."""
-    (shape,) = shapes_of("pooling", x=x)
+    (shape,) = shapes_of(name, x=x)
     lengths = shape[len(shape) - axes :]
     if len(shape) < axes or 0 in lengths:
         last = ("length", "height, width")[axes - 1]
@@ -198,11 +199,11 @@ def adaptive_max_pool2d(x: Any, output_size: Any, return_indices: bool = False) 
 
 def _adaptive_max_pool(axes: int, x: Any, output_size: Any, return_indices: bool) -> Any:
     def checked() -> tuple[tuple[int, ...], tuple[int, ...]]:
-        lengths = _lengths(axes, x)
+        lengths = _lengths(name, axes, x)
         return lengths, counts_over(lengths, output_size)
 
-    settings = {"output_size": output_size}
-    lengths, counts = named(f"adaptive_max_pool{axes}d", x, settings, checked)
+    name, settings = f"adaptive_max_pool{axes}d", {"output_size": output_size}
+    lengths, counts = named(name, x, settings, checked)
     if not return_indices and all(n % c == 0 for n, c in zip(lengths, counts, strict=True)):
         kernel = tuple(n // c for n, c in zip(lengths, counts, strict=True))
         return (ops.max_pool1d, ops.max_pool2d)[axes - 1](x, kernel)
@@ -268,8 +269,8 @@ def _lp_pool(
     average = (ops.avg_pool1d, ops.avg_pool2d)[axes - 1]
 
     def checked() -> int:
-        _lengths(axes, x)
-        return prod(per_axis("kernel_size", kernel_size, axes, least=1))
+        lengths, sizes = _lengths(name, axes, x), map(hashable, (kernel_size, stride))
+        return pool_windows(lengths, *sizes, 0, 1, ceil_mode).elements
 
     elements = named(name, x, settings, checked)
     total = average(x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * elements

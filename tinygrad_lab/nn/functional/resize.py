@@ -113,7 +113,9 @@ def _settings(kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> dic
 
 
 def _windows(size: tuple[int, ...], kernel_size: Any, **settings: Any) -> Windows:
-    return windows_of(size, per_axis("kernel_size", kernel_size, 2, least=1), **settings)
+    kernel = per_axis("kernel_size", kernel_size, 2, least=1)
+    per_axis("padding", settings["padding"], 2, least=0)  # not "same", which windows_of knows
+    return windows_of(size, kernel, **settings)
 
 
 def _check_columns(shape: tuple[int, ...], over: Windows) -> None:

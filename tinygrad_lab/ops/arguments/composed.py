@@ -66,6 +66,8 @@ def named(name: str, x: Any, settings: Mapping[str, Any], work: Callable[[], Any
     try:
         return work()
     except (ArgumentError, ArgumentTypeError, DTypeError, ShapeError) as error:
+        if str(error).startswith(f"{name}: "):
+            raise
         raise type(error)(in_full(name, str(error), {"x": x}, settings)) from None
 
 

@@ -55,8 +55,20 @@ def windows_of(
 
 
 def hashable(setting: Any) -> Any:
-    """Return a setting with a list turned into a tuple."""
-    return tuple(setting) if isinstance(setting, list) else setting
+    """Return a setting with a list turned into a tuple: a key of caches.
+
+    Raises:
+        ArgumentTypeError: for what cannot be one, such as an array.
+    """
+    if isinstance(setting, int):
+        return setting
+    setting = tuple(setting) if isinstance(setting, list) else setting
+    try:
+        hash(setting)
+    except TypeError:
+        reason = f"expected an integer, or a tuple of integers; got {excerpt(setting)}."
+        raise ArgumentTypeError(reason) from None
+    return setting
 
 
 @lru_cache(maxsize=1024)
@@ -103,12 +115,16 @@ def per_axis(name: str, value: Any, axes: int, *, least: int) -> tuple[int, ...]
         )
     if len(values) != axes:
         raise ArgumentError(
-            f"expected a {name} for each of {axes} spatial axes, or one for all; got "
+            f"expected {_a(name)} for each of {axes} spatial axes, or one for all; got "
             f"{excerpt(value)}."
         )
     if min(values) < least:
-        raise ArgumentError(f"expected a {name} of {least} or more, got {excerpt(value)}.")
+        raise ArgumentError(f"expected {_a(name)} of {least} or more, got {excerpt(value)}.")
     return tuple(map(int, values))
+
+
+def _a(name: str) -> str:
+    return f"an {name}" if name[:1] in "aeiou" else f"a {name}"
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -167,7 +183,7 @@ def counts_over(lengths: tuple[int, ...], output_size: Any) -> tuple[int, ...]:
     """Return the number of windows along each axis; None stands for as many as elements."""
     several = isinstance(output_size, tuple | list) and len(output_size) == len(lengths)
     sizes = tuple(output_size) if several else (output_size,) * len(lengths)
-    if None in sizes:
+    if any(size is None for size in sizes):
         pairs = zip(lengths, sizes, strict=True)
         output_size = tuple(n if size is None else size for n, size in pairs)
     return per_axis("output_size", output_size, len(lengths), least=1)
