@@ -17,9 +17,9 @@ import numpy as np
 
 from tinygrad_lab.errors import MissingAttributeError, MissingNameError
 from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
+from tinygrad_lab.other_names.of_windows import OF_WINDOWS
 
 __all__ = [
-    "IN_WORDS",
     "MODULES",
     "as_asked_for",
     "explain_missing",
@@ -91,29 +91,6 @@ gradgradcheck = tg.gradcheck(tg.sum, x.astype(tg.float64), order=2)
 detect_anomaly set_detect_anomaly = tg.debug()
 """
 
-_WORDS = """
-Conv3d ConvTranspose3d MaxPool3d AvgPool3d LPPool3d MaxUnpool3d AdaptiveAvgPool3d
-    AdaptiveMaxPool3d max_unpool3d conv3d conv_transpose3d max_pool3d avg_pool3d lp_pool3d
-    adaptive_avg_pool3d adaptive_max_pool3d
-    max_pool3d_with_indices adaptive_max_pool3d_with_indices
-    BatchNorm3d InstanceNorm3d Dropout3d dropout3d = there are layers for one and two spatial axes:
-    join the third with the samples, x.reshape(N * D, C, H, W), or with the channels,
-    x.reshape(N, C * D, H, W)
-LazyLinear LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
-    LazyConvTranspose3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d
-    LazyInstanceNorm2d LazyInstanceNorm3d = layers know their sizes when they are made: give the
-    number of inputs or channels to the layer of the name without Lazy
-FractionalMaxPool2d FractionalMaxPool3d fractional_max_pool2d fractional_max_pool3d
-    fractional_max_pool2d_with_indices fractional_max_pool3d_with_indices = windows of random sizes
-    there are none: tg.nn.AdaptiveMaxPool2d takes any output_size
-max_pool1d_with_indices max_pool2d_with_indices adaptive_max_pool1d_with_indices
-    adaptive_max_pool2d_with_indices = the function of the name without _with_indices takes
-    return_indices=True
-native_channel_shuffle = tg.nn.functional.channel_shuffle(x, groups)
-"""
-IN_WORDS = {name: " ".join(said.split()) for name, said in parsed(_WORDS).items()}
-"""Names of layers whose answer is a sentence."""
-
 MODULES: dict[str, dict[str, str]] = {
     "nn": parsed(_NN),
     "nn.functional": parsed(_FUNCTIONAL),
@@ -132,21 +109,23 @@ _ABSENT = """
     rrelu_ linear_cross_entropy LinearCrossEntropyLoss NLLLoss2d
     SyncBatchNorm eig eigvals cond matrix_exp
     matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
-    TransformerDecoder TransformerDecoderLayer
+    LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d TransformerDecoder
+    TransformerDecoderLayer
 """
 """Names of PyTorch and NumPy without an equivalent that are similar to one that exists here."""
 
 
 def spelling_in_modules(name: str, package: ModuleType) -> str | None:
     """Return how to write a name of a module of the package, or of one of their tables."""
+    if name in OF_WINDOWS:
+        return OF_WINDOWS[name]
     for short in MODULES:
         module = sys.modules[f"{package.__name__}.{short}"]
         if name in module.__all__:
             found = vars(module)[name]
             return f"tg.{short}.{name}{_call(found)}"
     tables = ("nn.functional", "nn", "optim.lr_scheduler", "linalg", "autograd")
-    found = next((MODULES[t][name] for t in tables if name in MODULES[t]), None)
-    return found or IN_WORDS.get(name)
+    return next((MODULES[t][name] for t in tables if name in MODULES[t]), None)
 
 
 def missing_from_namespace(name: str, namespace: Any) -> AttributeError:
@@ -211,7 +190,7 @@ def _elsewhere(name: str, short: str, package: ModuleType) -> str | None:
         module = sys.modules[f"{package.__name__}.{other}"]
         if name in module.__all__ and not isinstance(vars(module)[name], ModuleType):
             return f"tg.{other}.{name}{_call(vars(module)[name])}"
-    spelling = spelling_of(name, package, method=False) or IN_WORDS.get(name)
+    spelling = spelling_of(name, package, method=False) or OF_WINDOWS.get(name)
     if spelling is None and short == "nn.functional":
         spelling = MODULES[short].get(name.removesuffix("_"))
     return spelling
