@@ -59,6 +59,7 @@ PORTABLE = {
     "test_losses.py",
     "test_manipulation.py",
     "test_nn.py",
+    "test_nn_layers.py",
     "test_norms.py",
     "test_ops.py",
     "test_optim.py",

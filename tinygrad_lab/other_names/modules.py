@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygrad_lab.errors import MissingAttributeError, MissingNameError
 from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
+from tinygrad_lab.other_names.of_windows import OF_WINDOWS
 
 __all__ = [
     "MODULES",
@@ -37,12 +38,13 @@ ConstantPad1d ConstantPad2d ConstantPad3d = tg.pad(x, ((0, 0), (1, 1)))
 ReflectionPad1d ReflectionPad2d ReflectionPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="reflect")
 ReplicationPad1d ReplicationPad2d ReplicationPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="edge")
 CircularPad1d CircularPad2d CircularPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="wrap")
-Upsample UpsamplingNearest2d = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
+CrossMapLRN2d = tg.nn.LocalResponseNorm(5)
 """
 _FUNCTIONAL = """
 gumbel_softmax = tg.softmax(x - tg.log(-tg.log(tg.random.uniform(x.shape))))
-interpolate upsample upsample_nearest = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
-unfold = tg.stack([v[j : j + 2] for j in range(len(v) - 1)])
+upsample upsample_nearest = tg.nn.functional.interpolate(tg.ones((1, 1, 2, 2)), scale_factor=2)
+upsample_bilinear = tg.nn.functional.interpolate(
+    tg.ones((1, 1, 2, 2)), scale_factor=2, mode="bilinear", align_corners=True)
 """
 
 _INIT = """
@@ -111,15 +113,7 @@ MODULES: dict[str, dict[str, str]] = {
 
 _ABSENT = """
     ASGD Adafactor Adamax Muon SparseAdam
-    adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool3d
-    max_pool3d conv3d conv_transpose3d dropout3d local_response_norm
-    max_unpool1d max_unpool2d max_unpool3d rrelu_ linear_cross_entropy max_pool1d_with_indices
-    max_pool2d_with_indices AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
-    AdaptiveMaxPool3d AvgPool3d BatchNorm3d Conv3d ConvTranspose3d
-    Dropout3d InstanceNorm3d LazyBatchNorm1d
-    LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d
-    LazyConvTranspose2d LazyConvTranspose3d LazyLinear LinearCrossEntropyLoss
-    MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d NLLLoss2d
+    rrelu_ linear_cross_entropy LinearCrossEntropyLoss NLLLoss2d
     SyncBatchNorm eig eigvals cond matrix_exp
     matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
     LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d TransformerDecoder
@@ -130,6 +124,8 @@ _ABSENT = """
 
 def spelling_in_modules(name: str, package: ModuleType) -> str | None:
     """Return how to write a name of a module of the package, or of one of their tables."""
+    if name in OF_WINDOWS:
+        return OF_WINDOWS[name]
     for short in MODULES:
         module = sys.modules[f"{package.__name__}.{short}"]
         if name in module.__all__:
@@ -201,7 +197,7 @@ def _elsewhere(name: str, short: str, package: ModuleType) -> str | None:
         module = sys.modules[f"{package.__name__}.{other}"]
         if name in module.__all__ and not isinstance(vars(module)[name], ModuleType):
             return f"tg.{other}.{name}{_call(vars(module)[name])}"
-    spelling = spelling_of(name, package, method=False)
+    spelling = spelling_of(name, package, method=False) or OF_WINDOWS.get(name)
     if spelling is None and short == "nn.functional":
         spelling = MODULES[short].get(name.removesuffix("_"))
     return spelling
