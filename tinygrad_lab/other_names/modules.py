@@ -53,8 +53,10 @@ kaiming_normal = tg.nn.init.kaiming_normal_(x)
 kaiming_uniform = tg.nn.init.kaiming_uniform_(x)
 xavier_normal = tg.nn.init.xavier_normal_(x)
 xavier_uniform = tg.nn.init.xavier_uniform_(x)
-eye_ eye = x.data = tg.eye(2)
-orthogonal_ orthogonal = x.data = tg.linalg.qr(tg.random.normal(x.shape)).Q
+eye = tg.nn.init.eye_(x)
+orthogonal = tg.nn.init.orthogonal_(x)
+sparse = tg.nn.init.sparse_(x, 0.5)
+dirac = tg.nn.init.dirac_(tg.zeros((2, 2, 3)))
 """
 
 _LINALG = """
@@ -114,7 +116,7 @@ _ABSENT = """
     LazyConvTranspose2d LazyConvTranspose3d LazyLinear LinearCrossEntropyLoss
     MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d NLLLoss2d
     SyncBatchNorm eig eigvals cond matrix_exp
-    matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
+    matrix_sqrth lu tensorinv tensorsolve
     LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d TransformerDecoder
     TransformerDecoderLayer
 """
