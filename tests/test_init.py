@@ -44,6 +44,7 @@ def drawn(name: str, shape: tuple[int, ...], seed: int = 0, dtype: str = "float6
     return tensor.detach().numpy()
 
 
+@pytest.mark.numpy_only("is held against NumPy's numbers")
 class TestEachOfThem:
     @pytest.mark.parametrize("name", DRAWING)
     @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -139,6 +140,7 @@ class TestEachOfThem:
             assert list(ours) == list(signature(function).parameters)
 
 
+@pytest.mark.numpy_only("is held against NumPy's numbers")
 class TestConstants:
     def test_fill_whatever_was_there(self) -> None:
         parameter = nn.Parameter(np.array([np.nan, np.inf, 1.0], np.float32))
@@ -176,6 +178,7 @@ class TestConstants:
             np.testing.assert_array_equal(layer(x).detach().numpy(), x.numpy())
 
 
+@pytest.mark.numpy_only("is held against NumPy's numbers")
 class TestDistributions:
     @pytest.mark.parametrize("shape", SHAPES)
     def test_have_the_spread_of_their_papers(self, shape: tuple[int, ...]) -> None:
@@ -277,6 +280,7 @@ class TestDistributions:
             assert stats.ks_2samp(ours.ravel(), theirs.numpy().ravel()).pvalue > 1e-3, name
 
 
+@pytest.mark.numpy_only("is held against NumPy's numbers")
 class TestOrthogonal:
     @pytest.mark.parametrize(("dtype", "within"), [("float32", 1e-6), ("float64", 1e-14)])
     @pytest.mark.parametrize("shape", [(5, 5), (3, 40), (40, 3), (8, 3, 5), (30, 2, 3, 2), (1, 4)])
@@ -306,6 +310,7 @@ class TestOrthogonal:
         np.testing.assert_allclose(other, -2.5 * one, rtol=1e-6)
 
 
+@pytest.mark.numpy_only("is held against NumPy's numbers")
 class TestSparse:
     @pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.25, 0.9, 1.0])
     def test_columns_have_as_many_zeros_as_pytorchs(self, sparsity: float) -> None:
@@ -321,6 +326,7 @@ class TestSparse:
         assert stats.kstest(values[values != 0], stats.norm(0, 0.5).cdf).pvalue > 1e-3
 
 
+@pytest.mark.numpy_only("is held against NumPy's numbers")
 class TestGains:
     def test_are_pytorchs(self) -> None:
         torch = pytest.importorskip("torch")
@@ -432,6 +438,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 }
 
 
+@pytest.mark.numpy_only("is held against NumPy's numbers")
 class TestMistakes:
     @pytest.mark.parametrize("mistake", MISTAKES)
     def test_are_explained(self, mistake: str) -> None:
@@ -455,3 +462,16 @@ class TestMistakes:
         with tg.no_grad():
             w[1] = init.ones_(tg.zeros(w[1].shape))
         assert w.sum(axis=1).tolist() == [0.0, 4.0, 0.0]
+
+
+def test_every_backend_gets_the_same_numbers() -> None:
+    sizes = {"constant_": {"val": 0.5}, "eye_": {}, "zeros_": {}, **DRAWING}
+    for name, arguments in sizes.items():
+        numbers = []
+        for device in (tg.get_default_device(), "cpu"):
+            tg.seed(3)
+            with tg.default_device(device):
+                weight = nn.Linear(6, 4).weight
+                getattr(init, name)(weight, **arguments)
+            numbers.append(weight.detach().to("cpu").tolist())
+        assert numbers[0] == numbers[1], name
