@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import ops
-from tinygrad_lab.array_api.creation import eye, full
+from tinygrad_lab.array_api import creation
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.engine.explain import holds
 from tinygrad_lab.engine.keywords import explaining
@@ -67,7 +67,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     _check("constant_", tensor)
     if isinstance(val, bool) or not isinstance(val, int | float | np.number):
         raise ArgumentTypeError(f"constant_: val is a number, got {excerpt(val)}.")
-    tensor.data = full(tensor.shape, val, dtype=tensor.dtype, device="cpu")
+    tensor.data = creation.full(tensor.shape, val, dtype=tensor.dtype, device="cpu")
     return tensor
 
 
@@ -99,7 +99,7 @@ def eye_(tensor: Tensor) -> Tensor:
     _check("eye_", tensor)
     if tensor.ndim != 2:
         raise ShapeError(f"eye_ needs a matrix, the tensor has shape {tensor.shape}.")
-    tensor.data = eye(*tensor.shape, dtype=tensor.dtype, device="cpu")
+    tensor.data = creation.eye(*tensor.shape, dtype=tensor.dtype, device="cpu")
     return tensor
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygrad_lab.errors import MissingAttributeError, MissingNameError
 from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
+from tinygrad_lab.other_names.sentences import SENTENCES
 
 __all__ = [
     "MODULES",
@@ -59,6 +60,10 @@ sparse = tg.nn.init.sparse_(x, 0.5)
 dirac = tg.nn.init.dirac_(tg.zeros((2, 2, 3)))
 """
 
+_UTILS = """
+clip_grad_norm = tg.nn.utils.clip_grad_norm_(o.param_groups[0]["params"], max_norm=1.0)
+"""
+
 _LINALG = """
 inv_ex = tg.linalg.inv(x)
 cholesky_ex = tg.linalg.cholesky(x @ x.mT)
@@ -95,6 +100,8 @@ MODULES: dict[str, dict[str, str]] = {
     "nn": parsed(_NN),
     "nn.functional": parsed(_FUNCTIONAL),
     "nn.init": parsed(_INIT),
+    "nn.utils": parsed(_UTILS),
+    "nn.utils.prune": {},
     "optim": {},
     "optim.lr_scheduler": {},
     "linalg": parsed(_LINALG),
@@ -140,6 +147,7 @@ def missing_from_namespace(name: str, namespace: Any) -> AttributeError:
     if name.startswith("_"):
         return AttributeError(f"module {label!r} has no attribute {name!r}")
     spelling = spelling_of(name, namespace, method=False) or spelling_in_modules(name, namespace)
+    spelling = spelling or SENTENCES.get(name)
     if spelling is None and not _is_of_torch_or_numpy(name):
         close = get_close_matches(name, namespace.__all__, n=1, cutoff=0.8)
         spelling = f"did you mean tg.{close[0]}?" if close else None
@@ -180,7 +188,7 @@ def _missing(name: str, module: ModuleType, package: ModuleType) -> AttributeErr
     if name.startswith("_"):
         return AttributeError(f"module {label!r} has no attribute {name!r}")
     short = label.partition(".")[2]
-    spelling = MODULES[short].get(name) or _elsewhere(name, short, package)
+    spelling = MODULES[short].get(name) or _elsewhere(name, short, package) or SENTENCES.get(name)
     if spelling is None and not _is_of_another_library(name):
         close = get_close_matches(name, module.__all__, n=1, cutoff=0.8)
         spelling = f"did you mean tg.{short}.{close[0]}?" if close else None
