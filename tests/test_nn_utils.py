@@ -168,6 +168,11 @@ class TestClippingByNorm:
             (lambda: utils.clip_grad_norm_([], 1.0, np.nan), ArgumentError, "norm_type"),
             (lambda: utils.clip_grad_value_([], -0.1), ArgumentError, "clip_value is 0 or more"),
             (
+                lambda: utils.clip_grads_with_norm_([], 1.0, 2.0),  # type: ignore[arg-type]
+                ArgumentTypeError,
+                "total_norm is a Tensor",
+            ),
+            (
                 lambda: utils.clip_grad_norm_([], 1.0, foreach=True),  # type: ignore[call-arg]
                 ArgumentTypeError,
                 "'foreach': leave it out",
