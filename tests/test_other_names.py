@@ -29,6 +29,7 @@ from tinygrad_lab.other_names import (
     spelling_of,
 )
 from tinygrad_lab.other_names.modules import MODULES
+from tinygrad_lab.other_names.sentences import SENTENCES
 
 from .recipes import absent_names
 
@@ -207,6 +208,13 @@ def test_every_spelling_runs(spelling: str) -> None:
     raise failures[0]
 
 
+@pytest.mark.parametrize("sentence", sorted(set(SENTENCES.values())))
+def test_every_name_in_a_sentence_is_there(sentence: str) -> None:
+    said = set(re.findall(r"\btg((?:\.\w+)+)", sentence)) - {".nn.Name", ".data.Name"}
+    for path in said - {".nn.utils.name"}:
+        functools.reduce(getattr, path[1:].split("."), tg)
+
+
 IN_FUNCTIONAL: dict[str, str | None] = {
     **dict.fromkeys(("gumbel_softmax", "upsample", "upsample_nearest", "upsample_bilinear")),
 }
@@ -216,6 +224,8 @@ THEIRS = {
     "nn": ["torch.nn"],
     "nn.functional": ["torch.nn.functional"],
     "nn.init": ["torch.nn.init"],
+    "nn.utils": ["torch.nn.utils"],
+    "nn.utils.prune": ["torch.nn.utils.prune"],
     "optim": ["torch.optim"],
     "optim.lr_scheduler": ["torch.optim.lr_scheduler"],
     "linalg": ["torch.linalg", "numpy.linalg"],
@@ -253,6 +263,11 @@ class TestModules:
             ("linalg", "eye", "tg.eye(n_rows)"),
             ("random", "randn", "tg.random.normal((2, 3))"),
             ("autograd", "no_grad", "tg.no_grad()"),
+            ("nn", "SyncBatchNorm", "in one process on one device: tg.nn.BatchNorm1d"),
+            ("optim", "Adamax", "tg.optim.NAdam"),
+            ("nn.utils", "parametrizations", "tg.nn.utils.weight_norm(layer) is here"),
+            ("nn.utils.prune", "PruningContainer", "composes the masks"),
+            ("data", "get_worker_info", "there are no workers"),
             ("nn", "Linaer", "did you mean tg.nn.Linear?"),
         ],
     )

@@ -1,7 +1,7 @@
 """Layers with parameters, under PyTorch's names and with its layouts and initialisations."""
 
 from tinygrad_lab.engine.keywords import advise as _advise, explaining_class as _explaining_class
-from tinygrad_lab.nn import functional, init
+from tinygrad_lab.nn import functional, init, utils
 from tinygrad_lab.nn.activation import (
     CELU,
     ELU,
@@ -239,6 +239,7 @@ __all__ = [
     "ZeroPad2d",
     "functional",
     "init",
+    "utils",
 ]
 
 for _kind in (

@@ -18,6 +18,7 @@ import numpy as np
 from tinygrad_lab.errors import MissingAttributeError, MissingNameError
 from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
 from tinygrad_lab.other_names.of_windows import OF_WINDOWS
+from tinygrad_lab.other_names.sentences import SENTENCES
 
 __all__ = [
     "MODULES",
@@ -55,8 +56,14 @@ kaiming_normal = tg.nn.init.kaiming_normal_(x)
 kaiming_uniform = tg.nn.init.kaiming_uniform_(x)
 xavier_normal = tg.nn.init.xavier_normal_(x)
 xavier_uniform = tg.nn.init.xavier_uniform_(x)
-eye_ eye = x.data = tg.eye(2)
-orthogonal_ orthogonal = x.data = tg.linalg.qr(tg.random.normal(x.shape)).Q
+eye = tg.nn.init.eye_(x)
+orthogonal = tg.nn.init.orthogonal_(x)
+sparse = tg.nn.init.sparse_(x, 0.5)
+dirac = tg.nn.init.dirac_(tg.zeros((2, 2, 3)))
+"""
+
+_UTILS = """
+clip_grad_norm = tg.nn.utils.clip_grad_norm_(o.param_groups[0]["params"], max_norm=1.0)
 """
 
 _LINALG = """
@@ -101,6 +108,8 @@ MODULES: dict[str, dict[str, str]] = {
     "nn": parsed(_NN),
     "nn.functional": parsed(_FUNCTIONAL),
     "nn.init": parsed(_INIT),
+    "nn.utils": parsed(_UTILS),
+    "nn.utils.prune": {},
     "optim": {},
     "optim.lr_scheduler": {},
     "linalg": parsed(_LINALG),
@@ -115,7 +124,7 @@ _ABSENT = """
     ASGD Adafactor Adamax Muon SparseAdam
     rrelu_ linear_cross_entropy LinearCrossEntropyLoss NLLLoss2d
     SyncBatchNorm eig eigvals cond matrix_exp
-    matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
+    matrix_sqrth lu tensorinv tensorsolve
     LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d TransformerDecoder
     TransformerDecoderLayer
 """
@@ -141,6 +150,7 @@ def missing_from_namespace(name: str, namespace: Any) -> AttributeError:
     if name.startswith("_"):
         return AttributeError(f"module {label!r} has no attribute {name!r}")
     spelling = spelling_of(name, namespace, method=False) or spelling_in_modules(name, namespace)
+    spelling = spelling or SENTENCES.get(name)
     if spelling is None and not _is_of_torch_or_numpy(name):
         close = get_close_matches(name, namespace.__all__, n=1, cutoff=0.8)
         spelling = f"did you mean tg.{close[0]}?" if close else None
@@ -181,7 +191,7 @@ def _missing(name: str, module: ModuleType, package: ModuleType) -> AttributeErr
     if name.startswith("_"):
         return AttributeError(f"module {label!r} has no attribute {name!r}")
     short = label.partition(".")[2]
-    spelling = MODULES[short].get(name) or _elsewhere(name, short, package)
+    spelling = MODULES[short].get(name) or _elsewhere(name, short, package) or SENTENCES.get(name)
     if spelling is None and not _is_of_another_library(name):
         close = get_close_matches(name, module.__all__, n=1, cutoff=0.8)
         spelling = f"did you mean tg.{short}.{close[0]}?" if close else None
