@@ -29,8 +29,6 @@ class Text:
     anchor: Anchor = "start"
     bold: bool = False
     italic: bool = False
-    rest: str = ""
-    """More text on the same line, in the other weight than ``text``."""
 
     def moved(self, dx: float, dy: float) -> Text:
         return replace(self, x=self.x + dx, y=self.y + dy)

@@ -53,12 +53,7 @@ def _text_mark(mark: Text) -> str:
     if mark.italic:
         attributes.append('font-style="italic"')
     attributes.append(f'fill="{mark.color}" xml:space="preserve"')
-    rest = ""
-    if mark.rest:
-        rest = (
-            f'<tspan font-weight="{"normal" if mark.bold else "bold"}">{_text(mark.rest)}</tspan>'
-        )
-    return f"<text {' '.join(attributes)}>{_text(mark.text)}{rest}</text>"
+    return f"<text {' '.join(attributes)}>{_text(mark.text)}</text>"
 
 
 def _shape(shape: Shape) -> str:
