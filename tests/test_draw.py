@@ -776,9 +776,7 @@ def test_no_text_leaves_its_box(name: str) -> None:
             if not isinstance(mark, Text) or not mark.text.isascii():
                 continue
             font = FontProperties(family="DejaVu Sans", size=mark.size, weight="bold")
-            wide, _, _ = text_to_path.get_text_width_height_descent(
-                mark.text, font, ismath=False
-            )
+            wide, _, _ = text_to_path.get_text_width_height_descent(mark.text, font, ismath=False)
             start = mark.x - wide * {"start": 0, "middle": 0.5, "end": 1}[mark.anchor]
             assert left <= start + 0.15 * wide
             assert start + 0.85 * wide <= right
