@@ -15,6 +15,7 @@ from tinygrad_lab.show.dot import to_dot
 from tinygrad_lab.show.marks import Scene
 from tinygrad_lab.show.paper import to_paper
 from tinygrad_lab.show.picture import Picture
+from tinygrad_lab.show.style import in_dark
 from tinygrad_lab.show.svg import to_svg
 
 __all__ = ["Drawing"]
@@ -41,7 +42,9 @@ class Drawing:
 
     @cached_property
     def _scene(self) -> Scene:
-        return compose(self.picture)
+        """The picture composed, in the colours of its theme: light ones where that is "auto"."""
+        scene = compose(self.picture)
+        return scene.recolored(in_dark) if self.picture.theme == "dark" else scene
 
     @cached_property
     def svg(self) -> str:
@@ -50,7 +53,7 @@ class Drawing:
         Raises:
             MissingDependencyError: if Graphviz, which places the boxes, is missing.
         """
-        return to_svg(self._scene)
+        return to_svg(self._scene, auto=self.picture.theme == "auto")
 
     @cached_property
     def dot(self) -> str:

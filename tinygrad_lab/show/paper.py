@@ -42,7 +42,13 @@ def to_paper(scene: Scene, kind: Literal["pdf", "png"]) -> bytes:
         nothing = {"CreationDate": None, "Producer": None, "Creator": None}
         metadata = nothing if kind == "pdf" else {"Software": None}
         paper = io.BytesIO()
-        figure.savefig(paper, format=kind, dpi=_resolution(scene), metadata=metadata)
+        figure.savefig(
+            paper,
+            format=kind,
+            dpi=_resolution(scene),
+            metadata=metadata,
+            facecolor=scene.paper,
+        )
         return paper.getvalue()
 
 

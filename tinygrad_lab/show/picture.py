@@ -18,6 +18,7 @@ from tinygrad_lab.show.equation import equation
 from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of, name_within
 from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
 from tinygrad_lab.show.rule import rule_text
+from tinygrad_lab.show.style import Theme
 
 __all__ = [
     *("Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row"),
@@ -115,6 +116,9 @@ class Picture:
     """The boxes of the main path, which is a straight line; empty for a picture of single ops."""
     page: tuple[float, float] | None = None
     """The width and height that it is fitted into."""
+    theme: Theme = "light"
+    font_size: float | None = None
+    """The size of names in pixels; None for the usual one, or on a page the largest that fits."""
 
 
 def picture_of(
