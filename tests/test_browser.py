@@ -14,6 +14,7 @@ import pytest
 
 import tinygrad_lab as tg
 
+from .hostile_names import HOSTILE, drawings
 from .nets_to_draw import NETS, loss_of
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -148,3 +149,16 @@ COLORS = """() => [...document.querySelectorAll("svg rect, svg path, svg text")]
     const {fill, stroke} = getComputedStyle(mark);
     return [fill, stroke];
 })"""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_runs_a_script(page: Any, name: str) -> None:
+    for drawing in drawings(name):
+        # In a page of one's own, which allows scripts, and in the page that is written.
+        for html in (f"<!doctype html><title>mine</title>{drawing.svg}", drawing.html):
+            page.set_content(html)
+            page.mouse.move(800, 450)
+            assert page.title() != "taken"
+            assert page.evaluate("document.title") not in ("taken", "1")
+            assert page.locator("script, img, iframe, object, image, foreignObject").count() == 0
+            assert page.locator("svg > g").count() > 3

@@ -639,7 +639,7 @@ def test_nodes_stand_in_the_frames_of_their_modules() -> None:
     frames = [one.frame for one in drawing.picture.boxes if one.kind == "computed"]
     assert frames == ["encoder", "encoder.inner", ""]
     assert {"encoder · Encoder", "inner · Inner"} <= set(all_texts(drawing))
-    assert drawing.dot.index("cluster encoder") < drawing.dot.index("cluster encoder.inner")
+    assert drawing.dot.index("encoder · Encoder") < drawing.dot.index("inner · Inner")
 
 
 def bounds(element: ElementTree.Element) -> tuple[float, float, float, float]:
@@ -898,7 +898,7 @@ def test_files_of_text_hold_the_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["f.jpeg", "f", "f.svg.gz"])
 def test_an_ending_that_means_nothing(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ArgumentError, match=r"\.svg, \.pdf, \.png, \.dot"):
+    with pytest.raises(ArgumentError, match=r"\.svg, \.html, \.pdf, \.png, \.tex, \.dot"):
         draw(example()).save(tmp_path / name)
 
 

@@ -1,14 +1,15 @@
-"""Numbers, arrays and byte counts as short text: in tables of a terminal and in pictures."""
+"""Numbers, arrays, byte counts and names as short text: in tables of a terminal and in pictures."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
 
-__all__ = ["MINUS", "array_text", "bytes_text", "number", "range_text"]
+__all__ = ["MINUS", "array_text", "bytes_text", "number", "printable", "range_text"]
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -103,3 +104,20 @@ def bytes_text(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+@lru_cache(4096)
+def printable(text: str) -> str:
+    """Write a text on one line, with line breaks and invisible characters escaped as in Python.
+
+    A terminal would obey some of them, and others would turn the text around.
+
+    Example:
+        >>> printable("two\\nlines")
+        'two\\\\nlines'
+    """
+    return "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    return repr(character)[1:-1]

@@ -27,7 +27,7 @@ from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import Line, is_library
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
-from tinygrad_lab.formatting import array_text, bytes_text
+from tinygrad_lab.formatting import array_text, bytes_text, printable
 
 __all__ = ["Edge", "Graph", "GraphNode", "Kept", "Outside", "collected_text", "graph"]
 
@@ -608,7 +608,9 @@ def _as_table(graph: Graph) -> str:
     if any(node.module for node in graph):
         rows = [
             (*row[:3], module, *row[3:])
-            for row, module in zip(rows, ["module", *(n.module for n in graph)], strict=True)
+            for row, module in zip(
+                rows, ["module", *(printable(n.module) for n in graph)], strict=True
+            )
         ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -626,14 +628,14 @@ def _row(node: GraphNode, stale: frozenset[int]) -> tuple[str, ...]:
     keeps = ", ".join(f"{kept.name} {bytes_text(kept.nbytes)}" for kept in node.keeps)
     return (
         str(node.index),
-        node.label,
+        printable(node.label),
         node.symbol or node.op_name,
         " ".join(str(source.index) for _, source in node.inputs),
         _shape_text(node),
         array_text(node.value) + _age(node, stale),
         gradient,
         keeps,
-        str(node.line or ""),
+        printable(str(node.line or "")),
     )
 
 

@@ -24,7 +24,7 @@ _HEAD, _HEAD_SIDE = 9.0, 3.6
 _NEAR = 120.0
 """Lines up to this length lead to the next column, with nothing in between."""
 _FOOT, _FOOT_GAP = 22.0, 10.0
-_HEAD_ROOM = 40.0
+_HEAD_ROOM, _HEADING_SIZE = 40.0, 20.0
 
 
 def compose(picture: Picture) -> Scene:
@@ -32,14 +32,14 @@ def compose(picture: Picture) -> Scene:
     plan = _Plan(picture)
     graph = [*plan.frames(), *plan.arrows(), *plan.boxes()]
     foot, head = list(_foot(picture)), _HEAD_ROOM * bool(picture.heading)
-    wide = max([plan.layout.width, *(_right_end(mark) for mark in foot)])
+    heading_wide = width(picture.heading, _HEADING_SIZE, bold=True)
+    wide = max([plan.layout.width, heading_wide, *(_right_end(mark) for mark in foot)])
     high = plan.layout.height + head + (_FOOT_GAP if foot else 0)
     left = _MARGIN + (wide - plan.layout.width) / 2
     groups = [group.moved(left, _MARGIN + head) for group in graph]
     if picture.heading:
-        heading = Text(
-            _MARGIN + wide / 2, _MARGIN + 20, picture.heading, 20.0, style.INK, "middle", bold=True
-        )
+        at = _MARGIN + wide / 2, _MARGIN + 20
+        heading = Text(*at, picture.heading, _HEADING_SIZE, style.INK, "middle", bold=True)
         groups.append(Group("heading", "heading", "", (heading,)))
     if foot:
         groups.append(Group("foot", "foot", "", tuple(foot)).moved(_MARGIN, _MARGIN + high))
@@ -141,7 +141,8 @@ class _Plan:
             background = style.FRAMES[frame.path.count(".") % 2]
             outline = rounded(x0, y0, x1 - x0, y1 - y0, 9)
             ground = Shape(outline, fill=background, stroke=style.FRAME_BORDER)
-            title = Text(x0 + 11, y0 + 17, frame.title, style.LABEL_SIZE, style.QUIET, bold=True)
+            color = style.INK if frame.keys else style.QUIET  # how often something repeats
+            title = Text(x0 + 11, y0 + 17, frame.title, style.LABEL_SIZE, color, bold=True)
             yield Group("module", frame.path, frame.path, (ground, title))
 
     def arrows(self) -> Iterator[Group]:

@@ -27,8 +27,8 @@ def to_dot(picture: Picture) -> str:
     graph.attr("node", shape="box", style="rounded,filled", **ink)
     graph.attr("edge", fontname=ink["fontname"], fontsize="12")
     clusters: dict[str, Any] = {"": graph}
-    for frame in picture.frames:
-        clusters[frame.path] = Digraph(name=f"cluster {frame.path}")
+    for place, frame in enumerate(picture.frames):
+        clusters[frame.path] = Digraph(name=f"cluster {place}")
         look = {
             "style": "rounded,filled",
             "color": color(style.FRAME_BORDER),
@@ -36,7 +36,7 @@ def to_dot(picture: Picture) -> str:
         }
         clusters[frame.path].attr(label=_plain(frame.title), labeljust="l", **look)
     for box in picture.boxes:
-        label = "\n".join(map(_plain, _box_lines(box)))
+        label = _plain("\n".join(_box_lines(box)))
         clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **_look(box, color))
     for frame in reversed(picture.frames):
         clusters[frame.parent].subgraph(clusters[frame.path])
@@ -57,7 +57,8 @@ def _plain(text: str) -> str:
     """Escape a text so that Graphviz reads no escapes, entities or markup in it."""
     from graphviz import escape
 
-    return str(escape(text.replace("&", "&amp;")))
+    # A type of its own says that also "<b>" is text.
+    return escape(text.replace("&", "&amp;"))
 
 
 def _tip(tooltip: str) -> str:

@@ -96,7 +96,8 @@ def draw(
         >>> f = (x + y) * z
         >>> f.backward()
         >>> draw(f)
-        <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
+        <Drawing of f: 5 boxes, 4 edges; .save("graph.svg")
+        or .html, .pdf, .png, .tex, .dot>
     """
     from tinygrad_lab.show.drawing import Drawing
     from tinygrad_lab.show.failed import picture_of_error

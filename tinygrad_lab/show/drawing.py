@@ -13,10 +13,12 @@ from tinygrad_lab.files import write_atomically
 from tinygrad_lab.show.compose import compose
 from tinygrad_lab.show.dot import to_dot
 from tinygrad_lab.show.marks import Scene
+from tinygrad_lab.show.page import to_page
 from tinygrad_lab.show.paper import to_paper
 from tinygrad_lab.show.picture import Picture
 from tinygrad_lab.show.style import in_dark
 from tinygrad_lab.show.svg import to_svg
+from tinygrad_lab.show.tex import to_tex
 
 __all__ = ["Drawing"]
 
@@ -33,7 +35,8 @@ class Drawing:
         >>> x = tg.scalar(3.0)
         >>> drawing = draw(x * x)
         >>> drawing
-        <Drawing of v₁: 2 boxes, 2 edges; .save("graph.svg") or .pdf, .png, .dot>
+        <Drawing of v₁: 2 boxes, 2 edges; .save("graph.svg")
+        or .html, .pdf, .png, .tex, .dot>
         >>> drawing.svg[:4]
         '<svg'
     """
@@ -53,7 +56,21 @@ class Drawing:
         Raises:
             MissingDependencyError: if Graphviz, which places the boxes, is missing.
         """
-        return to_svg(self._scene, auto=self.picture.theme == "auto")
+        return to_svg(self._scene, auto=self._auto)
+
+    @property
+    def _auto(self) -> bool:
+        return self.picture.theme == "auto"
+
+    @cached_property
+    def html(self) -> str:
+        """The picture as a self-contained HTML page."""
+        return to_page(self._scene, auto=self._auto)
+
+    @cached_property
+    def tex(self) -> str:
+        """The picture as a LaTeX document of one TikZ picture."""
+        return to_tex(self._scene)
 
     @cached_property
     def dot(self) -> str:
@@ -64,7 +81,7 @@ class Drawing:
         """Write the picture to a file and return its path; a file that exists is replaced whole.
 
         Args:
-            path: ends in ``.svg``, ``.pdf``, ``.png`` or ``.dot``.
+            path: ends in ``.svg``, ``.html``, ``.pdf``, ``.png``, ``.tex`` or ``.dot``.
 
         Raises:
             ArgumentError: for another extension.
@@ -87,8 +104,10 @@ class Drawing:
     def _contents(self) -> dict[str, Callable[[], bytes | str]]:
         return {
             ".svg": lambda: self.svg,
+            ".html": lambda: self.html,
             ".pdf": lambda: to_paper(self._scene, "pdf"),
             ".png": lambda: to_paper(self._scene, "png"),
+            ".tex": lambda: self.tex,
             ".dot": lambda: self.dot,
         }
 
@@ -105,4 +124,5 @@ class Drawing:
     def __repr__(self) -> str:
         what = self.picture.title.rpartition(" of ")[2]
         counts = f"{len(self.picture.boxes)} boxes, {len(self.picture.arrows)} edges"
-        return f'<Drawing of {what}: {counts}; .save("graph.svg") or .pdf, .png, .dot>'
+        ways = '.save("graph.svg") or .html, .pdf, .png, .tex, .dot'
+        return f"<Drawing of {what}: {counts}; {ways}>"

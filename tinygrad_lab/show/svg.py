@@ -14,7 +14,7 @@ from tinygrad_lab.show import style
 from tinygrad_lab.show.marks import Group, Mark, Scene, Shape, Text
 from tinygrad_lab.show.style import in_dark
 
-__all__ = ["to_svg"]
+__all__ = ["to_svg", "xml_text"]
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -48,7 +48,7 @@ class _Writer:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
             f'viewBox="0 0 {wide} {high}" role="img" font-family="{style.FONTS}"{shrinking}>'
         )
-        yield f"<title>{_text(scene.title)}</title>"
+        yield f"<title>{xml_text(scene.title)}</title>"
         if self._auto:
             yield f"<style>@media (prefers-color-scheme: dark) {{{self._dark_rules()}}}</style>"
         yield ground
@@ -71,9 +71,9 @@ class _Writer:
         )
 
     def _group(self, group: Group) -> Iterator[str]:
-        yield f'<g class="{group.role}" data-key="{_text(group.key)}">'
+        yield f'<g class="{group.role}" data-key="{xml_text(group.key)}">'
         if group.tooltip:
-            yield f"<title>{_text(group.tooltip)}</title>"
+            yield f"<title>{xml_text(group.tooltip)}</title>"
         yield from map(self._mark, group.marks)
         yield "</g>"
 
@@ -90,7 +90,7 @@ class _Writer:
         if mark.italic:
             attributes.append('font-style="italic"')
         attributes.append(f'{self._paint(fill=mark.color)} xml:space="preserve"')
-        return f"<text {' '.join(attributes)}>{_text(mark.text)}</text>"
+        return f"<text {' '.join(attributes)}>{xml_text(mark.text)}</text>"
 
     def _shape(self, shape: Shape) -> str:
         path = " ".join(
@@ -116,7 +116,13 @@ def _number(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _text(text: str) -> str:
+def xml_text(text: str) -> str:
+    """Write a text for an element or an attribute of XML or HTML.
+
+    Example:
+        >>> xml_text("<b title='1'>")
+        '&lt;b title=&#x27;1&#x27;&gt;'
+    """
     return escape(_valid(text))
 
 
