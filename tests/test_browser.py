@@ -132,6 +132,27 @@ class TestANetOnASlide:
                 assert abs((b + d) - (f + h)) / 2 <= 10
 
 
+def test_a_picture_fits_the_cell_of_a_notebook(page: Any) -> None:
+    drawing = tg.draw(loss_of("MLP"))
+    page.set_content(f'<!doctype html><div style="width: 700px">{drawing._repr_svg_()}</div>')
+    seen = page.evaluate(MEASURE)
+    left, top, right, bottom = seen["slide"]
+    assert drawing._scene.width > 1600
+    assert right - left == 700
+    whole = drawing._scene.height / drawing._scene.width
+    assert (bottom - top) / (right - left) == pytest.approx(whole, rel=0.01)
+
+
+def test_a_page_fits_the_window_and_follows_its_reader(browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 500, "height": 400}, color_scheme="dark")
+    page.set_content(tg.draw(loss_of("MLP"), theme="auto").html)
+    assert page.evaluate("document.documentElement.scrollWidth") == 500
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    paper = page.evaluate("getComputedStyle(document.querySelector('rect')).fill")
+    page.close()
+    assert ground == paper == "rgb(20, 23, 27)"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_picture_follows_what_its_reader_prefers(browser: Any, scheme: Any) -> None:
     loss = loss_of("MLP")

@@ -1000,8 +1000,9 @@ def test_what_cannot_be_drawn() -> None:
 
 def test_notebooks_get_the_picture() -> None:
     drawing = draw(example())
-    assert drawing._repr_svg_() == drawing.svg
-    assert drawing._repr_mimebundle_()["image/svg+xml"] == drawing.svg
+    shown = drawing._repr_svg_()
+    assert shown.replace(' style="max-width:100%;height:auto"', "") == drawing.svg
+    assert drawing._repr_mimebundle_()["image/svg+xml"] == shown
     assert repr(drawing).startswith("<Drawing of f: 5 boxes, 4 edges")
 
 

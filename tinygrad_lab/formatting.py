@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
 
-__all__ = ["MINUS", "array_text", "bytes_text", "number", "printable", "range_text"]
+__all__ = ["MINUS", "array_text", "bytes_text", "html_table", "number", "printable", "range_text"]
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -121,3 +124,28 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return repr(character)[1:-1]
+
+
+def html_table(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows, the first of which are headers, as a table that takes the colours around it.
+
+    Cells with NaN or infinities are in bold.
+
+    Example:
+        >>> html_table([["node"], ["<x>"]]).splitlines()[-2]
+        '<tr><td style="text-align:left">&lt;x&gt;</td></tr>'
+    """
+    lines = ["<table>"]
+    for place, row in enumerate(rows):
+        tag = "td" if place else "th"
+        cells = (_bold(escape(one)) if _NOT_FINITE.search(one) else escape(one) for one in row)
+        whole = "".join(f'<{tag} style="text-align:left">{cell}</{tag}>' for cell in cells)
+        lines.append(f"<tr>{whole}</tr>")
+    return "\n".join([*lines, "</table>"])
+
+
+_NOT_FINITE = re.compile(r"(?<![A-Za-z])(nan|NaN|-?inf)(?![A-Za-z])")
+
+
+def _bold(text: str) -> str:
+    return f"<strong>{text}</strong>"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from tinygrad_lab.errors import ArgumentError, DrawingError, MissingDependencyError
@@ -111,15 +114,32 @@ class Drawing:
             ".dot": lambda: self.dot,
         }
 
+    def show(self) -> None:
+        """Show the picture now: in a notebook also from within a loop, else in a web browser.
+
+        Raises:
+            DrawingError: outside of a notebook, if no browser can be opened.
+        """
+        ipython = sys.modules.get("IPython")
+        if ipython is not None and ipython.get_ipython() is not None:
+            from IPython.display import display
+
+            display(self)
+            return
+        file = self.save(Path(mkdtemp(prefix="tinygrad_lab_")) / "graph.html")
+        if not webbrowser.open(file.as_uri()):
+            raise DrawingError(f"no web browser can be opened here; the picture is in {file}.")
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return the picture for a notebook, or a text that says what to install."""
         try:
-            return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+            return {"image/svg+xml": self._repr_svg_(), "text/plain": repr(self)}
         except MissingDependencyError as error:
             return {"text/plain": f"{self!r}\n{error}"}
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        """Return the picture for a cell of a notebook: it shrinks to the cell's width."""
+        return to_svg(self._scene, auto=self._auto, fluid=True)
 
     def __repr__(self) -> str:
         what = self.picture.title.rpartition(" of ")[2]
