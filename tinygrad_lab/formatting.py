@@ -1,14 +1,18 @@
-"""Numbers, arrays and byte counts as short text: in tables of a terminal and in pictures."""
+"""Numbers, arrays, byte counts and names as short text: in tables of a terminal and in pictures."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
 
-__all__ = ["MINUS", "array_text", "bytes_text", "number", "range_text"]
+__all__ = ["MINUS", "array_text", "bytes_text", "html_table", "number", "printable", "range_text"]
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -110,3 +114,45 @@ def bytes_text(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+@lru_cache(4096)
+def printable(text: str) -> str:
+    """Write a text on one line, with line breaks and invisible characters escaped as in Python.
+
+    A terminal would obey some of them, and others would turn the text around.
+
+    Example:
+        >>> printable("two\\nlines")
+        'two\\\\nlines'
+    """
+    return "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    return repr(character)[1:-1]
+
+
+def html_table(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows, the first of which are headers, as a table that takes the colours around it.
+
+    Cells with NaN or infinities are in bold.
+
+    Example:
+        >>> html_table([["node"], ["<x>"]]).splitlines()[-2]
+        '<tr><td style="text-align:left">&lt;x&gt;</td></tr>'
+    """
+    lines = ["<table>"]
+    for place, row in enumerate(rows):
+        tag = "td" if place else "th"
+        cells = (_bold(escape(one)) if _NOT_FINITE.search(one) else escape(one) for one in row)
+        whole = "".join(f'<{tag} style="text-align:left">{cell}</{tag}>' for cell in cells)
+        lines.append(f"<tr>{whole}</tr>")
+    return "\n".join([*lines, "</table>"])
+
+
+_NOT_FINITE = re.compile(r"(?<![A-Za-z])(nan|NaN|-?inf)(?![A-Za-z])")
+
+
+def _bold(text: str) -> str:
+    return f"<strong>{text}</strong>"

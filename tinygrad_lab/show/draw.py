@@ -12,6 +12,7 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, TinygradLabError
 from tinygrad_lab.graphs import Graph, graph
 from tinygrad_lab.nn.module import Module
+from tinygrad_lab.show.style import THEMES, Theme
 
 if TYPE_CHECKING:
     from tinygrad_lab.show.drawing import Drawing
@@ -33,6 +34,8 @@ def draw(
     parameters: bool | None = None,
     width: str | float | None = None,
     title: str = "",
+    theme: Theme = "light",
+    font_size: float | None = None,
     direction: Direction = "LR",
     values: bool = True,
     gradients: bool = True,
@@ -67,6 +70,10 @@ def draw(
         width: fit modules or layers on a page: ``"16:9"`` (1600 × 900), ``"a4"`` (1123 × 794,
             landscape), or a width in pixels.
         title: a heading above modules or layers.
+        theme: ``"light"``, ``"dark"``, or ``"auto"``: SVG and HTML are then dark where their
+            reader prefers that, and files of other kinds are light.
+        font_size: of names, in pixels; numbers are a little smaller. 15 unless given, and on a page
+            the largest that fits, up to 24.
         direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
         values: whether to show the values.
         gradients: whether to show the gradients.
@@ -89,7 +96,8 @@ def draw(
         >>> f = (x + y) * z
         >>> f.backward()
         >>> draw(f)
-        <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
+        <Drawing of f: 5 boxes, 4 edges; .save("graph.svg")
+        or .html, .pdf, .png, .tex, .dot>
     """
     from tinygrad_lab.show.drawing import Drawing
     from tinygrad_lab.show.failed import picture_of_error
@@ -99,21 +107,21 @@ def draw(
 
     if unknown:
         raise _no_option(next(iter(unknown)))
+    looks = _looks(theme, font_size)
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
     if most is not None and most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
     if outputs and isinstance(outputs[0], TinygradLabError):
-        return Drawing(
-            picture_of_error(
-                outputs[0],
-                150 if most is None else most,
-                direction=direction,
-                values=values,
-                gradients=gradients,
-                local_derivatives=local_derivatives,
-                legend=legend,
-            )
+        failed = picture_of_error(
+            outputs[0],
+            150 if most is None else most,
+            direction=direction,
+            values=values,
+            gradients=gradients,
+            local_derivatives=local_derivatives,
+            legend=legend,
         )
+        return Drawing(replace(failed, **looks))
     drawn = _graph_of(*outputs)
     marked = frozenset() if highlight is None else nodes_named(drawn, highlight, "highlight")
     drawn = drawn if part is None else part_of(drawn, part)
@@ -133,7 +141,10 @@ def draw(
             page=_page(width),
             most=60 if most is None else most,
         )
-        return Drawing(_highlighted(outline, marked))
+        drawing = Drawing(replace(_highlighted(outline, marked), **looks))
+        if outline.page is not None and font_size is not None:
+            drawing.svg  # noqa: B018 - raises here, and not where it is shown, if it does not fit
+        return drawing
     if width is not None or title or parameters is not None or depth != 1:
         raise ArgumentError(
             "tg.draw: width, title, parameters and depth are for whole nets: add "
@@ -148,7 +159,14 @@ def draw(
         legend=legend,
         most=150 if most is None else most,
     )
-    return Drawing(_highlighted(picture, marked))
+    return Drawing(replace(_highlighted(picture, marked), **looks))
+
+
+def _looks(theme: Theme, font_size: float | None) -> dict[str, Any]:
+    """Check how a picture looks, and return the fields of ``Picture`` for it."""
+    if font_size is not None and not 1 <= font_size <= 1000:
+        raise ArgumentError(f"tg.draw: font_size must be from 1 to 1000 pixels, got {font_size!r}.")
+    return {"theme": _one_of("theme", theme, THEMES), "font_size": font_size}
 
 
 def _highlighted(picture: Picture, marked: Collection[int]) -> Picture:

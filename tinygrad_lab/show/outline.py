@@ -12,12 +12,12 @@ from tinygrad_lab.show.bound import is_folded
 from tinygrad_lab.show.equation import attribute_text
 from tinygrad_lab.show.fold import Unit, modules_of, name_within
 from tinygrad_lab.show.levels import Net, net_of
-from tinygrad_lab.show.measure import printable
+from tinygrad_lab.show.measure import printable, shortened
 from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row, stale_note
 
 __all__ = ["outline_of"]
 
-_LONGEST_NAME = 26
+_LONGEST_NAME, _LONGEST_TITLE = 26, 100
 _WINDOWS = ("stride", "padding", "output_padding", "dilation", "groups")
 
 
@@ -59,8 +59,8 @@ def outline_of(
         direction=direction,
         legend=legend,
         note=" ".join(filter(None, (_note(graph, net), stale_note(graph, words.name)))),
-        title=title or f"Net that computes {outputs}",
-        heading=title,
+        title=shortened(title, _LONGEST_TITLE) or f"Net that computes {outputs}",
+        heading=shortened(title, _LONGEST_TITLE),
         spine=tuple(unit.key for unit in net.spine),
         page=page,
     )

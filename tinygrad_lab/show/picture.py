@@ -16,8 +16,9 @@ from tinygrad_lab.formatting import bytes_text, number, range_text
 from tinygrad_lab.graphs import Edge, Graph, GraphNode, Outside, collected_text
 from tinygrad_lab.show.equation import equation
 from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of, name_within
-from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
+from tinygrad_lab.show.measure import Matrix, as_matrix, printable, shortened, subscript
 from tinygrad_lab.show.rule import rule_text
+from tinygrad_lab.show.style import Theme
 
 __all__ = [
     *("Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row"),
@@ -29,6 +30,7 @@ Kind = Literal["leaf", "constant", "computed", "folded", "failed"]
 Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 
+_LONGEST_EQUATION = 400
 _FEW = 12
 """Up to this many derivatives are written out."""
 
@@ -115,6 +117,9 @@ class Picture:
     """The boxes of the main path, which is a straight line; empty for a picture of single ops."""
     page: tuple[float, float] | None = None
     """The width and height that it is fitted into."""
+    theme: Theme = "light"
+    font_size: float | None = None
+    """The size of names in pixels; None for the usual one, or on a page the largest that fits."""
 
 
 def picture_of(
@@ -171,8 +176,8 @@ def _frames(graph: Graph, boxes: tuple[Box, ...]) -> Iterator[Frame]:
         parts = box.frame.split(".") if box.frame else []
         paths.update(dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts))))
     for path in sorted(paths, key=lambda path: path.count(".")):
-        last = printable(path.rpartition(".")[2])
-        kind = printable(classes.get(path, ""))
+        last = shortened(path.rpartition(".")[2])
+        kind = shortened(classes.get(path, ""))
         yield Frame(path, f"{last} · {kind}" if kind else last)
 
 
@@ -190,7 +195,7 @@ class _Describer:
     def name(self, node: GraphNode) -> str:
         """Return a node's name, a constant's number, or ``v₃``, where 3 is the index."""
         if node.name:
-            return printable(name_within(node, self._frame_of))
+            return shortened(name_within(node, self._frame_of))
         if _is_plain_number(node):
             return number(_numpy(node.value)[()])
         return f"v{subscript(node.index)}"
@@ -203,7 +208,7 @@ class _Describer:
         output = any(one.index in self._outputs for one in unit.members)
         if node is None:
             return self._folded_box(unit, output)
-        right = equation(node, self.name)
+        right = shortened(equation(node, self.name), _LONGEST_EQUATION)
         kind: Kind = "computed"
         if isinstance(node, Outside):
             right = "…"
@@ -223,10 +228,10 @@ class _Describer:
 
     def _folded_box(self, unit: Unit, output: bool) -> Box:
         path = unit.module
-        title = printable(path.rpartition(".")[2]) if path else "…"
+        title = shortened(path.rpartition(".")[2]) if path else "…"
         classes = [one.module_class for one in unit.members if one.module == path]
         if path and classes:
-            title = f"{title} · {printable(classes[0])}"
+            title = f"{title} · {shortened(classes[0])}"
         kept = sum(node.nbytes_kept for node in unit.members)
         return Box(
             key=unit.key,
