@@ -8,19 +8,13 @@ keeps it until the next; here it is never older than what it is computed from.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, excerpt
 from tinygrad_lab.nn.module import Module, Parameter
 
-__all__ = ["Computation", "computation_of", "compute_instead", "keep_instead", "parameter_of"]
-
-
-class Computation(Protocol):
-    """What stands in a parameter's place; its text says what it computes and how to change it."""
-
-    def __call__(self, module: Module) -> Tensor: ...
+__all__ = ["computation_of", "compute_instead", "keep_instead", "parameter_of"]
 
 
 def computation_of(module: Module, name: str) -> Any:
@@ -29,7 +23,10 @@ def computation_of(module: Module, name: str) -> Any:
 
 
 def compute_instead(module: Module, name: str, computation: Callable[[Module], Tensor]) -> None:
-    """Put a computation in the place of a parameter, which is removed from the module."""
+    """Put a computation in the place of a parameter, which is removed from the module.
+
+    The text of a computation says what it computes and how to change it: errors show it.
+    """
     delattr(module, name)
     vars(module).setdefault("_computed", {})[name] = computation
 

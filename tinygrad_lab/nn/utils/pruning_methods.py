@@ -255,7 +255,9 @@ def set_mask(module: Module, name: str, mask: Tensor) -> None:
         return
     original = parameter_of("prune", module, name)
     module.register_parameter(f"{name}_orig", original)
-    module.register_buffer(f"{name}_mask", ops.astype(mask, original.dtype).detach())
+    kept = ops.astype(mask, original.dtype).detach()
+    kept.name = f"{name}_mask"  # in pictures and compiled steps
+    module.register_buffer(f"{name}_mask", kept)
     original.name = None  # the next picture names it anew
     compute_instead(module, name, Masked(name))
 
