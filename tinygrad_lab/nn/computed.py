@@ -17,9 +17,9 @@ from tinygrad_lab.nn.module import Module, Parameter
 __all__ = ["computation_of", "compute_instead", "keep_instead", "parameter_of"]
 
 
-def computation_of(module: Module, name: str) -> Any:
+def computation_of(module: Module, name: Any) -> Any:
     """Return what computes an attribute of a module; None for one that is not computed."""
-    return vars(module).get("_computed", {}).get(name)
+    return vars(module).get("_computed", {}).get(name) if isinstance(name, str) else None
 
 
 def compute_instead(module: Module, name: str, computation: Callable[[Module], Tensor]) -> None:
@@ -52,7 +52,7 @@ def parameter_of(function: str, module: Any, name: Any) -> Parameter:
             f"{function} takes a module and the name of a parameter, got {excerpt(module)}."
         )
     own = {key: one for key, one in vars(module).items() if isinstance(one, Parameter)}
-    if name not in own:
+    if not isinstance(name, str) or name not in own:
         names = ", ".join(own) or "none"
         inner = next((path for path, _ in module.named_parameters()), None)
         hint = f" Give the layer itself, {inner!r} is inside." if not own and inner else ""
