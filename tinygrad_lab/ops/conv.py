@@ -132,7 +132,7 @@ def _convolution(axes: int, doc: str) -> Callable[..., Any]:
             getattr(x, "shape", ()),
             getattr(weight, "shape", ()),
             None if bias is None else getattr(bias, "shape", ()),
-            *map(hashable, (stride, padding, dilation)),
+            *hashable(stride, padding, dilation),
             groups,
         )
 
@@ -315,7 +315,7 @@ def _transposed_convolution(axes: int, doc: str) -> Callable[..., Any]:
             getattr(x, "shape", ()),
             getattr(weight, "shape", ()),
             None if bias is None else getattr(bias, "shape", ()),
-            *map(hashable, settings),
+            *hashable(*settings),
             groups,
         )
 

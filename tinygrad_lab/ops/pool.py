@@ -70,7 +70,7 @@ def _windows(
     ceil_mode: bool = False,
 ) -> Windows:
     """Return the windows of a pooling; without a stride, they lie side by side."""
-    settings = map(hashable, (kernel_size, stride, padding, dilation))
+    settings = hashable(kernel_size, stride, padding, dilation)
     return pool_windows(_lengths(axes, x), *settings, ceil_mode)
 
 

@@ -97,7 +97,7 @@ def _with_places(
 
     def checked() -> list[Any]:
         lengths = _lengths(name, axes, x)
-        return _positions(pool_windows(lengths, *map(hashable, settings.values())))
+        return _positions(pool_windows(lengths, *hashable(*settings.values())))
 
     rows = named(name, x, settings, checked)
     return _largest(x, rows)
@@ -269,7 +269,7 @@ def _lp_pool(
     average = (ops.avg_pool1d, ops.avg_pool2d)[axes - 1]
 
     def checked() -> int:
-        lengths, sizes = _lengths(name, axes, x), map(hashable, (kernel_size, stride))
+        lengths, sizes = _lengths(name, axes, x), hashable(kernel_size, stride)
         return pool_windows(lengths, *sizes, 0, 1, ceil_mode).elements
 
     elements = named(name, x, settings, checked)

@@ -51,17 +51,22 @@ def windows_of(
         ArgumentError, ArgumentTypeError: for invalid settings.
         ShapeError: for a kernel that does not fit.
     """
-    return _windows_of(size, kernel, *map(hashable, (stride, padding, dilation)), ceil_mode)
+    return _windows_of(size, kernel, *hashable(stride, padding, dilation), ceil_mode)
 
 
-def hashable(setting: Any) -> Any:
-    """Return a setting with a list turned into a tuple: a key of caches.
+def hashable(*settings: Any) -> tuple[Any, ...]:
+    """Return settings with lists turned into tuples: a key of caches.
 
     Raises:
         ArgumentTypeError: for what cannot be one, such as an array.
     """
-    if isinstance(setting, int):
-        return setting
+    for setting in settings:
+        if type(setting) is not int:
+            return tuple(map(_hashable, settings))
+    return settings
+
+
+def _hashable(setting: Any) -> Any:
     setting = tuple(setting) if isinstance(setting, list) else setting
     try:
         hash(setting)
