@@ -461,6 +461,34 @@ class TestByHand:
         assert functional.adaptive_avg_pool1d(x, 3).tolist()[0][:2] == [tg.inf, 2.0]
         assert functional.adaptive_avg_pool1d(x[:, :4], 2).tolist() == [[tg.inf, 2.5]]
 
+    @pytest.mark.numpy_only("compiled steps are NumPy code")
+    def test_a_compiled_step_sees_that_elements_became_infinite(self) -> None:
+        step = tg.compile(lambda x: functional.adaptive_avg_pool1d(x, 2))
+        for x in ([1.0, 3.0, 5.0], [1.0, tg.inf, 2.0], [-tg.inf, 1.0, 2.0], [4.0, 2.0, 0.0]):
+            eager = functional.adaptive_avg_pool1d(tg.tensor([x]), 2).tolist()
+            assert step(tg.tensor([x])).tolist() == eager
+            assert eager == [[(x[0] + x[1]) / 2, (x[1] + x[2]) / 2]]
+
+    def test_lists_and_integers_of_numpy_are_as_good_as_tuples(self) -> None:
+        x = tg.tensor(numbers(1, 4, 6, 5))
+        two: Any = np.int64(2)
+        for name, given_settings, named in [
+            ("max_pool2d", ([2, 1],), {"stride": [1, 2]}),
+            ("avg_pool2d", (two,), {"padding": [1, 0]}),
+            ("adaptive_max_pool2d", ([2, None],), {}),
+            ("adaptive_avg_pool2d", ([two, 3],), {}),
+            ("lp_pool2d", (2, [2, two]), {}),
+            ("unfold", ([2, 3],), {"stride": [two, 1]}),
+            ("interpolate", ([3, two],), {}),
+            ("pixel_shuffle", (two,), {}),
+        ]:
+            as_tuples = [tuple(one) if isinstance(one, list) else one for one in given_settings]
+            others = {k: tuple(v) if isinstance(v, list) else v for k, v in named.items()}
+            call = getattr(functional, name)
+            assert (
+                call(x, *given_settings, **named).tolist() == call(x, *as_tuples, **others).tolist()
+            )
+
     def test_a_maximum_is_where_its_position_says(self) -> None:
         x = numbers(2, 3, 7, 6)
         named: dict[str, Any] = {"stride": 2, "padding": 1, "ceil_mode": True}
@@ -608,6 +636,7 @@ class TestEveryLayer:
 X1, X2 = tg.tensor(numbers(2, 3, 6)), tg.tensor(numbers(2, 3, 6, 5))
 MISTAKES: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: nn.Conv1d(0, 2, 3), "ArgumentError", "Conv1d: in_channels must be"),
+    (lambda: nn.Conv1d(True, 2, 3), "ArgumentError", "Conv1d: in_channels must be an integer"),
     (lambda: nn.Conv1d(3, 2, 0), "ArgumentError", "Conv1d: expected a kernel_size of 1 or more"),
     (lambda: nn.Conv1d(3, 2, 3, stride=0), "ArgumentError", "Conv1d: expected a stride of 1 or"),
     (lambda: nn.Conv2d(3, 2, 3, padding=-1), "ArgumentError", "Conv2d: .*padding of 0 or more"),
@@ -685,6 +714,32 @@ MISTAKES: list[tuple[Callable[[], Any], str, str]] = [
         "DTypeError",
         r"adaptive_max_pool1d: .*astype\(tg.float32",
     ),
+    (
+        lambda: functional.max_pool1d(X1, np.array([2])),
+        "ArgumentTypeError",
+        r"max_pool1d: expected an integer, .*got array\(\[2\]\)",
+    ),
+    (
+        lambda: functional.avg_pool1d(X1, [[2]]),
+        "ArgumentTypeError",
+        r"avg_pool1d: expected an integer, .*got \(\[2\],\)",
+    ),
+    (
+        lambda: functional.conv1d(X1, tg.ones((2, 3, 2)), stride=np.array([1])),
+        "ArgumentTypeError",
+        "expected an integer, or a tuple of integers",
+    ),
+    (
+        lambda: functional.adaptive_avg_pool1d(X1, np.array([2, 2])),
+        "ArgumentTypeError",
+        "adaptive_avg_pool1d: expected an integer for output_size",
+    ),
+    (
+        lambda: functional.max_pool1d(X1[..., :1], 2, padding=1, dilation=2, return_indices=True),
+        "ShapeError",
+        "max_pool1d: a dilated window has all its elements in the padding",
+    ),
+    (lambda: functional.lp_pool1d(X1, 2, 2, 0), "ArgumentError", "lp_pool1d: .*stride of 1 or"),
     (lambda: nn.AdaptiveMaxPool2d(0), "ArgumentError", "AdaptiveMaxPool2d: .*1 or more"),
     (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), "ArgumentError", "AdaptiveAvgPool2d: .*each of 2"),  # type: ignore[arg-type]
     (lambda: nn.LPPool1d(0, 2), "ArgumentError", "LPPool1d: .*other than 0 as norm_type"),
@@ -707,6 +762,11 @@ MISTAKES: list[tuple[Callable[[], Any], str, str]] = [
         "12",
     ),
     (lambda: nn.Unfold(2, stride=0), "ArgumentError", "Unfold: expected a stride of 1 or more"),
+    (
+        lambda: functional.unfold(X2, 2, padding="same"),
+        "ArgumentTypeError",
+        "unfold: expected an integer for padding",
+    ),
     (lambda: nn.Unfold(2)(X1[0]), "ShapeError", r"unfold: expected images .*got \(3, 6\)"),
     (lambda: nn.Unfold(9)(X2), "ShapeError", "kernel of 9 does not fit"),
     (lambda: nn.Fold((4, 4), 2)(X1), "ShapeError", r"fold: expected C \* 4 rows, .*got 3"),
@@ -722,6 +782,13 @@ MISTAKES: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: nn.ChannelShuffle(2)(X2), "ShapeError", "channel_shuffle: .*multiple of 2 groups"),
     (lambda: nn.Upsample(), "ArgumentError", "Upsample: .*size or scale_factor, got neither"),
     (lambda: nn.Upsample(3, 2), "ArgumentError", "Upsample: .*size or scale_factor, got both"),
+    (lambda: nn.Upsample("3"), "ArgumentTypeError", "Upsample: expected an integer for size"),  # type: ignore[arg-type]
+    (lambda: nn.Upsample(scale_factor=-1), "ArgumentError", "Upsample: expected a positive number"),
+    (
+        lambda: nn.Upsample(3, mode=["nearest"]),  # type: ignore[arg-type]
+        "ArgumentError",
+        "Upsample: expected mode to be one of",
+    ),
     (lambda: nn.Upsample(3, mode="cubic"), "ArgumentError", "Upsample: .*one of .*'bicubic'"),
     (lambda: nn.Upsample(3, mode="trilinear"), "ArgumentError", "Upsample: .*got 'trilinear'"),
     (

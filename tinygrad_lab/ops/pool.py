@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import shape_of
+from tinygrad_lab.engine.explain import holds, raw, shape_of
 from tinygrad_lab.engine.taught import Textbook
 from tinygrad_lab.errors import DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.composed import composed, named
@@ -30,6 +32,7 @@ from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels import max_pool as kernel, textbook
 from tinygrad_lab.ops.kernels.windows import Windows
+from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.logic import equal
 from tinygrad_lab.ops.piecewise import where
 from tinygrad_lab.ops.reduce import argmax, mean, sum as sum_
@@ -295,24 +298,35 @@ def _adaptive_avg_pool(axes: int, x: Any, output_size: Any) -> Any:
 @composed(rounds_once=True)
 def _shared_means(x: Any, counts: tuple[int, ...]) -> Any:
     """Return the means of windows that cover the last axes, this many along each."""
+    first = x.ndim - len(counts)
     if set(counts) == {1}:
-        return mean(x, axis=(-2, -1)[2 - len(counts) :], keepdims=True)
-    shape = shape_of(x)
-    lead, lengths = shape[: len(shape) - len(counts)], shape[len(shape) - len(counts) :]
-    if all(n % count == 0 for n, count in zip(lengths, counts, strict=True)):
-        pieces = [part for n, c in zip(lengths, counts, strict=True) for part in (c, n // c)]
-        return mean(reshape(x, (*lead, *pieces)), axis=tuple(range(1 - len(pieces), 0, 2)))
-    # The mean of a rectangle is the mean of the means of its rows.
-    for axis, count in enumerate(counts, start=len(lead)):
+        return mean(x, axis=tuple(range(first, x.ndim)), keepdims=True)
+    # The mean of a rectangle is the mean of the means of its rows: a product for each axis.
+    rows = _shares_of(x.shape[-1], counts[-1])
+    with np.errstate(invalid="ignore"):
+        out = matmul(x, array_like(x, rows.T.astype(x.dtype)))
+        if len(counts) == 2:
+            columns = _shares_of(x.shape[-2], counts[0])
+            out = matmul(array_like(x, columns.astype(x.dtype)), out)
+    xp = namespaces[type(raw(out))]
+    if holds(xp.all(xp.isfinite(raw(out)))):
+        return out
+    # Shares of 0 make NaN of infinite elements, which other windows do not have.
+    for axis, count in enumerate(counts, start=first):
         x = _means_along(x, axis, count)
     return x
 
 
-def _means_along(x: Any, axis: int, count: int) -> Any:
-    """Return the means of ``count`` windows that cover an axis.
+@lru_cache(maxsize=256)
+def _shares_of(length: int, count: int) -> Any:
+    """Return the matrix (count, length) that takes the means of windows that cover a length."""
+    starts, stops = (one[:, None] for one in shares(length, count))
+    positions = np.arange(length)
+    return ((starts <= positions) & (positions < stops)) / (stops - starts)
 
-    Elements are gathered, not multiplied by shares: an infinite one would make NaN of the others.
-    """
+
+def _means_along(x: Any, axis: int, count: int) -> Any:
+    """Return the means of ``count`` windows that cover an axis, of elements that are gathered."""
     starts, stops = shares(x.shape[axis], count)
     positions = starts[:, None] + np.arange(np.max(stops - starts))
     inside = (positions < stops[:, None]).reshape(*positions.shape, *(1,) * (x.ndim - axis - 1))
