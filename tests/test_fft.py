@@ -459,6 +459,32 @@ class TestComplexTensors:
         assert z.grad is not None
         assert z.grad.tolist() == [4j, 8j, 12j]
 
+    def test_do_not_lose_their_imaginary_part_in_what_is_real(self) -> None:
+        x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+        for new in (np.array([1j, 2.0]), [1j, 2.0], tg.tensor([1j, 2.0])):
+            with pytest.raises(DTypeError, match=r"\.data of tensor 'x' holds real numbers"):
+                x.data = new
+            with pytest.raises(DTypeError, match=r"gradient must be .* real"):
+                (x * x).backward(gradient=new)
+        number = tg.tensor(1j, requires_grad=True)
+        number.data = 3j
+        assert number.item() == 3j
+        with pytest.raises(DTypeError, match="real numbers, got 3j"):
+            tg.tensor(1.0).data = 3j  # type: ignore[assignment]
+
+    def test_go_through_checkpoints_and_modules_with_hooks(self) -> None:
+        z = values(3)
+        expected = gradients_of(lambda z: tg.fft.fft(z * z), [z])
+        module = tg.nn.Sequential()
+        module.register_full_backward_hook(lambda module, into, out: None)
+        for function in (
+            lambda z: tg.checkpoint(lambda z: tg.fft.fft(z * z), z),
+            lambda z: module(tg.fft.fft(z * z)),
+        ):
+            found = gradients_of(function, [z])
+            assert found[0].tolist() == expected[0].tolist()
+            assert found[1][0].tolist() == expected[1][0].tolist()
+
     def test_have_hooks_that_see_the_gradient(self) -> None:
         z, seen = leaf(values(3)), []
         z.register_hook(lambda g: seen.append(g.tolist()))

@@ -231,6 +231,7 @@ _checkpoint: Callable[..., Any] = op(
     "checkpoint",
     forward=lambda xp, *inputs, segment: segment.take_values(),
     vjp={"inputs": _recompute},
+    complex_vjp="same",
     words={"inputs": "g back through another run"},
     latex=r"\mathrm{{checkpoint}}({inputs})",
     several_outputs=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends import NUMPY, PYTHON, Array, form_of, namespaces
+from tinygrad_lab.backends import NUMPY, PYTHON, Array, form_of, is_complex, namespaces
 from tinygrad_lab.backends.dtypes import array_of
 from tinygrad_lab.backends.no_numbers import check_numbers
 from tinygrad_lab.errors import (
@@ -19,7 +19,14 @@ from tinygrad_lab.errors import (
     excerpt,
 )
 
-__all__ = ["array_like", "as_data", "as_seed", "check_grad", "is_complex", "is_grad_of_another"]
+__all__ = [
+    "array_like",
+    "as_data",
+    "as_seed",
+    "check_grad",
+    "has_complex_gradient",
+    "is_grad_of_another",
+]
 
 
 def as_data(value: Any, owner: Any) -> Array:
@@ -39,8 +46,8 @@ def as_data(value: Any, owner: Any) -> Array:
             f".data of {owner._label()} takes an array, a number or a Tensor, got "
             f"{type(new).__name__}: {excerpt(new)}."
         )
-    if type(new) is complex:
-        raise DTypeError(f".data of {owner._label()} holds real numbers, got {new}.")
+    if type(new) is complex and not _is_complex(old):
+        raise _imaginary(new, owner)
     if backend.name == "python":
         if getattr(new, "size", 1) != 1:
             raise ShapeError(
@@ -51,7 +58,7 @@ def as_data(value: Any, owner: Any) -> Array:
             return new
         check_numbers(new, f".data of {owner._label()}", value)
         return backend.asarray(type(old)(namespaces[type(new)].to_numpy(new).item()))
-    new = backend.asarray(new) if type(new) in (float, int, bool) else new
+    new = backend.asarray(new) if type(new) in (float, int, bool, complex) else new
     if new.shape != old.shape:
         raise ShapeError(
             f"{owner._label()} has shape {tuple(old.shape)}; .data cannot be set to a value of "
@@ -60,7 +67,13 @@ def as_data(value: Any, owner: Any) -> Array:
     if new.dtype == old.dtype and type(new) is type(old):
         return new
     check_numbers(new, f".data of {owner._label()}", value)
+    if _is_complex(new) and not _is_complex(old):
+        raise _imaginary(new, owner)
     return backend.asarray(new, dtype=old.dtype, device=backend.device_of(old))
+
+
+def _imaginary(new: Any, owner: Any) -> DTypeError:
+    return DTypeError(f".data of {owner._label()} holds real numbers, got {excerpt(new)}.")
 
 
 def array_like(number: float, owner: Any) -> Array:
@@ -106,8 +119,8 @@ def _of_nobody() -> None:
     """Stand for the reference of a Tensor that was nobody's ``.grad``."""
 
 
-def is_complex(owner: Any) -> bool:
-    """Return whether a Tensor whose gradient is wanted is complex; it is real otherwise.
+def has_complex_gradient(owner: Any) -> bool:
+    """Return whether the gradient of a Tensor is complex; it is real otherwise.
 
     Raises:
         DTypeError: for a dtype that has no gradients.
@@ -155,6 +168,8 @@ def as_seed(gradient: Any, output: Any) -> Array:
     except ValueError as error:  # such as ragged lists
         raise ArgumentError(f"{_expected_seed(output)}; {error}") from None
     check_numbers(gradient, f"gradient of {output._label()}")
+    if form.floating and _is_complex(gradient):
+        raise DTypeError(f"{_expected_seed(output)}, real as it is; got {excerpt(gradient)}.")
     try:
         if xp is PYTHON:
             return float(gradient)
@@ -166,6 +181,10 @@ def as_seed(gradient: Any, output: Any) -> Array:
             f"gradient must have the shape of {output._label()}, {form.shape}; got {seed.shape}."
         )
     return seed
+
+
+def _is_complex(value: Any) -> bool:
+    return is_complex(getattr(value, "dtype", type(value)))
 
 
 def _expected_seed(output: Any) -> str:

@@ -208,7 +208,7 @@ class Tensor(Reading, Methods["Tensor"]):
                 f"{self._label()} was computed from other tensors and passes on their gradient; "
                 "detach() gives its value without a history."
             )
-        if requires_grad and assignment.is_complex(self):
+        if requires_grad and assignment.has_complex_gradient(self):
             self.__class__ = ComplexTensor
         leaf = Leaf(self._data, requires_grad=requires_grad, name=self.name, tensor=self)
         inherit_hooks(leaf, self._node or getattr(self, "_origin", None))

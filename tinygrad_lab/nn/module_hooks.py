@@ -287,6 +287,7 @@ _passed: Callable[..., Any] = op(
     "module_hooks",
     forward=lambda xp, *inputs, see: inputs,
     vjp={"inputs": lambda xp, g, see: see(g)},
+    complex_vjp="same",
     words={"inputs": "g, after hooks"},
     latex=r"\mathrm{{hooks}}({inputs})",
     several_outputs=True,

@@ -115,7 +115,7 @@ _real_dft = op(
 
 def _inverse_of_half(xp: Any, x: Any, *, n: int, axes: tuple[int, ...], norm: str) -> Any:
     sizes = [x.shape[axis] for axis in axes[:-1]]
-    return xp.fft.irfftn(x, s=[*sizes, n], axes=axes, norm=norm)
+    return xp.fft.irfftn(x, s=(*sizes, n), axes=axes, norm=norm)
 
 
 def _inverse_of_half_vjp(xp: Any, g: Any, n: int, axes: tuple[int, ...], norm: str) -> Any:
