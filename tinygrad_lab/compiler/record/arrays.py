@@ -28,7 +28,7 @@ from tinygrad_lab.compiler.record.trace import Call, Trace, Value, caller, mappe
 from tinygrad_lab.compiler.record.traced import Traced
 from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 
-__all__ = ["TracedArray", "holds_traced", "traced_namespace"]
+__all__ = ["TRACED", "TracedArray", "holds_traced", "traced_namespace"]
 
 
 class TracedArray(Traced, NDArrayOperatorsMixin):
@@ -231,10 +231,10 @@ def _ufunc_call(ufunc: Any, method: str) -> Call:
     return Call("ufunc", f"{ufunc.__name__}.{method}", getattr(ufunc, method))
 
 
-_TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
+TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
 _PLAIN = frozenset({float, int, bool, str, type(None)})
 """Types of arguments that contain no others, beside arrays."""
-_KNOWN = _TRACED | _PLAIN
+_KNOWN = TRACED | _PLAIN
 
 
 def _is_scalar(x: Any) -> bool:
@@ -244,7 +244,7 @@ def _is_scalar(x: Any) -> bool:
 
 def _has_own_protocol(x: Any) -> bool:
     """Return whether an operand (a Tensor, a Scatter) handles arrays in its own way."""
-    arrays = (*_TRACED, np.ndarray, np.generic)
+    arrays = (*TRACED, np.ndarray, np.generic)
     return not isinstance(x, arrays) and hasattr(type(x), "__array_ufunc__")
 
 
@@ -256,7 +256,7 @@ def holds_traced(tree: Any) -> bool:
     """Return whether nested lists hold anything that is traced."""
     if isinstance(tree, list):
         return any(map(holds_traced, tree))
-    return tree.__class__ in _TRACED
+    return tree.__class__ in TRACED
 
 
 def _real(tree: Any) -> Any:
@@ -265,7 +265,7 @@ def _real(tree: Any) -> Any:
 
 
 def _real_array(one: Any) -> Any:
-    return one.value.array if one.__class__ in _TRACED else one
+    return one.value.array if one.__class__ in TRACED else one
 
 
 def _taken_apart(trace: Trace, args: Any, found: list[Value]) -> tuple[list[Any], list[Any]]:
@@ -275,7 +275,7 @@ def _taken_apart(trace: Trace, args: Any, found: list[Value]) -> tuple[list[Any]
     """
     real, entered = [], []
     for one in args:
-        if one.__class__ in _TRACED:
+        if one.__class__ in TRACED:
             value = one.value
             found.append(value)
             real.append(value.array)
@@ -505,7 +505,7 @@ class _Traced(NumPy):
 
     def made(self, make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Make an array, again at each replay if it depends on what is traced."""
-        if not any(one.__class__ in _TRACED for one in arguments):
+        if not any(one.__class__ in TRACED for one in arguments):
             return make(*arguments, **options)
         call = Call("function", make.__name__, make)
         return _record(self.library.trace, call, arguments, options)
