@@ -20,7 +20,8 @@ from tinygrad_lab.compiler.record.arrays import TRACED, TracedArray
 from tinygrad_lab.compiler.record.naming import identifier
 from tinygrad_lab.compiler.record.numbers import TracedNumber
 from tinygrad_lab.compiler.record.record import Recording, State
-from tinygrad_lab.compiler.record.trace import Origin, Trace
+from tinygrad_lab.compiler.record.running import RunningTrace
+from tinygrad_lab.compiler.record.trace import Origin
 from tinygrad_lab.compiler.refusal import UnsupportedError
 from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor, detached
@@ -28,7 +29,7 @@ from tinygrad_lab.engine.tensor import Tensor, detached
 __all__ = ["Lifted", "LiftedArguments", "LiftedTensors", "entered"]
 
 
-def entered(trace: Trace, data: Any, origin: Origin) -> Any:
+def entered(trace: RunningTrace, data: Any, origin: Origin) -> Any:
     """Enter an array or number that exists before the step; return what stands for it."""
     if isinstance(data, np.generic):
         data = np.asarray(data)
@@ -45,9 +46,10 @@ def entered(trace: Trace, data: Any, origin: Origin) -> Any:
 class LiftedArguments:
     """The leaves of the arguments of a step."""
 
-    def __init__(self, recording: Recording, as_numbers: frozenset[int]) -> None:
-        self._recording = recording
-        self._as_numbers = as_numbers
+    def __init__(
+        self, trace: RunningTrace, recording: Recording, as_numbers: frozenset[int]
+    ) -> None:
+        self._trace, self._recording, self._as_numbers = trace, recording, as_numbers
         self._tensors: list[tuple[Tensor, Any]] = []
         """Those that the step is given, with what stands for their data."""
 
@@ -62,14 +64,14 @@ class LiftedArguments:
                 )
             # A separate tensor: at the next call one tensor may be passed twice, or an argument
             # may no longer be a tensor that the step also has from elsewhere.
-            own = detached(entered(recording.trace, _in_own_memory(leaf._data), origin))
+            own = detached(entered(self._trace, _in_own_memory(leaf._data), origin))
             if leaf.name:
                 own.name = leaf.name
             self._tensors.append((own, own._data))
             recording.arguments.append(own._data.value)
             return own
         if isinstance(leaf, np.ndarray) or position in self._as_numbers:
-            handle = entered(recording.trace, _in_own_memory(leaf), origin)
+            handle = entered(self._trace, _in_own_memory(leaf), origin)
             recording.arguments.append(handle.value)
             return handle
         recording.arguments.append(None)
@@ -150,8 +152,8 @@ class Lifted:
 class LiftedTensors:
     """The tensors from before the step that it uses."""
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    def __init__(self, trace: RunningTrace, recording: Recording) -> None:
+        self._trace, self._recording = trace, recording
         self._lifted: dict[int, Lifted] = {}
         self._gradients: set[int] = set()
         """The ids of tensors that are the ``.grad`` of a leaf."""
@@ -181,7 +183,7 @@ class LiftedTensors:
         state = State("data", x) if leaf is None else State("grad", leaf)
         name = x.name or ("" if leaf is None else f"d_{leaf.name or 'tensor'}")
         origin = Origin("state", identifier(name or "tensor"), state)
-        handle = entered(self._recording.trace, x._data, origin)
+        handle = entered(self._trace, x._data, origin)
         self._recording.states[state] = handle.value
         handle.value.wants_gradient = x._node is not None
         before = getattr(x, "_origin", None)

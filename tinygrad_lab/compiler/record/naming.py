@@ -6,8 +6,9 @@ from collections.abc import Container, Iterable
 from functools import cache
 from typing import Any
 
+from tinygrad_lab.compiler.record.frames import target_of
 from tinygrad_lab.compiler.record.record import Recording
-from tinygrad_lab.compiler.record.trace import Event, Trace, Value, target_of
+from tinygrad_lab.compiler.record.trace import Event, Trace, Value
 from tinygrad_lab.engine.ancestry import ancestors
 from tinygrad_lab.engine.node import Leaf, Node
 

@@ -10,6 +10,7 @@ from tinygrad_lab.compiler.record.dependencies import as_number
 from tinygrad_lab.compiler.record.foreign import is_library_class
 from tinygrad_lab.compiler.record.lifting import LiftedTensors, entered
 from tinygrad_lab.compiler.record.record import BundlePlace, Recording, State
+from tinygrad_lab.compiler.record.running import RunningTrace
 from tinygrad_lab.compiler.record.trace import Origin
 from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 from tinygrad_lab.engine.tensor import Tensor
@@ -25,9 +26,14 @@ class LiftedOptimizers:
     """The optimisers that a step uses, and the settings of all that live."""
 
     def __init__(
-        self, recording: Recording, tensors: LiftedTensors, step_of: StepOf | None
+        self,
+        trace: RunningTrace,
+        recording: Recording,
+        tensors: LiftedTensors,
+        step_of: StepOf | None,
     ) -> None:
-        self._recording, self._tensors, self._step_of = recording, tensors, step_of
+        self._trace, self._recording, self._tensors = trace, recording, tensors
+        self._step_of = step_of
         self._groups: list[tuple[Optimizer, list[dict[str, Any]], list[dict[str, Any]]]] = []
         """Optimisers with their groups, and these with traced settings."""
         self._before = [
@@ -62,7 +68,7 @@ class LiftedOptimizers:
             if any(p._data is not tensors.handle_of(p) for p in bundle.parameters):
                 raise UnsupportedError("a parameter is set and then updated by an optimiser")
             self._bundles[id(bundle)] = lifted = _LiftedBundle.of(bundle, place)
-            lifted.lift(self._recording, self._step_of)
+            lifted.lift(self._trace, recording, self._step_of)
 
     def _bundles_of(self, optimizer: Optimizer, number: int, active: list[Tensor]) -> Sequence[Any]:
         """Return the bundles of a group, made from the parameters before the step."""
@@ -94,7 +100,7 @@ class LiftedOptimizers:
         number = as_number(setting)
         if number is None or not (isinstance(setting, float) or is_library_class(type(key[0]))):
             return setting
-        handle = entered(self._recording.trace, number, Origin("setting", name, key))
+        handle = entered(self._trace, number, Origin("setting", name, key))
         self._recording.settings[key] = handle.value
         return handle
 
@@ -144,12 +150,12 @@ class _LiftedBundle:
     def of(cls, bundle: Any, place: BundlePlace) -> _LiftedBundle:
         return cls(bundle, place, bundle.vector, bundle.state, bundle.steps, bundle.views)
 
-    def lift(self, recording: Recording, step_of: StepOf | None) -> None:
+    def lift(self, trace: RunningTrace, recording: Recording, step_of: StepOf | None) -> None:
         """Put traced arrays in the places of the vector, the state and the step count."""
         bundle, place = self.bundle, self.place
 
         def lifted(name: str, state: State, data: Any) -> Any:
-            handle = entered(recording.trace, data, Origin("state", name, state))
+            handle = entered(trace, data, Origin("state", name, state))
             recording.states[state] = handle.value
             return handle
 

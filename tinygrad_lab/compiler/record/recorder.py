@@ -16,18 +16,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab import trees
-from tinygrad_lab.compiler.record.arrays import (
-    TRACED,
-    TracedArray,
-    holds_traced,
-    traced_namespace,
-)
+from tinygrad_lab.compiler.record.arrays import TRACED, TracedArray, holds_traced
+from tinygrad_lab.compiler.record.frames import openers, phases
 from tinygrad_lab.compiler.record.lifting import LiftedArguments, LiftedTensors
+from tinygrad_lab.compiler.record.namespace import traced_namespace
 from tinygrad_lab.compiler.record.naming import name_new_states, name_values
 from tinygrad_lab.compiler.record.optimizers import LiftedOptimizers, StepOf
 from tinygrad_lab.compiler.record.record import Recording
 from tinygrad_lab.compiler.record.relied import Relied
-from tinygrad_lab.compiler.record.trace import Part, Trace, Value, openers, phases
+from tinygrad_lab.compiler.record.running import RunningTrace
+from tinygrad_lab.compiler.record.trace import Part, Trace, Value
 from tinygrad_lab.compiler.refusal import AskedError, UnsupportedError, refused
 from tinygrad_lab.context import Touch, changed
 from tinygrad_lab.engine.apply import apply
@@ -67,11 +65,11 @@ class Recorder:
         self, as_numbers: frozenset[int] = frozenset(), step_of: StepOf | None = None
     ) -> None:
         """``as_numbers`` are the places of numbers among the arguments that are read each time."""
-        self.trace = Trace()
+        self.trace = RunningTrace()
         self.recording = Recording(self.trace, [])
-        self._arguments = LiftedArguments(self.recording, as_numbers)
-        self._tensors = LiftedTensors(self.recording)
-        self._optimizers = LiftedOptimizers(self.recording, self._tensors, step_of)
+        self._arguments = LiftedArguments(self.trace, self.recording, as_numbers)
+        self._tensors = LiftedTensors(self.trace, self.recording)
+        self._optimizers = LiftedOptimizers(self.trace, self.recording, self._tensors, step_of)
         self._gradients: list[tuple[Node, Value]] = []
         """The nodes of the way back, with their gradients."""
 
