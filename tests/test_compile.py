@@ -23,7 +23,7 @@ import tinygrad_lab as tg
 from tinygrad_lab import nn
 from tinygrad_lab.compiler.numpy.lines import plannable
 from tinygrad_lab.compiler.plan.memory import _can_take_over, _Lives, plan_memory
-from tinygrad_lab.compiler.record.record import Recorder
+from tinygrad_lab.compiler.record.recorder import Recorder
 from tinygrad_lab.errors import (
     ArgumentError,
     CompileError,

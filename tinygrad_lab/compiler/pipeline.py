@@ -27,7 +27,8 @@ from tinygrad_lab.compiler.plan.memory import plan_memory
 from tinygrad_lab.compiler.plan.schedule import scheduled
 from tinygrad_lab.compiler.plan.tidy import tidied
 from tinygrad_lab.compiler.record.compare import do_the_same, renew_constants, reread_arrays
-from tinygrad_lab.compiler.record.record import Recording, record_step
+from tinygrad_lab.compiler.record.record import Recording
+from tinygrad_lab.compiler.record.recorder import record_step
 from tinygrad_lab.compiler.record.relied import Relied
 from tinygrad_lab.compiler.replay.replay import Replay
 from tinygrad_lab.compiler.targets import Program, Target, target_named

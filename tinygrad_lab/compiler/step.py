@@ -22,10 +22,9 @@ from tinygrad_lab.compiler.pipeline import Call, record, replay_of
 from tinygrad_lab.compiler.plan.outlines import forget_numbers
 from tinygrad_lab.compiler.record.dependencies import changed_among
 from tinygrad_lab.compiler.record.packing import Unpack, unpacker
-from tinygrad_lab.compiler.record.reach import Followed
-from tinygrad_lab.compiler.record.record import UnsupportedError
 from tinygrad_lab.compiler.record.relied import Relied
-from tinygrad_lab.compiler.refusal import AskedError
+from tinygrad_lab.compiler.record.things import Followed
+from tinygrad_lab.compiler.refusal import AskedError, UnsupportedError
 from tinygrad_lab.compiler.replay.both_ways import run_both_ways
 from tinygrad_lab.compiler.replay.replay import MISS, MOVED, Replay, raises_errors
 from tinygrad_lab.compiler.replay.report import Report, report_on

@@ -11,24 +11,30 @@ Anything that would make the step depend on numbers (``if loss > 1``, ``loss.ite
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.lib.stride_tricks import as_strided
 
-from tinygrad_lab.backends import NUMPY, PYTHON, Namespace, register_namespace
-from tinygrad_lab.backends.numpy import NumPy, unsigned
 from tinygrad_lab.compiler.functions import known
-from tinygrad_lab.compiler.record.numbers import TracedNumber, traced_numbers
-from tinygrad_lab.compiler.record.trace import Call, Trace, Value, caller, mapped
+from tinygrad_lab.compiler.record.frames import caller
+from tinygrad_lab.compiler.record.numbers import TracedNumber
+from tinygrad_lab.compiler.record.running import RunningTrace
+from tinygrad_lab.compiler.record.trace import Call, Value, mapped
 from tinygrad_lab.compiler.record.traced import Traced
-from tinygrad_lab.compiler.refusal import UnsupportedError, refused
+from tinygrad_lab.compiler.refusal import refused
 
-__all__ = ["TracedArray", "holds_traced", "traced_namespace"]
+__all__ = [
+    "COPY",
+    "TRACED",
+    "TracedArray",
+    "holds_traced",
+    "is_scalar",
+    "method_call",
+    "record_call",
+]
 
 
 class TracedArray(Traced, NDArrayOperatorsMixin):
@@ -91,9 +97,9 @@ class TracedArray(Traced, NDArrayOperatorsMixin):
         out = kwargs.pop("out", None)
         call, trace = _ufunc_call(ufunc, method), self._trace
         if method == "at":
-            return _record(trace, call, inputs, kwargs, writes=inputs[0])
+            return record_call(trace, call, inputs, kwargs, writes=inputs[0])
         if out is None:
-            return _record(trace, call, inputs, kwargs)
+            return record_call(trace, call, inputs, kwargs)
         return _record_into(trace, call, inputs, kwargs, out[0])
 
     def __array_function__(
@@ -113,12 +119,12 @@ class TracedArray(Traced, NDArrayOperatorsMixin):
             rest = {key: one for key, one in kwargs.items() if key != "out"}
             return _record_into(self._trace, call, args, rest, out)
         writes = args[0] if "function" in row.writes else None
-        return _record(self._trace, call, args, kwargs, writes=writes)
+        return record_call(self._trace, call, args, kwargs, writes=writes)
 
     def __getitem__(self, key: Any) -> Any:
         if any(_is_mask(part) for part in (key if isinstance(key, tuple) else (key,))):
             raise refused("the elements that a boolean mask selects")
-        return _record(self._trace, _GETITEM, (self, key), {})
+        return record_call(self._trace, _GETITEM, (self, key), {})
 
     def __setitem__(self, key: Any, new: Any) -> None:
         # `x[i] += y` ends here, with new = x[i]: a view that already holds the result.
@@ -127,7 +133,7 @@ class TracedArray(Traced, NDArrayOperatorsMixin):
             in_place = event.writes is not None and event.writes is new.value
             if in_place and new.value.root is self.value.root:
                 return
-        _record(self._trace, _SETITEM, (self, key, new), {}, writes=self)
+        record_call(self._trace, _SETITEM, (self, key, new), {}, writes=self)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[position] for position in range(len(self)))
@@ -171,12 +177,12 @@ class TracedArray(Traced, NDArrayOperatorsMixin):
             raise AttributeError(f"a traced array has no {name!r}")
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            call = _method_call(name)
+            call = method_call(name)
             out = kwargs.pop("out", None)
             if out is not None:
                 return _record_into(self._trace, call, (self, *args), kwargs, out)
             writes = self if "method" in row.writes else None
-            return _record(self._trace, call, (self, *args), kwargs, writes=writes)
+            return record_call(self._trace, call, (self, *args), kwargs, writes=writes)
 
         return method
 
@@ -185,17 +191,15 @@ class TracedArray(Traced, NDArrayOperatorsMixin):
 
 
 # Reuse one object per call: faster to make, and to compare.
-_ITEM = Call("method", "item", lambda array: array.item())
 _GETITEM = Call("getitem", "getitem", operator.getitem)
-_PICK = Call("getitem", "pick", operator.getitem)
 _SETITEM = Call("setitem", "setitem", operator.setitem)
 
 
-_COPY = Call("function", "array", np.array)
+COPY = Call("function", "array", np.array)
 
 
 @cache
-def _method_call(name: str) -> Call:
+def method_call(name: str) -> Call:
     def method(receiver: Any, *args: Any, **kwargs: Any) -> Any:
         # The receiver may be one of NumPy's scalars, which np.ndarray's own methods refuse.
         return getattr(receiver, name)(*args, **kwargs)
@@ -219,9 +223,9 @@ def _power_call(base_is_scalar: bool, exponent_is_scalar: bool) -> Call:
     return Call("function", "pow", power)
 
 
-def _power(trace: Trace, base: Any, exponent: Any) -> Any:
+def _power(trace: RunningTrace, base: Any, exponent: Any) -> Any:
     operands = (base, exponent)
-    return _record(trace, _power_call(*map(_is_scalar, operands)), operands, {})
+    return record_call(trace, _power_call(*map(is_scalar, operands)), operands, {})
 
 
 @cache
@@ -231,20 +235,20 @@ def _ufunc_call(ufunc: Any, method: str) -> Call:
     return Call("ufunc", f"{ufunc.__name__}.{method}", getattr(ufunc, method))
 
 
-_TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
+TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
 _PLAIN = frozenset({float, int, bool, str, type(None)})
 """Types of arguments that contain no others, beside arrays."""
-_KNOWN = _TRACED | _PLAIN
+_KNOWN = TRACED | _PLAIN
 
 
-def _is_scalar(x: Any) -> bool:
+def is_scalar(x: Any) -> bool:
     """Return whether it stands for one of NumPy's scalars."""
     return x.__class__ is TracedArray and isinstance(x.value.array, np.generic)
 
 
 def _has_own_protocol(x: Any) -> bool:
     """Return whether an operand (a Tensor, a Scatter) handles arrays in its own way."""
-    arrays = (*_TRACED, np.ndarray, np.generic)
+    arrays = (*TRACED, np.ndarray, np.generic)
     return not isinstance(x, arrays) and hasattr(type(x), "__array_ufunc__")
 
 
@@ -256,7 +260,7 @@ def holds_traced(tree: Any) -> bool:
     """Return whether nested lists hold anything that is traced."""
     if isinstance(tree, list):
         return any(map(holds_traced, tree))
-    return tree.__class__ in _TRACED
+    return tree.__class__ in TRACED
 
 
 def _real(tree: Any) -> Any:
@@ -265,17 +269,17 @@ def _real(tree: Any) -> Any:
 
 
 def _real_array(one: Any) -> Any:
-    return one.value.array if one.__class__ in _TRACED else one
+    return one.value.array if one.__class__ in TRACED else one
 
 
-def _taken_apart(trace: Trace, args: Any, found: list[Value]) -> tuple[list[Any], list[Any]]:
+def _taken_apart(trace: RunningTrace, args: Any, found: list[Value]) -> tuple[list[Any], list[Any]]:
     """Return arguments as a call takes them, of real arrays, and as a trace holds them, of values.
 
     In one pass, as this is done for each event; the values are added to ``found``, too.
     """
     real, entered = [], []
     for one in args:
-        if one.__class__ in _TRACED:
+        if one.__class__ in TRACED:
             value = one.value
             found.append(value)
             real.append(value.array)
@@ -290,7 +294,7 @@ def _taken_apart(trace: Trace, args: Any, found: list[Value]) -> tuple[list[Any]
     return real, entered
 
 
-def _part_taken_apart(trace: Trace, tree: Any, found: list[Value]) -> tuple[Any, Any]:
+def _part_taken_apart(trace: RunningTrace, tree: Any, found: list[Value]) -> tuple[Any, Any]:
     """Do the same for an argument that may hold others."""
     if isinstance(tree, tuple | list):
         kind = tuple if isinstance(tree, tuple) else list
@@ -309,17 +313,17 @@ def _part_taken_apart(trace: Trace, tree: Any, found: list[Value]) -> tuple[Any,
     return tree, tree
 
 
-def _record(
-    trace: Trace, call: Call, args: Any, kwargs: Any, *, writes: TracedArray | None = None
+def record_call(
+    trace: RunningTrace, call: Call, args: Any, kwargs: Any, *, writes: TracedArray | None = None
 ) -> Any:
     """Run the call, and enter it in the trace."""
     found: list[Value] = []
     real, entered = _taken_apart(trace, args, found)
     given, named = _part_taken_apart(trace, kwargs, found) if kwargs else (kwargs, kwargs)
     out = call.function(*real, **given)
-    if writes is not None and _is_scalar(writes):
+    if writes is not None and is_scalar(writes):
         return None  # NumPy has written into a copy
-    if call.kind in _MAY_VIEW and any(map(_is_scalar, args)) and writes is None:
+    if call.kind in _MAY_VIEW and any(map(is_scalar, args)) and writes is None:
         viewed = _viewed_scalars(call, args, kwargs)
         if viewed and isinstance(out, np.generic) and out.dtype == viewed[0].dtype:
             return TracedArray(trace, viewed[0].value)
@@ -349,7 +353,7 @@ def _viewed_scalars(call: Call, args: Any, kwargs: Any) -> list[TracedArray]:
     NumPy's scalars have no memory to view: what is made of them is a copy. But in a replay they are
     arrays without axes, in memory that is reused once nothing reads it.
     """
-    wholes = {id(one): np.asarray(one.array) for one in args if _is_scalar(one)}
+    wholes = {id(one): np.asarray(one.array) for one in args if is_scalar(one)}
     given = [wholes.get(id(one), mapped(one, _real_array)) for one in args]
     out = call.function(*given, **_real(kwargs))
     parts = out if isinstance(out, tuple | list) else (out,)
@@ -362,17 +366,19 @@ def _viewed_scalars(call: Call, args: Any, kwargs: Any) -> list[TracedArray]:
 
 
 def _record_view_of_copies(
-    trace: Trace, call: Call, args: Any, kwargs: Any, viewed: list[TracedArray], scalar: Any
+    trace: RunningTrace, call: Call, args: Any, kwargs: Any, viewed: list[TracedArray], scalar: Any
 ) -> Any:
     """Copy scalars, and enter the view of the copies that the call makes in a replay."""
-    copies = {id(one): _record(trace, _COPY, (one,), {}) for one in viewed}
-    result = _record(trace, call, tuple([copies.get(id(one), one) for one in args]), kwargs)
+    copies = {id(one): record_call(trace, COPY, (one,), {}) for one in viewed}
+    result = record_call(trace, call, tuple([copies.get(id(one), one) for one in args]), kwargs)
     if isinstance(scalar, np.generic):
         result.value.array = scalar
     return result
 
 
-def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: TracedArray) -> Any:
+def _record_into(
+    trace: RunningTrace, call: Call, args: Any, kwargs: Any, target: TracedArray
+) -> Any:
     """Enter an operation that writes its result into an array.
 
     Where all of the memory is written and nothing else views it, the array simply gets a new value;
@@ -380,7 +386,7 @@ def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: Trace
     """
     if not isinstance(target.array, np.ndarray):
         # NumPy's scalars are immutable: `x += 1` makes a new one.
-        return _record(trace, call, args, kwargs)
+        return record_call(trace, call, args, kwargs)
     before, found = target.value, list[Value]()
     real, entered = _taken_apart(trace, args, found)
     given, named = _part_taken_apart(trace, kwargs, found) if kwargs else (kwargs, kwargs)
@@ -407,111 +413,10 @@ def _is_laid_out_like(one: Any, other: Any) -> bool:
     """Return whether an array could take the place of another; axes of length 1 have no stride."""
     if not isinstance(one, np.ndarray) or (one.shape, one.dtype) != (other.shape, other.dtype):
         return False
+    if one.strides == other.strides:
+        return True
     steps = zip(one.strides, other.strides, one.shape, strict=True)
     return all(mine == theirs or length == 1 for mine, theirs, length in steps)
 
 
-class _Library:
-    """NumPy; functions that make arrays from nothing are entered in the trace, too."""
-
-    def __init__(self) -> None:
-        self.trace: Trace | None = None
-
-    @property
-    def lib(self) -> Any:
-        """``lib.stride_tricks`` with an ``as_strided`` that bypasses the array's own protocol."""
-        windows = self._creating("as_strided", as_strided)
-        return SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=windows))
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(np, name)
-        return self._creating(name, found) if known(name).makes else found
-
-    def _creating(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def create(*args: Any, **kwargs: Any) -> Any:
-            assert self.trace is not None
-            return _record(self.trace, Call("function", name, function), args, kwargs)
-
-        return create
-
-
-class _Traced(NumPy):
-    """The namespace of traced arrays: NumPy's, recorded step by step."""
-
-    name = "traced"
-
-    def zeros_like(self, x: Any, **facts: Any) -> Any:
-        return np.zeros_like(x, **facts)
-
-    def asarray(
-        self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
-    ) -> Any:
-        if (
-            copy is not True
-            and isinstance(data, TracedArray)
-            and not _is_scalar(data)
-            and (dtype is None or data.dtype == dtype)  # np.dtype(float) == None
-        ):
-            return data
-        facts = {} if dtype is None else {"dtype": dtype}
-        return _record(self.library.trace, _COPY, (data,), facts)
-
-    def to_numpy(self, array: Any) -> Any:
-        raise refused("a tensor's numbers (numpy, tolist, print)")
-
-    def moved(self, array: Any, backend: Namespace, device: str) -> Any:
-        if backend is not PYTHON:
-            if backend is not NUMPY:
-                raise UnsupportedError(f"it becomes NumPy code, and moves an array to {device}")
-            return self.asarray(array)
-        number = array.array.item()  # says so if there are several elements
-        trace = array._trace
-        event = trace.add(_ITEM, (array.value,), {})
-        trace.observe(event, caller())
-        return TracedNumber(trace, trace.result_of(event, number))
-
-    def where_positive(self, condition: Any, x: Any) -> Any:
-        call = Call("function", "where_positive", NUMPY.where_positive)
-        return _record(self.library.trace, call, (condition, x), {})
-
-    def pick(self, flat: Any, positions: Any) -> Any:
-        return _record(self.library.trace, _PICK, (flat, positions), {})
-
-    def drawn(self, draw: Callable[..., Any], *args: Any, device: str | None = None) -> Any:
-        return _record(self.library.trace, Call("draw", draw.__name__, draw), args, {})
-
-    def add_at(self, target: Any, key: Any, values: Any) -> None:
-        call = Call("ufunc", "add.at", NUMPY.add_at)
-        _record(self.library.trace, call, (target, key, values), {}, writes=target)
-
-    def vector_of(self, numbers: Sequence[Any]) -> Any:
-        return _record(self.library.trace, _COPY, (list(numbers),), {})
-
-    def numbers_in(self, vector: Any) -> list[Any]:
-        trace = vector._trace
-        event = trace.add(_method_call("tolist"), (vector.value,), {})
-        event.several = True
-        trace.observe(event, caller())
-        return [
-            TracedNumber(trace, trace.result_of(event, number)) for number in vector.array.tolist()
-        ]
-
-    def outside(self, integers: Any, count: int) -> str | None:
-        self.holds(integers.view(unsigned(integers.dtype)) >= count)
-        return NUMPY.outside(integers.array, count)
-
-    def holds(self, condition: Any) -> bool:
-        return condition._trace.check(condition.value, caller())
-
-    def made(self, make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Make an array, again at each replay if it depends on what is traced."""
-        if not any(one.__class__ in _TRACED for one in arguments):
-            return make(*arguments, **options)
-        call = Call("function", make.__name__, make)
-        return _record(self.library.trace, call, arguments, options)
-
-
-traced_namespace = _Traced(_Library())
 TracedNumber.__array_ufunc__ = TracedArray.__array_ufunc__  # type: ignore[attr-defined]
-traced_numbers.arrays = traced_namespace
-register_namespace(TracedArray, traced_namespace)

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends import NUMPY, PYTHON, Namespace, register_namespace, register_number
-from tinygrad_lab.compiler.record.trace import Call, Origin, Trace, Value, caller
+from tinygrad_lab.compiler.record.frames import caller
+from tinygrad_lab.compiler.record.running import RunningTrace
+from tinygrad_lab.compiler.record.trace import Call, Origin, Value
 from tinygrad_lab.compiler.record.traced import Traced
 from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 from tinygrad_lab.context import current
@@ -41,7 +43,7 @@ class TracedNumber(Traced):
         return f"<traced {type(self.value.array).__name__}>"
 
 
-def record_number(trace: Trace, call: Call, *numbers: Any) -> TracedNumber:
+def record_number(trace: RunningTrace, call: Call, *numbers: Any) -> TracedNumber:
     """Compute it, and enter it."""
     args = tuple([one.value if one.__class__ is TracedNumber else one for one in numbers])
     out = call.function(*[one.array if one.__class__ is Value else one for one in args])

@@ -16,7 +16,7 @@ from tinygrad_lab.compiler.record.dependencies import (
     random_states,
 )
 from tinygrad_lab.compiler.record.follow import Reading, what_it_reads
-from tinygrad_lab.compiler.record.reach import StandIn
+from tinygrad_lab.compiler.record.things import StandIn
 from tinygrad_lab.compiler.record.trace import memory_owner
 from tinygrad_lab.engine.hooks import hooked
 from tinygrad_lab.engine.node import Leaf

@@ -7,21 +7,17 @@ the module, the user's line, and the name that the calling code gives the result
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass, field
-from functools import cached_property
 from operator import is_
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.compiler.functions import known
-from tinygrad_lab.compiler.record.variables import RETURNED, Target, Variables
-from tinygrad_lab.context import Scope, current
-from tinygrad_lab.engine.user_code import is_library
+from tinygrad_lab.context import Scope
 
 __all__ = [
     "Call",
@@ -30,12 +26,8 @@ __all__ = [
     "Part",
     "Trace",
     "Value",
-    "caller",
     "mapped",
     "memory_owner",
-    "openers",
-    "phases",
-    "target_of",
     "values_in",
 ]
 
@@ -290,10 +282,6 @@ _FLAT = frozenset({Value, float, int, bool, str, type(None)})
 """Types of arguments that contain no others."""
 
 
-_NO_KWARGS: dict[str, Any] = {}
-"""One for all operations on numbers: arguments are replaced as a whole, never in place."""
-
-
 def mapped(tree: Any, replace: Callable[[Any], Any]) -> Any:
     """Replace the leaves of an argument, within tuples, lists, dicts and slices."""
     if not isinstance(tree, _CONTAINERS):
@@ -337,19 +325,6 @@ class Trace:
     values: list[Value] = field(default_factory=list)
     handles: list[weakref.ref[Any]] = field(default_factory=list)
     """The traced arrays and numbers that stood for the values."""
-    node: Any = None
-    """The node whose gradient is pulled back; the backward pass has its module and line."""
-    applied: Part | None = None
-    """The op that was applied last."""
-    pulled: Part | None = None
-    """The op of ``node``, on the way back."""
-    updated: Part | None = None
-    """The last step of an optimiser."""
-    optimizer: type | None = None
-    """The class of the optimiser that steps."""
-    _placed: Part | None = None
-    """The op of which ``_place`` is the phase, and the code and the offset that apply it."""
-    _place: tuple[str, CodeType | None, int] = ("forward", None, 0)
     _owners: dict[int, Value] = field(default_factory=dict)
     _constants: dict[int, Value] = field(default_factory=dict)
 
@@ -377,102 +352,17 @@ class Trace:
             known = self._constants[id(array)] = self.given(array, Origin("constant", name, array))
         return known
 
-    def add(
-        self,
-        call: Call,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        found: tuple[Value, ...] | None = None,
-    ) -> Event:
-        """Add an event, in the current scope; its inputs are found if they are not given."""
-        event = Event(call, args, kwargs, scope=current().scope, found=found)
-        self.events.append(event)
-        return event
-
     def result_of(self, event: Event, out: Any) -> Value:
         """Add the value that an event made."""
         value = self.value(out, event=event)
         event.results = (*event.results, value)
         return value
 
-    def number(self, call: Call, args: tuple[Any, ...], out: Any, frame: FrameType | None) -> Value:
-        """Enter an operation on Python numbers; return its result's value, which has no memory."""
-        event = Event(call, args, _NO_KWARGS, scope=current().scope)
-        value = Value(len(self.values), out, event=event)
-        event.results = (value,)
-        self.events.append(event)
-        self.values.append(value)
-        value.name = self.observe(event, frame)
-        return value
-
-    def check(self, condition: Value, frame: FrameType | None) -> bool:
-        """Return whether a condition holds anywhere; the replay checks it again at every call."""
-        holds = bool(np.any(condition.array))
-        self.observe(self.add(_CHECK, (condition, holds), {}), frame)
-        return holds
-
     def let_go(self) -> None:
         """Free the memory immediately: events and values refer to each other."""
         for value in self.values:
             value.event = None
         self.events.clear()
-        self.applied = self.pulled = self.updated = self._placed = None
-
-    def observe(self, event: Event, frame: FrameType | None) -> str | None:
-        """Note the phase and line of the code that caused an event; return its name for it."""
-        name: Target | None = RETURNED
-        while frame is not None:
-            code = frame.f_code
-            known = _known_codes.get(id(code)) or _look_at(code)
-            role = known.role
-            if role is not _RECORDING:
-                if name is RETURNED:
-                    # A result that is returned immediately has the name that the caller gives
-                    # it; but the code that applies an op returns the results of all.
-                    name = None if role is _APPLYING else known.variables.of(frame.f_lasti)
-                if known.opens is not None and event.part is None:
-                    event.part = self._part(known.opens, frame)
-                    if event.part is not None and event.part is self._placed:
-                        event.phase, event.code, event.offset = self._place
-                        break  # what lies around the op is as it was at its first event
-                if role is _USING:
-                    event.code, event.offset = known.code, frame.f_lasti
-                    break
-                if known.phase is not None:
-                    event.phase = known.phase
-                    if known.phase == "backward" and self.node is not None and self.node.code:
-                        break  # the node tells the rest
-            frame = frame.f_back
-        if event.part is not None and event.part is self.applied is not self._placed:
-            self._placed, self._place = event.part, (event.phase, event.code, event.offset)
-        if event.phase == "backward" and self.node is not None:
-            event.scope, event.code = self.node.scope, self.node.code or event.code
-            event.offset = self.node.offset if self.node.code else event.offset
-        return _one_of(name, event)
-
-    def _part(self, kind: str, frame: FrameType) -> Part | None:
-        """Return the part that a frame runs."""
-        if kind == "backward":
-            return self.pulled
-        if kind == "forward":
-            applied = self.applied
-            return applied if applied is not None and applied.frame == id(frame) else None
-        last = self.updated
-        if self.optimizer is None:
-            return None
-        # The code is a straight line: what lies before the last event is another step.
-        if last is None or last.frame != id(frame) or frame.f_lasti < last.offset:
-            kind, about = self.optimizer.__name__.lower(), self.optimizer.__doc__ or ""
-            last = self.updated = Part(kind, "update", about, frame=id(frame))
-        last.offset = frame.f_lasti
-        return last
-
-
-_CHECK = Call("check", "check", bool)
-_HERE = __file__[: -len("record/trace.py")]
-_NUMPY = np.__file__[: -len("__init__.py")]
-_ENGINE = ("engine/apply.py", "engine/node.py", "engine/backward.py")
-"""Where every op is applied and pulled back: what variables are called there says nothing."""
 
 
 def memory_owner(array: Any) -> Any:
@@ -488,61 +378,3 @@ def memory_owner(array: Any) -> Any:
             break
         array = base
     return array
-
-
-_RECORDING, _APPLYING, _WORKING, _USING = "recording", "applying", "working", "using"
-
-phases: dict[int, str] = {}
-"""The functions of the package that begin a phase, by the id of their code."""
-openers: dict[int, str] = {}
-"""Those that run a part, and its kind."""
-
-
-class _Code:
-    """What is known of the code in a frame above an event."""
-
-    def __init__(self, code: CodeType) -> None:
-        self.code = code
-        self.phase = phases.get(id(code))
-        self.opens = openers.get(id(code))
-        filename = code.co_filename
-        if filename.startswith((_HERE, _NUMPY)):
-            self.role = _RECORDING
-        elif not is_library[filename]:
-            self.role = _USING
-        else:
-            self.role = _APPLYING if filename.endswith(_ENGINE) else _WORKING
-
-    @cached_property
-    def variables(self) -> Variables:
-        """The variables in which it stores the results of its instructions."""
-        return Variables(self.code)
-
-
-_known_codes: dict[int, _Code] = {}
-"""By the id of the code, which is kept so that no other gets it (hashing takes microseconds)."""
-
-
-def _look_at(code: CodeType) -> _Code:
-    """Enter code that was not seen before."""
-    known = _known_codes[id(code)] = _Code(code)
-    return known
-
-
-def _one_of(target: Target | None, event: Event) -> str | None:
-    """Return the variable of a result; where a sequence is unpacked, that of the element."""
-    if not isinstance(target, tuple):
-        return None if target == RETURNED else target
-    key = event.args[1] if event.call.kind == "getitem" else None
-    return target[key] if isinstance(key, int) and key < len(target) else None
-
-
-def target_of(code: CodeType, offset: int) -> str | None:
-    """Return the variable in which the result of an instruction is stored immediately."""
-    name = (_known_codes.get(id(code)) or _look_at(code)).variables.of(offset)
-    return None if name == RETURNED or isinstance(name, tuple) else name
-
-
-def caller(depth: int = 1) -> FrameType:
-    """Return the frame of the code that called the calling function."""
-    return sys._getframe(depth + 1)

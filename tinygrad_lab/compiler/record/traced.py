@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from tinygrad_lab.compiler.record.trace import Trace, Value
+from tinygrad_lab.compiler.record.running import RunningTrace
+from tinygrad_lab.compiler.record.trace import Value
 from tinygrad_lab.compiler.refusal import AskedError, refused
 from tinygrad_lab.errors import CompileError
 
@@ -23,7 +24,7 @@ class Traced:
     __slots__ = ("__weakref__", "_trace", "value")
     base = None
 
-    def __init__(self, trace: Trace, value: Value) -> None:
+    def __init__(self, trace: RunningTrace, value: Value) -> None:
         self._trace = trace
         self.value = value
         trace.handles.append(ref(self))

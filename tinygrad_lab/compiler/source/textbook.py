@@ -19,7 +19,8 @@ import numpy as np
 from tinygrad_lab.backends import namespace_of
 from tinygrad_lab.compiler.plan.tidy import constants, keep_name
 from tinygrad_lab.compiler.record.compare import is_same_memory
-from tinygrad_lab.compiler.record.record import BundlePlace, Recorder, Recording, State, record_step
+from tinygrad_lab.compiler.record.record import BundlePlace, Recording, State
+from tinygrad_lab.compiler.record.recorder import record_step
 from tinygrad_lab.compiler.record.relied import Relied
 from tinygrad_lab.compiler.record.trace import Call, Event, Origin, Value, memory_owner
 from tinygrad_lab.compiler.source.draft import PASSES as AS_RECORDED, Draft, drop_unread, is_view
@@ -71,7 +72,7 @@ def recorded_as_taught(
     relied.find(function, leaves, names, structure, as_numbers)
     try:
         with changed(composing=TAUGHT, grad_enabled=True), np.errstate(all="ignore"):
-            record_step(call, leaves, names, accept, relied, as_numbers, _AsTaught(as_numbers))
+            record_step(call, leaves, names, accept, relied, as_numbers, _step_as_taught)
     except _RecordedError:
         pass
     finally:
@@ -97,18 +98,11 @@ def _read_as_before(recording: Recording, before: Recording) -> None:
     ]
 
 
-class _AsTaught(Recorder):
-    """Records updates parameter by parameter, as optimisers have them in their textbook form."""
-
-    def _lift_bundle(self, place: BundlePlace, bundle: Any) -> None:
-        super()._lift_bundle(place, bundle)
-        if not bundle.numbers:
-            bundle.step = lambda _, settings: _update(place.optimizer, bundle, settings)
-
-    def put_back(self, *, keep_changes: bool) -> None:
-        super().put_back(keep_changes=keep_changes)
-        for bundle, *_ in self._bundles.values():
-            vars(bundle).pop("step", None)
+def _step_as_taught(place: BundlePlace, bundle: Any) -> Callable[..., None] | None:
+    """Return a step parameter by parameter, as optimisers have it in their textbook form."""
+    if bundle.numbers:
+        return None
+    return lambda _, settings: _update(place.optimizer, bundle, settings)
 
 
 def _update(optimizer: Any, bundle: Any, settings: Any) -> None:
