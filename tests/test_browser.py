@@ -22,7 +22,12 @@ sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.numpy_only("the same pictures come of all arrays")
 
 BROWSERS = "chromium", "chromium-browser", "google-chrome"
-ON_A_SLIDE = [*((name, "modules") for name in NETS), ("MLP", "layers"), ("CNN", "layers")]
+ON_A_SLIDE: list[tuple[str, dict[str, Any]]] = [
+    *((name, {"level": "modules"}) for name in NETS),
+    ("residual", {"level": "modules", "depth": 2, "title": "With its skip connections"}),
+    ("MLP", {"level": "layers"}),
+    ("CNN", {"level": "layers"}),
+]
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +93,11 @@ def apart(one: Rectangle, other: Rectangle) -> bool:
     return a >= g or e >= c or b >= h or f >= d
 
 
-@pytest.mark.parametrize(("name", "level"), ON_A_SLIDE)
+@pytest.mark.parametrize(("name", "options"), ON_A_SLIDE)
 class TestANetOnASlide:
     @pytest.fixture
-    def drawing(self, name: str, level: Any) -> Any:
-        return tg.draw(loss_of(name), level=level, width="16:9")
+    def drawing(self, name: str, options: dict[str, Any]) -> Any:
+        return tg.draw(loss_of(name), width="16:9", **options)
 
     @pytest.fixture
     def seen(self, page: Any, drawing: Any) -> Any:

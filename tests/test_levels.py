@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,8 +99,15 @@ class TestModules:
     def test_are_drawn_for_a_call(self) -> None:
         picture = tg.draw(Residual(), numbers(2, 1, 40)).picture
         assert [box.name for box in picture.boxes if box.key in picture.spine] == [
-            *("image", "stem", "relu", "0", "1", "reshape", "head"),
+            *("image", "stem", "relu", "blocks.0", "blocks.1", "reshape", "head"),
         ]
+
+    def test_less_deep_than_asked_are_boxes_too(self) -> None:
+        picture = tg.draw(Residual(), numbers(2, 1, 40), depth=2).picture
+        names = [box.name for box in picture.boxes]
+        assert names[:4] == ["image", "stem", "relu", "conv1"]
+        assert names[-1] == "head"
+        assert "weight" not in names
 
     def test_turn_with_the_direction(self) -> None:
         picture = tg.draw(loss_of("MLP"), level="modules", direction="tb").picture
@@ -133,3 +141,13 @@ class TestModules:
     def test_alone_say_what_they_need(self) -> None:
         with pytest.raises(ArgumentError, match=r"tg\.draw\(model, x\)"):
             tg.draw(nn.Linear(1, 1))
+
+    def test_in_the_docs_are_what_is_drawn(self) -> None:
+        """The picture in docs/pictures.md is that of the example above it."""
+        model = nn.Sequential(
+            nn.Conv1d(1, 16, 5, stride=2, padding=2), nn.ReLU(), nn.Flatten(), nn.Linear(320, 10)
+        )
+        drawing = tg.draw(model, tg.zeros((100, 1, 40)), width="16:9", title="A small CNN")
+        page = Path(__file__).parents[1] / "docs" / "images" / "cnn.svg"
+        seen = [re.sub(r"<title>[^<]*</title>", "", svg) for svg in (page.read_text(), drawing.svg)]
+        assert seen[0] == seen[1]  # without the lines that tooltips name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_auto_is_the_light_picture_with_a_rule_for_each_colour() -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "auto"])
-def test_files_of_all_themes_are_the_same_bytes_every_time(theme: Any, tmp_path: Any) -> None:
+def test_files_of_all_themes_are_the_same_bytes_every_time(theme: Any, tmp_path: Path) -> None:
     for ending in (".svg", ".dot", ".png", ".pdf"):
         first, again = (
             tg.draw(small(), theme=theme).save(tmp_path / f"{name}{ending}").read_bytes()
@@ -138,7 +139,7 @@ def test_files_of_all_themes_are_the_same_bytes_every_time(theme: Any, tmp_path:
         assert first == again
 
 
-def test_dark_files_are_dark(tmp_path: Any) -> None:
+def test_dark_files_are_dark(tmp_path: Path) -> None:
     from matplotlib.image import imread
 
     drawing = tg.draw(small(), theme="dark")
@@ -149,6 +150,14 @@ def test_dark_files_are_dark(tmp_path: Any) -> None:
     ]
     assert f'bgcolor="{paper}"' in drawing.dot
     assert "#ffffff" not in drawing.dot
+
+
+def test_a_picture_of_a4_is_a_sheet_of_a4(tmp_path: Path) -> None:
+    """297 × 210 mm, at 72 points an inch, within a point: the pixels are whole."""
+    drawing = tg.draw(loss_of("MLP"), level="modules", width="a4")
+    pdf = drawing.save(tmp_path / "a.pdf").read_bytes()
+    (box,) = re.findall(rb"/MediaBox \[ *0 0 ([\d.]+) ([\d.]+) *\]", pdf)
+    assert [float(side) for side in box] == pytest.approx([297 / 25.4 * 72, 210 / 25.4 * 72], abs=1)
 
 
 def test_a_theme_that_does_not_exist() -> None:

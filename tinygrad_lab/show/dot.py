@@ -22,7 +22,8 @@ def to_dot(picture: Picture) -> str:
 
     color = in_dark if picture.theme == "dark" else str
     ink = {"fontname": "Helvetica,Arial,sans-serif", "fontcolor": color(style.INK)}
-    graph = Digraph(graph_attr={"rankdir": picture.direction, "label": _plain(picture.note), **ink})
+    label = _plain("\n".join(filter(None, (picture.heading, picture.note))))
+    graph = Digraph(graph_attr={"rankdir": picture.direction, "label": label, **ink})
     graph.attr(tooltip=_plain(picture.title), bgcolor=color(style.PAPER))
     graph.attr("node", shape="box", style="rounded,filled", **ink)
     graph.attr("edge", fontname=ink["fontname"], fontsize="12")

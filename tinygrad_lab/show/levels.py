@@ -123,7 +123,10 @@ def _path_at(node: GraphNode, depth: int | None, around: set[str], *, at_most: b
         return modules[-1][0] if modules[-1][0] not in around else ""
     if at_most and whole:
         return whole[:depth][-1]
-    return whole[depth - 1] if len(whole) >= depth else ""
+    if len(whole) >= depth:
+        return whole[depth - 1]
+    # A layer that is less deep, as the stem of a net with blocks, is a box, too.
+    return whole[-1] if whole and modules[-1][0] == whole[-1] not in around else ""
 
 
 def _with_leaves(

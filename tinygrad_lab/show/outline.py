@@ -11,7 +11,7 @@ from tinygrad_lab.graphs import Graph, GraphNode, Outside
 from tinygrad_lab.show.bound import is_folded
 from tinygrad_lab.show.equation import attribute_text
 from tinygrad_lab.show.fold import Unit, modules_of, name_within
-from tinygrad_lab.show.levels import Net, net_of
+from tinygrad_lab.show.levels import CONTAINERS, Net, net_of
 from tinygrad_lab.show.measure import printable, shortened
 from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row, stale_note
 
@@ -131,7 +131,8 @@ class _Words:
             return name, "" if node.is_leaf or name == node.op_name else node.op_name
         name, kind = _of_module(unit)
         if unit in self._last and (last := _of_module(self._last[unit])[0]) != name:
-            name = f"{name} … {last}"
+            alike = last.rpartition(".")[0] == name.rpartition(".")[0]
+            name = f"{name} … {last.rpartition('.')[2] if alike else last}"
         return _short(name), _short(kind)
 
     def _lines(self, unit: Unit) -> Iterator[str]:
@@ -162,9 +163,12 @@ def _of_folded(unit: Unit) -> tuple[str, str]:
 
 
 def _of_module(unit: Unit) -> tuple[str, str]:
-    """Return the last part of a module's path, and its class."""
+    """Return a module's path from the one around it, as in ``blocks.0``, and its class."""
     modules = dict(unit.members[0].modules)
-    return printable(unit.module.rpartition(".")[2]), printable(modules[unit.module])
+    around = [path for path, kind in modules.items() if kind not in CONTAINERS]
+    outer = max((one for one in around if unit.module.startswith(f"{one}.")), key=len, default="")
+    name = unit.module.removeprefix(f"{outer}.") if outer else unit.module
+    return printable(name), printable(modules[unit.module])
 
 
 def _short(name: str) -> str:

@@ -11,14 +11,17 @@ from tinygrad_lab.show.marks import Scene, Shape, Text
 __all__ = ["to_paper"]
 
 _FONT = "DejaVu Sans"
-_POINTS = 72
-_DOTS = 192.0
+_PIXELS = 96
+"""Pixels per inch, as in CSS: a picture with ``width="a4"`` is a sheet of A4."""
+_POINTS = 72 / _PIXELS
+"""Points in a pixel: the unit of matplotlib's fonts and lines."""
+_DOTS = 256.0
 """Dots per inch of a PNG: sharp on a projector."""
 _MOST_PIXELS, _LONGEST_SIDE = 40e6, 60e3
 
 
 def to_paper(scene: Scene, kind: Literal["pdf", "png"]) -> bytes:
-    """Write a scene as PDF or PNG; one unit is a point.
+    """Write a scene as PDF or PNG; one unit is a pixel of CSS, 1/96 inch.
 
     Raises:
         MissingDependencyError: if matplotlib is not installed.
@@ -35,7 +38,7 @@ def to_paper(scene: Scene, kind: Literal["pdf", "png"]) -> bytes:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams["pdf.fonttype"] = 42  # TrueType keeps text selectable
-        figure = Figure(figsize=(scene.width / _POINTS, scene.height / _POINTS))
+        figure = Figure(figsize=(scene.width / _PIXELS, scene.height / _PIXELS))
         FigureCanvasAgg(figure)
         _fill(figure, scene)
         # Omit date and version from the file.
@@ -54,8 +57,8 @@ def to_paper(scene: Scene, kind: Literal["pdf", "png"]) -> bytes:
 
 def _resolution(scene: Scene) -> float:
     """Return the dots per inch, reduced if the image would be too large."""
-    by_area = _POINTS * (_MOST_PIXELS / (scene.width * scene.height)) ** 0.5
-    return min(_DOTS, by_area, _POINTS * _LONGEST_SIDE / max(scene.width, scene.height))
+    by_area = _PIXELS * (_MOST_PIXELS / (scene.width * scene.height)) ** 0.5
+    return min(_DOTS, by_area, _PIXELS * _LONGEST_SIDE / max(scene.width, scene.height))
 
 
 def _fill(figure: Any, scene: Scene) -> None:
@@ -72,7 +75,7 @@ def _fill(figure: Any, scene: Scene) -> None:
 
 def _add_text(axes: Any, mark: Text, layer: int) -> None:
     style = {
-        "fontsize": mark.size,
+        "fontsize": mark.size * _POINTS,
         "fontfamily": _FONT,
         "style": "italic" if mark.italic else "normal",
         "color": mark.color,
@@ -100,7 +103,7 @@ def _add_shape(axes: Any, shape: Shape, layer: int) -> None:
             Outline(vertices, commands),
             facecolor=shape.fill or "none",
             edgecolor=shape.stroke or "none",
-            linewidth=shape.width if shape.stroke else 0,
+            linewidth=shape.width * _POINTS if shape.stroke else 0,
             linestyle=(0, (4, 3)) if shape.dashed else "solid",
             zorder=layer,
         )
