@@ -154,13 +154,13 @@ class Optimizer:
         # Compare ids: == of two tensors compares their elements.
         intact = list(map(id, active)) == self._bundled[number]
         for bundle in self._bundles[number]:
-            # A bundle that made no step has no views: its parameters may have changed since.
-            intact = intact and len(bundle.views) == len(bundle.parameters)
             # A parameter that was rebound since is no longer a view of the vector.
             for parameter, view in zip(bundle.parameters, bundle.views, strict=False):
                 intact = intact and parameter._data is view
         if not intact:
             self._bundle(number, active)
+        for bundle in self._bundles[number]:
+            bundle.join_before_first_step()
         return self._bundles[number]
 
     def check(self, settings: Mapping[str, Any]) -> None:
