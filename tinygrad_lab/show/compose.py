@@ -7,14 +7,14 @@ from itertools import pairwise
 from math import hypot
 
 from tinygrad_lab.show import style
-from tinygrad_lab.show.layout import Layout, Link, Rectangle, arrange
+from tinygrad_lab.show.layout import Layout, Link, Rectangle, Spacing, arrange
 from tinygrad_lab.show.marks import Group, Mark, Scene, Shape, Step, Text, polygon, rounded
 from tinygrad_lab.show.measure import width
-from tinygrad_lab.show.picture import Picture
+from tinygrad_lab.show.picture import Arrow, Box, Picture
 from tinygrad_lab.show.spine import LARGEST, arrange_along
-from tinygrad_lab.show.typeset import typeset_arrow, typeset_box
+from tinygrad_lab.show.typeset import Block, typeset_arrow, typeset_box
 
-__all__ = ["compose"]
+__all__ = ["Plan", "compose"]
 
 Point = tuple[float, float]
 
@@ -26,11 +26,15 @@ _FOOT, _FOOT_GAP = 22.0, 10.0
 _HEAD_ROOM = 40.0
 
 
-def compose(picture: Picture) -> Scene:
-    """Lay out a picture and draw it."""
-    plan = _Plan(picture)
+def compose(picture: Picture, plan: Plan) -> Scene:
+    """Lay out a picture and draw it.
+
+    Args:
+        picture: the picture.
+        plan: its plan, which lays out its boxes and arrows.
+    """
     graph = [*plan.frames(), *plan.arrows(), *plan.boxes()]
-    foot, head = list(_foot(picture)), _HEAD_ROOM * bool(picture.heading)
+    foot, head = list(_foot(plan)), _HEAD_ROOM * bool(picture.heading)
     wide = max([plan.layout.width, *(_right_end(mark) for mark in foot)])
     high = plan.layout.height + head + (_FOOT_GAP if foot else 0)
     left = _MARGIN + (wide - plan.layout.width) / 2
@@ -55,17 +59,21 @@ def _on_a_page(scene: Scene, page: tuple[float, float]) -> Scene:
     return Scene(*page, scene.title, groups)
 
 
-class _Plan:
+class Plan:
     """The blocks of a picture and their positions."""
+
+    spacing = Spacing()
+    unlabelled = 2
+    """The columns that a line without a label takes: as many as one with a label."""
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
         self.horizontal = picture.direction == "LR"
-        self.blocks = {box.key: typeset_box(box) for box in picture.boxes}
+        self.blocks = {box.key: self.typeset(box) for box in picture.boxes}
         self.stops: list[list[str]] = []
         """The blocks that each arrow connects: two, or three with its label."""
         for place, arrow in enumerate(picture.arrows):
-            label = None if picture.spine else typeset_arrow(arrow, picture.direction)
+            label = None if picture.spine else self.typeset_label(arrow)
             if label is not None:
                 self.blocks[f"label {place}"] = label
             middle = [f"label {place}"] * (label is not None)
@@ -82,8 +90,7 @@ class _Plan:
             for key, block in self.blocks.items()
         ]
         links = [
-            # A line without a label is made as long as one with a label.
-            Link(source, target, length=4 - len(stops))
+            Link(source, target, length=1 if len(stops) > 2 else self.unlabelled)
             for stops in self.stops
             for source, target in pairwise(stops)
         ]
@@ -96,7 +103,7 @@ class _Plan:
         titles = {
             frame: width(frame.title, style.LABEL_SIZE, bold=True) for frame in self.picture.frames
         }
-        return arrange(rectangles, links, titles, self.picture.direction)
+        return arrange(rectangles, links, titles, self.picture.direction, self.spacing)
 
     def _room_on(self, page: tuple[float, float]) -> tuple[float, float]:
         """Return what a page leaves for the graph, beside margins, heading, legend and note."""
@@ -105,6 +112,18 @@ class _Plan:
         return page[0] - 2 * _MARGIN, page[1] - 2 * _MARGIN - rest
 
     # --- the parts ---------------------------------------------------------------------------
+
+    def typeset(self, box: Box) -> Block:
+        """Typeset a box; other forms of pictures do it in their own way."""
+        return typeset_box(box)
+
+    def typeset_label(self, arrow: Arrow) -> Block | None:
+        """Typeset the label of an arrow; None if it has none."""
+        return typeset_arrow(arrow, self.picture.direction)
+
+    def legend(self, middle: float) -> Iterator[Mark]:
+        """Yield the explanation of what the picture shows, on a line."""
+        yield from _legend(self.picture, middle)
 
     def _placed(self, key: str) -> tuple[Mark, ...]:
         block, (x, y) = self.blocks[key], self.layout.centers[key]
@@ -206,11 +225,11 @@ def _curve(points: tuple[Point, ...], color: str, thickness: float, *, dashed: b
 # --- below the graph ------------------------------------------------------------------------------
 
 
-def _foot(picture: Picture) -> Iterator[Mark]:
+def _foot(plan: Plan) -> Iterator[Mark]:
     """Yield the legend and the note below the graph."""
-    middle = _FOOT / 2
+    picture, middle = plan.picture, _FOOT / 2
     if picture.legend:
-        yield from _legend(picture, middle)
+        yield from plan.legend(middle)
         middle += _FOOT
     if picture.note:
         yield Text(0, middle + 4, picture.note, style.LABEL_SIZE, style.QUIET)

@@ -15,7 +15,7 @@ from tinygrad_lab.nn.module import Module
 
 if TYPE_CHECKING:
     from tinygrad_lab.show.drawing import Drawing
-    from tinygrad_lab.show.picture import Direction, Picture
+    from tinygrad_lab.show.picture import Direction, Form, Picture
 
 __all__ = ["draw"]
 
@@ -41,6 +41,7 @@ def draw(
     most: int | None = None,
     part: Any = None,
     highlight: Any = None,
+    style: Form = "boxes",
     **unknown: Never,
 ) -> Drawing:
     """Draw the graph that outputs were computed from.
@@ -64,9 +65,9 @@ def draw(
             parameters; ``"modules"``, calls of modules. For a module: ``"modules"``.
         depth: at the level of modules, how many modules deep; containers do not count.
         parameters: whether parameters of modules have boxes; by default at ``"layers"`` alone.
-        width: fit modules or layers on a page: ``"16:9"`` (1600 × 900), ``"a4"`` (1123 × 794,
-            landscape), or a width in pixels.
-        title: a heading above modules or layers.
+        width: fit modules, layers or a circuit on a page: ``"16:9"`` (1600 × 900), ``"a4"``
+            (1123 × 794, landscape), or a width in pixels.
+        title: a heading above modules, layers or a circuit.
         direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
         values: whether to show the values.
         gradients: whether to show the gradients.
@@ -77,6 +78,8 @@ def draw(
         part: draw only this: a module of the graph, its inside; or two tensors ``(a, b)``, all that
             leads from a to b, and the values that are used on the way.
         highlight: a tensor, a module, or a list of them, to mark with a halo.
+        style: ``"boxes"``, or ``"circuit"``: ops as circles, values above their wires and gradients
+            below them, as lectures draw small computations.
 
     Raises:
         ArgumentError: for an invalid option; for a module without arguments.
@@ -91,6 +94,7 @@ def draw(
         >>> draw(f)
         <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
     """
+    from tinygrad_lab.show.circuit import as_circuit
     from tinygrad_lab.show.drawing import Drawing
     from tinygrad_lab.show.failed import picture_of_error
     from tinygrad_lab.show.outline import outline_of
@@ -119,7 +123,10 @@ def draw(
     drawn = drawn if part is None else part_of(drawn, part)
     if level == "ops" and outputs and isinstance(outputs[0], Module):
         level = "modules"
+    is_circuit = _one_of("style", style, ("boxes", "circuit")) == "circuit"
     if _one_of("level", level, ("ops", "layers", "modules")) != "ops":
+        if is_circuit:
+            raise ArgumentError('tg.draw: style="circuit" draws single ops, level="ops".')
         if depth < 1:
             raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
         depth += depth_inside(drawn) if isinstance(part, Module) else 0
@@ -134,10 +141,11 @@ def draw(
             most=60 if most is None else most,
         )
         return Drawing(_highlighted(outline, marked))
-    if width is not None or title or parameters is not None or depth != 1:
+    for_nets = parameters is not None or depth != 1
+    if for_nets or (not is_circuit and (width is not None or title)):
         raise ArgumentError(
             "tg.draw: width, title, parameters and depth are for whole nets: add "
-            'level="modules" or level="layers".'
+            'level="modules" or level="layers". A circuit, style="circuit", has width and title.'
         )
     picture = picture_of(
         drawn,
@@ -148,6 +156,8 @@ def draw(
         legend=legend,
         most=150 if most is None else most,
     )
+    if is_circuit:
+        picture = as_circuit(picture, drawn, title, _page(width))
     return Drawing(_highlighted(picture, marked))
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from tinygrad_lab.errors import ArgumentError, DrawingError, MissingDependencyError
 from tinygrad_lab.files import write_atomically
-from tinygrad_lab.show.compose import compose
 from tinygrad_lab.show.dot import to_dot
+from tinygrad_lab.show.forms import scene_of
 from tinygrad_lab.show.marks import Scene
 from tinygrad_lab.show.paper import to_paper
 from tinygrad_lab.show.picture import Picture
@@ -41,7 +41,7 @@ class Drawing:
 
     @cached_property
     def _scene(self) -> Scene:
-        return compose(self.picture)
+        return scene_of(self.picture)
 
     @cached_property
     def svg(self) -> str:

@@ -20,12 +20,14 @@ from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
 from tinygrad_lab.show.rule import rule_text
 
 __all__ = [
-    *("Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row"),
-    *("picture_of", "stale_note"),
+    *("Arrow", "Box", "Content", "Direction", "Form", "Frame", "Kind", "Picture", "Row"),
+    *("is_plain_number", "picture_of", "stale_note"),
 ]
 
 Direction = Literal["LR", "TB"]
 Kind = Literal["leaf", "constant", "computed", "folded", "failed"]
+Form = Literal["boxes", "circuit"]
+"""Whether values are boxes, or wires between the circles of ops."""
 Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 
@@ -62,6 +64,10 @@ class Box:
     indices: frozenset[int] = frozenset()
     """The nodes that it stands for."""
     highlighted: bool = False
+    symbol: str = ""
+    """What stands in its circle, in a circuit; ``""`` for a leaf."""
+    is_unnamed: bool = False
+    """Whether its name is but a number that tells it from others: a circuit does not say it."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ class Picture:
     """The boxes of the main path, which is a straight line; empty for a picture of single ops."""
     page: tuple[float, float] | None = None
     """The width and height that it is fitted into."""
+    form: Form = "boxes"
 
 
 def picture_of(
@@ -191,7 +198,7 @@ class _Describer:
         """Return a node's name, a constant's number, or ``v₃``, where 3 is the index."""
         if node.name:
             return printable(name_within(node, self._frame_of))
-        if _is_plain_number(node):
+        if is_plain_number(node):
             return number(_numpy(node.value)[()])
         return f"v{subscript(node.index)}"
 
@@ -215,7 +222,7 @@ class _Describer:
             output=output,
             name=self.name(node),
             equation=right,
-            rows=() if _is_plain_number(node) else tuple(self._rows(node)),
+            rows=() if is_plain_number(node) else tuple(self._rows(node)),
             tooltip=_node_tooltip(node, f"{self.name(node)} = {right}" if right else ""),
             frame=self._frame_of.get(node.index, ""),
             indices=frozenset({node.index}),
@@ -290,7 +297,7 @@ class _Describer:
         return f"∂{of}/∂{by}{_which_use(edge)}", numbers
 
 
-def _is_plain_number(node: GraphNode) -> bool:
+def is_plain_number(node: GraphNode) -> bool:
     """Return whether a node is an unnamed number in the user's code."""
     known = node.value is not None and node.shape == ()
     return known and node.name is None and node.op_name == "constant"

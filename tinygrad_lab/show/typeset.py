@@ -10,7 +10,7 @@ from tinygrad_lab.show.marks import Anchor, Mark, Shape, Text, polyline, rounded
 from tinygrad_lab.show.measure import Matrix, width
 from tinygrad_lab.show.picture import Arrow, Box, Content, Direction, Row
 
-__all__ = ["Block", "typeset_arrow", "typeset_box"]
+__all__ = ["Block", "on_a_pill", "typeset_arrow", "typeset_box", "typeset_content"]
 
 _SIDE = 12.0
 _RADIUS = 7.0
@@ -110,7 +110,7 @@ def _row_content(row: Row) -> Block:
     if not row.known:
         color = style.QUIET
     anchor: Anchor = "end" if row.label else "middle"
-    return _content(row.content, style.TEXT_SIZE, color, anchor, italic=not row.known)
+    return typeset_content(row.content, style.TEXT_SIZE, color, anchor, italic=not row.known)
 
 
 # --- labels of arrows -----------------------------------------------------------------------------
@@ -127,9 +127,9 @@ def typeset_arrow(arrow: Arrow, direction: Direction) -> Block | None:
             _text_block(f"{arrow.label} = ", size, color),
             _matrix(arrow.content, size, color),
         ]
-        return _on_a_pill(parts, stacked=direction == "LR")
+        return on_a_pill(parts, stacked=direction == "LR")
     label = f"{arrow.label} = " if arrow.content else arrow.label
-    return _on_a_pill([_text_block(label, size, color, rest="".join(arrow.content))])
+    return on_a_pill([_text_block(label, size, color, rest="".join(arrow.content))])
 
 
 def _text_block(text: str, size: float, color: str, rest: str = "") -> Block:
@@ -138,7 +138,7 @@ def _text_block(text: str, size: float, color: str, rest: str = "") -> Block:
     return Block(wide, _LEADING, (replace(line, rest=rest),))
 
 
-def _on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
+def on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
     """Place blocks side by side, or stacked, on a tinted background."""
     widths, heights = [block.width for block in blocks], [block.height for block in blocks]
     side, above = 7.0, 2.5
@@ -160,9 +160,10 @@ def _on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
 # --- contents -------------------------------------------------------------------------------------
 
 
-def _content(
+def typeset_content(
     content: Content, size: float, color: str, anchor: Anchor, *, italic: bool = False
 ) -> Block:
+    """Typeset numbers in rows, or lines of text."""
     if isinstance(content, Matrix):
         return _matrix(content, size, color)
     wide = max((width(line, size) for line in content), default=0.0)
