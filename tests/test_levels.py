@@ -197,10 +197,10 @@ class TestModules:
     @pytest.mark.parametrize(
         ("options", "says"),
         [
-            ({"level": "module"}, '"ops", "layers", "modules"'),
+            ({"level": "module"}, '"ops", "layers", "modules", "scalars"'),
             ({"level": "layers", "width": "4:3"}, '"16:9", "a4"'),
-            ({"width": "16:9"}, 'level="modules"'),
-            ({"title": "MLP"}, 'level="modules"'),
+            ({"depth": 2}, 'level="modules"'),
+            ({"parameters": True}, 'level="modules"'),
             ({"level": "modules", "width": 3}, "100 pixels"),
             ({"level": "modules", "depth": 0}, "1 or more"),
             ({"direction": "up"}, '"LR", "TB"'),

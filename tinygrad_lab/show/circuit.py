@@ -20,9 +20,7 @@ _SYMBOLS_OF_TWO = frozenset({"+", "×"})
 """Operators whose number may stand on either side: ``+1``, ``×2``."""
 
 
-def as_circuit(
-    picture: Picture, graph: Graph, title: str, page: tuple[float, float] | None
-) -> Picture:
+def as_circuit(picture: Picture, graph: Graph) -> Picture:
     """Turn a picture of boxes into a circuit.
 
     A number in the user's code is no input of its own: it is part of the op, ``+1`` or ``1/x``.
@@ -30,8 +28,6 @@ def as_circuit(
     Args:
         picture: the picture of the graph's ops.
         graph: the graph.
-        title: a heading above the circuit.
-        page: the width and height that it is fitted into.
     """
     node_of = {f"n{node.index}": node for node in graph}
     inner = {
@@ -46,15 +42,7 @@ def as_circuit(
         for box in picture.boxes
         if box.key not in gone
     ]
-    return replace(
-        picture,
-        boxes=tuple(boxes),
-        arrows=arrows,
-        heading=title,
-        title=title or picture.title.replace("Computation graph", "Circuit"),
-        page=page,
-        form="circuit",
-    )
+    return replace(picture, boxes=tuple(boxes), arrows=arrows, form="circuit")
 
 
 def _numbers_inside(node: GraphNode) -> list[GraphNode]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-Level = Literal["ops", "layers", "modules"]
+Level = Literal["ops", "layers", "modules", "scalars"]
 Choice = TypeVar("Choice", bound=str)
 
 PAGES = {"16:9": (1600.0, 900.0), "a4": (1123.0, 794.0)}
@@ -62,19 +62,21 @@ def draw(
             for which it is run; or the error of an op that failed, whose picture ends with it.
             Tensors without a name are named after the variable that holds them in the caller.
         level: ``"ops"``, each op with its numbers; ``"layers"``, the innermost modules with their
-            parameters; ``"modules"``, calls of modules. For a module: ``"modules"``.
+            parameters; ``"modules"``, calls of modules; ``"scalars"``, a small program run again
+            on its single elements, each with its gradient. For a module: ``"modules"``.
         depth: at the level of modules, how many modules deep; containers do not count.
         parameters: whether parameters of modules have boxes; by default at ``"layers"`` alone.
-        width: fit modules, layers or a circuit on a page: ``"16:9"`` (1600 × 900), ``"a4"``
-            (1123 × 794, landscape), or a width in pixels.
-        title: a heading above modules, layers or a circuit.
+        width: fit the picture on a page: ``"16:9"`` (1600 × 900), ``"a4"`` (1123 × 794,
+            landscape), or a width in pixels.
+        title: a heading above the picture.
         direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
         values: whether to show the values.
         gradients: whether to show the gradients.
         local_derivatives: whether to show the local derivatives.
         legend: whether to explain the kinds of boxes below the graph.
         most: graphs with more nodes are folded to about this many boxes, 150 of ops or 60 of a net:
-            calls of modules first, then the middle of the graph. The picture says so.
+            calls of modules first, then the middle of the graph. The picture says so. More scalars
+            than that, 400, are refused.
         part: draw only this: a module of the graph, its inside; or two tensors ``(a, b)``, all that
             leads from a to b, and the values that are used on the way.
         highlight: a tensor, a module, or a list of them, to mark with a halo.
@@ -100,6 +102,7 @@ def draw(
     from tinygrad_lab.show.outline import outline_of
     from tinygrad_lab.show.parts import depth_inside, nodes_named, part_of
     from tinygrad_lab.show.picture import picture_of
+    from tinygrad_lab.show.scalars import MOST_SCALARS, scalars_of
 
     if unknown:
         raise _no_option(next(iter(unknown)))
@@ -119,14 +122,18 @@ def draw(
             )
         )
     drawn = _graph_of(*outputs)
+    if _one_of("level", level, ("ops", "layers", "modules", "scalars")) == "scalars":
+        drawn = drawn.opened()
     marked = frozenset() if highlight is None else nodes_named(drawn, highlight, "highlight")
     drawn = drawn if part is None else part_of(drawn, part)
     if level == "ops" and outputs and isinstance(outputs[0], Module):
         level = "modules"
     is_circuit = _one_of("style", style, ("boxes", "circuit")) == "circuit"
-    if _one_of("level", level, ("ops", "layers", "modules")) != "ops":
+    if level in ("layers", "modules"):
         if is_circuit:
-            raise ArgumentError('tg.draw: style="circuit" draws single ops, level="ops".')
+            raise ArgumentError(
+                'tg.draw: style="circuit" draws single ops, level="ops" or level="scalars".'
+            )
         if depth < 1:
             raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
         depth += depth_inside(drawn) if isinstance(part, Module) else 0
@@ -141,12 +148,14 @@ def draw(
             most=60 if most is None else most,
         )
         return Drawing(_highlighted(outline, marked))
-    for_nets = parameters is not None or depth != 1
-    if for_nets or (not is_circuit and (width is not None or title)):
+    if parameters is not None or depth != 1:
         raise ArgumentError(
-            "tg.draw: width, title, parameters and depth are for whole nets: add "
-            'level="modules" or level="layers". A circuit, style="circuit", has width and title.'
+            "tg.draw: parameters and depth are for whole nets: add "
+            'level="modules" or level="layers".'
         )
+    if level == "scalars":
+        scalars = scalars_of(drawn, MOST_SCALARS if most is None else most)
+        drawn, marked, most = scalars.graph, scalars.of(marked), len(scalars.graph)
     picture = picture_of(
         drawn,
         direction=direction,
@@ -156,8 +165,9 @@ def draw(
         legend=legend,
         most=150 if most is None else most,
     )
+    picture = replace(picture, heading=title, title=title or picture.title, page=_page(width))
     if is_circuit:
-        picture = as_circuit(picture, drawn, title, _page(width))
+        picture = as_circuit(picture, drawn)
     return Drawing(_highlighted(picture, marked))
 
 
