@@ -11,6 +11,7 @@ from tinygrad_lab.show.layout import Layout, Link, Rectangle, Spacing, arrange
 from tinygrad_lab.show.marks import Group, Mark, Scene, Shape, Step, Text, polygon, rounded
 from tinygrad_lab.show.measure import width
 from tinygrad_lab.show.picture import Arrow, Box, Picture
+from tinygrad_lab.show.scale import scale_line
 from tinygrad_lab.show.spine import LARGEST, arrange_along
 from tinygrad_lab.show.typeset import Block, typeset_arrow, typeset_box
 
@@ -46,7 +47,7 @@ def compose(picture: Picture, plan: Plan) -> Scene:
         groups.append(Group("heading", "heading", "", (heading,)))
     if foot:
         groups.append(Group("foot", "foot", "", tuple(foot)).moved(_MARGIN, _MARGIN + high))
-    high += _FOOT * (picture.legend + bool(picture.note))
+    high += _FOOT * _foot_lines(picture)
     scene = Scene(wide + 2 * _MARGIN, high + 2 * _MARGIN, picture.title, tuple(groups))
     return scene if picture.page is None else _on_a_page(scene, picture.page)
 
@@ -63,6 +64,8 @@ class Plan:
     """The blocks of a picture and their positions."""
 
     spacing = Spacing()
+    small = style.LABEL_SIZE
+    """The font size of the legend."""
     unlabelled = 2
     """The columns that a line without a label takes: as many as one with a label."""
 
@@ -108,7 +111,7 @@ class Plan:
     def _room_on(self, page: tuple[float, float]) -> tuple[float, float]:
         """Return what a page leaves for the graph, beside margins, heading, legend and note."""
         rest = _HEAD_ROOM * bool(self.picture.heading)
-        rest += _FOOT * (self.picture.legend + bool(self.picture.note)) + _FOOT_GAP
+        rest += _FOOT * _foot_lines(self.picture) + _FOOT_GAP
         return page[0] - 2 * _MARGIN, page[1] - 2 * _MARGIN - rest
 
     # --- the parts ---------------------------------------------------------------------------
@@ -225,11 +228,19 @@ def _curve(points: tuple[Point, ...], color: str, thickness: float, *, dashed: b
 # --- below the graph ------------------------------------------------------------------------------
 
 
+def _foot_lines(picture: Picture) -> int:
+    """Return how many lines stand below the graph."""
+    return picture.legend * (1 + (picture.scale is not None)) + bool(picture.note)
+
+
 def _foot(plan: Plan) -> Iterator[Mark]:
-    """Yield the legend and the note below the graph."""
+    """Yield the legend, the scale of colours and the note below the graph."""
     picture, middle = plan.picture, _FOOT / 2
     if picture.legend:
         yield from plan.legend(middle)
+        middle += _FOOT
+    if picture.legend and picture.scale is not None:
+        yield from scale_line(picture.scale, middle, plan.small)
         middle += _FOOT
     if picture.note:
         yield Text(0, middle + 4, picture.note, style.LABEL_SIZE, style.QUIET)
@@ -252,7 +263,8 @@ def _legend(picture: Picture, middle: float) -> Iterator[Mark]:
         look = style.LOOKS[look_name]
         swatch = rounded(x, middle - 5.5, 17, 11, 3)
         thickness = min(look.border_width, 1.75)
-        yield Shape(swatch, look.header, look.border, thickness, look.dashed)
+        fill = look.header if picture.scale is None else style.PAPER
+        yield Shape(swatch, fill, look.border, thickness, look.dashed)
         yield Text(x + 23, middle + 4, words, style.LABEL_SIZE, style.QUIET)
         x += 23 + width(words, style.LABEL_SIZE) + 16
     texts = [(arrow.label, arrow.content) for arrow in picture.arrows if arrow.flows]

@@ -12,8 +12,10 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, TinygradLabError
 from tinygrad_lab.graphs import Graph, graph
 from tinygrad_lab.nn.module import Module
+from tinygrad_lab.show.of_errors import graph_before
 
 if TYPE_CHECKING:
+    from tinygrad_lab.show.colors import ColoredBy
     from tinygrad_lab.show.drawing import Drawing
     from tinygrad_lab.show.picture import Direction, Form, Picture
 
@@ -21,6 +23,8 @@ __all__ = ["draw"]
 
 Level = Literal["ops", "layers", "modules", "scalars"]
 Choice = TypeVar("Choice", bound=str)
+
+_MOST_OPS, _MOST_BOXES = 150, 60
 
 PAGES = {"16:9": (1600.0, 900.0), "a4": (1123.0, 794.0)}
 """Widths and heights in CSS pixels: a slide, and A4 at 96 dots per inch, landscape."""
@@ -42,6 +46,7 @@ def draw(
     part: Any = None,
     highlight: Any = None,
     style: Form = "boxes",
+    color: ColoredBy | None = None,
     **unknown: Never,
 ) -> Drawing:
     """Draw the graph that outputs were computed from.
@@ -82,6 +87,11 @@ def draw(
         highlight: a tensor, a module, or a list of them, to mark with a halo.
         style: ``"boxes"``, or ``"circuit"``: ops as circles, values above their wires and gradients
             below them, as lectures draw small computations.
+        color: colour the boxes, with a legend, by the size of their ``"gradient"`` or ``"value"``
+            (root mean square, on a logarithmic scale), the bytes ``"kept"`` for backward, or the
+            ``"time"`` of their forward, measured by running each op again alone (best of three). A
+            module has the gradient and the value of its result. NaN, infinities, zero and dead ops,
+            which pass no gradient back, are marked apart.
 
     Raises:
         ArgumentError: for an invalid option; for a module without arguments.
@@ -97,6 +107,7 @@ def draw(
         <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
     """
     from tinygrad_lab.show.circuit import as_circuit
+    from tinygrad_lab.show.colors import COLORED_BY, colored
     from tinygrad_lab.show.drawing import Drawing
     from tinygrad_lab.show.failed import picture_of_error
     from tinygrad_lab.show.outline import outline_of
@@ -106,69 +117,74 @@ def draw(
 
     if unknown:
         raise _no_option(next(iter(unknown)))
+    level = _level_of(level, outputs, style, depth, parameters)
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
+    if color is not None:
+        _one_of("color", color, COLORED_BY)
     if most is not None and most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
-    if outputs and isinstance(outputs[0], TinygradLabError):
-        return Drawing(
-            picture_of_error(
-                outputs[0],
-                150 if most is None else most,
-                direction=direction,
-                values=values,
-                gradients=gradients,
-                local_derivatives=local_derivatives,
-                legend=legend,
-            )
-        )
+    numbers = {"values": values, "gradients": gradients, "local_derivatives": local_derivatives}
     drawn = _graph_of(*outputs)
-    if _one_of("level", level, ("ops", "layers", "modules", "scalars")) == "scalars":
+    if level == "scalars":
         drawn = drawn.opened()
     marked = frozenset() if highlight is None else nodes_named(drawn, highlight, "highlight")
     drawn = drawn if part is None else part_of(drawn, part)
+    if level == "scalars":
+        scalars = scalars_of(drawn, MOST_SCALARS if most is None else most)
+        drawn, marked, most = scalars.graph, scalars.of(marked), len(scalars.graph)
+    if outputs and isinstance(outputs[0], TinygradLabError):
+        picture = picture_of_error(outputs[0], drawn, most=most or _MOST_OPS, **numbers)
+    elif level in ("layers", "modules"):
+        depth += depth_inside(drawn) if isinstance(part, Module) else 0
+        picture = outline_of(
+            drawn,
+            depth=depth if level == "modules" else None,
+            parameters=level == "layers" if parameters is None else parameters,
+            most=most or _MOST_BOXES,
+            repeats=color is None,  # what repeats has other numbers every time
+        )
+    else:
+        picture = picture_of(drawn, most=most or _MOST_OPS, **numbers)
+    picture = _highlighted(picture, marked)
+    if color is not None:
+        picture = colored(picture, drawn, color)
+    if style == "circuit":
+        picture = as_circuit(picture, drawn)
+    return Drawing(
+        replace(
+            picture,
+            direction=direction,
+            legend=legend,
+            heading=title,
+            title=title or picture.title,
+            page=_page(width),
+        )
+    )
+
+
+def _level_of(
+    level: Level, outputs: tuple[Any, ...], style: Form, depth: int, parameters: bool | None
+) -> Level:
+    """Check the options that not every level has; return the level, ``"modules"`` for a module."""
+    _one_of("level", level, ("ops", "layers", "modules", "scalars"))
+    _one_of("style", style, ("boxes", "circuit"))
     if level == "ops" and outputs and isinstance(outputs[0], Module):
         level = "modules"
-    is_circuit = _one_of("style", style, ("boxes", "circuit")) == "circuit"
+    if level != "ops" and outputs and isinstance(outputs[0], TinygradLabError):
+        raise ArgumentError('tg.draw: an error is drawn with single ops, level="ops".')
     if level in ("layers", "modules"):
-        if is_circuit:
+        if style == "circuit":
             raise ArgumentError(
                 'tg.draw: style="circuit" draws single ops, level="ops" or level="scalars".'
             )
         if depth < 1:
             raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
-        depth += depth_inside(drawn) if isinstance(part, Module) else 0
-        outline = outline_of(
-            drawn,
-            depth=depth if level == "modules" else None,
-            parameters=level == "layers" if parameters is None else parameters,
-            direction=direction,
-            legend=legend,
-            title=title,
-            page=_page(width),
-            most=60 if most is None else most,
-        )
-        return Drawing(_highlighted(outline, marked))
-    if parameters is not None or depth != 1:
+    elif parameters is not None or depth != 1:
         raise ArgumentError(
             "tg.draw: parameters and depth are for whole nets: add "
             'level="modules" or level="layers".'
         )
-    if level == "scalars":
-        scalars = scalars_of(drawn, MOST_SCALARS if most is None else most)
-        drawn, marked, most = scalars.graph, scalars.of(marked), len(scalars.graph)
-    picture = picture_of(
-        drawn,
-        direction=direction,
-        values=values,
-        gradients=gradients,
-        local_derivatives=local_derivatives,
-        legend=legend,
-        most=150 if most is None else most,
-    )
-    picture = replace(picture, heading=title, title=title or picture.title, page=_page(width))
-    if is_circuit:
-        picture = as_circuit(picture, drawn)
-    return Drawing(_highlighted(picture, marked))
+    return level
 
 
 def _highlighted(picture: Picture, marked: Collection[int]) -> Picture:
@@ -209,7 +225,9 @@ def _page(width: str | float | None) -> tuple[float, float] | None:
 
 
 def _graph_of(*outputs: Any) -> Graph:
-    """Return the graph of tensors, a graph as it is, or that of a module's call."""
+    """Return the graph of tensors, a graph as it is, that of a module's call, or of an error."""
+    if outputs and isinstance(outputs[0], TinygradLabError):
+        return graph_before(outputs[0])
     if outputs and isinstance(outputs[0], Module):
         return _graph_of_call(*outputs)
     if len(outputs) == 1 and isinstance(outputs[0], Graph):

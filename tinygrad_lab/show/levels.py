@@ -42,7 +42,9 @@ class Net:
     repeats: tuple[Repeat, ...]
 
 
-def net_of(graph: Graph, depth: int | None, *, parameters: bool, most: int = 60) -> Net:
+def net_of(
+    graph: Graph, depth: int | None, *, parameters: bool, most: int = 60, repeats: bool = True
+) -> Net:
     """Cut a graph into calls of modules.
 
     Args:
@@ -50,26 +52,29 @@ def net_of(graph: Graph, depth: int | None, *, parameters: bool, most: int = 60)
         depth: how many modules deep a box is; containers do not count. None: the innermost ones.
         parameters: whether parameters of modules have boxes of their own; not if boxes are folded.
         most: where there would be more boxes, what is outside of modules, and then more, is folded.
+        repeats: whether what repeats is drawn once.
     """
     module_of = modules_of(graph)
     ops = [node for node in graph if not node.is_leaf]
     if not ops:
         leaves = graph.leaves
         many = len(leaves) > most
-        return _net(graph, list(grouped_leaves(leaves)) if many else [Unit((x,)) for x in leaves])
+        single = list(grouped_leaves(leaves)) if many else [Unit((x,)) for x in leaves]
+        return _net(graph, single, repeats)
     asked = list(_calls(ops, depth))
     for cut in cuts(asked, lambda deep: _calls(ops, deep, at_most=True), most):
         units = _with_leaves(graph, cut, module_of, parameters and cut.is_asked)
-        net = _net(graph, units)
+        net = _net(graph, units, repeats)
         if len(net.units) <= most:
             break
     return net
 
 
-def _net(graph: Graph, units: Sequence[Unit]) -> Net:
+def _net(graph: Graph, units: Sequence[Unit], repeats: bool) -> Net:
     lines = _lines(units)
     spine = _longest_path(units, lines, graph)
-    return _folded(Net(tuple(units), tuple(spine), tuple(lines), ()))
+    net = Net(tuple(units), tuple(spine), tuple(lines), ())
+    return _folded(net) if repeats else net
 
 
 def _calls(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool = False) -> Iterator[Unit]:

@@ -13,7 +13,7 @@ from tinygrad_lab.show.equation import attribute_text
 from tinygrad_lab.show.fold import Unit, modules_of, name_within
 from tinygrad_lab.show.levels import Net, net_of
 from tinygrad_lab.show.measure import printable
-from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row, stale_note
+from tinygrad_lab.show.picture import Arrow, Box, Frame, Kind, Picture, Row, stale_note
 
 __all__ = ["outline_of"]
 
@@ -26,14 +26,14 @@ def outline_of(
     *,
     depth: int | None,
     parameters: bool,
-    direction: Direction,
-    legend: bool,
-    title: str,
-    page: tuple[float, float] | None,
     most: int = 60,
+    repeats: bool = True,
 ) -> Picture:
-    """Describe a graph as a picture of its modules; see ``draw`` for the arguments."""
-    net = net_of(graph, depth, parameters=parameters, most=most)
+    """Describe a graph as a picture of its modules; see ``draw`` for the arguments.
+
+    Without ``repeats``, what repeats is drawn every time.
+    """
+    net = net_of(graph, depth, parameters=parameters, most=most, repeats=repeats)
     words = _Words(graph, net)
     skips = {unit: place for place, unit in enumerate(net.spine)}
     frames = {
@@ -56,13 +56,11 @@ def outline_of(
             for source, target in net.lines
         ),
         frames=tuple(frames.values()),
-        direction=direction,
-        legend=legend,
+        direction="LR",
+        legend=True,
         note=" ".join(filter(None, (_note(graph, net), stale_note(graph, words.name)))),
-        title=title or f"Net that computes {outputs}",
-        heading=title,
+        title=f"Net that computes {outputs}",
         spine=tuple(unit.key for unit in net.spine),
-        page=page,
     )
 
 

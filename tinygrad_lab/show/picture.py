@@ -21,18 +21,39 @@ from tinygrad_lab.show.rule import rule_text
 
 __all__ = [
     *("Arrow", "Box", "Content", "Direction", "Form", "Frame", "Kind", "Picture", "Row"),
-    *("is_plain_number", "picture_of", "stale_note"),
+    *("Scale", "Special", "Tint", "is_plain_number", "picture_of", "stale_note"),
 ]
 
 Direction = Literal["LR", "TB"]
 Kind = Literal["leaf", "constant", "computed", "folded", "failed"]
 Form = Literal["boxes", "circuit"]
 """Whether values are boxes, or wires between the circles of ops."""
+Special = Literal["NaN", "∞", "dead", "zero", "unknown"]
+"""What is no number on a scale of colours."""
 Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 
 _FEW = 12
 """Up to this many derivatives are written out."""
+
+
+@dataclass(frozen=True)
+class Tint:
+    """The colours of a box that is coloured by a number."""
+
+    fill: str
+    ink: str
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What colours of boxes mean."""
+
+    title: str
+    ends: tuple[str, ...]
+    """The numbers at both ends."""
+    specials: tuple[Special, ...]
+    """What else there is in the picture."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +87,7 @@ class Box:
     highlighted: bool = False
     symbol: str = ""
     """What stands in its circle, in a circuit; ``""`` for a leaf."""
+    tint: Tint | None = None
     is_unnamed: bool = False
     """Whether its name is but a number that tells it from others: a circuit does not say it."""
 
@@ -122,16 +144,16 @@ class Picture:
     page: tuple[float, float] | None = None
     """The width and height that it is fitted into."""
     form: Form = "boxes"
+    scale: Scale | None = None
+    """What the colours of boxes mean, if they are coloured by a number."""
 
 
 def picture_of(
     graph: Graph,
     *,
-    direction: Direction = "LR",
     values: bool = True,
     gradients: bool = True,
     local_derivatives: bool = True,
-    legend: bool = True,
     most: int = 150,
 ) -> Picture:
     """Describe a graph as a picture; see ``draw`` for the arguments."""
@@ -145,8 +167,8 @@ def picture_of(
         boxes=boxes,
         arrows=tuple(words.arrow(line, derivative=local_derivatives) for line in lines),
         frames=tuple(_frames(graph, boxes)),
-        direction=direction,
-        legend=legend,
+        direction="LR",
+        legend=True,
         note=" ".join(filter(None, (_note(graph, units), stale_note(graph, words.name)))),
         title=f"Computation graph of {outputs}{', …' if len(graph.outputs) > 4 else ''}",
     )

@@ -81,12 +81,14 @@ def _title(box: Box) -> Block:
     """Typeset the name in bold, and the equation."""
     rest = f"{box.joined}{box.equation}" if box.equation else ""
     wide = width(box.name, style.NAME_SIZE, bold=True) + width(rest, style.NAME_SIZE)
-    line = _line(wide / 2, _LEADING / 2, box.name, style.NAME_SIZE, style.INK, "middle", bold=True)
+    ink = style.INK if box.tint is None else box.tint.ink
+    line = _line(wide / 2, _LEADING / 2, box.name, style.NAME_SIZE, ink, "middle", bold=True)
     return Block(wide, _LEADING, (replace(line, rest=rest),))
 
 
 def _outline(box: Box, wide: float, high: float) -> Iterator[Shape]:
     look = style.LOOKS["output" if box.output else box.kind]
+    look = look if box.tint is None else replace(look, header=box.tint.fill)
     frame = rounded(0, 0, wide, high, _RADIUS)
     only_header = not box.rows
     yield Shape(frame, fill=look.header if only_header else style.PAPER)

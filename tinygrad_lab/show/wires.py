@@ -36,6 +36,7 @@ class CircuitPlan(Plan):
     """The circles, wires and numbers of a circuit, and their positions."""
 
     spacing = Spacing(rows=0.16, columns=0.2, in_order=True)
+    small = _SMALL
 
     @cached_property
     def _flowing(self) -> set[str]:
@@ -127,23 +128,34 @@ class CircuitPlan(Plan):
 
 def _head(box: Box) -> Block:
     """Typeset the circle of an op, or the name of a leaf."""
-    if box.kind == "folded":
+    if box.kind in ("folded", "failed"):
         block = _folded(box)
     elif box.symbol:
         block = _circle(box)
     else:
-        block = _text(box.name, _NAME_SIZE, anchor="end", bold=True)
-        block = Block(block.width + 6, block.height, block.marks)
+        block = _leaf(box)
     return _with_halo(block) if box.highlighted else block
+
+
+def _leaf(box: Box) -> Block:
+    """Typeset the name of a leaf, on a ground if it is coloured."""
+    if box.tint is None:
+        name = _text(box.name, _NAME_SIZE, anchor="end", bold=True)
+        return Block(name.width + 6, name.height, name.marks)
+    name = _text(box.name, _NAME_SIZE, box.tint.ink, bold=True)
+    wide, high = name.width + 16, name.height + 4
+    ground = Shape(rounded(0, 0, wide, high, 6), fill=box.tint.fill, stroke=style.LINE)
+    return Block(wide, high, (ground, *name.at(8, 2)))
 
 
 def _circle(box: Box) -> Block:
     look = style.LOOKS["output" if box.output else box.kind]
-    text = _text(box.symbol, _SYMBOL_SIZE)
+    fill, ink = (box.tint.fill, box.tint.ink) if box.tint else (look.header, style.INK)
+    text = _text(box.symbol, _SYMBOL_SIZE, ink)
     wide, high = max(2 * _RADIUS, text.width + 18), 2 * _RADIUS
     outline = Shape(
         rounded(0, 0, wide, high, _RADIUS),
-        fill=look.header,
+        fill=fill,
         stroke=look.border,
         width=look.border_width,
         dashed=look.dashed,
@@ -152,8 +164,8 @@ def _circle(box: Box) -> Block:
 
 
 def _folded(box: Box) -> Block:
-    """Typeset a box for ops that are not drawn."""
-    look = style.LOOKS["folded"]
+    """Typeset a box for ops that are not drawn, or for one that failed."""
+    look = style.LOOKS[box.kind]
     texts = [_text(box.name, _NAME_SIZE, bold=True)]
     texts += [_text(line, _SMALL) for row in box.rows for line in _lines(row)]
     wide, high = max(one.width for one in texts) + 24, sum(one.height for one in texts) + 14
