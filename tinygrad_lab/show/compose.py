@@ -15,7 +15,7 @@ from tinygrad_lab.show.scale import scale_line
 from tinygrad_lab.show.spine import LARGEST, arrange_along
 from tinygrad_lab.show.typeset import Block, typeset_arrow, typeset_box
 
-__all__ = ["Plan", "compose"]
+__all__ = ["Plan", "compose", "curve", "pointed"]
 
 Point = tuple[float, float]
 
@@ -157,7 +157,7 @@ class Plan:
             lines = [self._line(a, b, next(curves)) for a, b in pairwise(stops)]
             lines[-1], head = self._with_head(lines[-1])
             dashed = not arrow.flows and not arrow.skip
-            marks: list[Mark] = [_curve(line, color, thickness, dashed=dashed) for line in lines]
+            marks: list[Mark] = [curve(line, color, thickness, dashed=dashed) for line in lines]
             marks.append(Shape(head, fill=color))
             for label in stops[1:-1]:
                 marks += self._placed(label)
@@ -187,7 +187,7 @@ class Plan:
         """Shorten a line to where its arrowhead begins, and return it with the head."""
         x, y = line[-1]
         if self.layout.exact:
-            return _pointed(line)
+            return pointed(line)
         if self.horizontal:
             neck = x - _HEAD, y
             sides = [(x - _HEAD, y - _HEAD_SIDE), (x - _HEAD, y + _HEAD_SIDE)]
@@ -205,7 +205,7 @@ def _frame_of_both(one: str, other: str) -> str:
     return one
 
 
-def _pointed(line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ...]]:
+def pointed(line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ...]]:
     """Shorten a line that ends in any direction, and return it with its head."""
     (x0, y0), (x, y) = line[-2], line[-1]
     far = hypot(x - x0, y - y0) or 1.0
@@ -216,7 +216,8 @@ def _pointed(line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ..
     return (*line[:-1], neck), polygon([(x, y), *ends])
 
 
-def _curve(points: tuple[Point, ...], color: str, thickness: float, *, dashed: bool) -> Shape:
+def curve(points: tuple[Point, ...], color: str, thickness: float, *, dashed: bool) -> Shape:
+    """Draw a Bézier spline: a start, then three points for each piece."""
     pieces = range(1, len(points) - 2, 3)
     steps: tuple[Step, ...] = (
         ("M", (points[0],)),

@@ -28,9 +28,10 @@ def to_dot(picture: Picture) -> str:
             "fillcolor": style.FRAMES[0],
         }
         clusters[frame.path].attr(label=_plain(frame.title), labeljust="l", **look)
-    for box in picture.boxes:
-        label = "\n".join(map(_plain, _box_lines(box)))
-        clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **_look(box))
+    for one in picture.boxes:
+        for box in filter(None, (one, one.backward)):
+            label = "\n".join(map(_plain, _box_lines(box)))
+            clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **_look(box))
     for frame in reversed(picture.frames):
         clusters[frame.parent].subgraph(clusters[frame.path])
     for arrow in picture.arrows:
@@ -44,6 +45,10 @@ def to_dot(picture: Picture) -> str:
             style="solid" if arrow.flows else "dashed",
             tooltip=_tip(arrow.tooltip),
         )
+    for box in filter(None, (one.backward for one in picture.boxes)):
+        for _, place in box.backward_to:
+            back = f"{picture.arrows[place].source} back"
+            graph.edge(box.key, back, color=style.GRADIENT, constraint="false")
     return str(graph.source)
 
 

@@ -47,6 +47,7 @@ def draw(
     highlight: Any = None,
     style: Form = "boxes",
     color: ColoredBy | None = None,
+    backward: bool = False,
     **unknown: Never,
 ) -> Drawing:
     """Draw the graph that outputs were computed from.
@@ -92,6 +93,8 @@ def draw(
             ``"time"`` of their forward, measured by running each op again alone (best of three). A
             module has the gradient and the value of its result. NaN, infinities, zero and dead ops,
             which pass no gradient back, are marked apart.
+        backward: draw the way back, too: below each value its gradient, with the rule and the
+            result for each input of its op, and arrows to the gradients of the leaves.
 
     Raises:
         ArgumentError: for an invalid option; for a module without arguments.
@@ -113,11 +116,14 @@ def draw(
     from tinygrad_lab.show.outline import outline_of
     from tinygrad_lab.show.parts import depth_inside, nodes_named, part_of
     from tinygrad_lab.show.picture import picture_of
+    from tinygrad_lab.show.reverse import both_ways
     from tinygrad_lab.show.scalars import MOST_SCALARS, scalars_of
 
     if unknown:
         raise _no_option(next(iter(unknown)))
     level = _level_of(level, outputs, style, depth, parameters)
+    if backward and (level in ("layers", "modules") or style == "circuit"):
+        raise ArgumentError('tg.draw: backward=True draws boxes of single ops, level="ops".')
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
     if color is not None:
         _one_of("color", color, COLORED_BY)
@@ -150,6 +156,8 @@ def draw(
         picture = colored(picture, drawn, color)
     if style == "circuit":
         picture = as_circuit(picture, drawn)
+    if backward:
+        picture = both_ways(picture, drawn)
     return Drawing(
         replace(
             picture,

@@ -21,13 +21,14 @@ from tinygrad_lab.show.rule import rule_text
 
 __all__ = [
     *("Arrow", "Box", "Content", "Direction", "Form", "Frame", "Kind", "Picture", "Row"),
-    *("Scale", "Special", "Tint", "is_plain_number", "picture_of", "stale_note"),
+    *("Scale", "Special", "Tint"),
+    *("content_of", "is_plain_number", "picture_of", "stale_note"),
 ]
 
 Direction = Literal["LR", "TB"]
-Kind = Literal["leaf", "constant", "computed", "folded", "failed"]
-Form = Literal["boxes", "circuit"]
-"""Whether values are boxes, or wires between the circles of ops."""
+Kind = Literal["leaf", "constant", "computed", "folded", "failed", "backward"]
+Form = Literal["boxes", "circuit", "both ways"]
+"""Whether values are boxes, alone or with their gradients', or wires between circles of ops."""
 Special = Literal["NaN", "∞", "dead", "zero", "unknown"]
 """What is no number on a scale of colours."""
 Content = Matrix | tuple[str, ...]
@@ -60,7 +61,8 @@ class Scale:
 class Row:
     """A line of a box: ``value 3``."""
 
-    label: Literal["value", "old value", "stale value", "gradient", ""]
+    label: str
+    """``"value"``, ``"old value"``, ``"stale value"``, ``"gradient"``; on the way back a rule."""
     content: Content
     known: bool = True
     """Whether the content is a number, and not the reason why there is none."""
@@ -88,6 +90,10 @@ class Box:
     symbol: str = ""
     """What stands in its circle, in a circuit; ``""`` for a leaf."""
     tint: Tint | None = None
+    backward: Box | None = None
+    """Its gradient and the gradients that its op passes back, one row each, with ``arrows``."""
+    backward_to: tuple[tuple[int, int], ...] = ()
+    """Of a box of a gradient: which row leads back along which arrow of the picture."""
     is_unnamed: bool = False
     """Whether its name is but a number that tells it from others: a circuit does not say it."""
 
@@ -275,11 +281,11 @@ class _Describer:
             yield Row("", ("several outputs",), known=False)
             return
         if self._values:
-            yield Row(self._value_label(node), *_content(node, node.value))
+            yield Row(self._value_label(node), *content_of(node, node.value))
         if not (self._gradients and node.requires_grad):
             return
         if node.gradient is not None:
-            yield Row("gradient", *_content(node, node.gradient))
+            yield Row("gradient", *content_of(node, node.gradient))
         elif node.gradient_was_computed:
             yield Row("gradient", ("not kept",), known=False)
         else:
@@ -365,7 +371,7 @@ def _numpy(array: Array) -> np.ndarray[Any, Any]:
     return np.asarray(namespaces[type(array)].to_numpy(array))
 
 
-def _content(node: GraphNode, value: Array | None) -> tuple[Content, bool]:
+def content_of(node: GraphNode, value: Array | None) -> tuple[Content, bool]:
     """Format a value or its shape, dtype and range, and return whether its numbers are known."""
     outline = " × ".join(map(str, node.shape)) + f" · {node.dtype}"
     if value is None:

@@ -70,6 +70,7 @@ LOOKS = {
     "folded": Look(header="#eceef1", border="#4a5260", double=True),
     "failed": Look(header="#f9d5d0", border="#9c0d0d", border_width=2.5, dashed=True),
     "highlighted": Look(header=HIGHLIGHT, border=INK, border_width=1.5),
+    "backward": Look(header="#fde6cf", border=GRADIENT),
     "output": Look(header="#fde6cf", border="#c25700", border_width=2.5),
 }
 

@@ -10,7 +10,7 @@ from tinygrad_lab.show.marks import Anchor, Mark, Shape, Text, polyline, rounded
 from tinygrad_lab.show.measure import Matrix, width
 from tinygrad_lab.show.picture import Arrow, Box, Content, Direction, Row
 
-__all__ = ["Block", "on_a_pill", "typeset_arrow", "typeset_box", "typeset_content"]
+__all__ = ["Block", "on_a_pill", "row_middles", "typeset_arrow", "typeset_box", "typeset_content"]
 
 _SIDE = 12.0
 _RADIUS = 7.0
@@ -19,6 +19,7 @@ _HALO = 6.0
 """Around a box that is highlighted."""
 _GAP = 16.0
 _LEADING = 17.0
+_ROW_GAP = 7.0
 _CELL_GAP = 9.0
 _BRACKET = 5.0
 _BASELINE = 0.36
@@ -44,12 +45,12 @@ class Block:
 def typeset_box(box: Box) -> Block:
     """Typeset a header with name and equation, and below it the rows of value and gradient."""
     title = _title(box)
-    rows = [(row, _row_content(row)) for row in box.rows]
+    rows = [(row, _row_content(row, box)) for row in box.rows]
     inner = max(
         [title.width, *(_label_width(row) + content.width for row, content in rows)], default=0.0
     )
     total_width = max(inner + 2 * _SIDE, 46.0)
-    heights = [content.height + 7 for _, content in rows]
+    heights = [content.height + _ROW_GAP for _, content in rows]
     total_height = _HEADER + sum(heights) + (5 if rows else 0)
     marks = [
         *_outline(box, total_width, total_height),
@@ -59,7 +60,7 @@ def typeset_box(box: Box) -> Block:
     for (row, content), height in zip(rows, heights, strict=True):
         middle = y + height / 2
         if row.label:
-            marks.append(_line(_SIDE, middle, row.label, style.LABEL_SIZE, style.QUIET))
+            marks.append(_line(_SIDE, middle, row.label, *_label_look(row)))
             x = total_width - _SIDE - content.width
         else:
             x = (total_width - content.width) / 2
@@ -104,11 +105,30 @@ def _outline(box: Box, wide: float, high: float) -> Iterator[Shape]:
 
 
 def _label_width(row: Row) -> float:
-    return width(row.label, style.LABEL_SIZE) + _GAP if row.label else 0.0
+    return width(row.label, _label_look(row)[0]) + _GAP if row.label else 0.0
 
 
-def _row_content(row: Row) -> Block:
-    color = style.GRADIENT if row.label == "gradient" else style.VALUE
+def _label_look(row: Row) -> tuple[float, str]:
+    """Return the size and the colour of a label: rules are larger than ``"value"``."""
+    if "value" in row.label or row.label == "gradient":
+        return style.LABEL_SIZE, style.QUIET
+    return style.TEXT_SIZE, style.DERIVATIVE
+
+
+def row_middles(box: Box) -> list[float]:
+    """Return how far below the top of a box the middle of each row is."""
+    middles = []
+    y = _HEADER + 2
+    for row in box.rows:
+        height = _row_content(row, box).height + _ROW_GAP
+        middles.append(y + height / 2)
+        y += height
+    return middles
+
+
+def _row_content(row: Row, box: Box) -> Block:
+    is_gradient = row.label == "gradient" or box.kind == "backward"
+    color = style.GRADIENT if is_gradient else style.VALUE
     if not row.known:
         color = style.QUIET
     anchor: Anchor = "end" if row.label else "middle"
