@@ -12,11 +12,15 @@ from tinygrad_lab.graphs import Graph, GraphNode, Outside
 from tinygrad_lab.show.bound import Cut, cuts, grouped_leaves, is_folded
 from tinygrad_lab.show.fold import Unit, modules_of
 from tinygrad_lab.show.repeats import repetitions
+from tinygrad_lab.show.steps import time_steps
 
 __all__ = ["CONTAINERS", "Net", "Repeat", "net_of"]
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
 """Modules that only hold others: a picture looks through them."""
+
+_MOST_STEPS = 6
+"""More time steps than these are folded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,8 @@ class Net:
     lines: tuple[tuple[Unit, Unit], ...]
     """Which unit uses which, once for each pair."""
     repeats: tuple[Repeat, ...]
+    steps: tuple[tuple[Unit, ...], ...] = ()
+    """The time steps of a recurrent net: parts of the main path with the same parameters."""
 
 
 def net_of(
@@ -74,7 +80,10 @@ def _net(graph: Graph, units: Sequence[Unit], repeats: bool) -> Net:
     lines = _lines(units)
     spine = _longest_path(units, lines, graph)
     net = Net(tuple(units), tuple(spine), tuple(lines), ())
-    return _folded(net) if repeats else net
+    steps = time_steps(spine)
+    if len(steps) <= _MOST_STEPS:
+        net = replace(net, steps=steps)
+    return _folded(net) if repeats and not net.steps else net
 
 
 def _calls(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool = False) -> Iterator[Unit]:
@@ -103,12 +112,20 @@ def _calls(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool = False
 def _begins_again(node: GraphNode, run: Sequence[GraphNode]) -> bool:
     """Return whether the code of a call is back at its first line: then it is another call.
 
-    The ops of the package's own modules all have the one line that called the module.
+    The ops of the package's own modules all have the one line that called the module: there it is
+    another call if the first op runs again with the same parameters.
     """
     first = run[0]
     if node.op is not first.op or node.site != first.site:
         return False
-    return any(one.site != first.site for one in run)
+    learned = _parameters_of(node)
+    return any(one.site != first.site for one in run) or (
+        bool(learned) and learned == _parameters_of(first)
+    )
+
+
+def _parameters_of(node: GraphNode) -> set[int]:
+    return {source.index for _, source in node.inputs if source.is_leaf and source.requires_grad}
 
 
 def _path_at(node: GraphNode, depth: int | None, around: set[str], *, at_most: bool) -> str:

@@ -15,7 +15,15 @@ from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.formatting import bytes_text, number, range_text
 from tinygrad_lab.graphs import Edge, Graph, GraphNode, Outside, collected_text
 from tinygrad_lab.show.equation import equation
-from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of, name_within
+from tinygrad_lab.show.fold import (
+    Line,
+    Unit,
+    fold,
+    lines_between,
+    modules_of,
+    name_within,
+    roles_of_leaves,
+)
 from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
 from tinygrad_lab.show.rule import rule_text
 
@@ -221,14 +229,15 @@ class _Describer:
         self._outputs = {node.index for node in graph.outputs}
         self._frame_of = module_of
         self._stale = graph.stale
+        self._roles = roles_of_leaves(graph)
 
     def name(self, node: GraphNode) -> str:
-        """Return a node's name, a constant's number, or ``v₃``, where 3 is the index."""
+        """Return a node's name, a constant's number, an input's role, or ``v₃`` (3: the index)."""
         if node.name:
             return printable(name_within(node, self._frame_of))
         if is_plain_number(node):
             return number(_numpy(node.value)[()])
-        return f"v{subscript(node.index)}"
+        return self._roles.get(node.index, f"v{subscript(node.index)}")
 
     # --- boxes -------------------------------------------------------------------------------
 
