@@ -26,7 +26,6 @@ def rectangles_of_texts(drawing: Drawing) -> Iterator[tuple[str, Rectangle]]:
         for mark in group.marks:
             if isinstance(mark, Text):
                 wide = width(mark.text, mark.size, bold=mark.bold)
-                wide += width(mark.rest, mark.size, bold=not mark.bold)
                 left = mark.x - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[mark.anchor]
                 yield mark.text, (left, mark.y - 0.75 * mark.size, left + wide, mark.y)
 

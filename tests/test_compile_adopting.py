@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import random
 from collections.abc import Callable
 from typing import Any
@@ -104,6 +105,9 @@ def test_any_order_of_calls_and_changes_gives_what_the_eager_loop_gives(seed: in
 def test_what_is_done_at_each_call_neither_binds_anew_nor_records(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As a shell does with the last result, and scripts with their data.
+    monkeypatch.setattr(builtins, "_", np.ones(2), raising=False)
+    monkeypatch.setitem(globals(), "DATA", np.ones(2))
     loop = _Loop(tg.compile)
     x, y = tg.ones((6, 3)), tg.tensor([0, 1, 0, 1, 1, 0])
 

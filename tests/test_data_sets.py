@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ from hypothesis import given, strategies as st
 import tinygrad_lab as tg
 from tinygrad_lab.data import (
     BatchSampler,
+    ChainDataset,
     ConcatDataset,
+    DataLoader,
     Dataset,
     IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
+    StackDataset,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
@@ -65,6 +69,35 @@ class TestDatasets:
         assert list(dataset) == together
         assert [dataset[n] for n in range(-len(together), 0)] == together
 
+    def test_streams_that_are_added_are_one_after_the_other(self) -> None:
+        class Stream(IterableDataset):
+            def __iter__(self) -> Iterator[int]:
+                return iter((1, 2))
+
+        class Counted(Stream):
+            def __len__(self) -> int:
+                return 2
+
+        both = Stream() + Counted()
+        assert isinstance(both, ChainDataset)
+        assert list(both) == list(both) == [1, 2, 1, 2]
+        assert [b.tolist() for b in DataLoader(both, batch_size=3)] == [[1, 2, 1], [2]]
+        assert len(ChainDataset([Counted(), Counted()])) == 4
+        with pytest.raises(ArgumentTypeError, match="Stream has no __len__"):
+            len(both)
+
+    def test_side_by_side_are_tuples_or_dicts(self) -> None:
+        images, names = TensorDataset(X), ["a", "b", "c"]
+        tuples, dicts = StackDataset(Y, names), StackDataset(image=images, name=names)
+        assert len(tuples) == len(dicts) == 3
+        assert [(label.item(), name) for label, name in tuples] == [(0, "a"), (1, "b"), (2, "c")]
+        assert dicts[-1]["name"] == "c"
+        assert dicts[1]["image"][0].tolist() == X[1].tolist()
+        labels, letters = next(iter(DataLoader(tuples, batch_size=2)))
+        assert (labels.tolist(), letters) == ([0, 1], ("a", "b"))
+        batch = next(iter(DataLoader(dicts, batch_size=2)))
+        assert batch["image"][0].tolist() == X[:2].tolist()
+
     @given(st.data())
     def test_subsets_of_subsets_are_subsets(self, data: st.DataObject) -> None:
         items = data.draw(st.lists(st.integers(), min_size=1, max_size=8))
@@ -92,6 +125,15 @@ class TestDatasets:
             (lambda: ConcatDataset(TensorDataset(Y)), ArgumentTypeError, "ConcatDataset([a, b])"),
             (lambda: ConcatDataset([IterableDataset()]), ArgumentTypeError, "by index"),
             (lambda: ConcatDataset([object()]), ArgumentTypeError, "object has no __len__"),
+            (lambda: ChainDataset([]), ArgumentError, "ChainDataset([a, b])"),
+            (lambda: ChainDataset(IterableDataset()), ArgumentError, "one IterableDataset"),
+            (lambda: ChainDataset([[1]]), ArgumentTypeError, "ConcatDataset joins"),
+            (lambda: StackDataset(), ArgumentError, "got none"),
+            (lambda: StackDataset(Y, y=Y), ArgumentError, "got both"),
+            (lambda: StackDataset(Y, Y[:2]), ArgumentError, "different lengths, [3, 2]"),
+            (lambda: StackDataset(IterableDataset()), ArgumentTypeError, "items by index"),
+            (lambda: StackDataset(3), ArgumentTypeError, "int has none"),
+            (lambda: StackDataset(Y)[3], IndexingError, "out of range for 3 items"),
             (lambda: Subset(Y), ArgumentTypeError, "indices"),  # type: ignore[call-arg]
         ],
     )

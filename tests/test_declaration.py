@@ -541,14 +541,16 @@ class TestOddDeclarations:
                     out.backward(free=True)
 
     def test_a_complex_output_is_refused_only_where_a_gradient_would_flow(self) -> None:
+        scaled = declare(forward=lambda xp, x, y: x * y, vjp={"x": lambda xp, g, y: g * y})
         condition = tg.tensor([0.0, 1.0], requires_grad=True)
         x = tg.tensor([1.0, 2.0], requires_grad=True)
         z = tg.tensor(np.array([1j, 2.0]))
         for block in (nullcontext, tg.plain):
             with block():
                 assert not tg.where(condition, z, 0.0).requires_grad
+                assert scaled(z, x).dtype == z.dtype
                 with pytest.raises(tg.errors.DTypeError, match="complex"):
-                    x * z
+                    scaled(x, z)
 
     def test_a_number_beyond_floats_is_an_error_that_names_op_and_line(self) -> None:
         for block in (nullcontext, tg.plain):

@@ -410,15 +410,6 @@ class TestAgainstPyTorch:
             ]
         assert list(ours.state_dict()) == list(theirs.state_dict())
 
-    @pytest.mark.parametrize("nonlinearity", ["linear", "conv1d", "sigmoid", "tanh", "relu"])
-    def test_gains(self, torch: Any, nonlinearity: str) -> None:
-        assert nn.init.calculate_gain(nonlinearity) == pytest.approx(
-            torch.nn.init.calculate_gain(nonlinearity)
-        )
-        assert nn.init.calculate_gain("leaky_relu", 0.3) == pytest.approx(
-            torch.nn.init.calculate_gain("leaky_relu", 0.3)
-        )
-
 
 def their_model(torch: Any, name: str) -> Any:
     """Return a net of ``train/models.py`` in PyTorch."""
@@ -545,45 +536,6 @@ class TestInitialisation:
         for layer, (arguments, _) in LAYERS.items():
             for parameter in getattr(nn, layer)(*arguments).parameters():
                 assert parameter.dtype == np.float64
-
-    @pytest.mark.parametrize("shape", [(80, 60), (80, 6, 10)])
-    def test_initialisers_have_the_spread_of_their_papers(self, shape: tuple[int, ...]) -> None:
-        fan_in = int(np.prod(shape[1:]))
-        fan_out = shape[0] * int(np.prod(shape[2:]))
-        init = nn.init
-        expected = {
-            "kaiming_uniform_": ({"a": np.sqrt(5)}, np.sqrt(1 / (3 * fan_in))),
-            "kaiming_normal_": ({"mode": "fan_out", "nonlinearity": "relu"}, np.sqrt(2 / fan_out)),
-            "xavier_uniform_": ({"gain": 2.0}, 2 * np.sqrt(2 / (fan_in + fan_out))),
-            "xavier_normal_": ({}, np.sqrt(2 / (fan_in + fan_out))),
-            "normal_": ({"mean": 0.0, "std": 3.0}, 3.0),
-            "uniform_": ({"a": -1.0, "b": 1.0}, 1 / np.sqrt(3)),
-        }
-        for name, (arguments, spread) in expected.items():
-            parameter = nn.Parameter(np.empty(shape, np.float32))
-            assert getattr(init, name)(parameter, **arguments) is parameter
-            values = parameter.detach().numpy()
-            assert values.dtype == np.float32
-            assert values.std() == pytest.approx(spread, rel=0.05)
-            assert abs(values.mean()) < 4 * spread / np.sqrt(values.size)
-            if "uniform" in name:
-                assert_uniform(values.ravel(), spread * np.sqrt(3))
-
-    def test_constants_fill_whatever_was_there(self) -> None:
-        parameter = nn.Parameter(np.array([np.nan, np.inf, 1.0], np.float32))
-        assert nn.init.zeros_(parameter).tolist() == [0, 0, 0]
-        assert nn.init.ones_(parameter).tolist() == [1, 1, 1]
-        assert nn.init.constant_(parameter, 0.5).tolist() == [0.5] * 3
-        assert parameter.dtype == np.float32
-        assert nn.init.constant_(tg.scalar(np.nan), 2.0).item() == 2.0
-
-    def test_mistakes_are_explained(self) -> None:
-        with pytest.raises(ShapeError, match=r"at least two axes.*\(3,\)"):
-            nn.init.kaiming_uniform_(nn.Parameter([1.0, 2.0, 3.0]))
-        with pytest.raises(ArgumentError, match="'fan_in' or 'fan_out', got 'both'"):
-            nn.init.kaiming_normal_(nn.Parameter([[1.0]]), mode="both")
-        with pytest.raises(ArgumentError, match=r"relu.*got 'swish'"):
-            nn.init.calculate_gain("swish")
 
 
 # --- Module -------------------------------------------------------------------------------------

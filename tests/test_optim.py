@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import warnings
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
@@ -858,3 +859,26 @@ class TestSchedules:
             optimiser.step()
             schedule.step()
         assert x.item() == 1 + 0.5 + 0.25 + 0.125
+
+
+def test_a_step_that_cannot_be_compiled_updates_what_it_set_before() -> None:
+    """A recording that is given up has joined the parameters as they were before the step."""
+    found = []
+    for wrap in (tg.compile, lambda step: step):
+        w = tg.nn.Parameter(tg.tensor([1.0, 2.0]))
+        optimizer = tg.optim.SGD([w], lr=1.0)
+
+        def step(x: tg.Tensor, w: Any = w, optimizer: Any = optimizer) -> None:
+            optimizer.zero_grad()
+            (w * x).sum().backward()
+            with tg.no_grad():
+                w += 100.0
+            optimizer.step()
+
+        run = wrap(step)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for _ in range(3):
+                run(tg.ones(2))
+        found.append(w.tolist())
+    assert found[0] == found[1] == [298.0, 299.0]

@@ -29,6 +29,7 @@ from tinygrad_lab.other_names import (
     spelling_of,
 )
 from tinygrad_lab.other_names.modules import MODULES
+from tinygrad_lab.other_names.sentences import SENTENCES
 
 from .recipes import absent_names
 
@@ -207,8 +208,15 @@ def test_every_spelling_runs(spelling: str) -> None:
     raise failures[0]
 
 
+@pytest.mark.parametrize("sentence", sorted(set(SENTENCES.values())))
+def test_every_name_in_a_sentence_is_there(sentence: str) -> None:
+    said = set(re.findall(r"\btg((?:\.\w+)+)", sentence)) - {".nn.Name", ".data.Name"}
+    for path in said - {".nn.utils.name"}:
+        functools.reduce(getattr, path[1:].split("."), tg)
+
+
 IN_FUNCTIONAL: dict[str, str | None] = {
-    **dict.fromkeys(("gumbel_softmax", "interpolate", "upsample", "upsample_nearest", "unfold")),
+    **dict.fromkeys(("gumbel_softmax", "upsample", "upsample_nearest", "upsample_bilinear")),
 }
 """How PyTorch's functions are called, where not by x or by x and y."""
 
@@ -216,6 +224,8 @@ THEIRS = {
     "nn": ["torch.nn"],
     "nn.functional": ["torch.nn.functional"],
     "nn.init": ["torch.nn.init"],
+    "nn.utils": ["torch.nn.utils"],
+    "nn.utils.prune": ["torch.nn.utils.prune"],
     "optim": ["torch.optim"],
     "optim.lr_scheduler": ["torch.optim.lr_scheduler"],
     "linalg": ["torch.linalg", "numpy.linalg"],
@@ -242,12 +252,22 @@ class TestModules:
             ("nn", "mse_loss", "tg.nn.functional.mse_loss(x, target)"),
             ("nn", "Adam", "tg.optim.Adam"),
             ("nn", "EmbeddingBag", "tg.nn.Embedding(3, 4)(i)"),
+            ("nn", "Conv3d", "one and two spatial axes"),
+            ("nn", "LazyLinear", "the name without Lazy"),
+            ("nn", "MaxUnpool3d", "one and two spatial axes"),
+            ("nn.functional", "fractional_max_pool2d", "tg.nn.AdaptiveMaxPool2d"),
+            ("nn.functional", "max_pool2d_with_indices", "return_indices=True"),
             ("nn.init", "normal", "tg.nn.init.normal_(x)"),
             ("optim", "StepLR", "tg.optim.lr_scheduler.StepLR"),
             ("linalg", "lstsq", "tg.pinv(x) @ v"),
             ("linalg", "eye", "tg.eye(n_rows)"),
             ("random", "randn", "tg.random.normal((2, 3))"),
             ("autograd", "no_grad", "tg.no_grad()"),
+            ("nn", "SyncBatchNorm", "in one process on one device: tg.nn.BatchNorm1d"),
+            ("optim", "Adamax", "tg.optim.NAdam"),
+            ("nn.utils", "parametrizations", "tg.nn.utils.weight_norm(layer) is here"),
+            ("nn.utils.prune", "PruningContainer", "composes the masks"),
+            ("data", "get_worker_info", "there are no workers"),
             ("nn", "Linaer", "did you mean tg.nn.Linear?"),
         ],
     )
@@ -258,9 +278,7 @@ class TestModules:
         assert says in str(error)
         assert not hasattr(_of(module), name)
 
-    @pytest.mark.parametrize(
-        ("module", "name"), [("nn", "SyncBatchNorm"), ("nn", "Conv3d"), ("optim", "Adamax")]
-    )
+    @pytest.mark.parametrize(("module", "name"), [("linalg", "eig"), ("nn", "ScriptModule")])
     def test_say_no_more_where_there_is_nothing(self, module: str, name: str) -> None:
         error = _error_of(_of(module), name)
         assert str(error) == f"tinygrad_lab.{module} has no {name!r}."

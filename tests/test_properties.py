@@ -28,7 +28,8 @@ def differentiable() -> set[str]:
     with_rules = {
         name
         for name, op in table.items()
-        if op.rules and is_library[op.forward.__code__.co_filename]
+        if (op.rules or (op.complex_op and op.complex_op.rules))
+        and is_library[op.forward.__code__.co_filename]
     }
     public = {name: getattr(ops, name) for name in ops.__all__}
     public |= {name: getattr(tg, name) for name in tg.__all__}

@@ -106,10 +106,19 @@ class TestComplexNumbers:
         "join",
         [tg.stack, tg.concat, tg.tensor, tg.asarray, lambda xs: tg.tensor([xs, [1, 2]])],
     )
-    def test_beside_what_requires_a_gradient_are_an_error(self, join: Any) -> None:
-        for numbers in ([tg.scalar(2.0), 1j], [1j, tg.scalar(2.0)]):
-            with pytest.raises(DTypeError, match="no gradient flows through complex"):
-                join(numbers)
+    def test_beside_what_requires_a_gradient_let_it_flow(self, join: Any) -> None:
+        for position in (0, 1):
+            numbers: list[Any] = [1j, 1j]
+            numbers[position] = x = tg.scalar(2.0)
+            joined = join(numbers)
+            assert joined.dtype == tg.complex64
+            (3 * tg.real(joined)).sum().backward()
+            assert x.grad is not None
+            assert (x.grad.item(), type(x.grad.data)) == (3.0, float)
+
+    def test_of_python_carry_no_gradient(self) -> None:
+        with pytest.raises(DTypeError, match=r"multiply.*only if it is real.*tg\.tensor\(x\)"):
+            tg.scalar(2.0) * 1j
 
     @pytest.mark.parametrize("join", [tg.stack, tg.tensor, tg.asarray])
     def test_keep_their_imaginary_part_beside_constants(self, join: Any) -> None:

@@ -18,6 +18,7 @@ from tinygrad_lab import (
     autograd as autograd,
     data as data,
     errors as errors,
+    fft as fft,
     linalg as linalg,
     nn as nn,
     operators as _operators,
@@ -131,7 +132,7 @@ from tinygrad_lab.show.of_errors import attach as _attach_pictures_to_errors
 __version__ = "0.1.0"
 
 if not _typing.TYPE_CHECKING:
-    _PUBLIC_MODULES = ("autograd", "data", "errors", "linalg", "nn", "optim", "random")
+    _PUBLIC_MODULES = ("autograd", "data", "errors", "fft", "linalg", "nn", "optim", "random")
     __all__ = [
         "__array_api_version__",
         "__array_namespace_info__",

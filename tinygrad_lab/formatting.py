@@ -1,14 +1,18 @@
-"""Numbers, arrays and byte counts as short text: in tables of a terminal and in pictures."""
+"""Numbers, arrays, byte counts and names as short text: in tables of a terminal and in pictures."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.backends import Array, namespaces
 
-__all__ = ["MINUS", "array_text", "bytes_text", "number", "range_text"]
+__all__ = ["MINUS", "array_text", "bytes_text", "html_table", "number", "printable", "range_text"]
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -17,13 +21,16 @@ def number(value: Any, digits: int = 4) -> str:
     """Format a number for a picture, with a real minus sign.
 
     Example:
-        >>> number(2 / 3), number(3), number(float("inf")), number(True)
-        ('0.6667', '3', '∞', 'True')
+        >>> number(2 / 3), number(3), number(float("inf")), number(True), number(1 + 2j)
+        ('0.6667', '3', '∞', 'True', '1+2j')
     """
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, int | np.integer):
         return str(int(value)).replace("-", MINUS)
+    if isinstance(value, complex | np.complexfloating):
+        sign = MINUS if np.signbit(value.imag) else "+"
+        return f"{number(value.real, digits)}{sign}{number(abs(value.imag), digits)}j"
     one = float(value)
     if np.isnan(one):
         return "NaN"
@@ -45,6 +52,8 @@ def range_text(array: np.ndarray[Any, Any]) -> str:
         return "empty"
     if array.dtype == bool:
         return f"{int(array.sum()):,} of {array.size:,} True"
+    if array.dtype.kind == "c":
+        return f"|z| {range_text(np.abs(array))}"
     finite = _finite(array)
     text = [f"{number(finite.min(), 3)} … {number(finite.max(), 3)}"] if finite.size else []
     return ", ".join(text + _counts_of_others(array, infinity="∞", minus=MINUS))
@@ -70,6 +79,8 @@ def array_text(value: Array | None, most: int = 4) -> str:
         return str(np.array2string(data, precision=3, separator=" ").replace("\n", ""))
     if data.dtype.kind == "b":
         return f"{data.min()} … {data.max()}"
+    if data.dtype.kind == "c":
+        return f"|z| {array_text(np.abs(data), most)}"
     finite = _finite(data)
     text = [f"{finite.min():.3g} … {finite.max():.3g}"] if finite.size else []
     return ", ".join(text + _counts_of_others(data, infinity="inf", minus="-"))
@@ -103,3 +114,45 @@ def bytes_text(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+@lru_cache(4096)
+def printable(text: str) -> str:
+    """Write a text on one line, with line breaks and invisible characters escaped as in Python.
+
+    A terminal would obey some of them, and others would turn the text around.
+
+    Example:
+        >>> printable("two\\nlines")
+        'two\\\\nlines'
+    """
+    return "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    return repr(character)[1:-1]
+
+
+def html_table(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows, the first of which are headers, as a table that takes the colours around it.
+
+    Cells with NaN or infinities are in bold.
+
+    Example:
+        >>> html_table([["node"], ["<x>"]]).splitlines()[-2]
+        '<tr><td style="text-align:left">&lt;x&gt;</td></tr>'
+    """
+    lines = ["<table>"]
+    for place, row in enumerate(rows):
+        tag = "td" if place else "th"
+        cells = (_bold(escape(one)) if _NOT_FINITE.search(one) else escape(one) for one in row)
+        whole = "".join(f'<{tag} style="text-align:left">{cell}</{tag}>' for cell in cells)
+        lines.append(f"<tr>{whole}</tr>")
+    return "\n".join([*lines, "</table>"])
+
+
+_NOT_FINITE = re.compile(r"(?<![A-Za-z])(nan|NaN|-?inf)(?![A-Za-z])")
+
+
+def _bold(text: str) -> str:
+    return f"<strong>{text}</strong>"

@@ -8,7 +8,7 @@ module and the line of source it comes from, and the arrays it keeps for backwar
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import CO_OPTIMIZED
@@ -21,15 +21,19 @@ from tinygrad_lab import trees
 from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.engine.ancestry import ancestors
 from tinygrad_lab.engine.backward import sweep
+from tinygrad_lab.engine.broadcasting import stretched_axes
 from tinygrad_lab.engine.history import inputs_with_history, run_composite
-from tinygrad_lab.engine.node import Leaf, Node, contributions, stretched_axes, unbroadcast
+from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import Line, is_library
 from tinygrad_lab.errors import ArgumentTypeError, IndexingError, UnknownNameError
-from tinygrad_lab.formatting import array_text, bytes_text
+from tinygrad_lab.formatting import array_text, bytes_text, html_table, printable
 
 __all__ = ["Edge", "Graph", "GraphNode", "Kept", "Outside", "collected_text", "graph"]
+
+_LONGEST_HTML = 200
+"""Notebooks get slow with longer tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ class Edge:
 
         It is the vjp of a cotangent of 1: a number for scalars, an array for an elementwise op. It
         is None if no gradient flows along the edge, if an element of the target depends on several
-        elements of the source (see ``jacobian``), or if an array that the rule needs was dropped or
-        was too large to keep.
+        elements of the source (see ``jacobian``), if one of them is complex, or if an array that
+        the rule needs was dropped or was too large to keep.
         """
         op, target = self.target.op, self.target
         by_element = op is not None and op.elementwise and self.source.shape == target.shape
@@ -87,8 +91,8 @@ class Edge:
         """Return the Jacobian of this one op: all target elements by all source elements.
 
         Its shape is the target's followed by the source's. It takes one vjp for each element of the
-        target, so use it for small arrays. It is None if no gradient flows along the edge, or if an
-        array that the rule needs is gone.
+        target, so use it for small arrays. It is None if no gradient flows along the edge, if one
+        end is complex, or if an array that the rule needs is gone.
         """
         value = self.target.value
         if value is None:
@@ -118,6 +122,8 @@ class Edge:
         """
         node: Any = self.target.node
         if not self.needs_gradient or (node.plan.keeps and not node.kept):
+            return None
+        if not (node.form.floating and self.source.node.form.floating):
             return None
         xp = namespaces[type(g)]
         for position, source, gradient in contributions(node, xp, g, node.kept):
@@ -493,8 +499,18 @@ class Graph:
     def __str__(self) -> str:
         return _as_table(self)
 
+    def _repr_html_(self) -> str:
+        """The table for a notebook; of a long graph, its two ends."""
+        most = _LONGEST_HTML // 2
+        left = len(self.nodes) - 2 * most
+        if left <= 0:
+            return html_table(_rows(self, self.nodes))
+        rows = _rows(self, (*self.nodes[:most], *self.nodes[-most:]))
+        note = f"{left:,} more nodes: print(graph) shows all", *[""] * (len(rows[0]) - 2)
+        return html_table([*rows[: most + 1], ("…", *note), *rows[most + 1 :]])
+
     def __repr__(self) -> str:
-        outputs = ", ".join(node.label for node in self.outputs)
+        outputs = ", ".join(printable(node.label) for node in self.outputs)
         return f"<Graph of {outputs}: {len(self.nodes)} nodes, {len(self.edges)} edges>"
 
 
@@ -600,25 +616,29 @@ def variable_names(frame: FrameType | None) -> dict[Node, str]:
     return names
 
 
-# --- in a terminal ------------------------------------------------------------------------------
+# --- as a table ------------------------------------------------------------------------------
 
 
 def _as_table(graph: Graph) -> str:
     """Format a table with one row for each node."""
-    header = ("#", "node", "op", "inputs", "shape", "value", "gradient", "keeps", "line")
-    stale = graph.stale
-    rows = [header, *(_row(node, stale) for node in graph)]
-    if any(node.module for node in graph):
-        rows = [
-            (*row[:3], module, *row[3:])
-            for row, module in zip(rows, ["module", *(n.module for n in graph)], strict=True)
-        ]
+    rows = _rows(graph, graph.nodes)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def _rows(graph: Graph, nodes: Sequence[GraphNode]) -> list[tuple[str, ...]]:
+    """Return the header, and a row for each node; modules have a column if there are any."""
+    header = ("#", "node", "op", "inputs", "shape", "value", "gradient", "keeps", "line")
+    stale = graph.stale
+    rows = [header, *(_row(node, stale) for node in nodes)]
+    if not any(node.module for node in nodes):
+        return rows
+    modules = ["module", *(printable(node.module) for node in nodes)]
+    return [(*row[:3], module, *row[3:]) for row, module in zip(rows, modules, strict=True)]
 
 
 def _row(node: GraphNode, stale: frozenset[int]) -> tuple[str, ...]:
@@ -629,14 +649,14 @@ def _row(node: GraphNode, stale: frozenset[int]) -> tuple[str, ...]:
     keeps = ", ".join(f"{kept.name} {bytes_text(kept.nbytes)}" for kept in node.keeps)
     return (
         str(node.index),
-        node.label,
+        printable(node.label),
         node.symbol or node.op_name,
         " ".join(str(source.index) for _, source in node.inputs),
         _shape_text(node),
         array_text(node.value) + _age(node, stale),
         gradient,
         keeps,
-        str(node.line or ""),
+        printable(str(node.line or "")),
     )
 
 

@@ -3,7 +3,7 @@
 One file for each family of functions, one line for each function; ``kinds.py`` defines the kinds.
 """
 
-from . import elementwise, matrices, moving, nets, reducing
+from . import elementwise, fourier, matrices, moving, nets, reducing
 from .kinds import Array, Call, Recipe, seeds
 
 __all__ = ["RECIPES", "SEEN_THROUGH", "WITHOUT_GRADIENT", "Array", "Call", "Recipe", "seeds"]
@@ -13,6 +13,7 @@ RECIPES = [
     *reducing.RECIPES,
     *moving.RECIPES,
     *matrices.RECIPES,
+    *fourier.RECIPES,
     *nets.RECIPES,
 ]
 """One recipe for every differentiable function; ``test_properties.py`` names the missing ones."""
@@ -31,6 +32,7 @@ WITHOUT_GRADIENT: dict[str, str] = {
 
 SEEN_THROUGH = {
     "put": "index",
+    "scaled_twins": "real_dft",
     "put_several": "index",
     "output": "unstack",
     "unique": "unique_values",

@@ -243,6 +243,7 @@ def _pool(choose: st.DrawFn, axes: int, kind: str) -> Call:
         "kernel_size": kernel,
         "stride": choose(st.none() | st.just(_several(choose, axes, 1, 2))),
         "padding": tuple(choose(st.integers(0, k // 2)) for k in kernel),
+        "ceil_mode": choose(st.booleans()),
     }
     shape = (choose(small), choose(small), *_several(choose, axes, 3, 4))
     return Call(
@@ -260,15 +261,21 @@ def _pooled(
     kernel_size: tuple[int, ...],
     stride: tuple[int, ...] | None,
     padding: tuple[int, ...],
+    ceil_mode: bool,
 ) -> Array:
-    """Take the largest or the mean of each window; zeros of the padding enter the means."""
+    """Take the largest or the mean of each window; zeros of the padding enter the means.
+
+    With ``ceil_mode``, the last window along an axis may be cut off by the end of the padding.
+    """
     fill = -np.inf if kind == "max" else 0.0
     x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)], constant_values=fill)
     steps = stride or kernel_size
-    bounds = [
-        [(start, start + k) for start in range(0, n - k + 1, step)]
-        for n, k, step in zip(x.shape[2:], kernel_size, steps, strict=True)
-    ]
+    bounds = []
+    for n, k, step, p in zip(x.shape[2:], kernel_size, steps, padding, strict=True):
+        stops = range(k, n + 1, step)
+        cut_off = stops[-1] < n and stops[-1] + step - k < n - p
+        last = [stops[-1] + step] if ceil_mode and cut_off else []
+        bounds.append([(stop - k, stop) for stop in (*stops, *last)])
     return _over_windows(x, np.max if kind == "max" else np.mean, bounds)
 
 

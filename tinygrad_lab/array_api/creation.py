@@ -82,6 +82,8 @@ def scalar(value: Any, *, name: str | None = None, requires_grad: bool = True) -
         >>> tg.scalar(3, name="x") * 2
         scalar(6.0, op=multiply)
     """
+    if value.__class__ is float:
+        return leaf(value, requires_grad=requires_grad, name=name)  # nearly always
     one = isinstance(value, float | int | np.number) or getattr(value, "size", None) == 1
     if not one:
         described = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__

@@ -23,6 +23,7 @@ from tinygrad_lab.backends.form import (  # isort: skip
     Form,
     fact,
     form_of,
+    is_complex,
     register_number,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "fact",
     "form_of",
     "forwards",
+    "is_complex",
     "namespace_of",
     "namespaces",
     "register_device",

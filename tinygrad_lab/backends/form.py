@@ -12,7 +12,16 @@ from tinygrad_lab.backends.namespace import Array, namespaces
 from tinygrad_lab.backends.no_numbers import check_numbers
 from tinygrad_lab.errors import DTypeError, excerpt
 
-__all__ = ["NUMBERS", "SEVERAL_FORMS", "SMALL", "Form", "fact", "form_of", "register_number"]
+__all__ = [
+    "NUMBERS",
+    "SEVERAL_FORMS",
+    "SMALL",
+    "Form",
+    "fact",
+    "form_of",
+    "is_complex",
+    "register_number",
+]
 
 SMALL = 4096
 """Values of up to this many elements are kept for pictures, even if no rule needs them."""
@@ -25,7 +34,7 @@ class Form:
     its inputs need no broadcasting, casting or moving.
     """
 
-    __slots__ = ("device", "dtype", "floating", "namespace", "shape", "size", "small")
+    __slots__ = ("device", "dtype", "floating", "namespace", "shape", "size", "small", "smooth")
 
     def __init__(
         self, namespace: Any, dtype: Any, shape: tuple[int, ...] | None, device: str
@@ -35,6 +44,9 @@ class Form:
         self.shape: Any = shape
         self.device = device
         self.floating = _is_floating(namespace, dtype)
+        """Whether the numbers are real and floating."""
+        self.smooth = self.floating or is_complex(dtype)
+        """Whether gradients may flow: through floating numbers, real and complex."""
         self.size = sys.maxsize if shape is None else prod(shape)
         self.small = self.size <= SMALL
 
@@ -43,7 +55,7 @@ class Form:
 
 
 def _is_floating(namespace: Any, dtype: Any) -> bool:
-    """Return whether gradients flow through arrays of a dtype."""
+    """Return whether a dtype is of real floating numbers."""
     if dtype is None or dtype is float:
         return True
     if isinstance(dtype, type):
@@ -51,6 +63,12 @@ def _is_floating(namespace: Any, dtype: Any) -> bool:
     kind = getattr(dtype, "kind", None)
     # Some libraries of the Array API standard have opaque dtypes.
     return namespace.isdtype(dtype, "real floating") if kind is None else kind == "f"
+
+
+def is_complex(dtype: Any) -> bool:
+    """Return whether a dtype is of complex numbers; so is the class of Python's."""
+    # Some libraries of the Array API standard have opaque dtypes.
+    return getattr(dtype, "kind", None) == "c" or "complex" in str(dtype)
 
 
 NUMBERS: dict[type, Form] = {

@@ -140,6 +140,17 @@ class Namespace:
         """Return x where another array is positive, 0 elsewhere."""
         return self.where(condition > 0, x, self.zeros_like(x))
 
+    def complex_of(self, x: Array, y: Array) -> Array:
+        """Return the complex numbers x + iy."""
+        dtype = self.result_type(x, y, self.complex64)
+        if not hasattr(x, "view"):
+            return self.astype(x, dtype) + 1j * self.astype(y, dtype)
+        # That formula would make NaN of 1 + i inf, for i * inf has NaN as its real part.
+        real = self.result_type(x, y, self.float32)
+        parts = [self.astype(part, real) for part in self.broadcast_arrays(x, y)]
+        pairs = self.ascontiguousarray(self.stack(parts, axis=-1))
+        return self.reshape(pairs.view(dtype), pairs.shape[:-1])
+
     def pick(self, flat: Array, positions: Array) -> Array:
         """Return elements of a vector at positions that are known to be valid."""
         return flat[positions]

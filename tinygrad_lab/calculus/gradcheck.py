@@ -200,16 +200,21 @@ def _as_tensor(value: Any) -> Any:
     """Convert floating-point numbers to a tensor of the same precision; return others unchanged."""
     if isinstance(value, float) and not isinstance(value, np.generic):
         return scalar(value, requires_grad=False)
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f":
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fc":
         return tensor(value)
     return value
 
 
 def _is_variable(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.dtype.kind == "f"
+    return isinstance(value, Tensor) and value.dtype.kind in "fc"
 
 
 def _too_few_digits(label: str, dtype: Any) -> str:
+    if dtype.kind == "c":
+        return (
+            f"tg.gradcheck compares real numbers, {label} is {dtype}. Check a function of a real "
+            "and an imaginary part, z = tg.complex(a, b), that returns tg.real(w) and tg.imag(w)."
+        )
     digits = {2: "3", 4: "7"}.get(dtype.itemsize, "few")
     return (
         f"tg.gradcheck: {label} is {dtype}, whose {digits} digits are used up by the differences "

@@ -24,7 +24,14 @@ from tinygrad_lab.engine.hooks import observer
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.tensor import Tensor, detached
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError, excerpt
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+    excerpt,
+)
 
 __all__ = [
     "grad",
@@ -173,7 +180,7 @@ def pull_back_with_history(node: Node, g: Any) -> Iterator[tuple[Node, Tensor]]:
     kept = {name: with_history(name, value, named_nodes, node) for name, value in node.kept.items()}
     for _, target, gradient in contributions(node, xp, g, kept):
         # Anything but a Tensor is a partial gradient to assemble: see ``Cotangents``.
-        fits = gradient.__class__ is not Tensor
+        fits = not isinstance(gradient, Tensor)
         yield target, gradient if fits else unbroadcast(xp, gradient, target)
 
 
@@ -565,6 +572,12 @@ def _jacobian(
 
     def full(*args: Any, **kwargs: Any) -> Any:
         run = _Run(transform, f, args, _positions(argnums), kwargs, has_aux)
+        for one in (*run.all_variables(), *run.outs):
+            if one.dtype.kind == "c":
+                raise DTypeError(
+                    f"tg.{transform}: expected real numbers, got {one.dtype}. Take the real and "
+                    "the imaginary part as two arguments or two results: z = tg.complex(a, b)."
+                )
         whole = run.rebuild_out(
             [_as_chosen(run.grouped(_derivatives(run, out)), argnums) for out in run.outs]
         )

@@ -459,7 +459,8 @@ class CompiledStep(Followed):
             >>> slope = tg.compile(tg.grad(lambda x: (x * x).tanh().sum()))
             >>> _ = slope(tg.tensor([1.0, 2.0])), slope(tg.tensor([3.0, 4.0]))
             >>> slope.draw()
-            <Drawing of gradient: 5 boxes, 5 edges; .save("graph.svg") or .pdf, .png, .dot>
+            <Drawing of gradient: 5 boxes, 5 edges; .save("graph.svg")
+            or .html, .pdf, .png, .tex, .dot>
         """
         from tinygrad_lab.compiler.source.picture import drawing_of
 

@@ -3,9 +3,11 @@
 from tinygrad_lab.data import signals as signals, transforms as transforms
 from tinygrad_lab.data.collate import default_collate, default_convert
 from tinygrad_lab.data.dataset import (
+    ChainDataset,
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
 )
@@ -30,6 +32,7 @@ __all__ = [
     "MNIST",
     "MNIST1D",
     "BatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -38,6 +41,7 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Standardize",
     "Subset",
     "SubsetRandomSampler",

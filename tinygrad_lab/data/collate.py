@@ -68,7 +68,7 @@ def collated(batch: Sequence[Any], name_of: Callable[[int], str], part: str = ""
     )
 
 
-def default_convert(item: Any) -> Any:
+def default_convert(data: Any) -> Any:
     """Make tensors of the arrays in one sample, and leave all else as it is.
 
     What a loader without batches (``batch_size=None``) does with each sample.
@@ -78,18 +78,18 @@ def default_convert(item: Any) -> Any:
         >>> default_convert({"x": np.array([1.0, 2.0]), "name": "a", "n": 3})
         {'x': tensor([1., 2.], dtype=float64), 'name': 'a', 'n': 3}
     """
-    if isinstance(item, Tensor | str | bytes):
-        return item
-    if isinstance(item, np.ndarray | np.generic):
-        return asarray(item) if np.asarray(item).dtype.kind in "biufc" else item
-    if isinstance(item, Mapping):
-        return _like(item, {key: default_convert(value) for key, value in item.items()})
-    if isinstance(item, tuple) and hasattr(item, "_fields"):
-        return type(item)(*map(default_convert, item))
-    if isinstance(item, Sequence):
-        parts = [default_convert(one) for one in item]
-        return parts if isinstance(item, tuple) else _like(item, parts)
-    return item
+    if isinstance(data, Tensor | str | bytes):
+        return data
+    if isinstance(data, np.ndarray | np.generic):
+        return asarray(data) if np.asarray(data).dtype.kind in "biufc" else data
+    if isinstance(data, Mapping):
+        return _like(data, {key: default_convert(value) for key, value in data.items()})
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*map(default_convert, data))
+    if isinstance(data, Sequence):
+        parts = [default_convert(one) for one in data]
+        return parts if isinstance(data, tuple) else _like(data, parts)
+    return data
 
 
 def _where(sample: str, part: str) -> str:

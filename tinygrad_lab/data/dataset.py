@@ -6,6 +6,7 @@ Source: the classes of PyTorch's ``torch.utils.data``, whose names and meanings 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, IndexingError,
 from tinygrad_lab.ops import take
 
 __all__ = [
+    "ChainDataset",
     "ConcatDataset",
     "Dataset",
     "IterableDataset",
+    "StackDataset",
     "Subset",
     "TensorDataset",
     "row_gatherer",
@@ -49,7 +52,7 @@ class Dataset:
             f"{type(self).__name__} needs a method __getitem__(self, index) that returns a sample"
         )
 
-    def __add__(self, other: Any) -> ConcatDataset:
+    def __add__(self, other: Any) -> Dataset:
         return ConcatDataset([self, other])
 
 
@@ -72,6 +75,9 @@ class IterableDataset(Dataset):
         raise NotImplementedError(
             f"{type(self).__name__} needs a method __iter__(self) that yields samples"
         )
+
+    def __add__(self, other: Any) -> ChainDataset:
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset):
@@ -201,7 +207,7 @@ class ConcatDataset(Dataset):
             raise ArgumentError("ConcatDataset: expected at least one dataset; got an empty list")
         if any(isinstance(one, IterableDataset) for one in self.datasets):
             raise ArgumentTypeError(
-                "ConcatDataset: an IterableDataset has no items by index; itertools.chain joins "
+                "ConcatDataset: an IterableDataset has no items by index; ChainDataset joins "
                 "streams"
             )
         lengths = [length_of("ConcatDataset", one) for one in self.datasets]
@@ -215,6 +221,91 @@ class ConcatDataset(Dataset):
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
+
+
+class ChainDataset(IterableDataset):
+    """Streams one after the other; ``a + b`` of two ``IterableDataset``s is one.
+
+    Its length is that of all of them, where they know it.
+
+    Raises:
+        ArgumentError: without datasets.
+        ArgumentTypeError: for a dataset that is no ``IterableDataset``.
+
+    Example:
+        >>> class Countdown(IterableDataset):
+        ...     def __iter__(self):
+        ...         return iter(range(2, 0, -1))
+        >>> list(Countdown() + Countdown())
+        [2, 1, 2, 1]
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        one = isinstance(datasets, IterableDataset)
+        self.datasets: list[Any] = [] if one else list(datasets)
+        if one or not self.datasets:
+            got = f"one {type(datasets).__name__}" if one else "an empty list"
+            raise ArgumentError(
+                f"ChainDataset: expected a list of streams, ChainDataset([a, b]); got {got}"
+            )
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise ArgumentTypeError(
+                    f"ChainDataset: expected IterableDatasets, one is {type(dataset).__name__}; "
+                    "ConcatDataset joins datasets whose items have an index"
+                )
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(self.datasets)
+
+    def __len__(self) -> int:
+        return sum(length_of("ChainDataset", one) for one in self.datasets)
+
+
+class StackDataset(Dataset):
+    """Datasets side by side: item i is the tuple of their items i, or a dict by their names.
+
+    Args:
+        datasets: several datasets of one length, by position.
+        named: the same by name, for items that are dicts.
+
+    Raises:
+        ArgumentError: without datasets, with some of both kinds, or for lengths that differ.
+        ArgumentTypeError: for a dataset without items by index or without a length.
+
+    Example:
+        >>> StackDataset(image=["a", "b"], label=[0, 1])[1]
+        {'image': 'b', 'label': 1}
+    """
+
+    def __init__(self, *datasets: Any, **named: Any) -> None:
+        if bool(datasets) == bool(named):
+            given = "both" if named else "none"
+            raise ArgumentError(
+                "StackDataset: expected datasets by position, for tuples, or by name, for dicts; "
+                f"got {given}"
+            )
+        self.datasets: tuple[Any, ...] | dict[str, Any] = datasets or named
+        every = list(named.values() if named else datasets)
+        for one in every:
+            if not hasattr(one, "__getitem__") or isinstance(one, IterableDataset):
+                raise ArgumentTypeError(
+                    f"StackDataset: expected datasets with items by index; {type(one).__name__} "
+                    "has none"
+                )
+        lengths = [length_of("StackDataset", one) for one in every]
+        if len(set(lengths)) > 1:
+            raise ArgumentError(f"StackDataset: the datasets have different lengths, {lengths}")
+        self._length = lengths[0]
+
+    def __getitem__(self, index: int) -> Any:
+        place = _checked("StackDataset", index, self._length)
+        if isinstance(self.datasets, dict):
+            return {name: one[place] for name, one in self.datasets.items()}
+        return tuple(one[place] for one in self.datasets)
+
+    def __len__(self) -> int:
+        return self._length
 
 
 def _checked(asked_by: str, index: Any, length: int) -> int:
@@ -246,5 +337,5 @@ def row_gatherer(dataset: Any) -> Callable[[Any], Sequence[Tensor]] | None:
     return lambda index: gather(indices[index])
 
 
-for _class in (Subset, ConcatDataset):
+for _class in (Subset, ConcatDataset, ChainDataset):
     explaining_class(_class)

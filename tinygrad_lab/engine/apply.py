@@ -8,12 +8,13 @@ from typing import Any
 
 from tinygrad_lab.backends import SEVERAL_FORMS, Form, fact, form_of, namespace_of
 from tinygrad_lab.context import Context, current
-from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient, explained
+from tinygrad_lab.engine.complex import for_complex
+from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, explained
 from tinygrad_lab.engine.node import Application, Leaf, Node
 from tinygrad_lab.engine.op import Op, Plan
 from tinygrad_lab.engine.outputs import output
 from tinygrad_lab.engine.signatures import arguments_of
-from tinygrad_lab.engine.tensor import Tensor, computed, detached
+from tinygrad_lab.engine.tensor import ComplexTensor, Tensor, computed, detached
 from tinygrad_lab.engine.user_code import user_site
 
 __all__ = ["apply", "function_of", "source_of"]
@@ -49,7 +50,7 @@ def apply(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
         arrays = context.recorder.arrays_of(inputs, op)
     out, residual = _run_forward(op, inputs, arrays, attributes, context)
     form = SEVERAL_FORMS if op.several_outputs else form_of(out)
-    plan = op.plan(_needs(op, inputs, form, attributes, context))
+    plan = _plan(op, inputs, form, attributes, context)
     if not (plan.rules or context.recording or context.debugger):  # nobody wants to go back
         return tuple(map(detached, out)) if op.several_outputs else detached(out)
     sources = tuple(map(source_of, inputs))
@@ -78,18 +79,17 @@ def _run_forward(op: Op, inputs: Any, arrays: Any, attributes: Any, context: Con
     return out if op.residual else (out, None)
 
 
-def _needs(
+def _plan(
     op: Op, inputs: Sequence[Any], form: Form, attributes: Mapping[str, Any], context: Context
-) -> tuple[bool, ...]:
-    """Return for each input whether the output's gradient flows back to it."""
-    wanted = tuple([isinstance(x, Tensor) and x._node is not None for x in inputs])
-    if context.grad_enabled and op.plan(wanted).rules:  # no_grad() disables it
-        if form.floating:
-            return wanted
-        # Integers and booleans do not vary smoothly with anything. Complex outputs are an error.
-        if getattr(form.dtype, "kind", "") == "c":
-            raise complex_gradient(op, inputs, attributes)
-    return (False,) * len(inputs)
+) -> Plan:
+    """Return what to do on the way back, with a rule for each input that the gradient reaches."""
+    if context.grad_enabled:  # no_grad() disables it
+        if not form.floating or ComplexTensor in [x.__class__ for x in inputs]:
+            op = for_complex(op, inputs, form, attributes)
+        plan = op.plan(tuple([isinstance(x, Tensor) and x._node is not None for x in inputs]))
+        if plan.rules and form.smooth:  # integers and booleans vary smoothly with nothing
+            return plan
+    return op.plan((False,) * len(inputs))
 
 
 def source_of(x: Any) -> Node | None:
@@ -136,7 +136,7 @@ def _part(node: Node, position: int, outs: Sequence[Any], context: Context) -> T
     """
     form = form_of(outs[position])
     # Integers and booleans among the outputs, such as sort indices, are constants.
-    plan = output.plan((node.requires_grad and form.floating,))
+    plan = output.plan((node.requires_grad and form.smooth,))
     attributes = {"position": position, "count": len(outs)}
     part = Application(plan, (node,), dict(attributes) if plan.rules else {}, attributes, form)
     part.scope, part.code, part.offset = node.scope, node.code, node.offset

@@ -19,7 +19,7 @@ from tinygrad_lab.errors import (
     excerpt,
 )
 
-__all__ = ["array_like", "as_data", "as_seed", "check_floating", "check_grad", "is_grad_of_another"]
+__all__ = ["array_like", "as_data", "as_seed", "check_grad", "is_complex", "is_grad_of_another"]
 
 
 def as_data(value: Any, owner: Any) -> Array:
@@ -106,13 +106,19 @@ def _of_nobody() -> None:
     """Stand for the reference of a Tensor that was nobody's ``.grad``."""
 
 
-def check_floating(owner: Any) -> None:
-    """Raise a ``DTypeError`` for a Tensor of a dtype that has no gradients."""
+def is_complex(owner: Any) -> bool:
+    """Return whether a Tensor whose gradient is wanted is complex; it is real otherwise.
+
+    Raises:
+        DTypeError: for a dtype that has no gradients.
+    """
     data = owner._data
     dtype = getattr(data, "dtype", None) or np.dtype(type(data))
     if isinstance(data, float) or dtype.kind == "f":
-        return
-    hint = "tg.real(x)" if dtype.kind == "c" else "numbers like 1.0, or x.astype(...)"
+        return False
+    if dtype.kind == "c" and type(data) is not complex:
+        return True
+    hint = "tg.tensor(z)" if dtype.kind == "c" else "numbers like 1.0, or x.astype(...)"
     raise DTypeError(
         f"only floating-point tensors have gradients, {owner._label()} is {dtype}: {hint}."
     )
@@ -137,6 +143,8 @@ def as_seed(gradient: Any, output: Any) -> Array:
             )
         if xp is NUMPY and not form.shape:
             return _numpy_one(form.dtype)
+        if not form.floating:
+            raise _no_direction(form.dtype)
         one = 1.0 if xp is PYTHON else xp.asarray(1, dtype=form.dtype, device=form.device)
         return xp.reshape(one, form.shape) if form.shape else one
     if hasattr(gradient, "_node"):
@@ -164,7 +172,16 @@ def _expected_seed(output: Any) -> str:
     return f"gradient must be numbers in the shape of {output._label()}, {output.shape}"
 
 
+def _no_direction(dtype: Any) -> GradientError:
+    return GradientError(
+        f"backward() needs a real number, this one is {dtype}. Make a real loss of it, such as "
+        "tg.abs(z), or say in which direction it is to change: backward(gradient=1+0j)."
+    )
+
+
 @cache
 def _numpy_one(dtype: np.dtype[Any]) -> Array:
     """Return 1 as a NumPy scalar, with which rules work faster than with a 0-d array."""
+    if dtype.kind == "c":
+        raise _no_direction(dtype)
     return dtype.type(1)

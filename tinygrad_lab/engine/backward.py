@@ -66,8 +66,8 @@ def sweep(
         g = gradients.pop(node)
         if observe is not None or g.__class__ in PENDING:
             g = _complete(node, g, observe)
-        if number:
-            node._gradient = g if node.form.size <= keep else None  # None: computed but not kept
+        if number:  # None: computed but not kept
+            node._gradient = g if g.__class__ is float or node.form.size <= keep else None
             node.sweep = number
         try:
             for source, contribution in pull_back(node, g) if pull_back else node.pull_back(g):

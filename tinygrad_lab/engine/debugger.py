@@ -16,6 +16,7 @@ import numpy as np
 
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import changed
+from tinygrad_lab.engine.explain import readable
 from tinygrad_lab.engine.node import Node, contributions, unbroadcast
 from tinygrad_lab.engine.pending import namespace_of_gradient
 from tinygrad_lab.engine.user_code import Line, line_of, user_site
@@ -178,7 +179,7 @@ def _named(node: Node, name: str | None = None) -> str:
     """Write the names of a node's inputs, or of one of them, in brackets; empty without names."""
     op = node.op
     names = [
-        input_node.name
+        readable(input_node.name)
         for position, input_node in enumerate(node.inputs)
         if input_node is not None
         and input_node.name

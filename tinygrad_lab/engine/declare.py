@@ -7,6 +7,7 @@ from os import environ
 from typing import Any, TypeVar
 
 from tinygrad_lab.engine.apply import function_of
+from tinygrad_lab.engine.complex import complex_op
 from tinygrad_lab.engine.fast.entry_points import explaining_function_of, written_function_of
 from tinygrad_lab.engine.op import Op
 from tinygrad_lab.engine.signatures import read_declaration
@@ -32,6 +33,7 @@ def op(
     *,
     forward: Callable[..., Any],
     vjp: Mapping[Any, Callable[..., Any]] | Callable[..., Any] | None = None,
+    complex_vjp: Mapping[Any, Callable[..., Any]] | str | None = None,
     words: Mapping[str, str] | None = None,
     latex: str | None = None,
     elementwise: bool = False,
@@ -54,6 +56,10 @@ def op(
             from ``g``, the gradient of the output; a tuple of inputs as key, or one function in
             place of the mapping, for a joint rule that returns one gradient for each. An input
             without a rule gets no gradient.
+        complex_vjp: the rules for complex numbers (``engine/complex.py`` says what ``g`` is there):
+            ``"same"`` if they are those of ``vjp``, ``"conjugated"`` if the function is
+            holomorphic, and its derivatives are conjugated. Without it, complex numbers that
+            require a gradient are refused.
         words: what pictures write for the rule of an input, if its source is not a short formula:
             ``{"x": "g where {x} > 0"}``; for ``"out"``, how they write the value. Braces name
             inputs, ``out``, attributes, or ``x_shape``, ``x_dtype`` and ``x_device`` of an input.
@@ -101,6 +107,8 @@ def op(
         internal=internal,
         doc=doc,
     )
+    if complex_vjp is not None:
+        declared.complex_op = complex_op(declared, complex_vjp)
     if textbook is not None:
         declared.composite = taught(declared, textbook)
     of_library = is_of_library(forward)

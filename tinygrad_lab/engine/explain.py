@@ -43,6 +43,7 @@ __all__ = [
     "missing_axis",
     "not_joined",
     "raw",
+    "readable",
     "shape_of",
     "shapes_of",
 ]
@@ -57,11 +58,16 @@ FAILURES_OF_RULES = (AttributeError, KeyError, ShapeError)
 """What a vjp rule may fail with; ``explained_backward`` words it in the user's terms."""
 
 
+def readable(name: str) -> str:
+    """Write a name as it is, or as Python does if a terminal would obey characters in it."""
+    return name if name.isprintable() else repr(name)
+
+
 def describe(x: Any) -> str:
     """Describe one input for an error message: its name, shape, dtype and device."""
     if x is None:
         return "None"
-    name = getattr(x, "name", None)
+    name = readable(getattr(x, "name", None) or "")
     data = raw(x)
     namespace = namespaces.get(type(data))
     if namespace is None or not hasattr(data, "shape"):
@@ -109,8 +115,8 @@ def _is_too_deep(value: Any) -> bool:
 def complex_gradient(op: Op, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> DTypeError:
     """Return the error for a gradient that would have to flow through complex numbers."""
     reason = (
-        "no gradient flows through complex numbers, and an input requires one: compute with "
-        "the real and the imaginary part as two real tensors, or with x.detach()."
+        "no gradient flows through complex numbers here, and an input requires one: compute with "
+        "real tensors, tg.real(z), tg.imag(z) or tg.abs(z), or with z.detach()."
     )
     return DTypeError(in_full(op.name, reason, op.named_arrays(inputs), attributes))
 

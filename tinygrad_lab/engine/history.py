@@ -34,7 +34,7 @@ def with_history(name: str, value: Any, named_nodes: dict[str, Any], node: Node)
 def _holds_floats(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return any(map(_holds_floats, value))
-    return type(value) in namespaces and form_of(value).floating
+    return type(value) in namespaces and form_of(value).smooth
 
 
 def _rejoined(value: Any, source: Node | None) -> Any:

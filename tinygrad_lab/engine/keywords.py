@@ -62,6 +62,8 @@ _OWN_NAMES = {
     "a_min": ("min",),
     "a_max": ("max",),
     "input": ("x", "logits", "tensors", "a", "obj", "x1"),
+    "input1": ("x1",),
+    "input2": ("x2",),
     "target": ("labels",),
     "a": ("x", "start", "obj", "x1"),
     "array": ("x",),

@@ -7,6 +7,7 @@ import linecache
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import lru_cache
+from inspect import unwrap
 from types import CodeType
 from typing import Any
 
@@ -21,7 +22,7 @@ def expression_of(function: Callable[..., Any]) -> ast.expr | None:
     None if it cannot be found: the function is more than one return statement, it has no source,
     or its file has changed since it was loaded.
     """
-    code: CodeType | None = getattr(function, "__code__", None)
+    code: CodeType | None = getattr(unwrap(function), "__code__", None)
     if code is None:
         return None
     nodes, codes = _compiled(code.co_filename, "".join(linecache.getlines(code.co_filename)))

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from tinygrad_lab.engine.node import Leaf
 from tinygrad_lab.engine.tensor import Tensor, detached
 from tinygrad_lab.errors import ArgumentTypeError, ShapeError, excerpt
 
@@ -22,6 +23,9 @@ def leaf(data: Any, *, requires_grad: bool = False, name: str | None = None) -> 
         DTypeError: if integers, booleans or complex numbers are to require a gradient.
     """
     tensor = detached(data)
+    if data.__class__ is float and requires_grad:  # nothing to check, and no node yet: faster
+        tensor._node = Leaf(data, requires_grad=True, name=name, tensor=tensor)
+        return tensor
     if name is not None:
         tensor.name = name
     return tensor.requires_grad_() if requires_grad else tensor

@@ -16,6 +16,7 @@ from weakref import ref
 
 from tinygrad_lab.backends import Array, Form, form_of
 from tinygrad_lab.context import Scope
+from tinygrad_lab.engine.broadcasting import stretched_axes
 from tinygrad_lab.engine.op import Op, Plan
 from tinygrad_lab.engine.pending import namespace_of_gradient
 from tinygrad_lab.engine.user_code import Line, line_of
@@ -27,7 +28,6 @@ __all__ = [
     "Node",
     "contributions",
     "next_priority",
-    "stretched_axes",
     "unbroadcast",
 ]
 
@@ -255,11 +255,3 @@ def unbroadcast(xp: Any, gradient: Any, node: Node) -> Any:
                 f"{target.shape}; expected that shape, or one that it was broadcast to."
             ) from None
     return gradient if data.dtype == target.dtype else xp.astype(gradient, target.dtype)
-
-
-def stretched_axes(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the axes of ``to`` that broadcasting stretched or put in front of ``shape``."""
-    in_front = len(to) - len(shape)
-    return tuple(
-        axis for axis, size in enumerate(to) if axis < in_front or shape[axis - in_front] != size
-    )

@@ -92,6 +92,8 @@ class Op:
     internal: bool = False
     """Only for other ops and for rules, not public."""
     doc: str = ""
+    complex_op: Op | None = None
+    """The same op with its rules for complex numbers; None if it takes only real numbers."""
     _plans: dict[tuple[bool, ...], Plan] = field(default_factory=dict)
 
     def __repr__(self) -> str:

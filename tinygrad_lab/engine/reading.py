@@ -16,7 +16,10 @@ from tinygrad_lab.backends.dtypes import get_default_dtype
 from tinygrad_lab.context import touch
 from tinygrad_lab.errors import ArgumentTypeError, GradientError, ShapeError
 
-__all__ = ["Reading", "warn_of_grad"]
+__all__ = ["Reading", "real_tensors", "warn_of_grad"]
+
+real_tensors: set[type] = set()
+"""The classes of Tensors that written functions take: Tensor, Parameter, subclasses of users."""
 
 
 def warn_of_grad(x: Any) -> None:
@@ -40,6 +43,11 @@ class Reading:
     _viewed: Any
     """A weak reference to the tensor that this constant is a view of, if that is a leaf that
     requires a gradient (``views.py``)."""
+
+    def __init_subclass__(cls, *, real: bool = True) -> None:
+        super().__init_subclass__()
+        if real:
+            real_tensors.add(cls)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ from tinygrad_lab.engine.reading import Reading, warn_of_grad
 from tinygrad_lab.engine.views import as_view
 from tinygrad_lab.errors import GradientError
 
-__all__ = ["Tensor", "computed", "detached"]
+__all__ = ["ComplexTensor", "Tensor", "computed", "detached"]
 
 
 class Tensor(Reading, Methods["Tensor"]):
@@ -156,8 +156,7 @@ class Tensor(Reading, Methods["Tensor"]):
         Args:
             gradient: the gradient of some later scalar with respect to this tensor, in its shape.
                 Optional for a tensor of one element: 1.
-            free: drop what each node keeps once it was visited. Saves memory; a second
-                ``backward()`` raises where a rule asks for something.
+            free: drop what a node keeps once it was visited: saves memory, for one ``backward()``.
 
         Raises:
             GradientError: if this tensor requires no gradient, or ``gradient`` is missing.
@@ -200,7 +199,7 @@ class Tensor(Reading, Methods["Tensor"]):
 
         Raises:
             GradientError: for a tensor that was computed from others.
-            DTypeError: for a tensor of integers or booleans.
+            DTypeError: for a tensor of integers or booleans, or a Python complex number.
         """
         if requires_grad == self.requires_grad:
             return self
@@ -209,8 +208,8 @@ class Tensor(Reading, Methods["Tensor"]):
                 f"{self._label()} was computed from other tensors and passes on their gradient; "
                 "detach() gives its value without a history."
             )
-        if requires_grad:
-            assignment.check_floating(self)
+        if requires_grad and assignment.is_complex(self):
+            self.__class__ = ComplexTensor
         leaf = Leaf(self._data, requires_grad=requires_grad, name=self.name, tensor=self)
         inherit_hooks(leaf, self._node or getattr(self, "_origin", None))
         self._node = leaf if requires_grad else None
@@ -223,6 +222,12 @@ class Tensor(Reading, Methods["Tensor"]):
         self._grad = collected = Tensor()
         collected._data, collected._node, collected._gradient_of = gradient, None, ref(self)
         return collected
+
+
+class ComplexTensor(Tensor, real=False):
+    """A Tensor of complex numbers that requires a gradient: see ``complex.py``."""
+
+    __slots__ = ()
 
 
 def detached(data: Array) -> Tensor:
@@ -238,9 +243,10 @@ def computed(data: Array, node: Node) -> Tensor:
     tensor = detached(data)
     if node.requires_grad:
         tensor._node = node
+        if not node.form.floating:
+            tensor.__class__ = ComplexTensor
     else:
-        # No gradient flows through it: its history is kept for inspection only.
-        tensor._origin = node
+        tensor._origin = node  # for inspection only: no gradient flows through it
     return tensor
 
 

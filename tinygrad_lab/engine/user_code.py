@@ -52,8 +52,17 @@ class Line:
     text: str
 
     def __str__(self) -> str:
-        where = f"{basename(self.filename)}:{self.number}"
+        where = f"{_cell_of(self.filename) or basename(self.filename)}:{self.number}"
         return f"{where}: {self.text}" if self.text else where
+
+
+def _cell_of(filename: str) -> str:
+    """Return ``In[3]`` for the temporary file that a notebook compiles a cell as; else ``""``."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    name_of = getattr(getattr(shell, "compile", None), "format_code_name", None)
+    kind, name = (name_of and name_of(filename)) or ("", "")
+    return name if kind == "Cell" else ""
 
 
 def user_site(frame: FrameType | None = None) -> tuple[CodeType | None, int]:

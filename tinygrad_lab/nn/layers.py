@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.creation import arange, empty
 from tinygrad_lab.engine.declare import direct
+from tinygrad_lab.engine.explain import is_integer
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinygrad_lab.nn import functional, init
@@ -22,6 +25,7 @@ __all__ = [
     "Linear",
     "Unflatten",
     "at_least",
+    "naming",
     "uniform_parameter",
 ]
 
@@ -40,8 +44,17 @@ def uniform_parameter(shape: tuple[int, ...], fan_in: int) -> Parameter:
 def at_least(minimum: int, **sizes: int) -> None:
     """Raise an ``ArgumentError`` for invalid sizes of a layer."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or size < minimum:
+        if not is_integer(size) or isinstance(size, bool) or size < minimum:
             raise ArgumentError(f"{name} must be an integer, {minimum} or more, got {size!r}.")
+
+
+@contextmanager
+def naming(layer: Module) -> Iterator[None]:
+    """Let errors about the settings of a layer begin with its name."""
+    try:
+        yield
+    except (ArgumentError, ArgumentTypeError) as error:
+        raise type(error)(f"{type(layer).__name__}: {error}") from None
 
 
 class Identity(Module):

@@ -11,7 +11,7 @@ from tinygrad_lab.engine.declare import direct
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ShapeError
 from tinygrad_lab.nn import functional
-from tinygrad_lab.nn.layers import at_least
+from tinygrad_lab.nn.layers import at_least, naming
 from tinygrad_lab.nn.module import Module, Parameter
 
 __all__ = [
@@ -339,3 +339,37 @@ class GroupNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+
+
+class LocalResponseNorm(Module):
+    """Divides each element of x (N, C, ...) by a power of what its neighbours among channels have.
+
+    Args:
+        size: how many channels count, its own among them.
+        alpha, beta, k: of the divisor (k + alpha / size * Σ x²)^beta.
+
+    Raises:
+        ArgumentError: for a size that is no integer above 0.
+        ShapeError: from a call, for fewer than three axes.
+
+    Source: Krizhevsky, Sutskever & Hinton, "ImageNet Classification with Deep Convolutional Neural
+    Networks", 2012, section 3.3; see ``tg.nn.functional.local_response_norm``.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> layer = tg.nn.LocalResponseNorm(1, alpha=1.0, beta=0.5, k=0.0)
+        >>> layer(tg.tensor([[[3.0], [4.0]]])).tolist()
+        [[[1.0], [1.0]]]
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        with naming(self):
+            at_least(1, size=size)
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Tensor) -> Any:
+        return functional.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

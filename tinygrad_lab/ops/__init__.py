@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_lab.backends import register_namespace
 from tinygrad_lab.engine.declare import as_called, functions
 from tinygrad_lab.engine.keywords import explaining
-from tinygrad_lab.engine.tensor import Tensor
+from tinygrad_lab.engine.tensor import ComplexTensor, Tensor
 from tinygrad_lab.errors import GradientError
 from tinygrad_lab.ops import (
     activation,
@@ -145,4 +145,6 @@ _for_rules = {
     ),
     "put_at": lambda values, arrays, *, key, shape: Puts(values, arrays, key, shape),
 }
-register_namespace(Tensor, _TensorNamespace(name="tensor", **(_public | _internal | _for_rules)))
+_of_tensors = _TensorNamespace(name="tensor", **(_public | _internal | _for_rules))
+register_namespace(Tensor, _of_tensors)
+register_namespace(ComplexTensor, _of_tensors)

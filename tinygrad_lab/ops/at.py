@@ -127,6 +127,7 @@ index_set = op(
         "x": lambda xp, g, arrays, key: xp.index_set(g, 0.0, *arrays, key=key),
         "values": _to_the_values,
     },
+    complex_vjp="same",
     words={
         "out": "{x} with {key} = {values}",
         "x": "g, but 0 where set",
@@ -146,6 +147,7 @@ index_add = op(
         "x": lambda xp, g: g,
         "values": lambda xp, g, arrays, key: xp.index(g, *arrays, key=key),
     },
+    complex_vjp="same",
     words={"out": "{x} with {key} += {values}", "values": "g where added"},
     latex=r"{x} \text{{ with }} {x}_{{{key}}} \mathrel{{+}}= {values}",
     check=_unfit,

@@ -59,6 +59,7 @@ cumulative_sum = op(
         xp.cumulative_sum, x, axis, dtype=dtype, include_initial=include_initial
     ),
     vjp={"x": _sum_from_here_on},
+    complex_vjp="same",
     words={"x": "Σ g from here on"},
     latex=r"\sum_{{j \le i}} {x}_j",
     check=_invalid_axis,

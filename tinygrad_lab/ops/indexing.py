@@ -73,6 +73,7 @@ put = op(
         values, arrays, key=key, shape=shape
     ).total(),
     vjp={"values": lambda xp, g, arrays, key: xp.index(g, *arrays, key=key)},
+    complex_vjp="same",
     words={"values": "g{key}"},
     latex=r"\mathrm{{put}}_{{{key}}}({values})",
     doc="Return zeros of a shape, with values added at an index.",
@@ -90,6 +91,7 @@ _index = op(
     "[ ]",
     forward=_take,
     vjp={"x": lambda xp, g, arrays, x_shape, key: xp.put_at(g, arrays, key=key, shape=x_shape)},
+    complex_vjp="same",
     words={"out": "{x}{key}", "x": "g put back at {key}"},
     latex="{x}_{{{key}}}",
     check=misfit,

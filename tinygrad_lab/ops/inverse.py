@@ -42,6 +42,7 @@ inv = op(
     "⁻¹",
     forward=lambda xp, x: xp.inv(square(x)),
     vjp={"x": _inv_vjp},
+    complex_vjp="conjugated",
     words={"x": "-{out}ᵀ @ g @ {out}ᵀ"},
     latex="{x}^{{-1}}",
     check=singular,
@@ -91,6 +92,7 @@ _solve = op(
     "solve",
     forward=_solved,
     vjp={("a", "b"): _solve_vjp},
+    complex_vjp="conjugated",
     words={"a": "-solve({a}ᵀ, g) @ {out}ᵀ", "b": "solve({a}ᵀ, g)"},
     core_axes=2,
     latex="{a}^{{-1}} {b}",
@@ -190,6 +192,7 @@ det = op(
     "det",
     forward=lambda xp, x: xp.det(square(x)),
     vjp={"x": _det_vjp},
+    complex_vjp="conjugated",
     words={"x": "g × the cofactors of {x}"},
     latex=r"\det {x}",
     doc="""Return the determinants of square matrices.

@@ -39,6 +39,7 @@ _matmul = op(
         "x": lambda xp, g, y: xp.matmul(g, xp.matrix_transpose(y)),
         "y": lambda xp, g, x: xp.matmul(xp.matrix_transpose(x), g),
     },
+    complex_vjp="conjugated",
     core_axes=2,
     latex=r"{x} \, {y}",
     check=lambda x, y: (
@@ -77,6 +78,10 @@ _vecdot = op(
     forward=lambda xp, x, y, *, axis: xp.vecdot(x, y, axis=axis),
     vjp={
         "x": lambda xp, g, y, axis: xp.expand_dims(g, axis=axis) * y,
+        "y": lambda xp, g, x, axis: xp.expand_dims(g, axis=axis) * x,
+    },
+    complex_vjp={  # it conjugates x
+        "x": lambda xp, g, y, axis: xp.conj(xp.expand_dims(g, axis=axis)) * y,
         "y": lambda xp, g, x, axis: xp.expand_dims(g, axis=axis) * x,
     },
     latex=r"{x} \cdot {y}",

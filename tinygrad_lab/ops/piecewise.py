@@ -54,11 +54,20 @@ trunc = op(
 
 # --- kinks and jumps -------------------------------------------------------------------------
 
+
+def _along_direction(xp: Any, g: Any, x: Any, out: Any) -> Any:
+    """Return g times the direction of complex numbers, x / |x|; 0 at 0."""
+    at_zero = out == 0
+    length = xp.where(at_zero, xp.ones_like(out), xp.kinked(out, at_zero))
+    return g * xp.where(at_zero, xp.zeros_like(x), x / length)
+
+
 abs = op(
     "abs",
     "|x|",
     forward=lambda xp, x: xp.abs(x),
     vjp={"x": lambda xp, g, x: g * xp.sign(x)},
+    complex_vjp={"x": _along_direction},
     latex="|{x}|",
     elementwise=True,
     doc="Return the absolute value. Its derivative at 0 is taken as 0.",
@@ -195,6 +204,7 @@ where = op(
         "x": lambda xp, g, condition: xp.where(condition, g, xp.zeros_like(g)),
         "y": lambda xp, g, condition: xp.where(condition, xp.zeros_like(g), g),
     },
+    complex_vjp="same",
     latex=r"{x} \text{{ where }} {condition} \text{{ else }} {y}",
     elementwise=True,
     doc="""Return elements of x where the condition holds, of y elsewhere.

@@ -11,20 +11,28 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.backends import namespaces
 from tinygrad_lab.engine.declare import op
-from tinygrad_lab.engine.explain import in_full, raw, shape_of
+from tinygrad_lab.engine.explain import shape_of
 from tinygrad_lab.engine.taught import Textbook
-from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError
-from tinygrad_lab.ops.arguments.composed import composed
-from tinygrad_lab.ops.arguments.windows import gathered, padded, per_axis, windows_of
+from tinygrad_lab.errors import DTypeError, ShapeError
+from tinygrad_lab.ops.arguments.composed import composed, named
+from tinygrad_lab.ops.arguments.windows import (
+    check_divisor,
+    counts_over,
+    gathered,
+    hashable,
+    padded,
+    per_axis,
+    pool_windows,
+    shares,
+)
+from tinygrad_lab.ops.conversion import zeros_like
 from tinygrad_lab.ops.indexing import array_like, getitem
 from tinygrad_lab.ops.kernels import max_pool as kernel, textbook
 from tinygrad_lab.ops.kernels.windows import Windows
-from tinygrad_lab.ops.linalg import matmul
 from tinygrad_lab.ops.logic import equal
 from tinygrad_lab.ops.piecewise import where
-from tinygrad_lab.ops.reduce import argmax
+from tinygrad_lab.ops.reduce import argmax, mean, sum as sum_
 from tinygrad_lab.ops.shape import reshape
 
 __all__ = [
@@ -39,34 +47,31 @@ __all__ = [
 _LENGTHS = {1: "length", 2: "height, width"}
 
 
-def _check(axes: int, x: Any) -> None:
-    """Raise if x lacks spatial axes, or does not hold floating-point numbers."""
+def _lengths(axes: int, x: Any) -> tuple[int, ...]:
+    """Return the lengths of the spatial axes of x; raise if it lacks them, or holds no floats."""
     shape = shape_of(x)
-    if len(shape) < axes or 0 in shape[len(shape) - axes :]:
+    lengths = shape[len(shape) - axes :]
+    if len(shape) < axes or 0 in lengths:
         raise ShapeError(
             f"expected x of shape (..., {_LENGTHS[axes]}) with at least one step, got {shape}."
         )
     if x.dtype.kind != "f":
         raise DTypeError(f"expected floating-point numbers, got {x.dtype}: x.astype(tg.float32).")
+    return lengths
 
 
 def _windows(
-    axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any
+    axes: int,
+    x: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
 ) -> Windows:
     """Return the windows of a pooling; without a stride, they lie side by side."""
-    _check(axes, x)
-    sizes = per_axis("kernel_size", kernel_size, axes, least=1)
-    edges = per_axis("padding", padding, axes, least=0)
-    gaps = per_axis("dilation", dilation, axes, least=1)
-    for edge, kernel_length in zip(edges, sizes, strict=True):
-        if edge > kernel_length // 2:
-            raise ArgumentError(
-                f"expected a padding of at most half the kernel, got {edge} for a kernel of "
-                f"{kernel_length}: windows of padding alone have nothing to pool."
-            )
-    stride = sizes if stride is None else stride
-    lengths = shape_of(x)[len(shape_of(x)) - axes :]
-    return windows_of(lengths, sizes, stride=stride, padding=edges, dilation=gaps)
+    settings = map(hashable, (kernel_size, stride, padding, dilation))
+    return pool_windows(_lengths(axes, x), *settings, ceil_mode)
 
 
 # --- the largest ----------------------------------------------------------------------------------
@@ -76,9 +81,15 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
     """Declare the maximum over windows of this number of spatial axes."""
 
     def composite(
-        x: Any, *, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+        x: Any,
+        *,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
     ) -> Any:
-        over = _windows(axes, x, kernel_size, stride, padding, dilation)
+        over = _windows(axes, x, kernel_size, stride, padding, dilation, ceil_mode)
         shape = (*x.shape[: x.ndim - axes], *over.count)
         windows = reshape(gathered(x, over, -math.inf), (math.prod(shape), over.elements))
         # The first of several maxima; max would share the gradient among them.
@@ -100,8 +111,10 @@ def _max_pooling(axes: int, doc: str) -> Callable[..., Any]:
             stride: Any = None,
             padding: Any = 0,
             dilation: Any = 1,
+            ceil_mode: bool = False,
         ) -> Any:
-            return compute(xp, x, _windows(axes, x, kernel_size, stride, padding, dilation))
+            over = _windows(axes, x, kernel_size, stride, padding, dilation, ceil_mode)
+            return compute(xp, x, over)
 
         return forward
 
@@ -132,6 +145,8 @@ max_pool1d = _max_pooling(
         stride: the distance from one window to the next; ``kernel_size`` if not given.
         padding: the number of elements added on both sides of x; they are never the largest.
         dilation: the distance from one element of a window to the next.
+        ceil_mode: whether to round L' up: a last window may reach beyond the end, if it starts
+            before.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -158,17 +173,45 @@ max_pool2d = _max_pooling(
 # --- the mean -------------------------------------------------------------------------------------
 
 
-def _avg_pool(axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any) -> Any:
-    """Return the mean of each window, padding included, by sums along one axis after the other."""
+def _avg_pool(
+    axes: int,
+    x: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None = None,
+) -> Any:
+    """Return the sum of each window, by sums along one axis after the other, divided."""
     settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-    over = _explained(
-        f"avg_pool{axes}d", x, settings, lambda: _windows(axes, x, kernel_size, stride, padding, 1)
+    over = named(
+        f"avg_pool{axes}d",
+        x,
+        settings,
+        lambda: _windows(axes, x, kernel_size, stride, padding, ceil_mode=ceil_mode),
     )
-    return _means(x, over)
+    if divisor_override is not None:
+        return _quotients(x, over, divisor_override)
+    if not over.margins or (count_include_pad and not ceil_mode):
+        return _quotients(x, over, over.elements)
+    edges = per_axis("padding", padding, axes, least=0) if count_include_pad else (0,) * axes
+    return _quotients(x, over, _counted(over, edges))
+
+
+def _counted(over: Windows, edges: tuple[int, ...]) -> Any:
+    """Return how many elements of each window are in the array or in these edges around it."""
+    numbers = np.ones((), dtype=np.int64)
+    for axis, (n, edge) in enumerate(zip(over.size, edges, strict=True)):
+        starts = np.arange(over.count[axis]) * over.stride[axis] - over.padding[axis][0]
+        stops = np.minimum(starts + over.kernel[axis], n + edge)
+        numbers = numbers[..., None] * (stops - np.maximum(starts, -edge))
+    return numbers
 
 
 @composed(rounds_once=True)
-def _means(x: Any, over: Windows) -> Any:
+def _quotients(x: Any, over: Windows, divisor: Any) -> Any:
+    """Return the sums of all windows, divided by a number, or by one for each window."""
     total = padded(x, over)
     axes = len(over.count)
     for axis in range(axes):
@@ -180,18 +223,19 @@ def _means(x: Any, over: Windows) -> Any:
         ]
         first, *others = [getitem(total, (..., taken, *trailing)) for taken in slices]
         total = sum(others, start=first)
-    return total / over.elements
+    if isinstance(divisor, np.ndarray):
+        divisor = array_like(total, divisor.astype(total.dtype))
+    return total / divisor
 
 
-def _explained(name: str, x: Any, settings: dict[str, Any], work: Callable[[], Any]) -> Any:
-    """Return the result of ``work``; its errors get the function's name and arguments."""
-    try:
-        return work()
-    except (ArgumentError, DTypeError, ShapeError) as error:
-        raise type(error)(in_full(name, str(error), {"x": x}, settings)) from None
-
-
-def avg_pool1d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Any:
+def avg_pool1d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
     """Return the mean of each window of x (..., L), in a length L'.
 
     L' = (L + 2 padding - kernel_size) // stride + 1.
@@ -199,59 +243,91 @@ def avg_pool1d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -
     Args:
         kernel_size: the number of elements of a window.
         stride: the distance from one window to the next; ``kernel_size`` if not given.
-        padding: the number of zeros added on both sides of x; they count in the mean.
+        padding: the number of zeros added on both sides of x.
+        ceil_mode: whether to round L' up: a last window may reach beyond the end, if it starts
+            before. What it has beyond the padding does not count in its mean.
+        count_include_pad: whether the zeros of the padding count in the means.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> tg.avg_pool1d(tg.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
         tensor([[[2., 1.]]])
     """
-    return _avg_pool(1, x, kernel_size, stride, padding)
+    return _avg_pool(1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
-def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Any:
+def avg_pool2d(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
     """Return the mean of each window of images x (..., H, W); arguments as in ``avg_pool1d``.
+
+    Sums are divided by ``divisor_override``, if given, whatever the windows have.
 
     Example:
         >>> import tinygrad_lab as tg
         >>> tg.avg_pool2d(tg.tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), 2)
         tensor([[[[1.5]]]])
     """
-    return _avg_pool(2, x, kernel_size, stride, padding)
+    if divisor_override is not None:
+        check_divisor("avg_pool2d", divisor_override)
+    return _avg_pool(
+        2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
 
 
-def _mean_matrix(xp: Any, x: Any, count: int, size: int) -> Any:
-    """Return the matrix (count, size) that takes the means of ``count`` windows over a length.
-
-    Window i reaches from floor(i size / count) to ceil((i + 1) size / count), as in PyTorch.
-    """
-    rows = []
-    for i in range(count):
-        start, stop = i * size // count, -(-(i + 1) * size // count)
-        share = 1 / (stop - start)
-        rows.append([share if start <= k < stop else 0.0 for k in range(size)])
-    array = raw(x)
-    return xp.asarray(rows, dtype=array.dtype, device=xp.device_of(array))
+# --- a given number of windows --------------------------------------------------------------------
 
 
 def _adaptive_avg_pool(axes: int, x: Any, output_size: Any) -> Any:
     def counts_of() -> tuple[int, ...]:
-        _check(axes, x)
-        return per_axis("output_size", output_size, axes, least=1)
+        return counts_over(_lengths(axes, x), output_size)
 
-    counts = _explained(f"adaptive_avg_pool{axes}d", x, {"output_size": output_size}, counts_of)
-    xp = namespaces[type(raw(x))]
-    *_, length = x.shape
-    # A mean is a linear map, and the maps of two axes commute.
-    x = matmul(x, xp.matrix_transpose(_mean_matrix(xp, x, counts[-1], length)))
-    return x if axes == 1 else matmul(_mean_matrix(xp, x, counts[0], x.shape[-2]), x)
+    counts = named(f"adaptive_avg_pool{axes}d", x, {"output_size": output_size}, counts_of)
+    return _shared_means(x, counts)
+
+
+@composed(rounds_once=True)
+def _shared_means(x: Any, counts: tuple[int, ...]) -> Any:
+    """Return the means of windows that cover the last axes, this many along each."""
+    if set(counts) == {1}:
+        return mean(x, axis=(-2, -1)[2 - len(counts) :], keepdims=True)
+    shape = shape_of(x)
+    lead, lengths = shape[: len(shape) - len(counts)], shape[len(shape) - len(counts) :]
+    if all(n % count == 0 for n, count in zip(lengths, counts, strict=True)):
+        pieces = [part for n, c in zip(lengths, counts, strict=True) for part in (c, n // c)]
+        return mean(reshape(x, (*lead, *pieces)), axis=tuple(range(1 - len(pieces), 0, 2)))
+    # The mean of a rectangle is the mean of the means of its rows.
+    for axis, count in enumerate(counts, start=len(lead)):
+        x = _means_along(x, axis, count)
+    return x
+
+
+def _means_along(x: Any, axis: int, count: int) -> Any:
+    """Return the means of ``count`` windows that cover an axis.
+
+    Elements are gathered, not multiplied by shares: an infinite one would make NaN of the others.
+    """
+    starts, stops = shares(x.shape[axis], count)
+    positions = starts[:, None] + np.arange(np.max(stops - starts))
+    inside = (positions < stops[:, None]).reshape(*positions.shape, *(1,) * (x.ndim - axis - 1))
+    positions = np.minimum(positions, x.shape[axis] - 1)
+    lengths = (stops - starts).reshape(-1, *(1,) * (x.ndim - axis - 1))
+    windows = getitem(x, (*(slice(None),) * axis, array_like(x, positions)))
+    kept = where(array_like(x, inside), windows, zeros_like(windows))
+    return sum_(kept, axis=axis + 1) / array_like(x, lengths.astype(x.dtype))
 
 
 def adaptive_avg_pool1d(x: Any, output_size: Any) -> Any:
     """Return the means of ``output_size`` windows that cover x (..., L): (..., output_size).
 
     Window i reaches from floor(i L / output_size) to ceil((i + 1) L / output_size); with an
-    output_size of 1, that is the mean of all elements.
+    output_size of 1, that is the mean of all elements. None is the length of x.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -264,7 +340,8 @@ def adaptive_avg_pool1d(x: Any, output_size: Any) -> Any:
 def adaptive_avg_pool2d(x: Any, output_size: Any) -> Any:
     """Return the means of windows that cover images x (..., H, W): (..., *output_size).
 
-    ``output_size`` is one integer for both axes, or a tuple of two; see ``adaptive_avg_pool1d``.
+    ``output_size`` is one integer for both axes, or a tuple of two, in which None stands for the
+    length of x; see ``adaptive_avg_pool1d``.
 
     Example:
         >>> import tinygrad_lab as tg

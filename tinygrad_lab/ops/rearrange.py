@@ -40,6 +40,7 @@ roll = op(
     "roll",
     forward=lambda xp, x, *, shift, axis=None: xp.roll(x, shift, axis=axis),
     vjp={"x": lambda xp, g, shift, axis: xp.roll(g, shift=_back(shift), axis=axis)},
+    complex_vjp="same",
     words={"x": "g, shifted back"},
     latex=r"\mathrm{{roll}}({x}, {shift})",
     check=lambda x, *, shift, axis: (
@@ -332,6 +333,7 @@ tril = op(
     "tril",
     forward=_of_matrices("tril"),
     vjp={"x": lambda xp, g, k: xp.tril(g, k=k)},
+    complex_vjp="same",
     latex=r"\mathrm{{tril}}({x})",
     doc="""Return the lower triangles of matrices: 0 above the diagonal ``k`` right of the main one.
 
@@ -346,6 +348,7 @@ triu = op(
     "triu",
     forward=_of_matrices("triu"),
     vjp={"x": lambda xp, g, k: xp.triu(g, k=k)},
+    complex_vjp="same",
     latex=r"\mathrm{{triu}}({x})",
     doc="Return the upper triangles of matrices: 0 below the diagonal ``k`` right of the main one.",
 )

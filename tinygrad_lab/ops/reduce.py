@@ -62,6 +62,7 @@ sum = op(
         x, axis=existing(x, axis), dtype=dtype, keepdims=keepdims
     ),
     vjp={"x": _spread},
+    complex_vjp="same",
     words={"x": "g for each summand"},
     latex=r"\sum {x}",
     check=no_such_axis,
@@ -195,6 +196,7 @@ _prod = op(
         x, axis=axis, dtype=dtype, keepdims=keepdims
     ),
     vjp={"x": _times_the_others},
+    complex_vjp="conjugated",
     words={"x": "g × the product of the others"},
     latex=r"\prod {x}",
     check=no_such_axis,

@@ -43,6 +43,7 @@ reshape = op(
     "reshape",
     forward=lambda xp, x, *, shape, copy=None: xp.reshape(x, shape, copy=copy),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    complex_vjp="same",
     latex=r"\mathrm{{reshape}}({x}, {shape})",
     check=_other_size,
     doc="""Return the elements of x in another shape; one size may be -1, to be inferred.
@@ -56,6 +57,7 @@ broadcast_to = op(
     forward=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
     # Every gradient is summed over the axes that broadcasting stretched, so nothing is left to do.
     vjp={"x": lambda xp, g: g},
+    complex_vjp="same",
     latex=r"\mathrm{{broadcast}}({x}, {shape})",
     core_axes=0,
     check=lambda x, *, shape: (
@@ -77,6 +79,7 @@ permute_dims = op(
     # A tuple, because NumPy takes None for all axes in reverse.
     forward=lambda xp, x, *, axes: xp.permute_dims(x, tuple(axes)),
     vjp={"x": lambda xp, g, axes: xp.permute_dims(g, _inverse(axes))},
+    complex_vjp="same",
     words={"x": "g with its axes back in order"},
     latex=r"\mathrm{{permute}}({x}, {axes})",
     check=lambda x, *, axes: (
@@ -137,6 +140,7 @@ matrix_transpose = op(
     "ᵀ",
     forward=lambda xp, x: xp.matrix_transpose(x),
     vjp={"x": lambda xp, g: xp.matrix_transpose(g)},
+    complex_vjp="same",
     latex="{x}^T",
     check=lambda x: f"expected a matrix or a stack of matrices, got shape {shape_of(x)}.",
     doc="Swap the last two axes of x.",
@@ -154,6 +158,7 @@ expand_dims = op(
     "expand_dims",
     forward=lambda xp, x, *, axis=0: xp.expand_dims(x, axis=axis),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    complex_vjp="same",
     latex=r"\mathrm{{expand}}({x}, {axis})",
     check=lambda x, *, axis: _no_place(x, axis),
     doc="Add an axis of size 1 (or several) to x; ``axis`` is its place in the result.",
@@ -170,6 +175,7 @@ squeeze = op(
         x, axis=_axes_of_size_1(x) if axis is None else existing(x, axis)
     ),
     vjp={"x": lambda xp, g, x_shape: xp.reshape(g, x_shape)},
+    complex_vjp="same",
     latex=r"\mathrm{{squeeze}}({x}, {axis})",
     check=lambda x, *, axis: (
         missing_axis(shape_of(x), axis)
@@ -182,6 +188,7 @@ flip = op(
     "flip",
     forward=lambda xp, x, *, axis=None: xp.flip(x, axis=axis),
     vjp={"x": lambda xp, g, axis: xp.flip(g, axis=axis)},
+    complex_vjp="same",
     latex=r"\mathrm{{flip}}({x}, {axis})",
     check=lambda x, *, axis: missing_axis(shape_of(x), axis),
     doc="Reverse the order of elements along an axis, several, or all (None).",
@@ -213,6 +220,7 @@ _concat = op(
     "concat",
     forward=lambda xp, *xs, axis: xp.concat(xs, axis=axis),
     vjp={"xs": _split},
+    complex_vjp="same",
     words={"xs": "its part of g"},
     latex=r"\mathrm{{concat}}({xs})",
     check=_not_joinable,
@@ -338,6 +346,7 @@ unstack: Callable[..., Any] = op(
     "unstack",
     forward=_unstack,
     vjp={"x": _restack},
+    complex_vjp="same",
     words={"x": "g, stacked again"},
     latex=r"\mathrm{{unstack}}({x})",
     several_outputs=True,

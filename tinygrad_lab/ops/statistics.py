@@ -213,7 +213,7 @@ def _edges(values: Any, bins: Any, range: Any) -> Any:
     else:
         low, high = (array_like(values, np.asarray([end], dtype)) for end in range)
     # Where all elements are equal, the bins reach from half below to half above, as in NumPy.
-    half = where(equal(low, high), 0.5, 0.0)
+    half = 0.5 * astype(equal(low, high), dtype)
     low, high = low - half, high + half
     steps = array_like(values, np.arange(bins, dtype=dtype))
     return concat((low + steps * ((high - low) / bins), high), axis=0)

@@ -19,7 +19,13 @@ from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.context import touch
 from tinygrad_lab.engine.keywords import collecting, not_taken
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
+from tinygrad_lab.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    StateDictError,
+    excerpt,
+)
 from tinygrad_lab.optim.bundle import Bundle, State
 from tinygrad_lab.optim.group import Group
 
@@ -85,6 +91,11 @@ class Optimizer:
                 )
             if not parameter.is_leaf:
                 raise ArgumentError("an optimiser takes leaves, not tensors computed from others.")
+            if parameter.dtype.kind == "c":
+                raise DTypeError(
+                    f"an optimiser takes real tensors, got {parameter.dtype}. Learn the real and "
+                    "the imaginary part: tg.complex(a, b)."
+                )
             if id(parameter) in known:
                 raise ArgumentError("a parameter was given to the optimiser twice.")
             known.add(id(parameter))
@@ -143,6 +154,8 @@ class Optimizer:
         # Compare ids: == of two tensors compares their elements.
         intact = list(map(id, active)) == self._bundled[number]
         for bundle in self._bundles[number]:
+            # A bundle that made no step has no views: its parameters may have changed since.
+            intact = intact and len(bundle.views) == len(bundle.parameters)
             # A parameter that was rebound since is no longer a view of the vector.
             for parameter, view in zip(bundle.parameters, bundle.views, strict=False):
                 intact = intact and parameter._data is view

@@ -17,6 +17,8 @@ import numpy as np
 
 from tinygrad_lab.errors import MissingAttributeError, MissingNameError
 from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
+from tinygrad_lab.other_names.of_windows import OF_WINDOWS
+from tinygrad_lab.other_names.sentences import SENTENCES
 
 __all__ = [
     "MODULES",
@@ -37,12 +39,13 @@ ConstantPad1d ConstantPad2d ConstantPad3d = tg.pad(x, ((0, 0), (1, 1)))
 ReflectionPad1d ReflectionPad2d ReflectionPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="reflect")
 ReplicationPad1d ReplicationPad2d ReplicationPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="edge")
 CircularPad1d CircularPad2d CircularPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="wrap")
-Upsample UpsamplingNearest2d = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
+CrossMapLRN2d = tg.nn.LocalResponseNorm(5)
 """
 _FUNCTIONAL = """
 gumbel_softmax = tg.softmax(x - tg.log(-tg.log(tg.random.uniform(x.shape))))
-interpolate upsample upsample_nearest = tg.repeat(tg.repeat(x, 2, axis=-1), 2, axis=-2)
-unfold = tg.stack([v[j : j + 2] for j in range(len(v) - 1)])
+upsample upsample_nearest = tg.nn.functional.interpolate(tg.ones((1, 1, 2, 2)), scale_factor=2)
+upsample_bilinear = tg.nn.functional.interpolate(
+    tg.ones((1, 1, 2, 2)), scale_factor=2, mode="bilinear", align_corners=True)
 """
 
 _INIT = """
@@ -53,8 +56,14 @@ kaiming_normal = tg.nn.init.kaiming_normal_(x)
 kaiming_uniform = tg.nn.init.kaiming_uniform_(x)
 xavier_normal = tg.nn.init.xavier_normal_(x)
 xavier_uniform = tg.nn.init.xavier_uniform_(x)
-eye_ eye = x.data = tg.eye(2)
-orthogonal_ orthogonal = x.data = tg.linalg.qr(tg.random.normal(x.shape)).Q
+eye = tg.nn.init.eye_(x)
+orthogonal = tg.nn.init.orthogonal_(x)
+sparse = tg.nn.init.sparse_(x, 0.5)
+dirac = tg.nn.init.dirac_(tg.zeros((2, 2, 3)))
+"""
+
+_UTILS = """
+clip_grad_norm = tg.nn.utils.clip_grad_norm_(o.param_groups[0]["params"], max_norm=1.0)
 """
 
 _LINALG = """
@@ -80,6 +89,12 @@ power = tg.random.uniform((2, 3)) ** (1 / 2.0)
 binomial = tg.sum(tg.random.bernoulli((10, 3), 0.5), axis=0)
 """
 
+_FFT = """
+fft2 = tg.fft.fftn(x, axes=(-2, -1))
+ifft2 = tg.fft.ifftn(x, axes=(-2, -1))
+rfft2 = tg.fft.rfftn(x, axes=(-2, -1))
+irfft2 = tg.fft.irfftn(z, axes=(-2, -1))
+"""
 _AUTOGRAD = """
 Variable = tg.tensor([1.0], requires_grad=True)
 Function = tg.op("cubed", forward=lambda xp, x: x**3, vjp={"x": lambda xp, g, x: 3 * g * x**2})
@@ -93,9 +108,12 @@ MODULES: dict[str, dict[str, str]] = {
     "nn": parsed(_NN),
     "nn.functional": parsed(_FUNCTIONAL),
     "nn.init": parsed(_INIT),
+    "nn.utils": parsed(_UTILS),
+    "nn.utils.prune": {},
     "optim": {},
     "optim.lr_scheduler": {},
     "linalg": parsed(_LINALG),
+    "fft": parsed(_FFT),
     "random": parsed(_RANDOM),
     "autograd": parsed(_AUTOGRAD),
     "data": {},
@@ -104,17 +122,9 @@ MODULES: dict[str, dict[str, str]] = {
 
 _ABSENT = """
     ASGD Adafactor Adamax Muon SparseAdam
-    adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool3d
-    max_pool3d conv3d conv_transpose3d dropout3d local_response_norm
-    max_unpool1d max_unpool2d max_unpool3d rrelu_ linear_cross_entropy max_pool1d_with_indices
-    max_pool2d_with_indices AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
-    AdaptiveMaxPool3d AvgPool3d BatchNorm3d Conv3d ConvTranspose3d
-    Dropout3d InstanceNorm3d LazyBatchNorm1d
-    LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d
-    LazyConvTranspose2d LazyConvTranspose3d LazyLinear LinearCrossEntropyLoss
-    MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d NLLLoss2d
+    rrelu_ linear_cross_entropy LinearCrossEntropyLoss NLLLoss2d
     SyncBatchNorm eig eigvals cond matrix_exp
-    matrix_sqrth lu tensorinv tensorsolve dirac_ sparse_ trunc_normal_
+    matrix_sqrth lu tensorinv tensorsolve
     LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d TransformerDecoder
     TransformerDecoderLayer
 """
@@ -123,12 +133,14 @@ _ABSENT = """
 
 def spelling_in_modules(name: str, package: ModuleType) -> str | None:
     """Return how to write a name of a module of the package, or of one of their tables."""
+    if name in OF_WINDOWS:
+        return OF_WINDOWS[name]
     for short in MODULES:
         module = sys.modules[f"{package.__name__}.{short}"]
         if name in module.__all__:
             found = vars(module)[name]
             return f"tg.{short}.{name}{_call(found)}"
-    tables = ("nn.functional", "nn", "optim.lr_scheduler", "linalg", "autograd")
+    tables = ("nn.functional", "nn", "optim.lr_scheduler", "linalg", "fft", "autograd")
     return next((MODULES[t][name] for t in tables if name in MODULES[t]), None)
 
 
@@ -138,6 +150,7 @@ def missing_from_namespace(name: str, namespace: Any) -> AttributeError:
     if name.startswith("_"):
         return AttributeError(f"module {label!r} has no attribute {name!r}")
     spelling = spelling_of(name, namespace, method=False) or spelling_in_modules(name, namespace)
+    spelling = spelling or SENTENCES.get(name)
     if spelling is None and not _is_of_torch_or_numpy(name):
         close = get_close_matches(name, namespace.__all__, n=1, cutoff=0.8)
         spelling = f"did you mean tg.{close[0]}?" if close else None
@@ -178,7 +191,7 @@ def _missing(name: str, module: ModuleType, package: ModuleType) -> AttributeErr
     if name.startswith("_"):
         return AttributeError(f"module {label!r} has no attribute {name!r}")
     short = label.partition(".")[2]
-    spelling = MODULES[short].get(name) or _elsewhere(name, short, package)
+    spelling = MODULES[short].get(name) or _elsewhere(name, short, package) or SENTENCES.get(name)
     if spelling is None and not _is_of_another_library(name):
         close = get_close_matches(name, module.__all__, n=1, cutoff=0.8)
         spelling = f"did you mean tg.{short}.{close[0]}?" if close else None
@@ -194,7 +207,7 @@ def _elsewhere(name: str, short: str, package: ModuleType) -> str | None:
         module = sys.modules[f"{package.__name__}.{other}"]
         if name in module.__all__ and not isinstance(vars(module)[name], ModuleType):
             return f"tg.{other}.{name}{_call(vars(module)[name])}"
-    spelling = spelling_of(name, package, method=False)
+    spelling = spelling_of(name, package, method=False) or OF_WINDOWS.get(name)
     if spelling is None and short == "nn.functional":
         spelling = MODULES[short].get(name.removesuffix("_"))
     return spelling
@@ -207,7 +220,7 @@ def _call(found: Any) -> str:
 
 def _is_of_another_library(name: str) -> bool:
     """Return whether a name means something that this package does not have."""
-    libraries = [np, np.linalg, np.random]
+    libraries = [np, np.fft, np.linalg, np.random]
     for label in ("torch", "torch.nn", "torch.nn.functional", "torch.optim", "torch.nn.init"):
         libraries += [sys.modules[label]] if label in sys.modules else []
     return name in _ABSENT.split() or any(name in vars(library) for library in libraries)

@@ -315,7 +315,6 @@ shape = x.shape
 size = x.size
 ndarray = tg.Tensor
 digitize = tg.searchsorted(v, x, side="right")
-complex = of finite numbers: tg.asarray(x) + 1j * tg.asarray(y)
 fill = tg.full_like(x, 1.0)
 rsub = y - x
 rrelu = without training: tg.nn.functional.rrelu(x)

@@ -81,6 +81,26 @@ class Generator:
         """Draw numbers from a normal distribution."""
         return self.numpy.normal(mean, std, shape).astype(dtype)
 
+    def truncated_normal(
+        self, shape: tuple[int, ...], mean: float, std: float, low: float, high: float, dtype: Any
+    ) -> np.ndarray[Any, Any]:
+        """Draw numbers from a normal distribution, those from low to high alone.
+
+        The inverse of the distribution function is applied to uniform numbers between those of the
+        bounds (Devroye, Non-Uniform Random Variate Generation, 1986, section II.2). In logarithms,
+        and on the left side of the mean, the tails have all digits.
+        """
+        from scipy.special import log_ndtr, ndtri_exp
+
+        ends = (low - mean) / std, (high - mean) / std
+        side = -1.0 if ends[0] > 0 else 1.0
+        left, right = sorted(side * end for end in ends)
+        share = self.numpy.random(shape)
+        with np.errstate(divide="ignore"):  # of the logarithm of 0
+            logs = np.log1p(-share) + log_ndtr(left), np.log(share) + log_ndtr(right)
+            normal = ndtri_exp(np.logaddexp(*logs))
+        return np.clip(mean + std * side * normal, low, high).astype(dtype)
+
     def integers(
         self, shape: tuple[int, ...], low: int, high: int, drawing: Any, dtype: Any
     ) -> np.ndarray[Any, Any]:

@@ -20,7 +20,7 @@ from tinygrad_lab.random.order import population_first, shape_first
 if TYPE_CHECKING:
     from tinygrad_lab.engine.tensor import Tensor
 
-__all__ = ["bernoulli", "choice", "integers", "normal", "permutation", "uniform"]
+__all__ = ["bernoulli", "choice", "drawn", "integers", "normal", "permutation", "uniform"]
 
 
 @shape_first
@@ -64,8 +64,8 @@ def uniform(
             f"uniform: expected finite bounds low <= high, got low={low!r} and high={high!r}."
         )
     sizes = sizes_of("uniform", shape)
-    drawn = _drawn(generator.uniform, sizes, low, high, wanted, device=device)
-    return leaf(drawn, requires_grad=requires_grad, name=name)
+    numbers = drawn(generator.uniform, sizes, low, high, wanted, device=device)
+    return leaf(numbers, requires_grad=requires_grad, name=name)
 
 
 @shape_first
@@ -96,8 +96,8 @@ def normal(
     if not holds(std >= 0):
         raise ArgumentError(f"normal: expected a standard deviation of 0 or more, got {std!r}.")
     sizes = sizes_of("normal", shape)
-    drawn = _drawn(generator.normal, sizes, mean, std, wanted, device=device)
-    return leaf(drawn, requires_grad=requires_grad, name=name)
+    numbers = drawn(generator.normal, sizes, mean, std, wanted, device=device)
+    return leaf(numbers, requires_grad=requires_grad, name=name)
 
 
 @shape_first
@@ -139,8 +139,8 @@ def integers(
     # Draw as int64 if the bounds fit, so that a seed gives the same numbers in every dtype.
     drawing = np.dtype(np.uint64 if high > 2**63 else np.int64)
     sizes = sizes_of("integers", shape)
-    drawn = _drawn(generator.integers, sizes, low, high, drawing, wanted, device=device)
-    return leaf(drawn)
+    numbers = drawn(generator.integers, sizes, low, high, drawing, wanted, device=device)
+    return leaf(numbers)
 
 
 @shape_first
@@ -173,8 +173,8 @@ def bernoulli(
     if not (holds(p >= 0) and holds(p <= 1)):
         raise ArgumentError(f"bernoulli: expected a probability from 0 to 1, got {p!r}.")
     sizes, wanted = sizes_of("bernoulli", shape), known_dtype(dtype, "bernoulli")
-    drawn = _drawn(generator.bernoulli, sizes, p, wanted, device=device)
-    return leaf(drawn)
+    numbers = drawn(generator.bernoulli, sizes, p, wanted, device=device)
+    return leaf(numbers)
 
 
 @population_first
@@ -190,8 +190,8 @@ def permutation(
         [2, 4, 3, 0, 1]
     """
     (count,) = sizes_of("permutation", (n,))
-    drawn = _drawn(generator.permutation, count, device=device)
-    return leaf(drawn)
+    numbers = drawn(generator.permutation, count, device=device)
+    return leaf(numbers)
 
 
 @population_first
@@ -232,8 +232,8 @@ def choice(
     # In its own dtype: NumPy lets the sum of float32 differ from 1 by more than that of float64.
     chances = None if p is None else np.asarray(p)
     try:
-        drawn = _drawn(generator.choice, n, sizes, replace, chances, device=device)
-        return leaf(drawn)
+        numbers = drawn(generator.choice, n, sizes, replace, chances, device=device)
+        return leaf(numbers)
     except (ValueError, TypeError) as error:
         raise ArgumentError(f"choice: {error} (n={excerpt(n)}, shape={sizes}).") from None
 
@@ -257,7 +257,7 @@ def _floating(asked_by: str, dtype: Any) -> Any:
     return wanted
 
 
-def _drawn(draw: Callable[..., Any], *args: Any, device: str | None) -> Any:
+def drawn(draw: Callable[..., Any], *args: Any, device: str | None) -> Any:
     """Draw with a method of a generator onto a device; a compiled step draws again on each call."""
     backend, place = backend_at(device)
     if (recorder := current().recorder) is not None:

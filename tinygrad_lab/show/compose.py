@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from math import hypot
+from math import floor, hypot
 
+from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.show import style
 from tinygrad_lab.show.layout import Layout, Link, Rectangle, Spacing, arrange
 from tinygrad_lab.show.marks import Group, Mark, Scene, Shape, Step, Text, polygon, rounded
@@ -24,7 +25,7 @@ _HEAD, _HEAD_SIDE = 9.0, 3.6
 _NEAR = 120.0
 """Lines up to this length lead to the next column, with nothing in between."""
 _FOOT, _FOOT_GAP = 22.0, 10.0
-_HEAD_ROOM = 40.0
+_HEAD_ROOM, _HEADING_SIZE = 40.0, 20.0
 
 
 def compose(picture: Picture, plan: Plan) -> Scene:
@@ -36,25 +37,36 @@ def compose(picture: Picture, plan: Plan) -> Scene:
     """
     graph = [*plan.frames(), *plan.arrows(), *plan.boxes()]
     foot, head = list(_foot(plan)), _HEAD_ROOM * bool(picture.heading)
-    wide = max([plan.layout.width, *(_right_end(mark) for mark in foot)])
+    heading_wide = width(picture.heading, _HEADING_SIZE, bold=True)
+    wide = max([plan.layout.width, heading_wide, *(_right_end(mark) for mark in foot)])
     high = plan.layout.height + head + (_FOOT_GAP if foot else 0)
     left = _MARGIN + (wide - plan.layout.width) / 2
     groups = [group.moved(left, _MARGIN + head) for group in graph]
     if picture.heading:
-        heading = Text(
-            _MARGIN + wide / 2, _MARGIN + 20, picture.heading, 20.0, style.INK, "middle", bold=True
-        )
+        at = _MARGIN + wide / 2, _MARGIN + 20
+        heading = Text(*at, picture.heading, _HEADING_SIZE, style.INK, "middle", bold=True)
         groups.append(Group("heading", "heading", "", (heading,)))
     if foot:
         groups.append(Group("foot", "foot", "", tuple(foot)).moved(_MARGIN, _MARGIN + high))
     high += _FOOT * _foot_lines(picture)
     scene = Scene(wide + 2 * _MARGIN, high + 2 * _MARGIN, picture.title, tuple(groups))
-    return scene if picture.page is None else _on_a_page(scene, picture.page)
+    wanted = None if picture.font_size is None else picture.font_size / style.NAME_SIZE
+    if picture.page is None:
+        page = scene.width * (wanted or 1.0), scene.height * (wanted or 1.0)
+        return scene if wanted is None else _on_a_page(scene, page, wanted)
+    fitting = min(picture.page[0] / scene.width, picture.page[1] / scene.height)
+    if wanted is not None and wanted > fitting:
+        raise ArgumentError(
+            f"tg.draw: names of {picture.font_size:g} px do not fit on a page of "
+            f"{picture.page[0]:g} × {picture.page[1]:g} px; font_size can be up to "
+            f"{floor(fitting * style.NAME_SIZE * 10) / 10:g}. Fewer boxes leave more room: "
+            "part=, a smaller depth or most, parameters=False."
+        )
+    return _on_a_page(scene, picture.page, wanted or min(fitting, LARGEST))
 
 
-def _on_a_page(scene: Scene, page: tuple[float, float]) -> Scene:
-    """Scale a scene until it fills a page, and put it into the middle."""
-    by = min(page[0] / scene.width, page[1] / scene.height, LARGEST)
+def _on_a_page(scene: Scene, page: tuple[float, float], by: float) -> Scene:
+    """Scale a scene, and put it into the middle of a page."""
     left, top = (page[0] - scene.width * by) / 2, (page[1] - scene.height * by) / 2
     groups = tuple(group.scaled(by).moved(left, top) for group in scene.groups)
     return Scene(*page, scene.title, groups)
@@ -101,7 +113,13 @@ class Plan:
             inside = {frame: frame.keys for frame in self.picture.frames}
             page = self.picture.page and self._room_on(self.picture.page)
             return arrange_along(
-                self.picture.spine, rectangles, links, inside, page, self.picture.direction
+                self.picture.spine,
+                rectangles,
+                links,
+                inside,
+                page,
+                self.picture.direction,
+                enough=(self.picture.font_size or 0.0) / style.NAME_SIZE,
             )
         titles = {
             frame: width(frame.title, style.LABEL_SIZE, bold=True) for frame in self.picture.frames
@@ -145,7 +163,8 @@ class Plan:
             background = style.FRAMES[frame.path.count(".") % 2]
             outline = rounded(x0, y0, x1 - x0, y1 - y0, 9)
             ground = Shape(outline, fill=background, stroke=style.FRAME_BORDER)
-            title = Text(x0 + 11, y0 + 17, frame.title, style.LABEL_SIZE, style.QUIET, bold=True)
+            color = style.INK if frame.keys else style.QUIET  # how often something repeats
+            title = Text(x0 + 11, y0 + 17, frame.title, style.LABEL_SIZE, color, bold=True)
             yield Group("module", frame.path, frame.path, (ground, title))
 
     def arrows(self) -> Iterator[Group]:

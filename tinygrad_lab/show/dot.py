@@ -5,50 +5,57 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_lab.show import style
+from tinygrad_lab.show.marks import Colors
 from tinygrad_lab.show.measure import Matrix
 from tinygrad_lab.show.picture import Arrow, Box, Content, Picture
+from tinygrad_lab.show.style import in_dark
 
 __all__ = ["to_dot"]
 
 
 def to_dot(picture: Picture) -> str:
-    """Write a digraph: a node for each box, an edge for each arrow, a cluster for each module."""
+    """Write a digraph: a node for each box, an edge for each arrow, a cluster for each module.
+
+    DOT has one theme: with ``"auto"`` it is light.
+    """
     from graphviz import Digraph
 
-    graph = Digraph(graph_attr={"rankdir": picture.direction, "label": _plain(picture.note)})
-    graph.attr(tooltip=_plain(picture.title), fontname="Helvetica,Arial,sans-serif")
-    graph.attr("node", shape="box", style="rounded,filled", fontname="Helvetica,Arial,sans-serif")
-    graph.attr("edge", fontname="Helvetica,Arial,sans-serif", fontsize="12")
+    color = in_dark if picture.theme == "dark" else str
+    ink = {"fontname": "Helvetica,Arial,sans-serif", "fontcolor": color(style.INK)}
+    graph = Digraph(graph_attr={"rankdir": picture.direction, "label": _plain(picture.note), **ink})
+    graph.attr(tooltip=_plain(picture.title), bgcolor=color(style.PAPER))
+    graph.attr("node", shape="box", style="rounded,filled", **ink)
+    graph.attr("edge", fontname=ink["fontname"], fontsize="12")
     clusters: dict[str, Any] = {"": graph}
-    for frame in picture.frames:
-        clusters[frame.path] = Digraph(name=f"cluster {frame.path}")
+    for place, frame in enumerate(picture.frames):
+        clusters[frame.path] = Digraph(name=f"cluster {place}")
         look = {
             "style": "rounded,filled",
-            "color": style.FRAME_BORDER,
-            "fillcolor": style.FRAMES[0],
+            "color": color(style.FRAME_BORDER),
+            "fillcolor": color(style.FRAMES[0]),
         }
         clusters[frame.path].attr(label=_plain(frame.title), labeljust="l", **look)
     for one in picture.boxes:
         for box in filter(None, (one, one.backward)):
-            label = "\n".join(map(_plain, _box_lines(box)))
-            clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **_look(box))
+            label = _plain("\n".join(_box_lines(box)))
+            look = _look(box, color)
+            clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **look)
     for frame in reversed(picture.frames):
         clusters[frame.parent].subgraph(clusters[frame.path])
     for arrow in picture.arrows:
-        color = style.LINE if arrow.flows else style.FAINT_LINE
         graph.edge(
             arrow.source,
             arrow.target,
             label=_plain(_arrow_text(arrow)),
-            fontcolor=style.DERIVATIVE,
-            color=color,
+            fontcolor=color(style.DERIVATIVE),
+            color=color(style.LINE if arrow.flows else style.FAINT_LINE),
             style="solid" if arrow.flows else "dashed",
             tooltip=_tip(arrow.tooltip),
         )
     for box in filter(None, (one.backward for one in picture.boxes)):
         for _, place in box.backward_to:
             back = f"{picture.arrows[place].source} back"
-            graph.edge(box.key, back, color=style.GRADIENT, constraint="false")
+            graph.edge(box.key, back, color=color(style.GRADIENT), constraint="false")
     return str(graph.source)
 
 
@@ -56,7 +63,8 @@ def _plain(text: str) -> str:
     """Escape a text so that Graphviz reads no escapes, entities or markup in it."""
     from graphviz import escape
 
-    return str(escape(text.replace("&", "&amp;")))
+    # A type of its own says that also "<b>" is text.
+    return escape(text.replace("&", "&amp;"))
 
 
 def _tip(tooltip: str) -> str:
@@ -64,12 +72,12 @@ def _tip(tooltip: str) -> str:
     return _plain(tooltip or " ")
 
 
-def _look(box: Box) -> dict[str, str]:
+def _look(box: Box, color: Colors) -> dict[str, str]:
     look = style.LOOKS["output" if box.output else box.kind]
     dashes = ",dashed" if style.LOOKS[box.kind].dashed else ""
     return {
-        "fillcolor": look.header,
-        "color": look.border,
+        "fillcolor": color(look.header),
+        "color": color(look.border),
         "penwidth": str(look.border_width),
         "peripheries": "2" if look.double else "1",
         "style": f"rounded,filled{dashes}",

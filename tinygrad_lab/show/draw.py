@@ -13,6 +13,7 @@ from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, TinygradLabErr
 from tinygrad_lab.graphs import Graph, graph
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.show.of_errors import graph_before
+from tinygrad_lab.show.style import THEMES, Theme
 
 if TYPE_CHECKING:
     from tinygrad_lab.show.colors import ColoredBy
@@ -25,6 +26,7 @@ Level = Literal["ops", "layers", "modules", "scalars"]
 Choice = TypeVar("Choice", bound=str)
 
 _MOST_OPS, _MOST_BOXES = 150, 60
+_LONGEST_TITLE = 100
 
 PAGES = {"16:9": (1600.0, 900.0), "a4": (1123.0, 794.0)}
 """Widths and heights in CSS pixels: a slide, and A4 at 96 dots per inch, landscape."""
@@ -37,6 +39,8 @@ def draw(
     parameters: bool | None = None,
     width: str | float | None = None,
     title: str = "",
+    theme: Theme = "light",
+    font_size: float | None = None,
     direction: Direction = "LR",
     values: bool = True,
     gradients: bool = True,
@@ -75,6 +79,10 @@ def draw(
         width: fit the picture on a page: ``"16:9"`` (1600 × 900), ``"a4"`` (1123 × 794,
             landscape), or a width in pixels.
         title: a heading above the picture.
+        theme: ``"light"``, ``"dark"``, or ``"auto"``: SVG and HTML are then dark where their
+            reader prefers that, and files of other kinds are light.
+        font_size: of names, in pixels; numbers are a little smaller. 15 unless given, and on a page
+            the largest that fits, up to 24.
         direction: ``"LR"`` from left to right, ``"TB"`` from top to bottom.
         values: whether to show the values.
         gradients: whether to show the gradients.
@@ -107,12 +115,14 @@ def draw(
         >>> f = (x + y) * z
         >>> f.backward()
         >>> draw(f)
-        <Drawing of f: 5 boxes, 4 edges; .save("graph.svg") or .pdf, .png, .dot>
+        <Drawing of f: 5 boxes, 4 edges; .save("graph.svg")
+        or .html, .pdf, .png, .tex, .dot>
     """
     from tinygrad_lab.show.circuit import as_circuit
     from tinygrad_lab.show.colors import COLORED_BY, colored
     from tinygrad_lab.show.drawing import Drawing
     from tinygrad_lab.show.failed import picture_of_error
+    from tinygrad_lab.show.measure import shortened
     from tinygrad_lab.show.outline import outline_of
     from tinygrad_lab.show.parts import depth_inside, nodes_named, part_of
     from tinygrad_lab.show.picture import picture_of
@@ -124,6 +134,7 @@ def draw(
     level = _level_of(level, outputs, style, depth, parameters)
     if backward and (level in ("layers", "modules") or style == "circuit"):
         raise ArgumentError('tg.draw: backward=True draws boxes of single ops, level="ops".')
+    looks = _looks(theme, font_size)
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
     if color is not None:
         _one_of("color", color, COLORED_BY)
@@ -158,16 +169,21 @@ def draw(
         picture = as_circuit(picture, drawn)
     if backward:
         picture = both_ways(picture, drawn)
-    return Drawing(
+    heading = shortened(title, _LONGEST_TITLE)
+    drawing = Drawing(
         replace(
             picture,
             direction=direction,
             legend=legend,
-            heading=title,
-            title=title or picture.title,
+            heading=heading,
+            title=heading or picture.title,
             page=_page(width),
+            **looks,
         )
     )
+    if width is not None and font_size is not None:
+        drawing.svg  # noqa: B018 - raises here, and not where it is shown, if it does not fit
+    return drawing
 
 
 def _level_of(
@@ -193,6 +209,13 @@ def _level_of(
             'level="modules" or level="layers".'
         )
     return level
+
+
+def _looks(theme: Theme, font_size: float | None) -> dict[str, Any]:
+    """Check how a picture looks, and return the fields of ``Picture`` for it."""
+    if font_size is not None and not 1 <= font_size <= 1000:
+        raise ArgumentError(f"tg.draw: font_size must be from 1 to 1000 pixels, got {font_size!r}.")
+    return {"theme": _one_of("theme", theme, THEMES), "font_size": font_size}
 
 
 def _highlighted(picture: Picture, marked: Collection[int]) -> Picture:

@@ -88,7 +88,8 @@ def arrange(
         DrawingError: if Graphviz fails.
     """
     source = _source(rectangles, links, frames, direction, spacing or Spacing())
-    return _parsed(json.loads(_run(source)), [one.key for one in rectangles], len(links))
+    paths = [frame.path for frame in frames]
+    return _parsed(json.loads(_run(source)), [one.key for one in rectangles], paths, len(links))
 
 
 # --- the input of Graphviz ------------------------------------------------------------------------
@@ -114,8 +115,8 @@ def _source(
     graph.attr("node", shape="box", fixedsize="true", label="")
     graph.attr("edge", tailport=leave, headport=enter, arrowhead="none")
     inside: dict[str, Any] = {"": graph}
-    for frame, title_width in frames.items():
-        cluster = Digraph(name=f"cluster {frame.path}")
+    for place, (frame, title_width) in enumerate(frames.items()):
+        cluster = Digraph(name=f"cluster {place}")
         # Letters of Courier are 0.6 of its size wide. The label only reserves room for the title.
         room = "m" * max(1, round(title_width / 6 + 0.5))
         cluster.attr(label=room, fontname="Courier", fontsize="10", margin="12", labeljust="l")
@@ -139,7 +140,7 @@ def _inches(points: float) -> str:
 # --- the output of Graphviz -----------------------------------------------------------------------
 
 
-def _parsed(answer: Mapping[str, Any], keys: list[str], links: int) -> Layout:
+def _parsed(answer: Mapping[str, Any], keys: list[str], paths: list[str], links: int) -> Layout:
     left, bottom, right, top = _numbers(answer["bb"])
 
     def upright(x: float, y: float) -> Point:
@@ -150,7 +151,8 @@ def _parsed(answer: Mapping[str, Any], keys: list[str], links: int) -> Layout:
     for item in answer.get("objects", ()):
         if item["name"].startswith("cluster "):
             x0, y0, x1, y1 = _numbers(item["bb"])
-            frames[item["name"].removeprefix("cluster ")] = (*upright(x0, y1), *upright(x1, y0))
+            path = paths[int(item["name"].removeprefix("cluster "))]
+            frames[path] = (*upright(x0, y1), *upright(x1, y0))
         elif "pos" in item:
             centers[keys[int(item["name"].removeprefix("r"))]] = upright(*_numbers(item["pos"]))
     edges = sorted(answer.get("edges", ()), key=lambda edge: int(edge["id"].removeprefix("l")))

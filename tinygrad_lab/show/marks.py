@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Anchor", "Group", "Mark", "Scene", "Shape", "Text", "polygon", "polyline", "rounded"]
+__all__ = [
+    *("Anchor", "Colors", "Group", "Mark", "Scene", "Shape", "Text"),
+    *("polygon", "polyline", "rounded"),
+]
 
 Anchor = Literal["start", "middle", "end"]
 """The end of a text that is placed at its ``x``."""
 Point = tuple[float, float]
+Colors = Callable[[str], str]
+"""From a colour, ``#rrggbb``, to that of another theme."""
 Step = tuple[Literal["M", "L", "C", "Z"], tuple[Point, ...]]
 
 _ROUND = 0.5522847498
@@ -29,14 +34,15 @@ class Text:
     anchor: Anchor = "start"
     bold: bool = False
     italic: bool = False
-    rest: str = ""
-    """More text on the same line, in the other weight than ``text``."""
 
     def moved(self, dx: float, dy: float) -> Text:
         return replace(self, x=self.x + dx, y=self.y + dy)
 
     def scaled(self, by: float) -> Text:
         return replace(self, x=self.x * by, y=self.y * by, size=self.size * by)
+
+    def recolored(self, new: Colors) -> Text:
+        return replace(self, color=new(self.color))
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,10 @@ class Shape:
 
     def scaled(self, by: float) -> Shape:
         return replace(self._with_points(lambda x, y: (x * by, y * by)), width=self.width * by)
+
+    def recolored(self, new: Colors) -> Shape:
+        fill, stroke = (one and new(one) for one in (self.fill, self.stroke))
+        return replace(self, fill=fill, stroke=stroke)
 
     def _with_points(self, place: Callable[[float, float], Point]) -> Shape:
         steps = [(command, tuple(place(*at) for at in points)) for command, points in self.steps]
@@ -78,6 +88,9 @@ class Group:
     def scaled(self, by: float) -> Group:
         return replace(self, marks=tuple(mark.scaled(by) for mark in self.marks))
 
+    def recolored(self, new: Colors) -> Group:
+        return replace(self, marks=tuple(mark.recolored(new) for mark in self.marks))
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -87,6 +100,13 @@ class Scene:
     height: float
     title: str
     groups: tuple[Group, ...]
+    paper: str = "#ffffff"
+    """The colour of the ground."""
+
+    def recolored(self, new: Colors) -> Scene:
+        """Exchange the colours, the ground's too."""
+        groups = tuple(group.recolored(new) for group in self.groups)
+        return replace(self, groups=groups, paper=new(self.paper))
 
 
 def polyline(points: Iterable[Point]) -> tuple[Step, ...]:

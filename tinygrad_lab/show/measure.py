@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.formatting import MINUS, number
+from tinygrad_lab.formatting import MINUS, number, printable
 
 __all__ = [
     "MINUS",
     "Matrix",
     "as_matrix",
     "printable",
+    "shortened",
     "subscript",
     "superscript",
     "width",
@@ -62,19 +63,14 @@ def _advance(character: str) -> float:
     return 1.3 if unicodedata.east_asian_width(character) in "WF" else 0.85
 
 
-@lru_cache(4096)
-def printable(text: str) -> str:
-    """Write a text on one line, with line breaks and invisible characters escaped as in Python.
+def shortened(text: str, most: int = 60) -> str:
+    """Cut a text that is longer than ``most`` characters, and write it on one line.
 
     Example:
-        >>> printable("two\\nlines")
-        'two\\\\nlines'
+        >>> shortened("a" * 10_000, 8), shortened("a\\tb")
+        ('aaaaaaa…', 'a\\\\tb')
     """
-    return "".join(one if one.isprintable() else _escaped(one) for one in text)
-
-
-def _escaped(character: str) -> str:
-    return repr(character)[1:-1]
+    return printable(text if len(text) <= most else f"{text[: most - 1]}…")
 
 
 def subscript(number: int) -> str:

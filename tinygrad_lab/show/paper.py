@@ -42,7 +42,13 @@ def to_paper(scene: Scene, kind: Literal["pdf", "png"]) -> bytes:
         nothing = {"CreationDate": None, "Producer": None, "Creator": None}
         metadata = nothing if kind == "pdf" else {"Software": None}
         paper = io.BytesIO()
-        figure.savefig(paper, format=kind, dpi=_resolution(scene), metadata=metadata)
+        figure.savefig(
+            paper,
+            format=kind,
+            dpi=_resolution(scene),
+            metadata=metadata,
+            facecolor=scene.paper,
+        )
         return paper.getvalue()
 
 
@@ -74,24 +80,9 @@ def _add_text(axes: Any, mark: Text, layer: int) -> None:
         "zorder": layer,
         "parse_math": False,
     }
-    weight, other = ("bold", "normal") if mark.bold else ("normal", "bold")
-    if not mark.rest:
-        side = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
-        axes.text(mark.x, mark.y, mark.text, ha=side, weight=weight, **style)
-        return
-    before = _width(mark.text, mark.size, weight)
-    whole = before + _width(mark.rest, mark.size, other)
-    x = mark.x - whole * {"start": 0.0, "middle": 0.5, "end": 1.0}[mark.anchor]
-    axes.text(x, mark.y, mark.text, weight=weight, **style)
-    axes.text(x + before, mark.y, mark.rest, weight=other, **style)
-
-
-def _width(text: str, size: float, weight: str) -> float:
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    font = FontProperties(family=_FONT, size=size, weight=weight)
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+    side = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
+    weight = "bold" if mark.bold else "normal"
+    axes.text(mark.x, mark.y, mark.text, ha=side, weight=weight, **style)
 
 
 def _add_shape(axes: Any, shape: Shape, layer: int) -> None:

@@ -24,8 +24,9 @@ from tinygrad_lab.show.fold import (
     name_within,
     roles_of_leaves,
 )
-from tinygrad_lab.show.measure import Matrix, as_matrix, printable, subscript
+from tinygrad_lab.show.measure import Matrix, as_matrix, printable, shortened, subscript
 from tinygrad_lab.show.rule import rule_text
+from tinygrad_lab.show.style import Theme
 
 __all__ = [
     *("Arrow", "Box", "Content", "Direction", "Form", "Frame", "Kind", "Picture", "Row"),
@@ -42,6 +43,7 @@ Special = Literal["NaN", "∞", "dead", "zero", "unknown"]
 Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 
+_LONGEST_EQUATION = 400
 _FEW = 12
 """Up to this many derivatives are written out."""
 
@@ -160,6 +162,9 @@ class Picture:
     form: Form = "boxes"
     scale: Scale | None = None
     """What the colours of boxes mean, if they are coloured by a number."""
+    theme: Theme = "light"
+    font_size: float | None = None
+    """The size of names in pixels; None for the usual one, or on a page the largest that fits."""
 
 
 def picture_of(
@@ -214,8 +219,8 @@ def _frames(graph: Graph, boxes: tuple[Box, ...]) -> Iterator[Frame]:
         parts = box.frame.split(".") if box.frame else []
         paths.update(dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts))))
     for path in sorted(paths, key=lambda path: path.count(".")):
-        last = printable(path.rpartition(".")[2])
-        kind = printable(classes.get(path, ""))
+        last = shortened(path.rpartition(".")[2])
+        kind = shortened(classes.get(path, ""))
         yield Frame(path, f"{last} · {kind}" if kind else last)
 
 
@@ -234,7 +239,7 @@ class _Describer:
     def name(self, node: GraphNode) -> str:
         """Return a node's name, a constant's number, an input's role, or ``v₃`` (3: the index)."""
         if node.name:
-            return printable(name_within(node, self._frame_of))
+            return shortened(name_within(node, self._frame_of))
         if is_plain_number(node):
             return number(_numpy(node.value)[()])
         return self._roles.get(node.index, f"v{subscript(node.index)}")
@@ -247,7 +252,7 @@ class _Describer:
         output = any(one.index in self._outputs for one in unit.members)
         if node is None:
             return self._folded_box(unit, output)
-        right = equation(node, self.name)
+        right = shortened(equation(node, self.name), _LONGEST_EQUATION)
         kind: Kind = "computed"
         if isinstance(node, Outside):
             right = "…"
@@ -267,10 +272,10 @@ class _Describer:
 
     def _folded_box(self, unit: Unit, output: bool) -> Box:
         path = unit.module
-        title = printable(path.rpartition(".")[2]) if path else "…"
+        title = shortened(path.rpartition(".")[2]) if path else "…"
         classes = [one.module_class for one in unit.members if one.module == path]
         if path and classes:
-            title = f"{title} · {printable(classes[0])}"
+            title = f"{title} · {shortened(classes[0])}"
         kept = sum(node.nbytes_kept for node in unit.members)
         return Box(
             key=unit.key,

@@ -52,6 +52,7 @@ def arrange_along(
     frames: Mapping[Frame, tuple[str, ...]],
     page: tuple[float, float] | None = None,
     direction: Direction = "LR",
+    enough: float = 0.0,
 ) -> Layout:
     """Place rectangles along a spine, and route links around them.
 
@@ -62,10 +63,13 @@ def arrange_along(
         frames: what each frame encloses: keys of the spine that follow each other.
         page: width and height to fit into; None for one row.
         direction: with ``"TB"`` the rows are columns, read from left to right.
+        enough: scale up to which another row is worth it, if that is more than usual.
     """
     if direction == "TB":
         turned = [replace(one, width=one.height, height=one.width) for one in rectangles]
-        return _turned(arrange_along(spine, turned, links, frames, page and page[::-1]))
+        return _turned(
+            arrange_along(spine, turned, links, frames, page and page[::-1], enough=enough)
+        )
     sizes = {one.key: (one.width, one.height) for one in rectangles}
     places = _places(spine, [one.key for one in rectangles], links)
     widths = _column_widths(places, sizes, len(spine))
@@ -80,7 +84,7 @@ def arrange_along(
     found = []
     for rows in best_rows(widths, _GAP, _MOST_ROWS, glued):
         one = layout(rows)
-        scale = min(page[0] / one.width, page[1] / one.height, _ENOUGH)
+        scale = min(page[0] / one.width, page[1] / one.height, max(_ENOUGH, enough))
         # A row more is worth it only if the text grows.
         found.append((scale * 0.985 ** len(rows), one))
     return max(found, key=lambda one: one[0])[1]

@@ -3,13 +3,21 @@
 The hues are blue and orange of Okabe & Ito (2008), which are distinguishable with any colour
 vision, darkened until text in them has a contrast of at least 4.5 : 1 on white (WCAG 2.2, AA). No
 meaning depends on a hue alone: kinds of boxes also differ in their border.
+
+Pictures are composed in the colours of the light theme. The dark one has another colour for each:
+the same hues, light on dark, with the same contrasts.
 """
 
 from __future__ import annotations
 
+from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["FONTS", "LOOKS", "Look", "contrast", "ink_on"]
+__all__ = ["FONTS", "LOOKS", "THEMES", "Look", "Theme", "contrast", "in_dark", "ink_on"]
+
+Theme = Literal["light", "dark", "auto"]
+THEMES: tuple[Theme, ...] = ("light", "dark", "auto")
 
 FONTS = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif"
 
@@ -104,3 +112,48 @@ def _luminance(color: str) -> float:
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+_IN_DARK = {
+    INK: "#e9ecf0",
+    QUIET: "#a6aebb",
+    GRADIENT: "#ffa470",
+    DERIVATIVE: "#86caf3",
+    LINE: "#a9b1be",
+    FAINT_LINE: "#6f7784",
+    SKIP: "#56b4e9",
+    PAPER: "#14171b",
+    HIGHLIGHT: "#8f7200",
+    PILL: "#12303f",
+    FRAMES[0]: "#1c2026",
+    FRAMES[1]: "#23282f",
+    FRAME_BORDER: "#434b57",
+    "#7d8590": "#8a92a0",
+    "#d6e9f8": "#12395a",
+    "#eceef1": "#2b3038",
+    "#f9d5d0": "#5a1f1a",
+    "#9c0d0d": "#ff8a80",
+    "#fde6cf": "#54300f",
+    "#c25700": "#e88a3c",
+    # A number has the same colour in both themes, and what is written on it.
+    **{color: color for pair in SPECIAL.values() for color in pair},
+    **{color: color for color in SCALE},
+}
+
+
+def in_dark(color: str) -> str:
+    """Return the colour of the dark theme for one of the light theme.
+
+    A colour that is not of the theme, as of a scale of numbers, gets the opposite lightness.
+
+    Example:
+        >>> in_dark("#1b1f24"), in_dark("#ffeeee")
+        ('#e9ecf0', '#110000')
+    """
+    known = _IN_DARK.get(color)
+    if known is not None:
+        return known
+    red, green, blue = (int(color[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    hue, lightness, saturation = rgb_to_hls(red, green, blue)
+    parts = hls_to_rgb(hue, 1 - lightness, saturation)
+    return "#" + "".join(f"{round(part * 255):02x}" for part in parts)

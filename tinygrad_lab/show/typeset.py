@@ -22,6 +22,8 @@ _LEADING = 17.0
 _ROW_GAP = 7.0
 _CELL_GAP = 9.0
 _BRACKET = 5.0
+_USUAL_WIDTH = 0.9
+"""How wide texts are in most fonts, where 1 is the widest: two in a row are centred for this."""
 _BASELINE = 0.36
 """From the middle of a line down to its baseline, in font sizes."""
 
@@ -81,10 +83,8 @@ def _with_halo(block: Block) -> Block:
 def _title(box: Box) -> Block:
     """Typeset the name in bold, and the equation."""
     rest = f"{box.joined}{box.equation}" if box.equation else ""
-    wide = width(box.name, style.NAME_SIZE, bold=True) + width(rest, style.NAME_SIZE)
     ink = style.INK if box.tint is None else box.tint.ink
-    line = _line(wide / 2, _LEADING / 2, box.name, style.NAME_SIZE, ink, "middle", bold=True)
-    return Block(wide, _LEADING, (replace(line, rest=rest),))
+    return _two_weights(box.name, rest, style.NAME_SIZE, ink, bold_first=True)
 
 
 def _outline(box: Box, wide: float, high: float) -> Iterator[Shape]:
@@ -146,26 +146,20 @@ def typeset_arrow(arrow: Arrow, direction: Direction) -> Block | None:
     color = style.DERIVATIVE if arrow.flows else style.QUIET
     if isinstance(arrow.content, Matrix):
         parts = [
-            _text_block(f"{arrow.label} = ", size, color),
+            _two_weights(f"{arrow.label} =", "", size, color),
             _matrix(arrow.content, size, color),
         ]
         return on_a_pill(parts, stacked=direction == "LR")
-    label = f"{arrow.label} = " if arrow.content else arrow.label
-    return on_a_pill([_text_block(label, size, color, rest="".join(arrow.content))])
-
-
-def _text_block(text: str, size: float, color: str, rest: str = "") -> Block:
-    wide = width(text, size) + width(rest, size, bold=True)
-    line = _line(wide / 2, _LEADING / 2, text, size, color, "middle")
-    return Block(wide, _LEADING, (replace(line, rest=rest),))
+    label = f"{arrow.label} =" if arrow.content else arrow.label
+    return on_a_pill([_two_weights(label, "".join(arrow.content), size, color)])
 
 
 def on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
     """Place blocks side by side, or stacked, on a tinted background."""
     widths, heights = [block.width for block in blocks], [block.height for block in blocks]
     side, above = 7.0, 2.5
-    wide = (max(widths) if stacked else sum(widths)) + 2 * side
-    gap = 3.0
+    gap = 3.0 if stacked else 4.0
+    wide = (max(widths) if stacked else sum(widths) + gap * (len(widths) - 1)) + 2 * side
     high = (sum(heights) + gap * (len(blocks) - 1) if stacked else max(heights)) + 2 * above
     marks: list[Mark] = [Shape(rounded(0, 0, wide, high, min(high / 2, 11)), fill=style.PILL)]
     x, y = side, above
@@ -175,8 +169,29 @@ def on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
             y += block.height + gap
         else:
             marks += block.at(x, (high - block.height) / 2)
-            x += block.width
+            x += block.width + gap
     return Block(wide, high, tuple(marks))
+
+
+def _two_weights(
+    first: str, rest: str, size: float, color: str, *, bold_first: bool = False
+) -> Block:
+    """Typeset a text and what follows it in the other weight: one ends where the other begins.
+
+    They are texts of their own, both placed at the gap between them: programs that ignore the
+    weight when they advance, or show another font, then neither overlap nor part them.
+    """
+    wide, middle = width(first, size, bold=bold_first), _LEADING / 2
+    if not rest:
+        line = _line(wide / 2, middle, first, size, color, "middle", bold=bold_first)
+        return Block(wide, _LEADING, (line,))
+    gap, after = width(" ", size), width(rest.strip(), size, bold=not bold_first)
+    end = wide + (1 - _USUAL_WIDTH) * (after - wide) / 2
+    lines = (
+        _line(end, middle, first, size, color, "end", bold=bold_first),
+        _line(end + gap, middle, rest.strip(), size, color, bold=not bold_first),
+    )
+    return Block(wide + gap + after, _LEADING, lines)
 
 
 # --- contents -------------------------------------------------------------------------------------

@@ -88,19 +88,22 @@ class Lines:
         self._scalars: dict[tuple[Any, ...], str] = {}
         self._fills: list[str] = []
         """Lines that must come before those being written."""
+        self._settled = {event for event in plan.events if self._needs_no_line(event)}
 
     @property
     def summary(self) -> str:
         """What became of the events, in words."""
-        settled = sum(map(self.is_settled, self.plan.events))
         folded = len(self.expressions.folded)
-        return f"{settled} of them done at allocation (views, constants)" + (
+        return f"{len(self._settled)} of them done at allocation (views, constants)" + (
             f", {folded} folded into other expressions" if folded else ""
         )
 
     def is_settled(self, event: Event) -> bool:
         """Return whether an event needs no line: its result exists once the buffers do."""
-        fixed = event.results and all(value in self.plan.constants for value in event.results)
+        return event in self._settled
+
+    def _needs_no_line(self, event: Event) -> bool:
+        fixed = event.results and self.plan.constants.issuperset(event.results)
         if event in self.plan.once or (fixed and event.result.is_array):
             return True
         if self._parts_elsewhere(event) == []:
@@ -297,8 +300,9 @@ class Lines:
 
     def _operands(self, event: Event) -> Iterator[str]:
         """Yield the operands of a ufunc, numbers as arrays of the dtype that NumPy computes in."""
+        arrays = [isinstance(one, Value) and one.is_array for one in event.args]
         # With dtype=, for example, it may be another.
-        loop = None if event.kwargs else event.computed_in()
+        loop = None if all(arrays) or event.kwargs else event.computed_in()
         for position, one in enumerate(event.args):
             if loop is not None and isinstance(one, float | int | bool):
                 yield self._scalar(one, loop[position])

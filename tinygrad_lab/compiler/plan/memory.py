@@ -44,7 +44,7 @@ def is_view(event: Event) -> bool:
     """Return whether all results are views of arguments."""
     if not event.results or event.writes is not None or event.call.kind == "ufunc":
         return False
-    return all(value.root is not value for value in event.results)
+    return None not in [value.base for value in event.results]
 
 
 @dataclass(slots=True)
@@ -133,14 +133,17 @@ class _Lives:
         for position, event in enumerate(events):
             for value in event.inputs:
                 if value.is_array:
-                    self.reads.setdefault(value.root, []).append(position)
-                    self.last[value.root] = position
+                    root = value.root
+                    self.reads.setdefault(root, []).append(position)
+                    self.last[root] = position
             if event.writes is not None:
-                self.writes.setdefault(event.writes.root, []).append(position)
-                self.last[event.writes.root] = position
+                root = event.writes.root
+                self.writes.setdefault(root, []).append(position)
+                self.last[root] = position
             for value in event.results:
-                self.made.setdefault(value.root, position)
-                self.last[value.root] = position
+                root = value.root
+                self.made.setdefault(root, position)
+                self.last[root] = position
         for value in (*recording.outputs, *recording.writes.values()):
             if isinstance(value, Value):
                 self.last[value.root] = len(events)
@@ -411,16 +414,19 @@ def _packed(tenants: list[_Tenant]) -> int:
     (Greedy by size: Pisarchyk and Lee, "Efficient memory management for deep neural net inference",
     2020.) So small ones may lie side by side where a large one was.
     """
-    for number, one in enumerate(tenants):
+    placed: list[tuple[int, int, int, int]] = []
+    for one in tenants:
+        from_here, to_here = one.made, one.last
         at_the_same_time = [
-            (other.start, other.start + other.nbytes)
-            for other in tenants[:number]
-            if other.made <= one.last and one.made <= other.last
+            (start, end)
+            for made, last, start, end in placed
+            if made <= to_here and from_here <= last
         ]
         for start, end in sorted(at_the_same_time):
             if one.start + one.nbytes <= start:
                 break
             one.start = max(one.start, end)
+        placed.append((one.made, one.last, one.start, one.start + one.nbytes))
     return max((one.start + one.nbytes for one in tenants), default=0)
 
 

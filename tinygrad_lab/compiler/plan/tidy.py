@@ -8,14 +8,13 @@ add a pass, write a function and list it in ``PASSES``.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.record.record import Recording, State
-from tinygrad_lab.compiler.record.trace import Call, Event, Value, mapped, values_in
+from tinygrad_lab.compiler.record.trace import Call, Event, Value, values_in
 
 __all__ = [
     "PASSES",
@@ -102,7 +101,9 @@ def replaced(recording: Recording, events: list[Event], twins: Replacements) -> 
     recording.outputs = [twin(one) for one in recording.outputs]
     recording.writes = {state: twin(one) for state, one in recording.writes.items()}
     for value in recording.trace.values:
-        value.base = twin(value.base)
+        if value.base in twins:
+            value.base = twin(value.base)
+            value.base.viewed = True
     for loop in {event.loop for event in events} - {None}:
         loop.replace(twin)
     return [_rewritten(event, twins, twin) for event in events]
@@ -111,15 +112,7 @@ def replaced(recording: Recording, events: list[Event], twins: Replacements) -> 
 def _rewritten(event: Event, twins: Replacements, twin: Callable[[Any], Any]) -> Event:
     if twins.keys().isdisjoint(event.inputs) and event.writes not in twins:
         return event
-    other = replace(
-        event,
-        args=mapped(event.args, twin),
-        kwargs=mapped(event.kwargs, twin),
-        writes=twin(event.writes),
-    )
-    for value in other.results:
-        value.event = other
-    return other
+    return event.of_others(twin)
 
 
 def without_scalar_copies(recording: Recording, events: list[Event]) -> list[Event]:
@@ -153,12 +146,10 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
     places: dict[Value, Any] = {}
     left = []
     for event in events:
-        if event.is_on_numbers:
-            left.append(event)
-            continue
-        sources = [one for one in event.inputs if one.is_array]
+        # Finding an array's address takes microseconds. The others share no memory.
+        sources = [one for one in event.inputs if one.viewed or one.base is not None]
         for value in sources:
-            if value not in places:  # finding an array's address takes microseconds
+            if value not in places:
                 places[value] = place(value)
                 known.setdefault(places[value], value)
         pure = len(event.results) == 1 and event.writes is None and event.call.kind != "ufunc"
@@ -171,6 +162,7 @@ def without_identities(recording: Recording, events: list[Event]) -> list[Event]
                 twins[event.result] = twin
                 keep_name(twin, event.result)
                 continue
+            places[event.result] = here
         left.append(event)
     return replaced(recording, left, twins)
 

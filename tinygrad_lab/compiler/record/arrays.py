@@ -24,7 +24,7 @@ from tinygrad_lab.backends import NUMPY, PYTHON, Namespace, register_namespace
 from tinygrad_lab.backends.numpy import NumPy, unsigned
 from tinygrad_lab.compiler.functions import known
 from tinygrad_lab.compiler.record.numbers import TracedNumber, traced_numbers
-from tinygrad_lab.compiler.record.trace import Call, Trace, caller, mapped
+from tinygrad_lab.compiler.record.trace import Call, Trace, Value, caller, mapped
 from tinygrad_lab.compiler.record.traced import Traced
 from tinygrad_lab.compiler.refusal import UnsupportedError, refused
 
@@ -86,7 +86,7 @@ class TracedArray(Traced, NDArrayOperatorsMixin):
     # --- recorded operations ---------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if not _is_flat(inputs) and any(_has_own_protocol(x) for x in inputs):
+        if not _KNOWN.issuperset(map(type, inputs)) and any(map(_has_own_protocol, inputs)):
             return NotImplemented
         out = kwargs.pop("out", None)
         call, trace = _ufunc_call(ufunc, method), self._trace
@@ -232,8 +232,9 @@ def _ufunc_call(ufunc: Any, method: str) -> Call:
 
 
 _TRACED: frozenset[Any] = frozenset({TracedArray, TracedNumber})
-_FLAT = _TRACED | {float, int, bool, str, type(None)}
-"""Types of arguments that contain no others."""
+_PLAIN = frozenset({float, int, bool, str, type(None)})
+"""Types of arguments that contain no others, beside arrays."""
+_KNOWN = _TRACED | _PLAIN
 
 
 def _is_scalar(x: Any) -> bool:
@@ -260,37 +261,62 @@ def holds_traced(tree: Any) -> bool:
 
 def _real(tree: Any) -> Any:
     """Replace traced arrays in arguments by the real ones."""
-    if _is_flat(tree):
-        return [_real_array(one) for one in tree]
     return mapped(tree, _real_array) if tree else tree
-
-
-def _is_flat(tree: Any) -> bool:
-    return isinstance(tree, tuple) and _FLAT.issuperset(map(type, tree))
 
 
 def _real_array(one: Any) -> Any:
     return one.value.array if one.__class__ in _TRACED else one
 
 
-def _entered(trace: Trace, tree: Any) -> Any:
-    """Replace arrays in arguments by their values in the trace."""
+def _taken_apart(trace: Trace, args: Any, found: list[Value]) -> tuple[list[Any], list[Any]]:
+    """Return arguments as a call takes them, of real arrays, and as a trace holds them, of values.
 
-    def entered(one: Any) -> Any:
+    In one pass, as this is done for each event; the values are added to ``found``, too.
+    """
+    real, entered = [], []
+    for one in args:
         if one.__class__ in _TRACED:
-            return one.value
-        return trace.constant(one) if isinstance(one, np.ndarray) else one
+            value = one.value
+            found.append(value)
+            real.append(value.array)
+            entered.append(value)
+        elif one.__class__ in _PLAIN:
+            real.append(one)
+            entered.append(one)
+        else:
+            mine, values = _part_taken_apart(trace, one, found)
+            real.append(mine)
+            entered.append(values)
+    return real, entered
 
-    if _is_flat(tree):
-        return tuple([one.value if one.__class__ in _TRACED else one for one in tree])
-    return mapped(tree, entered) if tree else tree
+
+def _part_taken_apart(trace: Trace, tree: Any, found: list[Value]) -> tuple[Any, Any]:
+    """Do the same for an argument that may hold others."""
+    if isinstance(tree, tuple | list):
+        kind = tuple if isinstance(tree, tuple) else list
+        real, entered = _taken_apart(trace, tree, found)
+        return kind(real), kind(entered)
+    if isinstance(tree, dict):
+        real, entered = _taken_apart(trace, tree.values(), found)
+        return dict(zip(tree, real, strict=True)), dict(zip(tree, entered, strict=True))
+    if isinstance(tree, slice):
+        real, entered = _taken_apart(trace, (tree.start, tree.stop, tree.step), found)
+        return slice(*real), slice(*entered)
+    if isinstance(tree, np.ndarray):
+        constant = trace.constant(tree)
+        found.append(constant)
+        return tree, constant
+    return tree, tree
 
 
 def _record(
     trace: Trace, call: Call, args: Any, kwargs: Any, *, writes: TracedArray | None = None
 ) -> Any:
     """Run the call, and enter it in the trace."""
-    out = call.function(*_real(args), **_real(kwargs))
+    found: list[Value] = []
+    real, entered = _taken_apart(trace, args, found)
+    given, named = _part_taken_apart(trace, kwargs, found) if kwargs else (kwargs, kwargs)
+    out = call.function(*real, **given)
     if writes is not None and _is_scalar(writes):
         return None  # NumPy has written into a copy
     if call.kind in _MAY_VIEW and any(map(_is_scalar, args)) and writes is None:
@@ -299,7 +325,7 @@ def _record(
             return TracedArray(trace, viewed[0].value)
         if viewed:
             return _record_view_of_copies(trace, call, args, kwargs, viewed, out)
-    event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
+    event = trace.add(call, tuple(entered), named, tuple(found))
     name = trace.observe(event, caller(2))
     if writes is not None:
         event.writes = writes.value
@@ -355,20 +381,22 @@ def _record_into(trace: Trace, call: Call, args: Any, kwargs: Any, target: Trace
     if not isinstance(target.array, np.ndarray):
         # NumPy's scalars are immutable: `x += 1` makes a new one.
         return _record(trace, call, args, kwargs)
-    before = target.value
+    before, found = target.value, list[Value]()
+    real, entered = _taken_apart(trace, args, found)
+    given, named = _part_taken_apart(trace, kwargs, found) if kwargs else (kwargs, kwargs)
     is_seen = before.base is not None or before.viewed or before.origin is not None
     # Some elements may be left as they are.
-    fresh = None if is_seen or "where" in kwargs else call.function(*_real(args), **_real(kwargs))
-    if not _is_laid_out_like(fresh, before.array):
-        call.function(*_real(args), **_real(kwargs), out=before.array)
-        event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
+    fresh = None if is_seen or "where" in kwargs else call.function(*real, **given)
+    is_new = _is_laid_out_like(fresh, before.array)
+    if not is_new:
+        call.function(*real, **given, out=before.array)
+    event = trace.add(call, tuple(entered), named, tuple(found))
+    trace.observe(event, caller(2))
+    if not is_new:
         event.writes = before
         before.root.rewritten += 1
-        trace.observe(event, caller(2))
         return target
-    event = trace.add(call, _entered(trace, args), _entered(trace, kwargs))
     event.augmented = any(one is target for one in args[:1])
-    trace.observe(event, caller(2))
     value = trace.result_of(event, fresh)
     value.name = before.name
     target.value = value
@@ -461,7 +489,8 @@ class _Traced(NumPy):
 
     def numbers_in(self, vector: Any) -> list[Any]:
         trace = vector._trace
-        event = trace.add(_method_call("tolist"), (vector.value,), {}, several=True)
+        event = trace.add(_method_call("tolist"), (vector.value,), {})
+        event.several = True
         trace.observe(event, caller())
         return [
             TracedNumber(trace, trace.result_of(event, number)) for number in vector.array.tolist()

@@ -10,8 +10,9 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
+from operator import is_
 from types import CodeType, FrameType
 from typing import Any
 
@@ -179,9 +180,16 @@ class Event:
     """The loop that it is part of, where a text has loops (``roll.py``)."""
     inputs: tuple[Value, ...] = field(init=False)
     """The values it reads, in order; a value that is used twice comes twice."""
+    found: InitVar[tuple[Value, ...] | None] = None
+    """These values, if they are known."""
 
-    def __post_init__(self) -> None:
-        self.refresh_inputs()
+    def __post_init__(self, found: tuple[Value, ...] | None) -> None:
+        if found is None:
+            self.refresh_inputs()
+        else:
+            # Usually they are the arguments: one tuple takes less memory than two.
+            are_all = len(found) == len(self.args) and all(map(is_, found, self.args))
+            self.inputs = self.args if are_all else found
 
     def refresh_inputs(self) -> None:
         """Find the inputs among the arguments again, after these were changed."""
@@ -191,6 +199,27 @@ class Event:
             self.inputs = self.args if len(inputs) == len(self.args) else inputs
         else:
             self.inputs = (*values_in(self.args), *(values_in(self.kwargs) if self.kwargs else ()))
+
+    def of_others(self, other: Callable[[Any], Any]) -> Event:
+        """Return the event with others in the places of its arguments; it has its results."""
+        new = Event(
+            self.call,
+            mapped(self.args, other),
+            mapped(self.kwargs, other) if self.kwargs else self.kwargs,
+            self.results,
+            self.several,
+            other(self.writes),
+            self.augmented,
+            self.phase,
+            self.scope,
+            self.code,
+            self.offset,
+            self.part,
+            self.loop,
+        )
+        for value in self.results:
+            value.event = new
+        return new
 
     @property
     def result(self) -> Value:
@@ -318,6 +347,9 @@ class Trace:
     """The last step of an optimiser."""
     optimizer: type | None = None
     """The class of the optimiser that steps."""
+    _placed: Part | None = None
+    """The op of which ``_place`` is the phase, and the code and the offset that apply it."""
+    _place: tuple[str, CodeType | None, int] = ("forward", None, 0)
     _owners: dict[int, Value] = field(default_factory=dict)
     _constants: dict[int, Value] = field(default_factory=dict)
 
@@ -345,9 +377,15 @@ class Trace:
             known = self._constants[id(array)] = self.given(array, Origin("constant", name, array))
         return known
 
-    def add(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], **facts: Any) -> Event:
-        """Add an event, in the current scope."""
-        event = Event(call, args, kwargs, scope=current().scope, **facts)
+    def add(
+        self,
+        call: Call,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        found: tuple[Value, ...] | None = None,
+    ) -> Event:
+        """Add an event, in the current scope; its inputs are found if they are not given."""
+        event = Event(call, args, kwargs, scope=current().scope, found=found)
         self.events.append(event)
         return event
 
@@ -378,21 +416,25 @@ class Trace:
         for value in self.values:
             value.event = None
         self.events.clear()
-        self.applied = self.pulled = self.updated = None
+        self.applied = self.pulled = self.updated = self._placed = None
 
     def observe(self, event: Event, frame: FrameType | None) -> str | None:
         """Note the phase and line of the code that caused an event; return its name for it."""
         name: Target | None = RETURNED
         while frame is not None:
-            known = _known_codes.get(id(frame.f_code)) or _look_at(frame.f_code)
+            code = frame.f_code
+            known = _known_codes.get(id(code)) or _look_at(code)
             role = known.role
             if role is not _RECORDING:
-                if known.opens is not None and event.part is None:
-                    event.part = self._part(known.opens, frame)
                 if name is RETURNED:
                     # A result that is returned immediately has the name that the caller gives
                     # it; but the code that applies an op returns the results of all.
                     name = None if role is _APPLYING else known.variables.of(frame.f_lasti)
+                if known.opens is not None and event.part is None:
+                    event.part = self._part(known.opens, frame)
+                    if event.part is not None and event.part is self._placed:
+                        event.phase, event.code, event.offset = self._place
+                        break  # what lies around the op is as it was at its first event
                 if role is _USING:
                     event.code, event.offset = known.code, frame.f_lasti
                     break
@@ -401,6 +443,8 @@ class Trace:
                     if known.phase == "backward" and self.node is not None and self.node.code:
                         break  # the node tells the rest
             frame = frame.f_back
+        if event.part is not None and event.part is self.applied is not self._placed:
+            self._placed, self._place = event.part, (event.phase, event.code, event.offset)
         if event.phase == "backward" and self.node is not None:
             event.scope, event.code = self.node.scope, self.node.code or event.code
             event.offset = self.node.offset if self.node.code else event.offset

@@ -41,7 +41,8 @@ class Views:
         self._lists = lists
         self._parts: dict[Any, list[Part]] = {}
         """By what moves: its parts, which stay where they are within it."""
-        self.can_move = not any(map(_cannot_move, names.values()))
+        own = [thing for name, thing in names.items() if not _is_of_the_user(name)]
+        self.can_move = not any(map(_cannot_move, own))
 
     def move(self, key: Any, old: Any, new: Any) -> bool:
         """Bind the names of the views of an array to the same parts of another one.
@@ -113,6 +114,14 @@ def references_of(names: dict[str, Any]) -> Counter[int]:
 
 def _address(array: Any) -> int:
     return int(array.__array_interface__["data"][0])
+
+
+def _is_of_the_user(name: str) -> bool:
+    """Return whether a name stands for what only checks read: the globals of a script, say.
+
+    In a shell, ``builtins._`` is the last result, which may be an array.
+    """
+    return name == "__builtins__" or name.startswith("place_")
 
 
 def _cannot_move(thing: Any) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from tinygrad_lab.compiler.source.draft import PASSES as AS_RECORDED, Draft, dro
 from tinygrad_lab.compiler.source.page import Line
 from tinygrad_lab.compiler.source.phrase import TIGHT
 from tinygrad_lab.compiler.source.roll import Index
+from tinygrad_lab.compiler.source.rolled_updates import LoopNames, Updated, rolled
 from tinygrad_lab.compiler.source.write import Writer
 from tinygrad_lab.context import Scope, changed, within
 from tinygrad_lab.engine.taught import TAUGHT
@@ -547,6 +548,35 @@ class TextbookWriter(Writer):
                 key = self.recording.states[state].name
                 yield Line(self._put(f'state["{key}"]', value))
 
+    def _lines_in_order(self) -> Iterator[tuple[Line, Event | None, bool]]:
+        for own, together in groupby(super()._lines_in_order(), lambda one: _is_update(one[1])):
+            found = list(together)
+            if not own:
+                yield from found
+                continue
+            event = found[0][1]
+            updates = [self._updated(*one) for one in _by_group(found)]
+            for line in rolled(updates, self._loop_names()):
+                yield line, event, False
+
+    def _updated(self, scope: Scope, lines: list[Line]) -> Updated:
+        """Return what is a parameter's own in the lines of its update."""
+        inside = [event for event in self.events if _group(event) is scope]
+        made = {value for event in inside for value in event.results}
+        read = dict.fromkeys(value for event in inside for value in event.inputs)
+        states = {state: value for state, value in self.recording.states.items() if value in read}
+        parameters = [value for state, value in states.items() if state.kind == "data"]
+        others = made.union(self.shared.numbers, states.values(), self.recording.settings.values())
+        gradients = [one for one in read if one not in others and np.ndim(one.array)]
+        if len(parameters) != 1 or len(gradients) != 1:
+            return Updated("", "", "", tuple(lines))
+        (parameter,), (gradient,) = parameters, gradients
+        names = self.phrases.text(parameter), self.phrases.text(gradient)
+        return Updated(str(parameter.name), *names, tuple(lines))
+
+    def _loop_names(self) -> LoopNames:
+        return LoopNames(*map(self._free_name, ("gradients", "name", "g")))
+
     def _can_be_inlined(self, event: Event, position: int, text: str) -> bool:
         if event.is_on_numbers and event.result not in self._kept and len(text) < _SHORT_NUMBER:
             return event.loop is None
@@ -581,6 +611,18 @@ def _group(event: Event | None) -> Any:
     """Return the scope of the parameter whose update an event is part of."""
     scope = None if event is None or event.loop is not None else event.scope
     return scope if scope is not None and scope.kind == UPDATE else None
+
+
+def _is_update(event: Event | None) -> bool:
+    return _group(event) is not None
+
+
+def _by_group(
+    lines: list[tuple[Line, Event | None, bool]],
+) -> Iterator[tuple[Scope, list[Line]]]:
+    """Yield the lines of each parameter's update, with its scope."""
+    for scope, together in groupby(lines, lambda one: _group(one[1])):
+        yield scope, [line for line, _, _ in together]
 
 
 def _suffixes(places: list[tuple[str, Value]]) -> list[str]:

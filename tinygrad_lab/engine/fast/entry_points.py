@@ -22,13 +22,14 @@ from unicodedata import normalize
 from tinygrad_lab.backends import form_of, namespace_of, namespaces
 from tinygrad_lab.context import current
 from tinygrad_lab.engine.apply import apply, function_of
-from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, complex_gradient, explained
+from tinygrad_lab.engine.explain import FAILURES_OF_FORWARDS, explained
 from tinygrad_lab.engine.fast.node_classes import node_class, source_or_number
 from tinygrad_lab.engine.fast.source import run, written_out
 from tinygrad_lab.engine.keywords import ABSENT, misfit
 from tinygrad_lab.engine.node import next_priority
 from tinygrad_lab.engine.op import Op, Rule
-from tinygrad_lab.engine.tensor import Tensor, detached
+from tinygrad_lab.engine.reading import real_tensors
+from tinygrad_lab.engine.tensor import ComplexTensor, Tensor, detached
 from tinygrad_lab.engine.user_code import is_library, is_of_library, user_site
 
 __all__ = ["explaining_function_of", "written_function_of"]
@@ -135,7 +136,7 @@ def _parameters(op: Op, environment: dict[str, Any], *, explains: bool) -> tuple
 
 _ENVIRONMENT: dict[str, Any] = {
     "Tensor": Tensor,
-    "complex_gradient": complex_gradient,
+    "ComplexTensor": ComplexTensor,
     "current": current,
     "detached": detached,
     "explained": explained,
@@ -146,6 +147,7 @@ _ENVIRONMENT: dict[str, Any] = {
     "namespace_of": namespace_of,
     "namespaces": namespaces,
     "next_priority": next_priority,
+    "real_tensors": real_tensors,
     "source_or_number": source_or_number,
     "user_site": user_site,
 }
@@ -177,9 +179,11 @@ def _direct_way(op: Op, environment: dict[str, Any]) -> list[str]:
     for x in op.inputs:
         lines += [
             # The first test is enough but for a Parameter, and takes half the time.
-            f"if {x}.__class__ is Tensor or isinstance({x}, Tensor):",
+            f"if {x}.__class__ is Tensor or {x}.__class__ in real_tensors:",
             f"    {x}_data = {x}._data",
             f"    {x}_node = {x}._node",
+            f"elif {x}.__class__ is ComplexTensor:",
+            f"    {_handed_on(op)}",
             "else:",
             f"    {x}_data = {x}",
             f"    {x}_node = None",
@@ -217,13 +221,19 @@ def _long_path(op: Op, environment: dict[str, Any]) -> list[str]:
         "form = form_of(out)",
         f"kind = _node_classes[{needs}]",
         "if kind is None or not form.floating:",
-        "    if kind is not None and getattr(form.dtype, 'kind', '') == 'c':",
-        f"        raise complex_gradient(_op, ({', '.join(op.inputs)},), {{{attributes}}})",
+        "    if kind is not None and form.smooth:  # complex numbers",
+        f"        {_handed_on(op)}",
         "    return detached(out)",
         "node = kind()",
         f"node.remember(({links}), ({arrays}), out, "
         f"{'residual' if op.residual else None}, {{{attributes}}})",
     ]
+
+
+def _handed_on(op: Op) -> str:
+    """Write the statement that leaves a call to the plain engine."""
+    attributes = ", ".join(f"{name!r}: {name}" for name in op.attributes)
+    return f"return _apply(_op, ({', '.join(op.inputs)},), {{{attributes}}})"
 
 
 def _explained(op: Op) -> str:

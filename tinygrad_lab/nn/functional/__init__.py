@@ -46,6 +46,12 @@ from tinygrad_lab.nn.functional.classes import (
     multi_margin_loss,
     nll_loss,
 )
+from tinygrad_lab.nn.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+)
 from tinygrad_lab.nn.functional.distances import (
     cosine_similarity,
     normalize,
@@ -58,6 +64,7 @@ from tinygrad_lab.nn.functional.dropouts import (
     dropout2d,
     feature_alpha_dropout,
 )
+from tinygrad_lab.nn.functional.interpolation import interpolate
 from tinygrad_lab.nn.functional.lookup import (
     embedding,
     one_hot,
@@ -67,9 +74,18 @@ from tinygrad_lab.nn.functional.normalization import (
     group_norm,
     instance_norm,
     layer_norm,
+    local_response_norm,
     rms_norm,
 )
 from tinygrad_lab.nn.functional.padding import pad
+from tinygrad_lab.nn.functional.pooling import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    lp_pool1d,
+    lp_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from tinygrad_lab.nn.functional.products import bilinear
 from tinygrad_lab.nn.functional.ranking import (
     cosine_embedding_loss,
@@ -86,23 +102,27 @@ from tinygrad_lab.nn.functional.regression import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from tinygrad_lab.nn.functional.resize import (
+    channel_shuffle,
+    fold,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
+from tinygrad_lab.nn.functional.unpooling import max_unpool1d, max_unpool2d
 from tinygrad_lab.ops import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     avg_pool1d,
     avg_pool2d,
-    conv1d,
-    conv2d,
-    conv_transpose1d,
-    conv_transpose2d,
     linear,
-    max_pool1d,
-    max_pool2d,
 )
 
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -111,6 +131,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
@@ -124,6 +145,7 @@ __all__ = [
     "elu",
     "embedding",
     "feature_alpha_dropout",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -135,16 +157,22 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_unpool1d",
+    "max_unpool2d",
     "mish",
     "mse_loss",
     "multi_margin_loss",
@@ -155,6 +183,8 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -177,4 +207,5 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "unfold",
 ]

@@ -12,11 +12,18 @@ from tinygrad_lab import ops
 from tinygrad_lab.backends.dtypes import float16, float32, is_half
 from tinygrad_lab.context import no_grad
 from tinygrad_lab.engine.declare import direct
-from tinygrad_lab.engine.explain import in_full, shape_of, shapes_of
+from tinygrad_lab.engine.explain import in_full, is_integer, shape_of, shapes_of
 from tinygrad_lab.errors import ArgumentError, DTypeError, ShapeError, excerpt
 from tinygrad_lab.ops.arguments.composed import composed
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "rms_norm",
+]
 
 _sqrt, _mean, _var = direct(ops.sqrt), direct(ops.mean), direct(ops.var)
 
@@ -254,3 +261,39 @@ def instance_norm(
         mean, variance = _by_channel(running_mean, count), _by_channel(running_var, count)
     out = _standardised(x, mean, variance, eps)
     return _scaled(out, _by_channel(weight, count), _by_channel(bias, count))
+
+
+@composed(rounds_once=True)
+def local_response_norm(
+    x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Any:
+    """Divide each element of x (N, C, ...) by a power of what its neighbours among channels have.
+
+    The divisor is (k + alpha / size * Σ x²)^beta, the sum over ``size`` channels around its own,
+    size // 2 of them before it.
+
+    Raises:
+        ShapeError: for fewer than three axes.
+        ArgumentError: for a size that is no integer above 0.
+
+    Source: Krizhevsky, Sutskever & Hinton, "ImageNet Classification with Deep Convolutional Neural
+    Networks", 2012, section 3.3; alpha is theirs times ``size``, as in PyTorch.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x = tg.tensor([[[3.0], [4.0]]])
+        >>> tg.nn.functional.local_response_norm(x, 1, alpha=1.0, beta=0.5, k=0.0).tolist()
+        [[[1.0], [1.0]]]
+    """
+    (shape,) = shapes_of("local_response_norm", x=x)
+    if len(shape) < 3:
+        reason = f"expected x of shape (N, C, ...) with three axes or more, got {shape}."
+        raise ShapeError(in_full("local_response_norm", reason, {"x": x}, {}))
+    if not is_integer(size) or isinstance(size, bool) or size < 1:
+        reason = f"expected an integer, 1 or more, for size, got {excerpt(size)}."
+        raise ArgumentError(in_full("local_response_norm", reason, {"x": x}, {}))
+    before, after = size // 2, (size - 1) // 2
+    widths = [(0, 0), (before, after), *((0, 0),) * (len(shape) - 2)]
+    squares = ops.pad(x * x, widths) if size > 1 else x * x
+    first, *others = (squares[:, i : i + shape[1]] for i in range(size))
+    return x / (k + alpha * (sum(others, start=first) / size)) ** beta

@@ -78,7 +78,7 @@ def _check_room(x: Any, shape: tuple[int, ...], widths: list[tuple[int, int]], m
     """Raise if an axis has too few elements for what copies them, or would lose all of them."""
     for axis, (n, pair) in enumerate(zip(shape, widths, strict=True)):
         most = {"reflect": n - 1, "circular": n}.get(mode)
-        if most is not None and max(pair) > most:
+        if most is not None and any(pair) and max(pair) > most:
             reason = (
                 f"a {mode} padding of {pair} takes more than the {n} elements of axis {axis}: at "
                 f"most {most} on a side."

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_lab.backends.dtypes import is_half
-from tinygrad_lab.engine.explain import shapes_of
+from tinygrad_lab.engine.explain import in_full, shapes_of
 from tinygrad_lab.engine.keywords import refused
-from tinygrad_lab.errors import ArgumentTypeError, ShapeError
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinygrad_lab.ops.arguments.axes import checked_axes
 from tinygrad_lab.ops.conversion import astype
 
-__all__ = ["composed"]
+__all__ = ["composed", "named"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,6 +59,16 @@ def composed(*, rounds_once: bool = False) -> Callable[[F], F]:
         return wrapped
 
     return wrap
+
+
+def named(name: str, x: Any, settings: Mapping[str, Any], work: Callable[[], Any]) -> Any:
+    """Return the result of ``work``; its errors get a function's name, its x and its settings."""
+    try:
+        return work()
+    except (ArgumentError, ArgumentTypeError, DTypeError, ShapeError) as error:
+        if str(error).startswith(f"{name}: "):
+            raise
+        raise type(error)(in_full(name, str(error), {"x": x}, settings)) from None
 
 
 def _reworded(
