@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -230,11 +231,14 @@ class _Describer:
     def __init__(
         self, graph: Graph, module_of: Mapping[int, str], *, values: bool, gradients: bool
     ) -> None:
-        self._values, self._gradients = values, gradients
+        self._graph, self._values, self._gradients = graph, values, gradients
         self._outputs = {node.index for node in graph.outputs}
         self._frame_of = module_of
         self._stale = graph.stale
-        self._roles = roles_of_leaves(graph)
+
+    @cached_property
+    def _roles(self) -> dict[int, str]:
+        return roles_of_leaves(self._graph)
 
     def name(self, node: GraphNode) -> str:
         """Return a node's name, a constant's number, an input's role, or ``v₃`` (3: the index)."""
@@ -242,7 +246,8 @@ class _Describer:
             return shortened(name_within(node, self._frame_of))
         if is_plain_number(node):
             return number(_numpy(node.value)[()])
-        return self._roles.get(node.index, f"v{subscript(node.index)}")
+        role = self._roles.get(node.index) if node.is_leaf else None
+        return role or f"v{subscript(node.index)}"
 
     # --- boxes -------------------------------------------------------------------------------
 
