@@ -159,6 +159,12 @@ class TestACircuit:
         assert "#f0c000" in down.svg
         assert texts_on_each_other(down) == []
 
+    def test_has_names_of_the_font_size_that_was_asked_for(self) -> None:
+        drawing = tg.draw(neuron(), style="circuit", font_size=30)
+        assert max(font_sizes(drawing)) == 30
+        with pytest.raises(ArgumentError, match="do not fit"):
+            tg.draw(neuron(), style="circuit", font_size=30, width="16:9")
+
     def test_is_of_single_ops(self) -> None:
         with pytest.raises(ArgumentError, match='level="ops"'):
             tg.draw(nn.Linear(2, 2), tg.ones((1, 2)), style="circuit")

@@ -48,6 +48,11 @@ class TestTheColours:
     def test_of_what_is_apart_have_readable_ink(self, special: Any) -> None:
         assert style.contrast(*style.SPECIAL[special]) >= 4.5
 
+    def test_are_those_of_the_numbers_in_both_themes(self) -> None:
+        on_scale = {*style.SCALE, *(color for pair in style.SPECIAL.values() for color in pair)}
+        assert all(style.in_dark(color) == color for color in on_scale)
+        assert {style.ink_on(color) for color in style.SCALE} <= on_scale
+
     def test_go_from_light_to_dark(self) -> None:
         on_white = [style.contrast(color, "#ffffff") for color in style.SCALE]
         assert on_white == sorted(on_white)

@@ -50,7 +50,7 @@ def compose(picture: Picture, plan: Plan) -> Scene:
         groups.append(Group("foot", "foot", "", tuple(foot)).moved(_MARGIN, _MARGIN + high))
     high += _FOOT * _foot_lines(picture)
     scene = Scene(wide + 2 * _MARGIN, high + 2 * _MARGIN, picture.title, tuple(groups))
-    wanted = None if picture.font_size is None else picture.font_size / style.NAME_SIZE
+    wanted = None if picture.font_size is None else picture.font_size / plan.name_size
     if picture.page is None:
         page = scene.width * (wanted or 1.0), scene.height * (wanted or 1.0)
         return scene if wanted is None else _on_a_page(scene, page, wanted)
@@ -59,7 +59,7 @@ def compose(picture: Picture, plan: Plan) -> Scene:
         raise ArgumentError(
             f"tg.draw: names of {picture.font_size:g} px do not fit on a page of "
             f"{picture.page[0]:g} × {picture.page[1]:g} px; font_size can be up to "
-            f"{floor(fitting * style.NAME_SIZE * 10) / 10:g}. Fewer boxes leave more room: "
+            f"{floor(fitting * plan.name_size * 10) / 10:g}. Fewer boxes leave more room: "
             "part=, a smaller depth or most, parameters=False."
         )
     return _on_a_page(scene, picture.page, wanted or min(fitting, LARGEST))
@@ -76,8 +76,8 @@ class Plan:
     """The blocks of a picture and their positions."""
 
     spacing = Spacing()
-    small = style.LABEL_SIZE
-    """The font size of the legend."""
+    name_size, small = style.NAME_SIZE, style.LABEL_SIZE
+    """The font sizes of names and of the legend."""
     unlabelled = 2
     """The columns that a line without a label takes: as many as one with a label."""
 

@@ -36,7 +36,7 @@ class CircuitPlan(Plan):
     """The circles, wires and numbers of a circuit, and their positions."""
 
     spacing = Spacing(rows=0.16, columns=0.2, in_order=True)
-    small = _SMALL
+    name_size, small = _NAME_SIZE, _SMALL
 
     @cached_property
     def _flowing(self) -> set[str]:
