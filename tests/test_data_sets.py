@@ -127,6 +127,7 @@ class TestDatasets:
             (lambda: ConcatDataset([object()]), ArgumentTypeError, "object has no __len__"),
             (lambda: ChainDataset([]), ArgumentError, "ChainDataset([a, b])"),
             (lambda: ChainDataset(IterableDataset()), ArgumentError, "one IterableDataset"),
+            (lambda: ChainDataset(3), ArgumentError, "one int"),  # type: ignore[arg-type]
             (lambda: ChainDataset([[1]]), ArgumentTypeError, "ConcatDataset joins"),
             (lambda: StackDataset(), ArgumentError, "got none"),
             (lambda: StackDataset(Y, y=Y), ArgumentError, "got both"),

@@ -374,7 +374,27 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         DTypeError,
         "uniform_ fills tensors of a floating dtype, got int64",
     ),
-    "a text": (lambda: init.constant_(tg.zeros(2), "1"), ArgumentTypeError, "number, got '1'"),  # type: ignore[arg-type]
+    "a text": (lambda: init.constant_(tg.zeros(2), "1"), ArgumentTypeError, "number, got str: '1'"),  # type: ignore[arg-type]
+    "None for a bound": (
+        lambda: init.uniform_(tg.zeros(2), None),  # type: ignore[arg-type]
+        ArgumentTypeError,
+        "uniform_: a is a number, got NoneType",
+    ),
+    "an array for std": (
+        lambda: init.normal_(tg.zeros(2), 0.0, np.ones(2)),  # type: ignore[arg-type]
+        ArgumentTypeError,
+        "normal_: std is a number, got ndarray",
+    ),
+    "a Tensor for a bound": (
+        lambda: init.trunc_normal_(tg.zeros(2), a=tg.scalar(-1.0)),  # type: ignore[arg-type]
+        ArgumentTypeError,
+        r"a is a number, got Tensor.*value\.item\(\) is its number",
+    ),
+    "an array for mode": (
+        lambda: init.kaiming_normal_(tg.zeros((2, 2)), mode=np.ones(2)),  # type: ignore[arg-type]
+        ArgumentError,
+        "mode must be",
+    ),
     "a > b": (
         lambda: init.uniform_(tg.zeros(2), 2.0, 1.0),
         ArgumentError,

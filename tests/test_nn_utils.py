@@ -164,6 +164,9 @@ class TestClippingByNorm:
             (lambda: utils.clip_grad_norm_([], -1.0), ArgumentError, "max_norm is 0 or more"),
             (lambda: utils.clip_grad_norm_([], np.nan), ArgumentError, "got nan"),
             (lambda: utils.clip_grad_norm_([], "1"), ArgumentTypeError, "max_norm is a number"),  # type: ignore[arg-type]
+            (lambda: utils.clip_grad_norm_([], np.ones(2)), ArgumentTypeError, "got ndarray"),  # type: ignore[arg-type]
+            (lambda: utils.clip_grad_norm_([], 1.0, None), ArgumentError, "got None"),  # type: ignore[arg-type]
+            (lambda: utils.clip_grad_value_([], tg.scalar(1.0)), ArgumentTypeError, r"\.item\(\)"),  # type: ignore[arg-type]
             (lambda: utils.clip_grad_norm_([], 1.0, "two"), ArgumentError, "norm_type.*'two'"),  # type: ignore[arg-type]
             (lambda: utils.clip_grad_norm_([], 1.0, np.nan), ArgumentError, "norm_type"),
             (lambda: utils.clip_grad_value_([], -0.1), ArgumentError, "clip_value is 0 or more"),
@@ -259,6 +262,24 @@ def same_bits(runs: list[list[Any]]) -> None:
 @pytest.mark.parametrize("clip", CLIPPING)
 def test_compiled_steps_clip_to_the_same_bits(clip: str) -> None:
     same_bits(training_runs(lambda net: None, CLIPPING[clip]))
+
+
+@pytest.mark.numpy_only("compiled steps are of NumPy's arrays")
+def test_a_limit_may_be_an_argument_of_a_compiled_step() -> None:
+    layer = nn.Linear(3, 2)
+
+    def step(x: tg.Tensor, limit: float) -> Any:
+        layer.zero_grad()
+        (layer(x) * 5.0).sum().backward()
+        norm = utils.clip_grad_norm_(layer.parameters(), limit)
+        utils.clip_grad_value_(layer.parameters(), 0.5 * limit)
+        return norm, layer.weight.grad
+
+    compiled = tg.compile(step)
+    for limit in (0.5, 0.25, 100.0, 0.5):
+        x = tg.full((4, 3), 1.0 + limit)
+        for eager, replayed in zip(step(x, limit), compiled(x, limit), strict=True):
+            np.testing.assert_array_equal(eager.numpy(), replayed.numpy())
 
 
 @pytest.mark.numpy_only("compiled steps are of NumPy's arrays")
@@ -683,6 +704,16 @@ class TestPruning:
                 "type 'unstructured'",
             ),
             (lambda m: prune.is_pruned("net"), ArgumentTypeError, "takes a module"),
+            (lambda m: prune.ln_structured(m, "weight", 1, "two", 0), ArgumentTypeError, "n is a"),
+            (lambda m: prune.l1_unstructured(m, ["weight"], 1), ArgumentError, "no parameter"),
+            (lambda m: prune.LnStructured(1), ArgumentTypeError, "'n'"),
+            (
+                lambda m: prune.global_unstructured(
+                    [(m, "weight")], prune.L1Unstructured, tg.zeros(3), amount=1
+                ),
+                ArgumentTypeError,
+                "a dict from",
+            ),
         ],
     )
     def test_mistakes_are_explained_and_change_nothing(

@@ -241,12 +241,12 @@ class ChainDataset(IterableDataset):
     """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
-        one = isinstance(datasets, IterableDataset)
-        self.datasets: list[Any] = [] if one else list(datasets)
-        if one or not self.datasets:
-            got = f"one {type(datasets).__name__}" if one else "an empty list"
+        is_several = isinstance(datasets, Iterable) and not isinstance(datasets, IterableDataset)
+        self.datasets: list[Any] = list(datasets) if is_several else []
+        if not self.datasets:
             raise ArgumentError(
-                f"ChainDataset: expected a list of streams, ChainDataset([a, b]); got {got}"
+                "ChainDataset: expected a list of streams, ChainDataset([a, b]); got "
+                f"{'none' if is_several else f'one {type(datasets).__name__}'}"
             )
         for dataset in self.datasets:
             if not isinstance(dataset, IterableDataset):

@@ -8,28 +8,25 @@ keeps it until the next; here it is never older than what it is computed from.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, excerpt
 from tinygrad_lab.nn.module import Module, Parameter
 
-__all__ = ["Computation", "computation_of", "compute_instead", "keep_instead", "parameter_of"]
+__all__ = ["computation_of", "compute_instead", "keep_instead", "parameter_of"]
 
 
-class Computation(Protocol):
-    """What stands in a parameter's place; its text says what it computes and how to change it."""
-
-    def __call__(self, module: Module) -> Tensor: ...
-
-
-def computation_of(module: Module, name: str) -> Any:
+def computation_of(module: Module, name: Any) -> Any:
     """Return what computes an attribute of a module; None for one that is not computed."""
-    return vars(module).get("_computed", {}).get(name)
+    return vars(module).get("_computed", {}).get(name) if isinstance(name, str) else None
 
 
 def compute_instead(module: Module, name: str, computation: Callable[[Module], Tensor]) -> None:
-    """Put a computation in the place of a parameter, which is removed from the module."""
+    """Put a computation in the place of a parameter, which is removed from the module.
+
+    The text of a computation says what it computes and how to change it: errors show it.
+    """
     delattr(module, name)
     vars(module).setdefault("_computed", {})[name] = computation
 
@@ -55,7 +52,7 @@ def parameter_of(function: str, module: Any, name: Any) -> Parameter:
             f"{function} takes a module and the name of a parameter, got {excerpt(module)}."
         )
     own = {key: one for key, one in vars(module).items() if isinstance(one, Parameter)}
-    if name not in own:
+    if not isinstance(name, str) or name not in own:
         names = ", ".join(own) or "none"
         inner = next((path for path, _ in module.named_parameters()), None)
         hint = f" Give the layer itself, {inner!r} is inside." if not own and inner else ""

@@ -27,6 +27,7 @@ from tinygrad_lab.errors import (
     ShapeError,
     excerpt,
 )
+from tinygrad_lab.nn.arguments import check_numbers, is_number
 from tinygrad_lab.random.generator import Generator, default_generator
 from tinygrad_lab.random.tensors import drawn
 
@@ -65,8 +66,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
         tensor([0.5, 0.5], requires_grad=True)
     """
     _check("constant_", tensor)
-    if isinstance(val, bool) or not isinstance(val, int | float | np.number):
-        raise ArgumentTypeError(f"constant_: val is a number, got {excerpt(val)}.")
+    check_numbers("constant_", val=val)
     tensor.data = creation.full(tensor.shape, val, dtype=tensor.dtype, device="cpu")
     return tensor
 
@@ -170,6 +170,7 @@ def uniform_(
         tensor([ 0.27392337, -0.46042657])
     """
     source = _source("uniform_", tensor, generator)
+    check_numbers("uniform_", a=a, b=b)
     if not all(map(holds, (a > -math.inf, a <= b, b < math.inf))):
         raise ArgumentError(f"uniform_: expected finite bounds a <= b, got a={a!r} and b={b!r}.")
     return _filled(tensor, source.uniform, a, b)
@@ -219,6 +220,7 @@ def trunc_normal_(
     """
     source = _source("trunc_normal_", tensor, generator)
     _check_moments("trunc_normal_", mean, std)
+    check_numbers("trunc_normal_", a=a, b=b)
     if not std > 0 or not a < b:
         raise ArgumentError(
             "trunc_normal_: expected a standard deviation above 0 and bounds a < b, got "
@@ -237,7 +239,7 @@ _GAINS: dict[str, Callable[[float], float]] = {
     "sigmoid": lambda slope: 1.0,
     "tanh": lambda slope: 5 / 3,
     "relu": lambda slope: math.sqrt(2),
-    "leaky_relu": lambda slope: math.sqrt(2 / (1 + slope**2)),
+    "leaky_relu": lambda slope: math.sqrt(2 / (1 + slope * slope)),
     "selu": lambda slope: 3 / 4,
 }
 """By the name of an activation, √(1 / E[f(x)²]) or what is used in its place, given its slope."""
@@ -466,6 +468,7 @@ def _filled(tensor: Tensor, draw: Callable[..., Any], *parameters: float) -> Ten
 
 
 def _check_moments(name: str, mean: float, std: float) -> None:
+    check_numbers(name, mean=mean, std=std)
     if not all(map(holds, (abs(mean) < math.inf, std >= 0, std < math.inf))):
         raise ArgumentError(
             f"{name}: expected a finite mean and a standard deviation of 0 or more, got "
@@ -474,7 +477,7 @@ def _check_moments(name: str, mean: float, std: float) -> None:
 
 
 def _is_finite(number: Any) -> bool:
-    return isinstance(number, int | float | np.number) and math.isfinite(number)
+    return is_number(number) and math.isfinite(number)
 
 
 def _check_gain(name: str, gain: Any) -> None:
@@ -504,7 +507,7 @@ def _xavier_std(name: str, tensor: Tensor, gain: float) -> float:
 
 def _kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     _check(name, tensor)
-    if mode not in ("fan_in", "fan_out", "average"):
+    if not isinstance(mode, str) or mode not in ("fan_in", "fan_out", "average"):
         raise ArgumentError(
             f"{name}: mode must be 'fan_in' or 'fan_out' or 'average', got {mode!r}."
         )

@@ -17,7 +17,6 @@ import numpy as np
 
 from tinygrad_lab.errors import MissingAttributeError, MissingNameError
 from tinygrad_lab.other_names import ABSENT_NAMES, arguments_shown, parsed, spelling_of
-from tinygrad_lab.other_names.of_windows import OF_WINDOWS
 from tinygrad_lab.other_names.sentences import SENTENCES
 
 __all__ = [
@@ -121,20 +120,13 @@ MODULES: dict[str, dict[str, str]] = {
 """For each module, the names that only it is asked for."""
 
 _ABSENT = """
-    ASGD Adafactor Adamax Muon SparseAdam
-    rrelu_ linear_cross_entropy LinearCrossEntropyLoss NLLLoss2d
-    SyncBatchNorm eig eigvals cond matrix_exp
-    matrix_sqrth lu tensorinv tensorsolve
-    LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d TransformerDecoder
-    TransformerDecoderLayer
+    eig eigvals cond matrix_exp matrix_sqrth lu tensorinv tensorsolve
 """
 """Names of PyTorch and NumPy without an equivalent that are similar to one that exists here."""
 
 
 def spelling_in_modules(name: str, package: ModuleType) -> str | None:
     """Return how to write a name of a module of the package, or of one of their tables."""
-    if name in OF_WINDOWS:
-        return OF_WINDOWS[name]
     for short in MODULES:
         module = sys.modules[f"{package.__name__}.{short}"]
         if name in module.__all__:
@@ -207,7 +199,7 @@ def _elsewhere(name: str, short: str, package: ModuleType) -> str | None:
         module = sys.modules[f"{package.__name__}.{other}"]
         if name in module.__all__ and not isinstance(vars(module)[name], ModuleType):
             return f"tg.{other}.{name}{_call(vars(module)[name])}"
-    spelling = spelling_of(name, package, method=False) or OF_WINDOWS.get(name)
+    spelling = spelling_of(name, package, method=False)
     if spelling is None and short == "nn.functional":
         spelling = MODULES[short].get(name.removesuffix("_"))
     return spelling

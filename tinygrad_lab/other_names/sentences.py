@@ -5,6 +5,7 @@ One sentence for a line of names: errors say it, and the table of names in the d
 """
 
 from tinygrad_lab.other_names import parsed
+from tinygrad_lab.other_names.of_windows import OF_WINDOWS
 
 __all__ = ["SENTENCES"]
 
@@ -62,5 +63,5 @@ clip_grad convert_parameters fusion = every function is tg.nn.utils.name
 PruningContainer = pruning again composes the masks: call the functions one after the other
 """
 
-SENTENCES = parsed(_SENTENCES)
+SENTENCES = parsed(_SENTENCES) | OF_WINDOWS
 """By the name, whichever module it is looked up in."""

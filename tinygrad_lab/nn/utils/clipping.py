@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from tinygrad_lab import ops
@@ -16,7 +17,7 @@ from tinygrad_lab.engine.explain import holds
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, NonFiniteError, excerpt
-from tinygrad_lab.nn.utils.arguments import tensors_of
+from tinygrad_lab.nn.arguments import check_numbers, is_number, tensors_of
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -144,10 +145,10 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def _power(norm_type: Any) -> float:
-    try:
-        power = float(norm_type)
-    except (TypeError, ValueError):
-        power = math.nan
+    power = math.nan
+    if isinstance(norm_type, str) or is_number(norm_type):
+        with suppress(ValueError):  # of a word
+            power = float(norm_type)
     if math.isnan(power):
         raise ArgumentError(
             f"norm_type is a number such as 2, or float('inf'), got {excerpt(norm_type)}."
@@ -156,9 +157,6 @@ def _power(norm_type: Any) -> float:
 
 
 def _check_limit(name: str, argument: str, limit: Any) -> None:
-    try:
-        is_size = holds(limit >= 0)
-    except TypeError:
-        raise ArgumentTypeError(f"{name}: {argument} is a number, got {excerpt(limit)}.") from None
-    if not is_size:
+    check_numbers(name, **{argument: limit})
+    if not holds(limit >= 0):
         raise ArgumentError(f"{name}: {argument} is 0 or more, got {excerpt(limit)}.")

@@ -210,7 +210,12 @@ def global_unstructured(
             f"prune.L1Unstructured; got {excerpt(pruning_method)}."
         )
     method = pruning_method(**kwargs)
-    given = importance_scores or {}
+    given = {} if importance_scores is None else importance_scores
+    if not isinstance(given, Mapping):
+        raise ArgumentTypeError(
+            "global_unstructured: importance_scores is a dict from (module, name) to a Tensor, got "
+            f"{excerpt(given)}."
+        )
     present = [pruned_or_parameter("global_unstructured", *pair) for pair in pairs]
     scores = [given.get(pair, one.detach()) for pair, one in zip(pairs, present, strict=True)]
     masks = [

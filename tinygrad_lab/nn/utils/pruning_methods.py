@@ -10,8 +10,10 @@ import numpy as np
 from tinygrad_lab import ops
 from tinygrad_lab.array_api.creation import ones_like
 from tinygrad_lab.context import no_grad
+from tinygrad_lab.engine.keywords import explaining_class
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError, excerpt
+from tinygrad_lab.nn.arguments import check_numbers, is_number
 from tinygrad_lab.nn.computed import computation_of, compute_instead, parameter_of
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.ops.arguments.axes import checked_axis
@@ -218,15 +220,25 @@ class RandomStructured(_ByChannel):
 class LnStructured(_ByChannel):
     """Prunes the channels of the smallest norm of power n; of equal ones, the first."""
 
-    def __init__(self, amount: float, n: float, dim: int = -1) -> None:
+    def __init__(self, amount: float, n: float | str, dim: int = -1) -> None:
         super().__init__(amount, dim)
-        self.n = n
+        check_numbers("LnStructured", n=math.inf if isinstance(n, str) and n == "inf" else n)
+        self.n = float(n)
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         dim, _ = _channels(self, t)
         rows = ops.reshape(ops.moveaxis(t, dim, 0), (t.shape[dim], -1))
-        power = math.inf if self.n in ("inf", math.inf) else self.n
-        return self.masked(ops.norm(rows, ord=power, axis=1), t, default_mask)
+        return self.masked(ops.norm(rows, ord=self.n, axis=1), t, default_mask)
+
+
+for _kind in (
+    CustomFromMask,
+    L1Unstructured,
+    LnStructured,
+    RandomStructured,
+    RandomUnstructured,
+):
+    explaining_class(_kind)
 
 
 # --- what they share -----------------------------------------------------------------------------
@@ -255,7 +267,9 @@ def set_mask(module: Module, name: str, mask: Tensor) -> None:
         return
     original = parameter_of("prune", module, name)
     module.register_parameter(f"{name}_orig", original)
-    module.register_buffer(f"{name}_mask", ops.astype(mask, original.dtype).detach())
+    kept = ops.astype(mask, original.dtype).detach()
+    kept.name = f"{name}_mask"  # in pictures and compiled steps
+    module.register_buffer(f"{name}_mask", kept)
     original.name = None  # the next picture names it anew
     compute_instead(module, name, Masked(name))
 
@@ -276,7 +290,7 @@ def check_shape(what: str, given: Any, parameter: Tensor) -> None:
 
 def _checked_amount(method: str, amount: Any) -> float:
     """Return an amount as an int or a float."""
-    if isinstance(amount, bool) or not isinstance(amount, int | float | np.number):
+    if isinstance(amount, bool) or not is_number(amount):
         raise ArgumentTypeError(
             f"{method}: amount is an integer (how many) or a float (which share), got "
             f"{excerpt(amount)}."

@@ -9,7 +9,7 @@ from tinygrad_lab.context import no_grad
 from tinygrad_lab.engine.keywords import explaining
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, ShapeError
-from tinygrad_lab.nn.utils.arguments import tensors_of
+from tinygrad_lab.nn.arguments import tensors_of
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 

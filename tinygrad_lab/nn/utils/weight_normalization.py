@@ -82,7 +82,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         )
     weight = parameter_of("weight_norm", module, name)
     # PyTorch's -1 stands for None, too.
-    axis = None if dim in (None, -1) else checked_axis("weight_norm", weight, dim, argument="dim")
+    is_whole = dim is None or (isinstance(dim, int) and dim == -1)
+    axis = None if is_whole else checked_axis("weight_norm", weight, dim, argument="dim")
     normalised = Normalised(name, axis)
     with no_grad():
         length = normalised.length_of(weight.detach())
