@@ -14,7 +14,7 @@ import pytest
 import tinygrad_lab as tg
 from tinygrad_lab import nn
 from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.show.compose import _Plan
+from tinygrad_lab.show.compose import Plan
 
 from .nets_to_draw import NETS, Residual, loss_of, numbers
 
@@ -40,7 +40,7 @@ class TestANetOnASlide:
 
     def test_has_boxes_and_lines_apart(self, name: str, level: Any) -> None:
         picture = tg.draw(loss_of(name), level=level, width="16:9").picture
-        plan = _Plan(picture)
+        plan = Plan(picture)
         boxes = {
             key: (
                 x - block.width / 2,
@@ -63,7 +63,7 @@ class TestANetOnASlide:
 
     def test_has_skip_connections_apart(self, name: str, level: Any) -> None:
         picture = tg.draw(loss_of(name), level=level, width="16:9").picture
-        curves = zip(picture.arrows, _Plan(picture).layout.curves, strict=True)
+        curves = zip(picture.arrows, Plan(picture).layout.curves, strict=True)
         runs = [
             [(round(y0), *sorted((x0, x1))) for (x0, y0), (x1, y1) in pieces if y0 == y1]
             for arrow, curve in curves
@@ -76,7 +76,7 @@ class TestANetOnASlide:
 
     def test_has_a_straight_spine(self, name: str, level: Any) -> None:
         picture = tg.draw(loss_of(name), level=level, width="16:9").picture
-        centers = _Plan(picture).layout.centers
+        centers = Plan(picture).layout.centers
         rows = {round(centers[key][1]) for key in picture.spine}
         xs = [centers[key][0] for key in picture.spine]
         breaks = sum(after < before for before, after in itertools.pairwise(xs))
@@ -111,7 +111,7 @@ class TestModules:
 
     def test_turn_with_the_direction(self) -> None:
         picture = tg.draw(loss_of("MLP"), level="modules", direction="tb").picture
-        centers = _Plan(picture).layout.centers
+        centers = Plan(picture).layout.centers
         assert len({round(centers[key][0]) for key in picture.spine}) == 1
 
     def test_have_a_title_and_the_same_bytes_every_time(self) -> None:
@@ -125,10 +125,10 @@ class TestModules:
     @pytest.mark.parametrize(
         ("options", "says"),
         [
-            ({"level": "module"}, '"ops", "layers", "modules"'),
+            ({"level": "module"}, '"ops", "layers", "modules", "scalars"'),
             ({"level": "layers", "width": "4:3"}, '"16:9", "a4"'),
-            ({"width": "16:9"}, 'level="modules"'),
-            ({"title": "MLP"}, 'level="modules"'),
+            ({"depth": 2}, 'level="modules"'),
+            ({"parameters": True}, 'level="modules"'),
             ({"level": "modules", "width": 3}, "100 pixels"),
             ({"level": "modules", "depth": 0}, "1 or more"),
             ({"direction": "up"}, '"LR", "TB"'),

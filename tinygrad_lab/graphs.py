@@ -85,7 +85,7 @@ class Edge:
         value = target.value
         if value is None:
             return None
-        return self._pulled_back(namespaces[type(value)].ones_like(value))
+        return self.pulled_back(namespaces[type(value)].ones_like(value))
 
     def jacobian(self) -> Array | None:
         """Return the Jacobian of this one op: all target elements by all source elements.
@@ -99,12 +99,12 @@ class Edge:
             return None
         xp = namespaces[type(value)]
         if not self.target.shape:
-            return self._pulled_back(xp.ones_like(value))
+            return self.pulled_back(xp.ones_like(value))
         rows = []
         for element in range(value.size):
             basis = xp.zeros((value.size,), dtype=value.dtype, device=value.device)
             basis[element] = 1
-            row = self._pulled_back(xp.reshape(basis, value.shape))
+            row = self.pulled_back(xp.reshape(basis, value.shape))
             if row is None:
                 return None
             rows.append(row)
@@ -115,8 +115,11 @@ class Edge:
             else xp.zeros(shape, dtype=value.dtype, device=value.device)
         )
 
-    def _pulled_back(self, g: Array) -> Array | None:
-        """Pull a gradient of the target back along this edge only."""
+    def pulled_back(self, g: Array) -> Array | None:
+        """Pull a gradient of the target back along this edge only: a share of the source's.
+
+        It is None if no gradient flows along the edge, or if an array that the rule needs is gone.
+        """
         node: Any = self.target.node
         if not self.needs_gradient or (node.plan.keeps and not node.kept):
             return None

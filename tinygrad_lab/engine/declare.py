@@ -63,6 +63,7 @@ def op(
         words: what pictures write for the rule of an input, if its source is not a short formula:
             ``{"x": "g where {x} > 0"}``; for ``"out"``, how they write the value. Braces name
             inputs, ``out``, attributes, or ``x_shape``, ``x_dtype`` and ``x_device`` of an input.
+            Where an input stands for several tensors, ``"xs[2]"`` is for one of them.
         latex: how to typeset it, with inputs and attributes in braces: ``r"{x} \\cdot {y}"``.
         elementwise: inputs are broadcast against each other.
         core_axes: how many of the last axes of an input take no part in broadcasting: 2 for

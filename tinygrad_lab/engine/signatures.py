@@ -172,7 +172,8 @@ def _check_words(
     """Raise if words describe a rule that does not exist, or name something unknown."""
     served = [x for rule in rules for x in rule.inputs]
     for x, text in words.items():
-        if x not in (*served, "out"):
+        # "xs[2]" is the third of the tensors that a variadic input stands for.
+        if x.partition("[")[0] not in (*served, "out"):
             raise DeclarationError(
                 f"op {name!r}: expected words for inputs that have a rule "
                 f"({', '.join(served) or 'none has'}), got words for {x!r}."

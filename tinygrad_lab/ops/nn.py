@@ -365,7 +365,17 @@ gru = op(
     "GRU",
     forward=_gru,
     vjp=gru_kernel.backward,
-    words=dict.fromkeys(("x", "h0", "parameters"), "g back through the steps"),
+    words={
+        # The gates' gradients before σ, σ and tanh; tests/test_time_steps.py computes them.
+        "x": "dₜ @ W_ih for each t",
+        "h0": "zₜ × d_hₜ + d′ₜ @ W_hh, back to t = 1",
+        **{f"parameters[{4 * d}]": "Σₜ dₜᵀ @ xₜ, dₜ = [d_r d_z d_n]ₜ" for d in range(2)},
+        **{
+            f"parameters[{4 * d + 1}]": "Σₜ d′ₜᵀ @ hₜ₋₁, d′ₜ = [d_r d_z r × d_n]ₜ" for d in range(2)
+        },
+        **{f"parameters[{4 * d + 2}]": "Σₜ dₜ, dₜ = [d_r d_z d_n]ₜ" for d in range(2)},
+        **{f"parameters[{4 * d + 3}]": "Σₜ d′ₜ, d′ₜ = [d_r d_z r × d_n]ₜ" for d in range(2)},
+    },
     latex=r"\mathrm{{GRU}}({x}, {h0}; {parameters})",
     composite=_gru_composite,
     textbook=Textbook(_gru_taught, textbook.gru_backward),

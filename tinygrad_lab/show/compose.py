@@ -8,14 +8,15 @@ from math import floor, hypot
 
 from tinygrad_lab.errors import ArgumentError
 from tinygrad_lab.show import style
-from tinygrad_lab.show.layout import Layout, Link, Rectangle, arrange
+from tinygrad_lab.show.layout import Layout, Link, Rectangle, Spacing, arrange
 from tinygrad_lab.show.marks import Group, Mark, Scene, Shape, Step, Text, polygon, rounded
 from tinygrad_lab.show.measure import width
-from tinygrad_lab.show.picture import Picture
+from tinygrad_lab.show.picture import Arrow, Box, Picture
+from tinygrad_lab.show.scale import scale_line
 from tinygrad_lab.show.spine import LARGEST, arrange_along
-from tinygrad_lab.show.typeset import typeset_arrow, typeset_box
+from tinygrad_lab.show.typeset import Block, typeset_arrow, typeset_box
 
-__all__ = ["compose"]
+__all__ = ["Plan", "compose", "curve", "pointed"]
 
 Point = tuple[float, float]
 
@@ -27,11 +28,15 @@ _FOOT, _FOOT_GAP = 22.0, 10.0
 _HEAD_ROOM, _HEADING_SIZE = 40.0, 20.0
 
 
-def compose(picture: Picture) -> Scene:
-    """Lay out a picture and draw it."""
-    plan = _Plan(picture)
+def compose(picture: Picture, plan: Plan) -> Scene:
+    """Lay out a picture and draw it.
+
+    Args:
+        picture: the picture.
+        plan: its plan, which lays out its boxes and arrows.
+    """
     graph = [*plan.frames(), *plan.arrows(), *plan.boxes()]
-    foot, head = list(_foot(picture)), _HEAD_ROOM * bool(picture.heading)
+    foot, head = list(_foot(plan)), _HEAD_ROOM * bool(picture.heading)
     heading_wide = width(picture.heading, _HEADING_SIZE, bold=True)
     wide = max([plan.layout.width, heading_wide, *(_right_end(mark) for mark in foot)])
     high = plan.layout.height + head + (_FOOT_GAP if foot else 0)
@@ -43,9 +48,9 @@ def compose(picture: Picture) -> Scene:
         groups.append(Group("heading", "heading", "", (heading,)))
     if foot:
         groups.append(Group("foot", "foot", "", tuple(foot)).moved(_MARGIN, _MARGIN + high))
-    high += _FOOT * (picture.legend + bool(picture.note))
+    high += _FOOT * _foot_lines(picture)
     scene = Scene(wide + 2 * _MARGIN, high + 2 * _MARGIN, picture.title, tuple(groups))
-    wanted = None if picture.font_size is None else picture.font_size / style.NAME_SIZE
+    wanted = None if picture.font_size is None else picture.font_size / plan.name_size
     if picture.page is None:
         page = scene.width * (wanted or 1.0), scene.height * (wanted or 1.0)
         return scene if wanted is None else _on_a_page(scene, page, wanted)
@@ -54,7 +59,7 @@ def compose(picture: Picture) -> Scene:
         raise ArgumentError(
             f"tg.draw: names of {picture.font_size:g} px do not fit on a page of "
             f"{picture.page[0]:g} × {picture.page[1]:g} px; font_size can be up to "
-            f"{floor(fitting * style.NAME_SIZE * 10) / 10:g}. Fewer boxes leave more room: "
+            f"{floor(fitting * plan.name_size * 10) / 10:g}. Fewer boxes leave more room: "
             "part=, a smaller depth or most, parameters=False."
         )
     return _on_a_page(scene, picture.page, wanted or min(fitting, LARGEST))
@@ -67,17 +72,23 @@ def _on_a_page(scene: Scene, page: tuple[float, float], by: float) -> Scene:
     return Scene(*page, scene.title, groups)
 
 
-class _Plan:
+class Plan:
     """The blocks of a picture and their positions."""
+
+    spacing = Spacing()
+    name_size, small = style.NAME_SIZE, style.LABEL_SIZE
+    """The font sizes of names and of the legend."""
+    unlabelled = 2
+    """The columns that a line without a label takes: as many as one with a label."""
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
         self.horizontal = picture.direction == "LR"
-        self.blocks = {box.key: typeset_box(box) for box in picture.boxes}
+        self.blocks = {box.key: self.typeset(box) for box in picture.boxes}
         self.stops: list[list[str]] = []
         """The blocks that each arrow connects: two, or three with its label."""
         for place, arrow in enumerate(picture.arrows):
-            label = None if picture.spine else typeset_arrow(arrow, picture.direction)
+            label = None if picture.spine else self.typeset_label(arrow)
             if label is not None:
                 self.blocks[f"label {place}"] = label
             middle = [f"label {place}"] * (label is not None)
@@ -94,8 +105,7 @@ class _Plan:
             for key, block in self.blocks.items()
         ]
         links = [
-            # A line without a label is made as long as one with a label.
-            Link(source, target, length=4 - len(stops))
+            Link(source, target, length=1 if len(stops) > 2 else self.unlabelled)
             for stops in self.stops
             for source, target in pairwise(stops)
         ]
@@ -114,15 +124,27 @@ class _Plan:
         titles = {
             frame: width(frame.title, style.LABEL_SIZE, bold=True) for frame in self.picture.frames
         }
-        return arrange(rectangles, links, titles, self.picture.direction)
+        return arrange(rectangles, links, titles, self.picture.direction, self.spacing)
 
     def _room_on(self, page: tuple[float, float]) -> tuple[float, float]:
         """Return what a page leaves for the graph, beside margins, heading, legend and note."""
         rest = _HEAD_ROOM * bool(self.picture.heading)
-        rest += _FOOT * (self.picture.legend + bool(self.picture.note)) + _FOOT_GAP
+        rest += _FOOT * _foot_lines(self.picture) + _FOOT_GAP
         return page[0] - 2 * _MARGIN, page[1] - 2 * _MARGIN - rest
 
     # --- the parts ---------------------------------------------------------------------------
+
+    def typeset(self, box: Box) -> Block:
+        """Typeset a box; other forms of pictures do it in their own way."""
+        return typeset_box(box)
+
+    def typeset_label(self, arrow: Arrow) -> Block | None:
+        """Typeset the label of an arrow; None if it has none."""
+        return typeset_arrow(arrow, self.picture.direction)
+
+    def legend(self, middle: float) -> Iterator[Mark]:
+        """Yield the explanation of what the picture shows, on a line."""
+        yield from _legend(self.picture, middle)
 
     def _placed(self, key: str) -> tuple[Mark, ...]:
         block, (x, y) = self.blocks[key], self.layout.centers[key]
@@ -154,7 +176,7 @@ class _Plan:
             lines = [self._line(a, b, next(curves)) for a, b in pairwise(stops)]
             lines[-1], head = self._with_head(lines[-1])
             dashed = not arrow.flows and not arrow.skip
-            marks: list[Mark] = [_curve(line, color, thickness, dashed=dashed) for line in lines]
+            marks: list[Mark] = [curve(line, color, thickness, dashed=dashed) for line in lines]
             marks.append(Shape(head, fill=color))
             for label in stops[1:-1]:
                 marks += self._placed(label)
@@ -184,7 +206,7 @@ class _Plan:
         """Shorten a line to where its arrowhead begins, and return it with the head."""
         x, y = line[-1]
         if self.layout.exact:
-            return _pointed(line)
+            return pointed(line)
         if self.horizontal:
             neck = x - _HEAD, y
             sides = [(x - _HEAD, y - _HEAD_SIDE), (x - _HEAD, y + _HEAD_SIDE)]
@@ -202,7 +224,7 @@ def _frame_of_both(one: str, other: str) -> str:
     return one
 
 
-def _pointed(line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ...]]:
+def pointed(line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ...]]:
     """Shorten a line that ends in any direction, and return it with its head."""
     (x0, y0), (x, y) = line[-2], line[-1]
     far = hypot(x - x0, y - y0) or 1.0
@@ -213,7 +235,8 @@ def _pointed(line: tuple[Point, ...]) -> tuple[tuple[Point, ...], tuple[Step, ..
     return (*line[:-1], neck), polygon([(x, y), *ends])
 
 
-def _curve(points: tuple[Point, ...], color: str, thickness: float, *, dashed: bool) -> Shape:
+def curve(points: tuple[Point, ...], color: str, thickness: float, *, dashed: bool) -> Shape:
+    """Draw a Bézier spline: a start, then three points for each piece."""
     pieces = range(1, len(points) - 2, 3)
     steps: tuple[Step, ...] = (
         ("M", (points[0],)),
@@ -225,11 +248,19 @@ def _curve(points: tuple[Point, ...], color: str, thickness: float, *, dashed: b
 # --- below the graph ------------------------------------------------------------------------------
 
 
-def _foot(picture: Picture) -> Iterator[Mark]:
-    """Yield the legend and the note below the graph."""
-    middle = _FOOT / 2
+def _foot_lines(picture: Picture) -> int:
+    """Return how many lines stand below the graph."""
+    return picture.legend * (1 + (picture.scale is not None)) + bool(picture.note)
+
+
+def _foot(plan: Plan) -> Iterator[Mark]:
+    """Yield the legend, the scale of colours and the note below the graph."""
+    picture, middle = plan.picture, _FOOT / 2
     if picture.legend:
-        yield from _legend(picture, middle)
+        yield from plan.legend(middle)
+        middle += _FOOT
+    if picture.legend and picture.scale is not None:
+        yield from scale_line(picture.scale, middle, plan.small)
         middle += _FOOT
     if picture.note:
         yield Text(0, middle + 4, picture.note, style.LABEL_SIZE, style.QUIET)
@@ -252,7 +283,8 @@ def _legend(picture: Picture, middle: float) -> Iterator[Mark]:
         look = style.LOOKS[look_name]
         swatch = rounded(x, middle - 5.5, 17, 11, 3)
         thickness = min(look.border_width, 1.75)
-        yield Shape(swatch, look.header, look.border, thickness, look.dashed)
+        fill = look.header if picture.scale is None else style.PAPER
+        yield Shape(swatch, fill, look.border, thickness, look.dashed)
         yield Text(x + 23, middle + 4, words, style.LABEL_SIZE, style.QUIET)
         x += 23 + width(words, style.LABEL_SIZE) + 16
     texts = [(arrow.label, arrow.content) for arrow in picture.arrows if arrow.flows]

@@ -36,9 +36,11 @@ def to_dot(picture: Picture) -> str:
             "fillcolor": color(style.FRAMES[0]),
         }
         clusters[frame.path].attr(label=_plain(frame.title), labeljust="l", **look)
-    for box in picture.boxes:
-        label = _plain("\n".join(_box_lines(box)))
-        clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **_look(box, color))
+    for one in picture.boxes:
+        for box in filter(None, (one, one.backward)):
+            label = _plain("\n".join(_box_lines(box)))
+            look = _look(box, color)
+            clusters[box.frame].node(box.key, label, tooltip=_tip(box.tooltip), **look)
     for frame in reversed(picture.frames):
         clusters[frame.parent].subgraph(clusters[frame.path])
     for arrow in picture.arrows:
@@ -51,6 +53,10 @@ def to_dot(picture: Picture) -> str:
             style="solid" if arrow.flows else "dashed",
             tooltip=_tip(arrow.tooltip),
         )
+    for box in filter(None, (one.backward for one in picture.boxes)):
+        for _, place in box.backward_to:
+            back = f"{picture.arrows[place].source} back"
+            graph.edge(box.key, back, color=color(style.GRADIENT), constraint="false")
     return str(graph.source)
 
 

@@ -12,16 +12,21 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, TinygradLabError
 from tinygrad_lab.graphs import Graph, graph
 from tinygrad_lab.nn.module import Module
+from tinygrad_lab.show.of_errors import graph_before
 from tinygrad_lab.show.style import THEMES, Theme
 
 if TYPE_CHECKING:
+    from tinygrad_lab.show.colors import ColoredBy
     from tinygrad_lab.show.drawing import Drawing
-    from tinygrad_lab.show.picture import Direction, Picture
+    from tinygrad_lab.show.picture import Direction, Form, Picture
 
 __all__ = ["draw"]
 
-Level = Literal["ops", "layers", "modules"]
+Level = Literal["ops", "layers", "modules", "scalars"]
 Choice = TypeVar("Choice", bound=str)
+
+_MOST_OPS, _MOST_BOXES = 150, 60
+_LONGEST_TITLE = 100
 
 PAGES = {"16:9": (1600.0, 900.0), "a4": (1123.0, 794.0)}
 """Widths and heights in CSS pixels: a slide, and A4 at 96 dots per inch, landscape."""
@@ -44,6 +49,9 @@ def draw(
     most: int | None = None,
     part: Any = None,
     highlight: Any = None,
+    style: Form = "boxes",
+    color: ColoredBy | None = None,
+    backward: bool = False,
     **unknown: Never,
 ) -> Drawing:
     """Draw the graph that outputs were computed from.
@@ -64,12 +72,13 @@ def draw(
             for which it is run; or the error of an op that failed, whose picture ends with it.
             Tensors without a name are named after the variable that holds them in the caller.
         level: ``"ops"``, each op with its numbers; ``"layers"``, the innermost modules with their
-            parameters; ``"modules"``, calls of modules. For a module: ``"modules"``.
+            parameters; ``"modules"``, calls of modules; ``"scalars"``, a small program run again
+            on its single elements, each with its gradient. For a module: ``"modules"``.
         depth: at the level of modules, how many modules deep; containers do not count.
         parameters: whether parameters of modules have boxes; by default at ``"layers"`` alone.
-        width: fit modules or layers on a page: ``"16:9"`` (1600 × 900), ``"a4"`` (1123 × 794,
+        width: fit the picture on a page: ``"16:9"`` (1600 × 900), ``"a4"`` (1123 × 794,
             landscape), or a width in pixels.
-        title: a heading above modules or layers.
+        title: a heading above the picture.
         theme: ``"light"``, ``"dark"``, or ``"auto"``: SVG and HTML are then dark where their
             reader prefers that, and files of other kinds are light.
         font_size: of names, in pixels; numbers are a little smaller. 15 unless given, and on a page
@@ -80,10 +89,20 @@ def draw(
         local_derivatives: whether to show the local derivatives.
         legend: whether to explain the kinds of boxes below the graph.
         most: graphs with more nodes are folded to about this many boxes, 150 of ops or 60 of a net:
-            calls of modules first, then the middle of the graph. The picture says so.
+            calls of modules first, then the middle of the graph. The picture says so. More scalars
+            than that, 400, are refused.
         part: draw only this: a module of the graph, its inside; or two tensors ``(a, b)``, all that
             leads from a to b, and the values that are used on the way.
         highlight: a tensor, a module, or a list of them, to mark with a halo.
+        style: ``"boxes"``, or ``"circuit"``: ops as circles, values above their wires and gradients
+            below them, as lectures draw small computations.
+        color: colour the boxes, with a legend, by the size of their ``"gradient"`` or ``"value"``
+            (root mean square, on a logarithmic scale), the bytes ``"kept"`` for backward, or the
+            ``"time"`` of their forward, measured by running each op again alone (best of three). A
+            module has the gradient and the value of its result. NaN, infinities, zero and dead ops,
+            which pass no gradient back, are marked apart.
+        backward: draw the way back, too: below each value its gradient, with the rule and the
+            result for each input of its op, and arrows to the gradients of the leaves.
 
     Raises:
         ArgumentError: for an invalid option; for a module without arguments.
@@ -99,67 +118,97 @@ def draw(
         <Drawing of f: 5 boxes, 4 edges; .save("graph.svg")
         or .html, .pdf, .png, .tex, .dot>
     """
+    from tinygrad_lab.show.circuit import as_circuit
+    from tinygrad_lab.show.colors import COLORED_BY, colored
     from tinygrad_lab.show.drawing import Drawing
     from tinygrad_lab.show.failed import picture_of_error
+    from tinygrad_lab.show.measure import shortened
     from tinygrad_lab.show.outline import outline_of
     from tinygrad_lab.show.parts import depth_inside, nodes_named, part_of
     from tinygrad_lab.show.picture import picture_of
+    from tinygrad_lab.show.reverse import both_ways
+    from tinygrad_lab.show.scalars import MOST_SCALARS, scalars_of
 
     if unknown:
         raise _no_option(next(iter(unknown)))
+    level = _level_of(level, outputs, style, depth, parameters)
+    if backward and (level in ("layers", "modules") or style == "circuit"):
+        raise ArgumentError('tg.draw: backward=True draws boxes of single ops, level="ops".')
     looks = _looks(theme, font_size)
     direction = _one_of("direction", str(direction).upper(), ("LR", "TB"))
+    if color is not None:
+        _one_of("color", color, COLORED_BY)
     if most is not None and most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
-    if outputs and isinstance(outputs[0], TinygradLabError):
-        failed = picture_of_error(
-            outputs[0],
-            150 if most is None else most,
-            direction=direction,
-            values=values,
-            gradients=gradients,
-            local_derivatives=local_derivatives,
-            legend=legend,
-        )
-        return Drawing(replace(failed, **looks))
+    numbers = {"values": values, "gradients": gradients, "local_derivatives": local_derivatives}
     drawn = _graph_of(*outputs)
+    if level == "scalars":
+        drawn = drawn.opened()
     marked = frozenset() if highlight is None else nodes_named(drawn, highlight, "highlight")
     drawn = drawn if part is None else part_of(drawn, part)
-    if level == "ops" and outputs and isinstance(outputs[0], Module):
-        level = "modules"
-    if _one_of("level", level, ("ops", "layers", "modules")) != "ops":
-        if depth < 1:
-            raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
+    if level == "scalars":
+        scalars = scalars_of(drawn, MOST_SCALARS if most is None else most)
+        drawn, marked, most = scalars.graph, scalars.of(marked), len(scalars.graph)
+    if outputs and isinstance(outputs[0], TinygradLabError):
+        picture = picture_of_error(outputs[0], drawn, most=most or _MOST_OPS, **numbers)
+    elif level in ("layers", "modules"):
         depth += depth_inside(drawn) if isinstance(part, Module) else 0
-        outline = outline_of(
+        picture = outline_of(
             drawn,
             depth=depth if level == "modules" else None,
             parameters=level == "layers" if parameters is None else parameters,
+            most=most or _MOST_BOXES,
+            repeats=color is None,  # what repeats has other numbers every time
+        )
+    else:
+        picture = picture_of(drawn, most=most or _MOST_OPS, **numbers)
+    picture = _highlighted(picture, marked)
+    if color is not None:
+        picture = colored(picture, drawn, color)
+    if style == "circuit":
+        picture = as_circuit(picture, drawn)
+    if backward:
+        picture = both_ways(picture, drawn)
+    heading = shortened(title, _LONGEST_TITLE)
+    drawing = Drawing(
+        replace(
+            picture,
             direction=direction,
             legend=legend,
-            title=title,
+            heading=heading,
+            title=heading or picture.title,
             page=_page(width),
-            most=60 if most is None else most,
+            **looks,
         )
-        drawing = Drawing(replace(_highlighted(outline, marked), **looks))
-        if outline.page is not None and font_size is not None:
-            drawing.svg  # noqa: B018 - raises here, and not where it is shown, if it does not fit
-        return drawing
-    if width is not None or title or parameters is not None or depth != 1:
+    )
+    if width is not None and font_size is not None:
+        drawing.svg  # noqa: B018 - raises here, and not where it is shown, if it does not fit
+    return drawing
+
+
+def _level_of(
+    level: Level, outputs: tuple[Any, ...], style: Form, depth: int, parameters: bool | None
+) -> Level:
+    """Check the options that not every level has; return the level, ``"modules"`` for a module."""
+    _one_of("level", level, ("ops", "layers", "modules", "scalars"))
+    _one_of("style", style, ("boxes", "circuit"))
+    if level == "ops" and outputs and isinstance(outputs[0], Module):
+        level = "modules"
+    if level != "ops" and outputs and isinstance(outputs[0], TinygradLabError):
+        raise ArgumentError('tg.draw: an error is drawn with single ops, level="ops".')
+    if level in ("layers", "modules"):
+        if style == "circuit":
+            raise ArgumentError(
+                'tg.draw: style="circuit" draws single ops, level="ops" or level="scalars".'
+            )
+        if depth < 1:
+            raise ArgumentError(f"depth must be 1 or more modules, got {depth}.")
+    elif parameters is not None or depth != 1:
         raise ArgumentError(
-            "tg.draw: width, title, parameters and depth are for whole nets: add "
+            "tg.draw: parameters and depth are for whole nets: add "
             'level="modules" or level="layers".'
         )
-    picture = picture_of(
-        drawn,
-        direction=direction,
-        values=values,
-        gradients=gradients,
-        local_derivatives=local_derivatives,
-        legend=legend,
-        most=150 if most is None else most,
-    )
-    return Drawing(replace(_highlighted(picture, marked), **looks))
+    return level
 
 
 def _looks(theme: Theme, font_size: float | None) -> dict[str, Any]:
@@ -207,7 +256,9 @@ def _page(width: str | float | None) -> tuple[float, float] | None:
 
 
 def _graph_of(*outputs: Any) -> Graph:
-    """Return the graph of tensors, a graph as it is, or that of a module's call."""
+    """Return the graph of tensors, a graph as it is, that of a module's call, or of an error."""
+    if outputs and isinstance(outputs[0], TinygradLabError):
+        return graph_before(outputs[0])
     if outputs and isinstance(outputs[0], Module):
         return _graph_of_call(*outputs)
     if len(outputs) == 1 and isinstance(outputs[0], Graph):

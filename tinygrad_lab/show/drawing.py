@@ -13,8 +13,8 @@ from typing import Any
 
 from tinygrad_lab.errors import ArgumentError, DrawingError, MissingDependencyError
 from tinygrad_lab.files import write_atomically
-from tinygrad_lab.show.compose import compose
 from tinygrad_lab.show.dot import to_dot
+from tinygrad_lab.show.forms import scene_of
 from tinygrad_lab.show.marks import Scene
 from tinygrad_lab.show.page import to_page
 from tinygrad_lab.show.paper import to_paper
@@ -49,7 +49,7 @@ class Drawing:
     @cached_property
     def _scene(self) -> Scene:
         """The picture composed, in the colours of its theme: light ones where that is "auto"."""
-        scene = compose(self.picture)
+        scene = scene_of(self.picture)
         return scene.recolored(in_dark) if self.picture.theme == "dark" else scene
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.engine.op import Op
 from tinygrad_lab.formatting import MINUS, number
 from tinygrad_lab.graphs import GraphNode
 from tinygrad_lab.show.measure import superscript
@@ -19,7 +20,10 @@ Namer = Callable[[GraphNode], str]
 """Returns the name of a node in a picture."""
 
 _MOST_INPUTS = 4
-_MOST_CHARACTERS = 32
+_MOST_CHARACTERS, _MOST_OF_WINDOWS = 32, 72
+_WINDOWS = frozenset(
+    {"kernel", "kernel_size", "stride", "padding", "output_padding", "dilation", "groups"}
+)
 
 
 def equation(node: GraphNode, name: Namer) -> str:
@@ -117,14 +121,42 @@ def _call(node: GraphNode, names: list[str]) -> str:
 
 
 def _attributes(node: GraphNode, pattern: str) -> str:
-    """Format the arguments other than tensors, without those that are None or False."""
+    """Format the arguments other than tensors, without those that are None, False or usual.
+
+    Those of a convolution begin with the size of its kernel.
+    """
+    assert node.op is not None
     said = [
         f"{name}={text}"
-        for name, value in node.attributes.items()
-        if not (value is None or value is False) and (text := attribute_text(value))
+        for name, value in {**_kernel_of(node), **node.attributes}.items()
+        if not (value is None or value is False or _is_usual(node.op, name, value))
+        and (text := attribute_text(_once(value) if name in _WINDOWS else value))
     ]
     joined = ", ".join(said)
-    return pattern.format(joined) if said and len(joined) <= _MOST_CHARACTERS else ""
+    most = _MOST_OF_WINDOWS if "stride" in node.attributes else _MOST_CHARACTERS
+    return pattern.format(joined) if said and len(joined) <= most else ""
+
+
+def _kernel_of(node: GraphNode) -> dict[str, Any]:
+    """Return the size of the windows of a convolution, which is that of its weight."""
+    op = node.op
+    if op is None or "stride" not in op.attributes or "weight" not in op.inputs:
+        return {}
+    return {"kernel": dict(node.inputs)[op.inputs.index("weight")].shape[2:]}
+
+
+def _is_usual(op: Op, name: str, value: Any) -> bool:
+    """Return whether an argument is what it is where it is left out."""
+    parameter = op.signature.parameters.get(name)
+    if name not in _WINDOWS or parameter is None:
+        return False
+    return bool(_once(value) == _once(parameter.default))
+
+
+def _once(value: Any) -> Any:
+    """Return the size of a window with equal sides as a number."""
+    same = isinstance(value, tuple) and len(set(map(str, value))) == 1
+    return value[0] if same and isinstance(value[0], int) else value
 
 
 def attribute_text(value: Any) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tinygrad_lab.errors import ArgumentError, TinygradLabError
+from tinygrad_lab.errors import TinygradLabError
+from tinygrad_lab.graphs import Graph
 from tinygrad_lab.show.fold import fold, modules_of
 from tinygrad_lab.show.measure import printable
-from tinygrad_lab.show.of_errors import graph_of_error
 from tinygrad_lab.show.picture import Arrow, Box, Picture, Row, picture_of
 
 __all__ = ["picture_of_error"]
@@ -17,14 +17,8 @@ _KEY = "failed"
 _WIDEST = 76
 
 
-def picture_of_error(error: TinygradLabError, most: int, **options: Any) -> Picture:
+def picture_of_error(error: TinygradLabError, graph: Graph, most: int, **options: Any) -> Picture:
     """Describe the graph up to the op that failed, and that op."""
-    graph = graph_of_error(error)
-    if graph is None:
-        raise ArgumentError(
-            f"tg.draw: this {type(error).__name__} is not that of an op, so that there is no graph "
-            f"to draw: {error}"
-        )
     picture = picture_of(graph, most=most, **options)
     key_of = {
         node.index: unit.key

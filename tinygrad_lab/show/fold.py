@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from tinygrad_lab.graphs import Edge, Graph, GraphNode
 
-__all__ = ["Line", "Unit", "fold", "lines_between", "modules_of", "name_within"]
+__all__ = ["Line", "Unit", "fold", "lines_between", "modules_of", "name_within", "roles_of_leaves"]
 
 _LEAVES_SIDE_BY_SIDE = 6
 _PARALLEL_EDGES = 6
@@ -92,6 +93,24 @@ def name_within(node: GraphNode, module_of: Mapping[int, str]) -> str:
     name = node.name or ""
     path = module_of.get(node.index, "") if node.is_leaf else ""
     return name.rpartition(f"{path}.")[2] if path else name
+
+
+def roles_of_leaves(graph: Graph) -> dict[int, str]:
+    """Name leaves without a name after the argument that they are: ``labels``, ``x``, ``x2``.
+
+    The names are none of those that other values have.
+    """
+    roles: dict[int, str] = {}
+    taken = {node.name for node in graph if node.name}
+    for edge in graph.edges:
+        leaf = edge.source
+        if leaf.is_leaf and not leaf.name and leaf.index not in roles:
+            label = edge.label.partition("[")[0]
+            label = "x" if label == "xs" else label
+            names = (f"{label}{n}" if n > 1 else label for n in count(1))
+            roles[leaf.index] = next(name for name in names if name not in taken)
+            taken.add(roles[leaf.index])
+    return roles
 
 
 def _common_path(paths: set[str]) -> str:

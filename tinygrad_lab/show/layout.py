@@ -18,7 +18,7 @@ from typing import Any
 from tinygrad_lab.errors import DrawingError, MissingDependencyError
 from tinygrad_lab.show.picture import Direction, Frame
 
-__all__ = ["Layout", "Link", "Point", "Rectangle", "arrange", "renderer"]
+__all__ = ["Layout", "Link", "Point", "Rectangle", "Spacing", "arrange", "renderer"]
 
 Point = tuple[float, float]
 
@@ -48,6 +48,18 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Spacing:
+    """How rectangles stand to each other."""
+
+    rows: float = 0.22
+    """Inches between two rectangles of a column."""
+    columns: float = 0.36
+    """Inches between two columns."""
+    in_order: bool = False
+    """Whether lines enter a rectangle in the order of the links."""
+
+
+@dataclass(frozen=True)
 class Layout:
     """The positions of everything; y points down."""
 
@@ -67,6 +79,7 @@ def arrange(
     links: list[Link],
     frames: Mapping[Frame, float],
     direction: Direction,
+    spacing: Spacing | None = None,
 ) -> Layout:
     """Place rectangles and route links; ``frames`` maps each frame to the width of its title.
 
@@ -74,7 +87,7 @@ def arrange(
         MissingDependencyError: if no Graphviz can be found.
         DrawingError: if Graphviz fails.
     """
-    source = _source(rectangles, links, frames, direction)
+    source = _source(rectangles, links, frames, direction, spacing or Spacing())
     paths = [frame.path for frame in frames]
     return _parsed(json.loads(_run(source)), [one.key for one in rectangles], paths, len(links))
 
@@ -87,10 +100,14 @@ def _source(
     links: list[Link],
     frames: Mapping[Frame, float],
     direction: Direction,
+    spacing: Spacing,
 ) -> str:
     from graphviz import Digraph
 
-    graph = Digraph(graph_attr={"rankdir": direction, "nodesep": "0.22", "ranksep": "0.36"})
+    apart = {"nodesep": f"{spacing.rows}", "ranksep": f"{spacing.columns}"}
+    graph = Digraph(graph_attr={"rankdir": direction, **apart})
+    if spacing.in_order and not frames:
+        graph.attr(ordering="in")
     if len(rectangles) > _FEW:
         # Bounds on the iterations of the network simplex and of the search for few crossings.
         graph.attr(nslimit="2", nslimit1="2", mclimit="0.5")

@@ -12,11 +12,15 @@ from tinygrad_lab.graphs import Graph, GraphNode, Outside
 from tinygrad_lab.show.bound import Cut, cuts, grouped_leaves, is_folded
 from tinygrad_lab.show.fold import Unit, modules_of
 from tinygrad_lab.show.repeats import repetitions
+from tinygrad_lab.show.steps import time_steps
 
 __all__ = ["CONTAINERS", "Net", "Repeat", "net_of"]
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
 """Modules that only hold others: a picture looks through them."""
+
+_MOST_STEPS = 6
+"""More time steps than these are folded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +44,13 @@ class Net:
     lines: tuple[tuple[Unit, Unit], ...]
     """Which unit uses which, once for each pair."""
     repeats: tuple[Repeat, ...]
+    steps: tuple[tuple[Unit, ...], ...] = ()
+    """The time steps of a recurrent net: parts of the main path with the same parameters."""
 
 
-def net_of(graph: Graph, depth: int | None, *, parameters: bool, most: int = 60) -> Net:
+def net_of(
+    graph: Graph, depth: int | None, *, parameters: bool, most: int = 60, repeats: bool = True
+) -> Net:
     """Cut a graph into calls of modules.
 
     Args:
@@ -50,26 +58,32 @@ def net_of(graph: Graph, depth: int | None, *, parameters: bool, most: int = 60)
         depth: how many modules deep a box is; containers do not count. None: the innermost ones.
         parameters: whether parameters of modules have boxes of their own; not if boxes are folded.
         most: where there would be more boxes, what is outside of modules, and then more, is folded.
+        repeats: whether what repeats is drawn once.
     """
     module_of = modules_of(graph)
     ops = [node for node in graph if not node.is_leaf]
     if not ops:
         leaves = graph.leaves
         many = len(leaves) > most
-        return _net(graph, list(grouped_leaves(leaves)) if many else [Unit((x,)) for x in leaves])
+        single = list(grouped_leaves(leaves)) if many else [Unit((x,)) for x in leaves]
+        return _net(graph, single, repeats)
     asked = list(_calls(ops, depth))
     for cut in cuts(asked, lambda deep: _calls(ops, deep, at_most=True), most):
         units = _with_leaves(graph, cut, module_of, parameters and cut.is_asked)
-        net = _net(graph, units)
+        net = _net(graph, units, repeats)
         if len(net.units) <= most:
             break
     return net
 
 
-def _net(graph: Graph, units: Sequence[Unit]) -> Net:
+def _net(graph: Graph, units: Sequence[Unit], repeats: bool) -> Net:
     lines = _lines(units)
     spine = _longest_path(units, lines, graph)
-    return _folded(Net(tuple(units), tuple(spine), tuple(lines), ()))
+    net = Net(tuple(units), tuple(spine), tuple(lines), ())
+    steps = time_steps(spine)
+    if len(steps) <= _MOST_STEPS:
+        net = replace(net, steps=steps)
+    return _folded(net) if repeats and not net.steps else net
 
 
 def _calls(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool = False) -> Iterator[Unit]:
@@ -98,12 +112,20 @@ def _calls(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool = False
 def _begins_again(node: GraphNode, run: Sequence[GraphNode]) -> bool:
     """Return whether the code of a call is back at its first line: then it is another call.
 
-    The ops of the package's own modules all have the one line that called the module.
+    The ops of the package's own modules all have the one line that called the module: there it is
+    another call if the first op runs again with the same parameters.
     """
     first = run[0]
     if node.op is not first.op or node.site != first.site:
         return False
-    return any(one.site != first.site for one in run)
+    learned = _parameters_of(node)
+    return any(one.site != first.site for one in run) or (
+        bool(learned) and learned == _parameters_of(first)
+    )
+
+
+def _parameters_of(node: GraphNode) -> set[int]:
+    return {source.index for _, source in node.inputs if source.is_leaf and source.requires_grad}
 
 
 def _path_at(node: GraphNode, depth: int | None, around: set[str], *, at_most: bool) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lab.errors import TinygradLabError
+from tinygrad_lab.errors import ArgumentError, TinygradLabError
 from tinygrad_lab.graphs import Graph, variable_names
 
 if TYPE_CHECKING:
     from tinygrad_lab.show.drawing import Drawing
 
-__all__ = ["attach", "graph_of_error"]
+__all__ = ["attach", "graph_before", "graph_of_error"]
 
 
 def attach(draw: Callable[..., Drawing]) -> None:
@@ -46,3 +46,18 @@ def graph_of_error(error: TinygradLabError) -> Graph | None:
         names = {**variable_names(trace.tb_frame), **names}
         trace = trace.tb_next
     return Graph(list(dict.fromkeys(error.failure.inputs.values())), names)
+
+
+def graph_before(error: TinygradLabError) -> Graph:
+    """Return the graph up to the op that failed, to draw it.
+
+    Raises:
+        ArgumentError: for an error that is not of an op.
+    """
+    graph = graph_of_error(error)
+    if graph is None:
+        raise ArgumentError(
+            f"tg.draw: this {type(error).__name__} is not that of an op, so that there is no graph "
+            f"to draw: {error}"
+        )
+    return graph

@@ -10,14 +10,14 @@ from tinygrad_lab.formatting import bytes_text, number
 from tinygrad_lab.graphs import Graph, GraphNode, Outside
 from tinygrad_lab.show.bound import is_folded
 from tinygrad_lab.show.equation import attribute_text
-from tinygrad_lab.show.fold import Unit, modules_of, name_within
+from tinygrad_lab.show.fold import Unit, modules_of, name_within, roles_of_leaves
 from tinygrad_lab.show.levels import CONTAINERS, Net, net_of
 from tinygrad_lab.show.measure import printable, shortened
-from tinygrad_lab.show.picture import Arrow, Box, Direction, Frame, Kind, Picture, Row, stale_note
+from tinygrad_lab.show.picture import Arrow, Box, Frame, Kind, Picture, Row, stale_note
 
 __all__ = ["outline_of"]
 
-_LONGEST_NAME, _LONGEST_TITLE = 26, 100
+_LONGEST_NAME = 26
 _WINDOWS = ("stride", "padding", "output_padding", "dilation", "groups")
 
 
@@ -26,19 +26,22 @@ def outline_of(
     *,
     depth: int | None,
     parameters: bool,
-    direction: Direction,
-    legend: bool,
-    title: str,
-    page: tuple[float, float] | None,
     most: int = 60,
+    repeats: bool = True,
 ) -> Picture:
-    """Describe a graph as a picture of its modules; see ``draw`` for the arguments."""
-    net = net_of(graph, depth, parameters=parameters, most=most)
+    """Describe a graph as a picture of its modules; see ``draw`` for the arguments.
+
+    Without ``repeats``, what repeats is drawn every time.
+    """
+    net = net_of(graph, depth, parameters=parameters, most=most, repeats=repeats)
     words = _Words(graph, net)
     skips = {unit: place for place, unit in enumerate(net.spine)}
     frames = {
         f"repeat {n}": Frame(f"repeat {n}", f"× {one.times}", tuple(u.key for u in one.units))
         for n, one in enumerate(net.repeats)
+    } | {
+        f"step {n}": Frame(f"step {n}", f"step {n}", tuple(unit.key for unit in units))
+        for n, units in enumerate(net.steps, start=1)
     }
     outputs = ", ".join(words.name(node) for node in graph.outputs[:4])
     return Picture(
@@ -56,13 +59,11 @@ def outline_of(
             for source, target in net.lines
         ),
         frames=tuple(frames.values()),
-        direction=direction,
-        legend=legend,
+        direction="LR",
+        legend=True,
         note=" ".join(filter(None, (_note(graph, net), stale_note(graph, words.name)))),
-        title=shortened(title, _LONGEST_TITLE) or f"Net that computes {outputs}",
-        heading=shortened(title, _LONGEST_TITLE),
+        title=f"Net that computes {outputs}",
         spine=tuple(unit.key for unit in net.spine),
-        page=page,
     )
 
 
@@ -89,7 +90,7 @@ class _Words:
             for unit, last in zip(one.units, one.last, strict=True)
         }
         self._times = {unit: one.times for one in net.repeats for unit in one.units}
-        self._roles = _roles_of_leaves(graph)
+        self._roles = roles_of_leaves(graph)
 
     def box(self, unit: Unit) -> Box:
         first = unit.members[0]
@@ -182,19 +183,6 @@ def _shape(node: GraphNode) -> str:
     if node.shape == ():
         return "a number" if node.value is None else number(node.value)
     return " × ".join(map(str, node.shape))
-
-
-def _roles_of_leaves(graph: Graph) -> dict[int, str]:
-    """Name leaves after the argument that they are: ``x`` of a convolution, ``labels``."""
-    roles: dict[int, str] = {}
-    counts: Counter[str] = Counter()
-    for edge in graph.edges:
-        leaf = edge.source
-        if leaf.is_leaf and not leaf.name and leaf.index not in roles:
-            label = edge.label.partition("[")[0]
-            counts[label] += 1
-            roles[leaf.index] = label if counts[label] == 1 else f"{label}{counts[label]}"
-    return roles
 
 
 def _details(ops: list[GraphNode], unit: Unit) -> Iterator[str]:

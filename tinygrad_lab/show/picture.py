@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -15,18 +16,31 @@ from tinygrad_lab.backends import Array, namespaces
 from tinygrad_lab.formatting import bytes_text, number, range_text
 from tinygrad_lab.graphs import Edge, Graph, GraphNode, Outside, collected_text
 from tinygrad_lab.show.equation import equation
-from tinygrad_lab.show.fold import Line, Unit, fold, lines_between, modules_of, name_within
+from tinygrad_lab.show.fold import (
+    Line,
+    Unit,
+    fold,
+    lines_between,
+    modules_of,
+    name_within,
+    roles_of_leaves,
+)
 from tinygrad_lab.show.measure import Matrix, as_matrix, printable, shortened, subscript
 from tinygrad_lab.show.rule import rule_text
 from tinygrad_lab.show.style import Theme
 
 __all__ = [
-    *("Arrow", "Box", "Content", "Direction", "Frame", "Kind", "Picture", "Row"),
-    *("picture_of", "stale_note"),
+    *("Arrow", "Box", "Content", "Direction", "Form", "Frame", "Kind", "Picture", "Row"),
+    *("Scale", "Special", "Tint"),
+    *("content_of", "is_plain_number", "picture_of", "stale_note"),
 ]
 
 Direction = Literal["LR", "TB"]
-Kind = Literal["leaf", "constant", "computed", "folded", "failed"]
+Kind = Literal["leaf", "constant", "computed", "folded", "failed", "backward"]
+Form = Literal["boxes", "circuit", "both ways"]
+"""Whether values are boxes, alone or with their gradients', or wires between circles of ops."""
+Special = Literal["NaN", "∞", "dead", "zero", "unknown"]
+"""What is no number on a scale of colours."""
 Content = Matrix | tuple[str, ...]
 """Numbers in rows, or lines of text."""
 
@@ -36,10 +50,30 @@ _FEW = 12
 
 
 @dataclass(frozen=True)
+class Tint:
+    """The colours of a box that is coloured by a number."""
+
+    fill: str
+    ink: str
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What colours of boxes mean."""
+
+    title: str
+    ends: tuple[str, ...]
+    """The numbers at both ends."""
+    specials: tuple[Special, ...]
+    """What else there is in the picture."""
+
+
+@dataclass(frozen=True)
 class Row:
     """A line of a box: ``value 3``."""
 
-    label: Literal["value", "old value", "stale value", "gradient", ""]
+    label: str
+    """``"value"``, ``"old value"``, ``"stale value"``, ``"gradient"``; on the way back a rule."""
     content: Content
     known: bool = True
     """Whether the content is a number, and not the reason why there is none."""
@@ -64,6 +98,15 @@ class Box:
     indices: frozenset[int] = frozenset()
     """The nodes that it stands for."""
     highlighted: bool = False
+    symbol: str = ""
+    """What stands in its circle, in a circuit; ``""`` for a leaf."""
+    tint: Tint | None = None
+    backward: Box | None = None
+    """Its gradient and the gradients that its op passes back, one row each, with ``arrows``."""
+    backward_to: tuple[tuple[int, int], ...] = ()
+    """Of a box of a gradient: which row leads back along which arrow of the picture."""
+    is_unnamed: bool = False
+    """Whether its name is but a number that tells it from others: a circuit does not say it."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +160,9 @@ class Picture:
     """The boxes of the main path, which is a straight line; empty for a picture of single ops."""
     page: tuple[float, float] | None = None
     """The width and height that it is fitted into."""
+    form: Form = "boxes"
+    scale: Scale | None = None
+    """What the colours of boxes mean, if they are coloured by a number."""
     theme: Theme = "light"
     font_size: float | None = None
     """The size of names in pixels; None for the usual one, or on a page the largest that fits."""
@@ -125,11 +171,9 @@ class Picture:
 def picture_of(
     graph: Graph,
     *,
-    direction: Direction = "LR",
     values: bool = True,
     gradients: bool = True,
     local_derivatives: bool = True,
-    legend: bool = True,
     most: int = 150,
 ) -> Picture:
     """Describe a graph as a picture; see ``draw`` for the arguments."""
@@ -143,8 +187,8 @@ def picture_of(
         boxes=boxes,
         arrows=tuple(words.arrow(line, derivative=local_derivatives) for line in lines),
         frames=tuple(_frames(graph, boxes)),
-        direction=direction,
-        legend=legend,
+        direction="LR",
+        legend=True,
         note=" ".join(filter(None, (_note(graph, units), stale_note(graph, words.name)))),
         title=f"Computation graph of {outputs}{', …' if len(graph.outputs) > 4 else ''}",
     )
@@ -187,18 +231,23 @@ class _Describer:
     def __init__(
         self, graph: Graph, module_of: Mapping[int, str], *, values: bool, gradients: bool
     ) -> None:
-        self._values, self._gradients = values, gradients
+        self._graph, self._values, self._gradients = graph, values, gradients
         self._outputs = {node.index for node in graph.outputs}
         self._frame_of = module_of
         self._stale = graph.stale
 
+    @cached_property
+    def _roles(self) -> dict[int, str]:
+        return roles_of_leaves(self._graph)
+
     def name(self, node: GraphNode) -> str:
-        """Return a node's name, a constant's number, or ``v₃``, where 3 is the index."""
+        """Return a node's name, a constant's number, an input's role, or ``v₃`` (3: the index)."""
         if node.name:
             return shortened(name_within(node, self._frame_of))
-        if _is_plain_number(node):
+        if is_plain_number(node):
             return number(_numpy(node.value)[()])
-        return f"v{subscript(node.index)}"
+        role = self._roles.get(node.index) if node.is_leaf else None
+        return role or f"v{subscript(node.index)}"
 
     # --- boxes -------------------------------------------------------------------------------
 
@@ -220,7 +269,7 @@ class _Describer:
             output=output,
             name=self.name(node),
             equation=right,
-            rows=() if _is_plain_number(node) else tuple(self._rows(node)),
+            rows=() if is_plain_number(node) else tuple(self._rows(node)),
             tooltip=_node_tooltip(node, f"{self.name(node)} = {right}" if right else ""),
             frame=self._frame_of.get(node.index, ""),
             indices=frozenset({node.index}),
@@ -251,11 +300,11 @@ class _Describer:
             yield Row("", ("several outputs",), known=False)
             return
         if self._values:
-            yield Row(self._value_label(node), *_content(node, node.value))
+            yield Row(self._value_label(node), *content_of(node, node.value))
         if not (self._gradients and node.requires_grad):
             return
         if node.gradient is not None:
-            yield Row("gradient", *_content(node, node.gradient))
+            yield Row("gradient", *content_of(node, node.gradient))
         elif node.gradient_was_computed:
             yield Row("gradient", ("not kept",), known=False)
         else:
@@ -295,7 +344,7 @@ class _Describer:
         return f"∂{of}/∂{by}{_which_use(edge)}", numbers
 
 
-def _is_plain_number(node: GraphNode) -> bool:
+def is_plain_number(node: GraphNode) -> bool:
     """Return whether a node is an unnamed number in the user's code."""
     known = node.value is not None and node.shape == ()
     return known and node.name is None and node.op_name == "constant"
@@ -341,7 +390,7 @@ def _numpy(array: Array) -> np.ndarray[Any, Any]:
     return np.asarray(namespaces[type(array)].to_numpy(array))
 
 
-def _content(node: GraphNode, value: Array | None) -> tuple[Content, bool]:
+def content_of(node: GraphNode, value: Array | None) -> tuple[Content, bool]:
     """Format a value or its shape, dtype and range, and return whether its numbers are known."""
     outline = " × ".join(map(str, node.shape)) + f" · {node.dtype}"
     if value is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from tinygrad_lab.show.fold import Unit
 
-__all__ = ["repetitions"]
+__all__ = ["look_of", "repetitions"]
 
 _LONGEST_PATTERN = 12
 _LEAST_REPEATS = 3
@@ -43,7 +43,7 @@ class _Path:
     def __init__(self, spine: Sequence[Unit], lines: Sequence[tuple[Unit, Unit]]) -> None:
         place = {unit: n for n, unit in enumerate(spine)}
         numbers: dict[tuple[object, ...], int] = {}
-        self.looks = [numbers.setdefault(_look(unit), len(numbers)) for unit in spine]
+        self.looks = [numbers.setdefault(look_of(unit), len(numbers)) for unit in spine]
         """A number for each unit: those that are drawn alike have the same."""
         self.sources: list[list[int]] = [[] for _ in spine]
         """The places that lead to each one."""
@@ -94,7 +94,7 @@ class _Path:
         return frozenset(entries) if all(offset >= -1 for offset, _ in entries) else None
 
 
-def _look(unit: Unit) -> tuple[object, ...]:
+def look_of(unit: Unit) -> tuple[object, ...]:
     """What units that are drawn alike have in common."""
     nodes = [node for node in unit.members if not node.is_leaf]
     kinds = tuple((node.op_name, node.shape) for node in nodes)

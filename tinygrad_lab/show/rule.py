@@ -39,7 +39,7 @@ def rule_text(edge: Edge, name: Namer) -> str:
     if rule is None:
         return ""
     words = words_of(edge.target, name)
-    text = op.words.get(served)
+    text = op.words.get(edge.label) or op.words.get(served)
     text = text.replace("-", MINUS).format_map(words) if text else _from_source(rule, words)
     text = text or f"the rule of {op.name}"
     axes = edge.summed_axes

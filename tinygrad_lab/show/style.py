@@ -14,7 +14,7 @@ from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FONTS", "LOOKS", "THEMES", "Look", "Theme", "in_dark"]
+__all__ = ["FONTS", "LOOKS", "THEMES", "Look", "Theme", "contrast", "in_dark", "ink_on"]
 
 Theme = Literal["light", "dark", "auto"]
 THEMES: tuple[Theme, ...] = ("light", "dark", "auto")
@@ -35,6 +35,24 @@ PILL = "#e8f2f9"
 FRAMES = ("#f6f7f9", "#eff1f4")
 """The backgrounds of frames, alternating with the nesting depth."""
 FRAME_BORDER = "#c9ced6"
+
+SCALE = (
+    *("#fde725", "#bddf26", "#7ad151", "#44bf70", "#22a884", "#21918c"),
+    *("#2a788e", "#355f8d", "#414487", "#482475", "#440154"),
+)
+"""From small numbers to large ones: viridis, which is read with any colour vision and in grey.
+
+Source: van der Walt & Smith, "A Better Default Colormap for Matplotlib", SciPy 2015.
+"""
+_DARK_INK, _LIGHT_INK = "#010101", "#fefefe"
+SPECIAL = {
+    "NaN": ("#020202", _LIGHT_INK),
+    "∞": ("#3b3b3b", _LIGHT_INK),
+    "dead": ("#9a9a9a", _DARK_INK),
+    "zero": ("#fdfdfd", _DARK_INK),
+    "unknown": ("#e4e4e4", _DARK_INK),
+}
+"""The grounds and inks of what is no number on the scale: greys, which the scale does not have."""
 
 NAME_SIZE = 15.0
 TEXT_SIZE = 13.0
@@ -60,8 +78,41 @@ LOOKS = {
     "folded": Look(header="#eceef1", border="#4a5260", double=True),
     "failed": Look(header="#f9d5d0", border="#9c0d0d", border_width=2.5, dashed=True),
     "highlighted": Look(header=HIGHLIGHT, border=INK, border_width=1.5),
+    "backward": Look(header="#fde6cf", border=GRADIENT),
     "output": Look(header="#fde6cf", border="#c25700", border_width=2.5),
 }
+
+
+def ink_on(ground: str) -> str:
+    """Return the ink that is read on a ground: of black and white, one always has 4.5 : 1.
+
+    Example:
+        >>> ink_on("#fde725"), ink_on("#440154")
+        ('#010101', '#fefefe')
+    """
+    return max(_DARK_INK, _LIGHT_INK, key=lambda ink: contrast(ink, ground))
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, from 1 to 21.
+
+    Source: WCAG 2.2, "contrast ratio" and "relative luminance".
+
+    Example:
+        >>> contrast("#000000", "#ffffff")
+        21.0
+    """
+    dark, light = sorted(map(_luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
 
 _IN_DARK = {
     INK: "#e9ecf0",
@@ -84,6 +135,9 @@ _IN_DARK = {
     "#9c0d0d": "#ff8a80",
     "#fde6cf": "#54300f",
     "#c25700": "#e88a3c",
+    # A number has the same colour in both themes, and what is written on it.
+    **{color: color for pair in SPECIAL.values() for color in pair},
+    **{color: color for color in SCALE},
 }
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tinygrad_lab.show import style
 from tinygrad_lab.show.marks import Anchor, Mark, Shape, Text, polyline, rounded
 from tinygrad_lab.show.measure import Matrix, width
 from tinygrad_lab.show.picture import Arrow, Box, Content, Direction, Row
 
-__all__ = ["Block", "typeset_arrow", "typeset_box"]
+__all__ = ["Block", "on_a_pill", "row_middles", "typeset_arrow", "typeset_box", "typeset_content"]
 
 _SIDE = 12.0
 _RADIUS = 7.0
@@ -19,6 +19,7 @@ _HALO = 6.0
 """Around a box that is highlighted."""
 _GAP = 16.0
 _LEADING = 17.0
+_ROW_GAP = 7.0
 _CELL_GAP = 9.0
 _BRACKET = 5.0
 _USUAL_WIDTH = 0.9
@@ -46,12 +47,12 @@ class Block:
 def typeset_box(box: Box) -> Block:
     """Typeset a header with name and equation, and below it the rows of value and gradient."""
     title = _title(box)
-    rows = [(row, _row_content(row)) for row in box.rows]
+    rows = [(row, _row_content(row, box)) for row in box.rows]
     inner = max(
         [title.width, *(_label_width(row) + content.width for row, content in rows)], default=0.0
     )
     total_width = max(inner + 2 * _SIDE, 46.0)
-    heights = [content.height + 7 for _, content in rows]
+    heights = [content.height + _ROW_GAP for _, content in rows]
     total_height = _HEADER + sum(heights) + (5 if rows else 0)
     marks = [
         *_outline(box, total_width, total_height),
@@ -61,7 +62,7 @@ def typeset_box(box: Box) -> Block:
     for (row, content), height in zip(rows, heights, strict=True):
         middle = y + height / 2
         if row.label:
-            marks.append(_line(_SIDE, middle, row.label, style.LABEL_SIZE, style.QUIET))
+            marks.append(_line(_SIDE, middle, row.label, *_label_look(row)))
             x = total_width - _SIDE - content.width
         else:
             x = (total_width - content.width) / 2
@@ -82,11 +83,13 @@ def _with_halo(block: Block) -> Block:
 def _title(box: Box) -> Block:
     """Typeset the name in bold, and the equation."""
     rest = f"{box.joined}{box.equation}" if box.equation else ""
-    return _two_weights(box.name, rest, style.NAME_SIZE, style.INK, bold_first=True)
+    ink = style.INK if box.tint is None else box.tint.ink
+    return _two_weights(box.name, rest, style.NAME_SIZE, ink, bold_first=True)
 
 
 def _outline(box: Box, wide: float, high: float) -> Iterator[Shape]:
     look = style.LOOKS["output" if box.output else box.kind]
+    look = look if box.tint is None else replace(look, header=box.tint.fill)
     frame = rounded(0, 0, wide, high, _RADIUS)
     only_header = not box.rows
     yield Shape(frame, fill=look.header if only_header else style.PAPER)
@@ -102,15 +105,34 @@ def _outline(box: Box, wide: float, high: float) -> Iterator[Shape]:
 
 
 def _label_width(row: Row) -> float:
-    return width(row.label, style.LABEL_SIZE) + _GAP if row.label else 0.0
+    return width(row.label, _label_look(row)[0]) + _GAP if row.label else 0.0
 
 
-def _row_content(row: Row) -> Block:
-    color = style.GRADIENT if row.label == "gradient" else style.VALUE
+def _label_look(row: Row) -> tuple[float, str]:
+    """Return the size and the colour of a label: rules are larger than ``"value"``."""
+    if "value" in row.label or row.label == "gradient":
+        return style.LABEL_SIZE, style.QUIET
+    return style.TEXT_SIZE, style.DERIVATIVE
+
+
+def row_middles(box: Box) -> list[float]:
+    """Return how far below the top of a box the middle of each row is."""
+    middles = []
+    y = _HEADER + 2
+    for row in box.rows:
+        height = _row_content(row, box).height + _ROW_GAP
+        middles.append(y + height / 2)
+        y += height
+    return middles
+
+
+def _row_content(row: Row, box: Box) -> Block:
+    is_gradient = row.label == "gradient" or box.kind == "backward"
+    color = style.GRADIENT if is_gradient else style.VALUE
     if not row.known:
         color = style.QUIET
     anchor: Anchor = "end" if row.label else "middle"
-    return _content(row.content, style.TEXT_SIZE, color, anchor, italic=not row.known)
+    return typeset_content(row.content, style.TEXT_SIZE, color, anchor, italic=not row.known)
 
 
 # --- labels of arrows -----------------------------------------------------------------------------
@@ -127,12 +149,12 @@ def typeset_arrow(arrow: Arrow, direction: Direction) -> Block | None:
             _two_weights(f"{arrow.label} =", "", size, color),
             _matrix(arrow.content, size, color),
         ]
-        return _on_a_pill(parts, stacked=direction == "LR")
+        return on_a_pill(parts, stacked=direction == "LR")
     label = f"{arrow.label} =" if arrow.content else arrow.label
-    return _on_a_pill([_two_weights(label, "".join(arrow.content), size, color)])
+    return on_a_pill([_two_weights(label, "".join(arrow.content), size, color)])
 
 
-def _on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
+def on_a_pill(blocks: list[Block], *, stacked: bool = False) -> Block:
     """Place blocks side by side, or stacked, on a tinted background."""
     widths, heights = [block.width for block in blocks], [block.height for block in blocks]
     side, above = 7.0, 2.5
@@ -175,9 +197,10 @@ def _two_weights(
 # --- contents -------------------------------------------------------------------------------------
 
 
-def _content(
+def typeset_content(
     content: Content, size: float, color: str, anchor: Anchor, *, italic: bool = False
 ) -> Block:
+    """Typeset numbers in rows, or lines of text."""
     if isinstance(content, Matrix):
         return _matrix(content, size, color)
     wide = max((width(line, size) for line in content), default=0.0)
