@@ -12,7 +12,7 @@ from tinygrad_lab.show.bound import is_folded
 from tinygrad_lab.show.equation import attribute_text
 from tinygrad_lab.show.fold import Unit, modules_of, name_within, roles_of_leaves
 from tinygrad_lab.show.levels import CONTAINERS, Net, net_of
-from tinygrad_lab.show.measure import printable, shortened
+from tinygrad_lab.show.measure import printable
 from tinygrad_lab.show.picture import Arrow, Box, Frame, Kind, Picture, Row, stale_note
 
 __all__ = ["outline_of"]
