@@ -84,7 +84,7 @@ def _plan(
 ) -> Plan:
     """Return what to do on the way back, with a rule for each input that the gradient reaches."""
     if context.grad_enabled:  # no_grad() disables it
-        if not form.floating or ComplexTensor in [x.__class__ for x in inputs]:
+        if not form.floating or ComplexTensor in map(type, inputs):
             op = for_complex(op, inputs, form, attributes)
         plan = op.plan(tuple([isinstance(x, Tensor) and x._node is not None for x in inputs]))
         if plan.rules and form.smooth:  # integers and booleans vary smoothly with nothing
