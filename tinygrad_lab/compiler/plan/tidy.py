@@ -106,13 +106,12 @@ def replaced(recording: Recording, events: list[Event], twins: Replacements) -> 
             value.base.viewed = True
     for loop in {event.loop for event in events} - {None}:
         loop.replace(twin)
-    return [_rewritten(event, twins, twin) for event in events]
+    return [event.of_others(twin) if _reads(event, twins) else event for event in events]
 
 
-def _rewritten(event: Event, twins: Replacements, twin: Callable[[Any], Any]) -> Event:
-    if twins.keys().isdisjoint(event.inputs) and event.writes not in twins:
-        return event
-    return event.of_others(twin)
+def _reads(event: Event, values: Replacements) -> bool:
+    """Return whether an event reads any of these values, or writes into one."""
+    return event.writes in values or not values.keys().isdisjoint(event.inputs)
 
 
 def without_scalar_copies(recording: Recording, events: list[Event]) -> list[Event]:
@@ -197,12 +196,9 @@ def without_repetitions(
     twins: Replacements = {}
     left = []
     for event in events:
+        if twins and _reads(event, twins):
+            event = event.of_others(lambda one: twins.get(one, one) if _is_value(one) else one)
         reads = event.inputs
-        if not twins.keys().isdisjoint(reads):
-            event = _rewritten(
-                event, twins, lambda one: twins.get(one, one) if _is_value(one) else one
-            )
-            reads = event.inputs
         pure = (
             event.call.kind not in _ONCE
             and len(event.results) == 1

@@ -31,7 +31,8 @@ __all__ = ["attribute", "python_function", "supers"]
 
 _FORMS = frozenset({"shape", "ndim", "dtype", "size", "T", "itemsize", "nbytes", "strides", "flat"})
 """Attributes of an array that do not depend on its numbers, or are views."""
-_FUNCTIONS = (FunctionType, classmethod, staticmethod, property, Followed)
+_METHODS = (FunctionType, classmethod, staticmethod)
+_FUNCTIONS = (*_METHODS, property, Followed)
 _VERSIONED = (Module, Parameter, bool, int, float, str, type(None), tuple)
 
 
@@ -41,6 +42,7 @@ def attribute(reach: Reach, things: Things, name: str) -> Things:
 
 
 def _of_any(reach: Reach, one: Thing, name: str) -> Things:
+    """Return what an attribute is, by the kind of what has it."""
     owner, path = one.value, f"{one.path}.{name}"
     if isinstance(owner, Fresh):
         return merged(owner.fields.get(name, ()), _of_class(reach, one, owner.kind, name, one))
@@ -83,6 +85,7 @@ def _of_tensor(reach: Reach, one: Thing, name: str) -> Things:
 
 
 def _of_module(reach: Reach, module: ModuleType, path: str, name: str) -> Things:
+    """Return what a variable of a module is; only those of the user's may change."""
     if is_users(getattr(module, "__file__", None) or module.__name__):
         return reach.thing(path, Place("variable", vars(module), name))
     value = getattr(module, name, ABSENT)
@@ -90,6 +93,7 @@ def _of_module(reach: Reach, module: ModuleType, path: str, name: str) -> Things
 
 
 def _of_instance(reach: Reach, one: Thing, name: str) -> Things:
+    """Return what an attribute of an object is: its own, or that of its class."""
     owner, path = one.value, f"{one.path}.{name}"
     holder, raw = _in_class(type(owner), name)
     if isinstance(raw, property):
@@ -108,16 +112,10 @@ def _of_instance(reach: Reach, one: Thing, name: str) -> Things:
         return reach.thing(path, Place("attribute", owner, name))
     if is_users_class(holder):
         return _of_class(reach, one, type(owner), name, one)
-    if hasattr(type(raw), "__get__") and not isinstance(
-        raw, FunctionType | classmethod | staticmethod
-    ):
-        slot = hasattr(type(raw), "__set__")
-        return (
-            reach.thing(path, Place("attribute", owner, name))
-            if slot
-            else (Thing(path, reach.one_of(Method, one, name)),)
-        )
-    if not isinstance(raw, _FUNCTIONS):
+    describes = hasattr(type(raw), "__get__") and not isinstance(raw, _METHODS)
+    if describes and not hasattr(type(raw), "__set__"):
+        return (Thing(path, reach.one_of(Method, one, name)),)
+    if describes or not isinstance(raw, _FUNCTIONS):
         return reach.thing(path, Place("attribute", owner, name))
     return (Thing(path, _bound(reach, raw, owner, type(owner))),)
 
@@ -135,18 +133,15 @@ def _of_class(reach: Reach, one: Thing, kind: type, name: str, instance: Thing |
             else reach.one_of(Method, instance, name)
         )
         return (Thing(path, value),)
-    real = instance is not None and not isinstance(instance.value, Fresh)
-    if real and isinstance(raw, MemberDescriptorType):
-        return reach.thing(path, Place("attribute", instance.value, name))  # type: ignore[union-attr]
-    if isinstance(raw, _FUNCTIONS) or hasattr(type(raw), "__get__"):
-        reach.enter(path, Place("own attribute", holder, name))
-        if real and hasattr(instance.value, "__dict__"):  # type: ignore[union-attr]
-            owner = instance.value  # type: ignore[union-attr]
-            reach.enter(path, Place("own attribute", owner, name))
-    elif real:
-        return reach.thing(path, Place("attribute", instance.value, name))  # type: ignore[union-attr]
-    else:
-        return reach.thing(path, Place("attribute", kind, name))
+    # What the step itself makes has no attributes yet, other than its class.
+    there = instance is not None and not isinstance(instance.value, Fresh)
+    owner = instance.value if instance is not None and there else kind
+    described = isinstance(raw, _FUNCTIONS) or hasattr(type(raw), "__get__")
+    if not described or (there and isinstance(raw, MemberDescriptorType)):
+        return reach.thing(path, Place("attribute", owner, name))
+    reach.enter(path, Place("own attribute", holder, name))
+    if there and hasattr(owner, "__dict__"):
+        reach.enter(path, Place("own attribute", owner, name))
     return _described(reach, path, raw, kind, instance)
 
 
@@ -171,6 +166,7 @@ def _described(reach: Reach, path: str, raw: Any, kind: type, instance: Thing | 
 
 
 def _of_super(reach: Reach, one: Thing, name: str) -> Things:
+    """Return what ``super().name`` is: the attribute of the next class that has one."""
     outer = one.value
     kinds = iter(outer.__self_class__.__mro__)
     next(kind for kind in kinds if kind is outer.__thisclass__)

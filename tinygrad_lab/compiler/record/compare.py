@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def do_the_same(first: Recording, second: Recording) -> bool:
     if len(mine) != len(theirs) or not all(map(_same_call, mine, theirs)):
         return False
     for event, other in zip(mine, theirs, strict=True):
-        _compare(event.args, other.args, other)
+        _compare_rows(event.args, other.args, other)
         if event.kwargs or other.kwargs:
             _compare(event.kwargs, other.kwargs, other)
     if len(first.outputs) != len(second.outputs):
@@ -98,11 +99,8 @@ def _compare(one: Any, other: Any, event: Event) -> None:
     if one.__class__ is Value and other.__class__ is Value:
         if one.is_constant and other.is_constant:
             _compare_constants(one.array, other.array, event)
-    elif isinstance(one, _ROWS) and isinstance(other, _ROWS) and len(one) == len(other):
-        for mine, theirs in zip(one, other, strict=True):
-            made = mine.__class__ is Value and theirs.__class__ is Value and mine.origin is None
-            if not made and mine is not theirs:
-                _compare(mine, theirs, event)
+    elif isinstance(one, _ROWS) and isinstance(other, _ROWS):
+        _compare_rows(one, other, event)
     elif isinstance(one, dict) and isinstance(other, dict):
         _compare(list(one.items()), list(other.items()), event)
     elif isinstance(one, slice) and isinstance(other, slice):
@@ -112,6 +110,15 @@ def _compare(one: Any, other: Any, event: Event) -> None:
 
 
 _ROWS = (tuple, list)
+
+
+def _compare_rows(one: Sequence[Any], other: Sequence[Any], event: Event) -> None:
+    if len(one) != len(other):
+        raise _differs(one, other, event)
+    for mine, theirs in zip(one, other, strict=True):
+        made = mine.__class__ is Value and theirs.__class__ is Value and mine.origin is None
+        if not made and mine is not theirs:
+            _compare(mine, theirs, event)
 
 
 def _compare_constants(one: Any, other: Any, event: Event) -> None:

@@ -16,7 +16,8 @@ __all__ = [
     "RECORDING",
     "USING",
     "caller",
-    "code_of",
+    "known_codes",
+    "look_at",
     "openers",
     "phases",
     "target_of",
@@ -56,25 +57,19 @@ class _Code:
         return Variables(self.code)
 
 
-_known_codes: dict[int, _Code] = {}
+known_codes: dict[int, _Code] = {}
 """By the id of the code, which is kept so that no other gets it (hashing takes microseconds)."""
 
 
-def code_of(frame: FrameType) -> _Code:
-    """Return what is known of the code in a frame."""
-    code = frame.f_code
-    return _known_codes.get(id(code)) or _look_at(code)
-
-
-def _look_at(code: CodeType) -> _Code:
+def look_at(code: CodeType) -> _Code:
     """Enter code that was not seen before."""
-    known = _known_codes[id(code)] = _Code(code)
+    known = known_codes[id(code)] = _Code(code)
     return known
 
 
 def target_of(code: CodeType, offset: int) -> str | None:
     """Return the variable in which the result of an instruction is stored immediately."""
-    name = (_known_codes.get(id(code)) or _look_at(code)).variables.of(offset)
+    name = (known_codes.get(id(code)) or look_at(code)).variables.of(offset)
     return None if name == RETURNED or isinstance(name, tuple) else name
 
 

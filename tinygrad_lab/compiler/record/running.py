@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.compiler.record.frames import APPLYING, RECORDING, USING, code_of
+from tinygrad_lab.compiler.record.frames import APPLYING, RECORDING, USING, known_codes, look_at
 from tinygrad_lab.compiler.record.trace import Call, Event, Part, Trace, Value
 from tinygrad_lab.compiler.record.variables import RETURNED, Target
 from tinygrad_lab.context import current
@@ -74,7 +74,8 @@ class RunningTrace(Trace):
         """Note the phase and line of the code that caused an event; return its name for it."""
         name: Target | None = RETURNED
         while frame is not None:
-            known = code_of(frame)
+            # A function call for each frame would take a tenth of a recording.
+            known = known_codes.get(id(frame.f_code)) or look_at(frame.f_code)
             role = known.role
             if role is not RECORDING:
                 if name is RETURNED:
