@@ -30,6 +30,7 @@ from tinygrad_lab.compiler.record.compare import do_the_same, renew_constants, r
 from tinygrad_lab.compiler.record.record import Recording
 from tinygrad_lab.compiler.record.recorder import record_step
 from tinygrad_lab.compiler.record.relied import Relied
+from tinygrad_lab.compiler.replay.arguments import Arguments
 from tinygrad_lab.compiler.replay.replay import Replay
 from tinygrad_lab.compiler.targets import Program, Target, target_named
 from tinygrad_lab.errors import CompileError
@@ -115,4 +116,5 @@ def emit(recording: Recording, target: Target) -> Program:
 def replay_of(call: Call, recording: Recording, target: str) -> Replay:
     """Return the replay of a recording; it is planned and emitted once it is bound to memory."""
     write = partial(emit, recording, target_named(target))
-    return Replay(recording, call.leaves, call.structure, call.names, target, write)
+    arguments = Arguments(recording.arguments, call.leaves, call.names, call.structure)
+    return Replay(recording, arguments, target, write)

@@ -6,7 +6,7 @@ import gc
 import inspect
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial, update_wrapper
 from itertools import islice
@@ -26,7 +26,9 @@ from tinygrad_lab.compiler.record.relied import Relied
 from tinygrad_lab.compiler.record.things import Followed
 from tinygrad_lab.compiler.refusal import AskedError, UnsupportedError
 from tinygrad_lab.compiler.replay.both_ways import run_both_ways
-from tinygrad_lab.compiler.replay.replay import MISS, MOVED, Replay, raises_errors
+from tinygrad_lab.compiler.replay.fits import raises_errors
+from tinygrad_lab.compiler.replay.outcome import MISS, MOVED
+from tinygrad_lab.compiler.replay.replay import Replay
 from tinygrad_lab.compiler.replay.report import Report, report_on
 from tinygrad_lab.compiler.source.textbook import TextbookWriter, recorded_as_taught
 from tinygrad_lab.compiler.source.write import Writer
@@ -124,14 +126,13 @@ class CompiledStep(Followed):
             return self._uncompiled(args, kwargs)
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
         structure = _structure(leaves, rebuild)
-        for replay in self._replays:
-            if replay.structure == structure and replay.fits(leaves):
+        for replay in _fitting(self._replays, structure, leaves):
+            out = replay.run(*leaves)
+            if out is MISS or out is MOVED:
+                replay.settle()
                 out = replay.run(*leaves)
-                if out is MISS or out is MOVED:
-                    replay.settle()
-                    out = replay.run(*leaves)
-                if out is not MISS and out is not MOVED:
-                    return out
+            if out is not MISS and out is not MOVED:
+                return out
         with _without_collector():
             return self._record(args, kwargs, leaves, rebuild)
 
@@ -141,10 +142,9 @@ class CompiledStep(Followed):
         if context.debugger is not None and context.grad_enabled and context.recorder is None:
             leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
             structure = _structure(leaves, rebuild)
-            for replay in self._replays:
-                if replay.structure == structure and replay.fits(leaves):
-                    call = partial(self.function, *args, **kwargs)
-                    return run_both_ways(replay, leaves, call)
+            for replay in _fitting(self._replays, structure, leaves):
+                call = partial(self.function, *args, **kwargs)
+                return run_both_ways(replay, leaves, call)
         return self.function(*args, **kwargs)
 
     def explain_miss(self) -> str:
@@ -168,7 +168,7 @@ class CompiledStep(Followed):
         found = [*self._replays, *self._first]
         if not found:
             return "it was recorded, because no call was before"
-        alike = [one for one in found if one.structure == structure]
+        alike = _alike(found, structure)
         if not alike:
             return "it was recorded again: its arguments are other ones, or in other containers"
         differences = [list(islice(one.differences(leaves), 4)) for one in reversed(alike)]
@@ -210,8 +210,7 @@ class CompiledStep(Followed):
     def _record(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Any) -> Any:
         """Run the step, and record it."""
         call = self._taken_apart(args, kwargs, leaves, rebuild)
-        alike = (one for one in self._first if one.structure == call.structure)
-        earlier = next((one for one in alike if one.fits(leaves)), None)
+        earlier = next(_fitting(self._first, call.structure, leaves), None)
         self._why = self._reason(call.structure, leaves)
         asked = frozenset[int]()
         try:
@@ -265,17 +264,19 @@ class CompiledStep(Followed):
             gone = self._replays.pop(0)
             self._direct = [one for one in self._direct if one is not gone]
             self._packed = [pair for pair in self._packed if pair[1] is not gone]
-        args, kwargs = replay.structure
+        args, kwargs = replay.arguments.structure
         if not kwargs and args == list(range(len(args))):
             self._direct.append(replay)
         else:
-            self._packed.append((unpacker(replay.structure), replay))
+            self._packed.append((unpacker(replay.arguments.structure), replay))
         self._warn_if_many()
         replay.renew()
 
     def _numbers_to_read(self, structure: Any, leaves: list[Any]) -> frozenset[int]:
         """Return the places of floats, and of integers that came with several values."""
-        alike = [one for one in (*self._replays, *self._first) if one.structure == structure]
+        alike = [
+            one for one in (*self._replays, *self._first) if one.arguments.structure == structure
+        ]
         return frozenset(
             place
             for place, leaf in enumerate(leaves)
@@ -284,7 +285,7 @@ class CompiledStep(Followed):
                 type(leaf) is float
                 or (
                     type(leaf) is int
-                    and len({leaf, *(one.fixed(place) for one in alike)} - {None})
+                    and len({leaf, *(one.arguments.fixed[place] for one in alike)} - {None})
                     >= KINDS_OF_INTEGERS
                 )
             )
@@ -326,7 +327,7 @@ class CompiledStep(Followed):
                 for first in self._first
                 for one in changed_among(first.recording.dependencies)
                 if one.policy != "untouched"
-            } | {f"the value of {replay.names[place]}" for place in self._by_value}
+            } | {f"the value of {replay.arguments.names[place]}" for place in self._by_value}
             other = sorted(paths)[:3]
             reason = (
                 f"{' and '.join(other)} differs"
@@ -356,7 +357,7 @@ class CompiledStep(Followed):
     def _warn_if_many(self) -> None:
         if len(self._replays) == MANY_RECORDINGS and not self._has_warned_of_many:
             self._has_warned_of_many = True
-            asked = self._replays[-1].names
+            asked = self._replays[-1].arguments.names
             numbers = sorted({asked[place] for place in self._by_value if place < len(asked)})
             because = f" (such as {' and '.join(numbers)})" if numbers else ""
             warnings.warn(
@@ -402,13 +403,14 @@ class CompiledStep(Followed):
             CompileError: before the step was called twice.
         """
         latest = self._latest
-        rebuild = _filled(latest.structure)
+        given = latest.arguments
+        rebuild = _filled(given.structure)
 
         def call(new: list[Any]) -> Any:
             args, kwargs = rebuild(new)
             return self.function(*args, **kwargs)
 
-        arguments = (call, latest.example(), latest.names, latest.structure, latest.recording)
+        arguments = (call, given.example(), given.names, given.structure, latest.recording)
         with _without_collector():
             recording = recorded_as_taught(self.function, *arguments)
         writer = TextbookWriter(recording, self.function)
@@ -479,9 +481,7 @@ class CompiledStep(Followed):
         """
         leaves, rebuild = trees.flatten((list(args), kwargs), open_modules=False)
         structure = _structure(leaves, rebuild)
-        replay = next(
-            (one for one in self._replays if one.structure == structure and one.fits(leaves)), None
-        )
+        replay = next(_fitting(self._replays, structure, leaves), None)
         if replay is None:
             raise CompileError(
                 f"tg.compile: {self._name} has not been recorded for such arguments: call it twice."
@@ -497,7 +497,7 @@ class CompiledStep(Followed):
     def optimized_source(self) -> str:
         """The lines that run, with their buffers."""
         latest = self._latest
-        return "\n\n".join(filter(None, (latest.program.code.preamble, latest.source)))
+        return "\n\n".join(filter(None, (latest.program.code.preamble, latest.code.source)))
 
     @contextmanager
     def _writer(self) -> Iterator[Writer]:
@@ -515,6 +515,16 @@ class CompiledStep(Followed):
                 "calls are recorded, to check that they do the same)."
             )
         return self._replays[-1]
+
+
+def _alike(replays: Iterable[Replay], structure: Any) -> list[Replay]:
+    """Return the replays for arguments in such containers."""
+    return [one for one in replays if one.arguments.structure == structure]
+
+
+def _fitting(replays: Iterable[Replay], structure: Any, leaves: list[Any]) -> Iterator[Replay]:
+    """Yield the replays that were recorded for such a call."""
+    return (one for one in _alike(replays, structure) if one.fits(leaves))
 
 
 def _check_containers(given: Any, leaves: list[Any], structure: Any) -> None:

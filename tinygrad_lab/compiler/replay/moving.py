@@ -7,7 +7,6 @@ that memory are bound again.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from types import BuiltinMethodType
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_lab.compiler.record.trace import memory_owner
 
-__all__ = ["Part", "Views", "references_of"]
+__all__ = ["Part", "Views"]
 
 
 @dataclass(slots=True)
@@ -99,17 +98,6 @@ class Views:
                 if (part := part_of(thing)) is not None:
                     part.places.append((one, place))
         return list(found.values())
-
-
-def references_of(names: dict[str, Any]) -> Counter[int]:
-    """Count, by their ids, how often the names of a replay, and views, refer to objects."""
-    found = Counter(map(id, names.values()))
-    arrays = {id(thing): thing for thing in names.values() if isinstance(thing, np.ndarray)}
-    found.update([id(array.base) for array in arrays.values() if array.base is not None])
-    for thing in names.values():
-        if isinstance(thing, list):
-            found.update(map(id, thing))
-    return found
 
 
 def _address(array: Any) -> int:
