@@ -63,6 +63,12 @@ class _Loop:
                 self.kept.append({str(n): p.grad for n, p in enumerate(net.parameters())})
             case "keep one":
                 self.kept.append({"": net[0].weight.detach()})
+            case "keep a graph":
+                self.kept.append({"": (net[0].bias * 2.0).sum()})
+            case "go back":
+                for graph in [kept[""] for kept in self.kept if "" in kept]:
+                    if graph.requires_grad:
+                        graph.backward()
             case "drop":
                 self.kept.clear()
             case "halve first":
@@ -82,7 +88,7 @@ class _Loop:
 
 _WHAT = [
     *("update", "fewer", "outside", "twice", "read", "keep state", "keep gradients", "keep one"),
-    *("drop", "halve first", "load", "restart"),
+    *("keep a graph", "go back", "drop", "halve first", "load", "restart"),
 ]
 
 
@@ -101,7 +107,9 @@ def test_any_order_of_calls_and_changes_gives_what_the_eager_loop_gives(seed: in
             assert loops[0].numbers() == loops[1].numbers(), (what, habit)
 
 
-@pytest.mark.parametrize("what", ["keep state", "keep gradients", "outside", "fewer"])
+@pytest.mark.parametrize(
+    "what", ["keep state", "keep gradients", "keep a graph", "outside", "fewer", "read"]
+)
 def test_what_is_done_at_each_call_neither_binds_anew_nor_records(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,12 +136,13 @@ def test_what_is_done_at_each_call_neither_binds_anew_nor_records(
         go()
 
 
-def test_two_replays_of_one_net_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replays_of_one_net_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = _Loop(tg.compile)
     x, y = tg.ones((6, 3)), tg.tensor([0, 1, 0, 1, 1, 0])
     for _ in range(6):
         loop.do("update", x, y)
         loop.do("fewer", x, y)
+        loop.do("read", x, y)
 
     def refuse(*_: Any) -> None:
         raise AssertionError("a replay had to adopt what another one has left")
@@ -142,6 +151,7 @@ def test_two_replays_of_one_net_share_its_memory(monkeypatch: pytest.MonkeyPatch
     for _ in range(3):
         loop.do("update", x, y)
         loop.do("fewer", x, y)
+        loop.do("read", x, y)
 
 
 def test_another_forward_of_a_module_is_noticed() -> None:

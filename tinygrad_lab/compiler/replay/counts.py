@@ -40,20 +40,17 @@ class Counts:
         self._allowed: list[int] = []
         """The same, with what other replays refer to."""
         self._counted_at = -1
+        self.is_on = False
+        """Whether it counts, if only what its names refer to; a step may write into nothing."""
         self.touched: set[int] = set()
         """The ids of objects that the names come to refer to, or cease to, while some move."""
         self._ids: frozenset[int] | None = None
         self._references: Counter[int] | None = None
         Counts._living.add(self)
 
-    @property
-    def is_on(self) -> bool:
-        """Whether anything is counted."""
-        return bool(self._usual)
-
-    def turn_off(self) -> None:
+    def stop(self) -> None:
         """Count nothing until ``start``."""
-        self._usual = []
+        self._usual, self.is_on = [], False
 
     def start(self, counted: Sequence[str]) -> list[str]:
         """Count the references to what some names are bound to; return checks of them, as code.
@@ -66,6 +63,7 @@ class Counts:
         exec(f"def counts(): return [{', '.join(texts)}]", names)
         counts, others = names["counts"](), self._of_others()
         self._usual = [one - other for one, other in zip(counts, others, strict=True)]
+        self.is_on = True
         self._allow(others)
         return [f"{text} <= count_{number}" for number, text in enumerate(texts)]
 

@@ -47,16 +47,16 @@ class GivingAway:
 
     def give_away(self) -> bool:
         """Leave all that others hold to them; return whether that could be done."""
-        untouched = self._names["untouched"]
         held = self._counts.held_by_others()
         gradients = [name for name in held if name.startswith("grad_")]
         for name in gradients:
             self._leave_gradient(number_of(name))
         if gradients:
-            if untouched():
+            if self._names["untouched"]():
                 return True
             held = self._counts.held_by_others()
-        return not held or (self._leave_all(held) and untouched())
+        # A leaf that is left in a first round still shows its gradient, which is left in a second.
+        return not held or self._leave_all(held) or self._leave_all(self._counts.held_by_others())
 
     def _leave_gradient(self, number: int) -> None:
         """Leave a ``.grad`` that is kept to whoever keeps it, with its numbers."""
@@ -72,7 +72,7 @@ class GivingAway:
             node._gradient = shown
 
     def _leave_all(self, held: list[str]) -> bool:
-        """Leave the memory of some names; return False if it cannot be copied as it is."""
+        """Leave the memory of some names; return whether nothing is held any more."""
         left: set[int] = set()
         for number in map(number_of, held):
             if number in left:
@@ -84,7 +84,8 @@ class GivingAway:
             left.update(leaving.inside)
             # Nobody else refers to the new memory.
             self._counts.allow_none(leaving.counts)
-        return True
+        untouched: bool = self._names["untouched"]()
+        return untouched
 
     def _write(self, number: int) -> _Leaving | None:
         """Write the code that leaves the memory of a home; it is often needed at each call."""

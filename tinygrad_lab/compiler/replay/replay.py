@@ -131,7 +131,7 @@ class Replay:
     def _unbind(self) -> None:
         """Replay nothing until all names are bound anew."""
         self.run, self._adopting = _missing, None
-        self._counts.turn_off()
+        self._counts.stop()
 
     def finish(self, interrupt: BaseException) -> bool:
         """Finish a replay that was interrupted; return whether it was one of this recording."""
