@@ -8,7 +8,7 @@ the lines for it are written once, like those of the replay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -20,13 +20,14 @@ from tinygrad_lab.compiler.record.record import State
 from tinygrad_lab.compiler.record.trace import memory_owner
 from tinygrad_lab.compiler.replay.arguments import array_matches
 from tinygrad_lab.compiler.replay.homes import Home, Homes
-from tinygrad_lab.compiler.replay.moving import Part
+from tinygrad_lab.compiler.replay.moving import Parts, address_of
 from tinygrad_lab.engine.node import Leaf
 
 __all__ = ["attach_code", "defined", "leave_code"]
 
 _NEEDED: dict[str, Any] = {
     "Leaf": Leaf,
+    "address_of": address_of,
     "copyto": np.copyto,
     "dtype_at": np.dtype,
     "empty_like": np.empty_like,
@@ -50,7 +51,7 @@ def defined(name: str, source: str, names: dict[str, Any]) -> Any:
     return names[name]
 
 
-def attach_code(homes: Homes, names: dict[str, Any], parts: dict[int, list[Part]]) -> str:
+def attach_code(homes: Homes, names: dict[str, Any], parts: dict[int, Parts]) -> str:
     """Write ``attach(before, touched)``: take the states that are elsewhere, where that is simple.
 
     What is viewed in place is viewed where it is now; for a ``.grad`` that is another one, its
@@ -77,8 +78,7 @@ def attach_code(homes: Homes, names: dict[str, Any], parts: dict[int, list[Part]
                 rebound.add(f"node_{number}")
         elif one.in_place:
             lines += _attach_in_place(one, names[home], parts[number])
-            rebound |= {name for part in parts[number] for name in part.names}
-            rebound |= {home, f"memory_{number}", f"leaf_{number}"}
+            rebound |= parts[number].names | {home, f"memory_{number}", f"leaf_{number}"}
         else:
             same += [f"{owner}._data is {home}", f"{owner}._node is leaf_{number}"]
     if same:
@@ -110,7 +110,7 @@ def _attach_gradient(one: Home, names: dict[str, Any]) -> Iterator[str]:
         yield f"    node_{number} = now"
 
 
-def _attach_in_place(one: Home, array: Any, parts: Sequence[Part]) -> Iterator[str]:
+def _attach_in_place(one: Home, array: Any, parts: Parts) -> Iterator[str]:
     number, wants = one.number, one.wants_gradient
     home, owner, leaf = f"home_{number}", f"owner_{number}", f"leaf_{number}"
     form = f"now.shape != {array.shape} or now.strides != {array.strides}"
@@ -131,11 +131,11 @@ def _attach_in_place(one: Home, array: Any, parts: Sequence[Part]) -> Iterator[s
     yield f"    {leaf} = now"
 
 
-def _views(parts: Iterable[Part], memory: str, array: Any) -> Iterator[str]:
+def _views(parts: Parts, memory: str, array: Any) -> Iterator[str]:
     """Yield lines that bind the names of parts to the same parts of other memory."""
-    for dtype in {part.dtype.str: None for part in parts if not part.whole}:
+    for dtype in {part.dtype.str: None for part in parts.views if not part.whole}:
         yield f"dtype_{dtype[1:]} = dtype_at({dtype!r})"
-    for part in parts:
+    for part in parts.views:
         names = [*part.names, *(f"at_risk[{place}]" for _, place in part.places)]
         if part.whole:
             view = memory
@@ -146,11 +146,11 @@ def _views(parts: Iterable[Part], memory: str, array: Any) -> Iterator[str]:
             yield "return False"
             return
         yield f"{' = '.join(names)} = {view}"
+    for table, index, offset in parts.addresses:
+        yield f"{table}[{index}] = address_of({memory}) + {offset}"
 
 
-def leave_code(
-    inside: Sequence[Home], homes: Homes, names: dict[str, Any], parts: Sequence[Part]
-) -> str:
+def leave_code(inside: Sequence[Home], homes: Homes, names: dict[str, Any], parts: Parts) -> str:
     """Write ``leave(touched)``: leave the memory of states to who keeps it, and go on in a copy.
 
     ``inside`` are the homes in that memory, ``parts`` all views of it.
@@ -160,7 +160,7 @@ def leave_code(
     lines = [f"new = empty_like({root})", f"copyto(new, {root})", ids]
     lines += [f"old_{n} = home_{n}" for n in (one.number for one in inside) if _is_shown(n, names)]
     lines += _views(parts, "new", names[root])
-    rebound = {name for part in parts for name in part.names}
+    rebound = set(parts.names)
     for one in inside:
         lines.append(f"memory_{one.number} = new")
         rebound.add(f"memory_{one.number}")
