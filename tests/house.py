@@ -54,8 +54,9 @@ COMPILER = [
     {"numpy"},
     {"loops"},
     {"targets"},
-    {"replay"},
+    {"replay", "calls"},
     {"source", "pipeline"},
+    {"recordings"},
     {"step"},
     {""},
 ]

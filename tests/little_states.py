@@ -504,7 +504,13 @@ def check_state(seed: int) -> str:
         )
     if refused:
         return "refused"
-    return "uncompiled" if steps[0]._runs_eagerly else "replayed" if steps[0]._replays else "never"
+    return (
+        "uncompiled"
+        if steps[0]._recordings.runs_uncompiled
+        else "replayed"
+        if steps[0]._replays
+        else "never"
+    )
 
 
 if __name__ == "__main__":

@@ -1021,7 +1021,8 @@ class TestTheOptimizedSource:
     def test_copies_nothing_beforehand_where_all_checks_come_before_the_writes(self) -> None:
         # A view of a bias as a column, before the labels are checked, is not a write.
         _, _, step = side_by_side(Training)
-        assert step._replays[-1]._at_risk == ([], [])
+        undo = step._replays[-1].undo
+        assert (undo.states, undo.generators) == ([], [])
 
     def test_names_of_the_step_are_apart_from_those_of_the_replay(self) -> None:
         def step(given: tg.Tensor, shape: tg.Tensor) -> tg.Tensor:
@@ -1035,7 +1036,7 @@ class TestTheOptimizedSource:
         expected = step(*arguments).tolist()
         assert [compiled(*arguments).tolist() for _ in range(4)] == [expected] * 4
         program = compiled._replays[0].program
-        fixed = set(compiled._replays[0]._fixed) | set(program.code.names.bindings)
+        fixed = set(compiled._replays[0].code.fixed) | set(program.code.names.bindings)
         assert not fixed & {program.code.names.name(v) for v in program.recording.trace.values}
 
 

@@ -138,7 +138,7 @@ def test_a_number_is_taken_wherever_one_is(name: str, numbers: Sequence[Any]) ->
     step: Any = tg.compile(READ[name])
     assert results(step, numbers) == results(READ[name], numbers)
     assert len(step._replays) == 1
-    assert not step._runs_eagerly
+    assert not step._recordings.runs_uncompiled
     if numbers is FLOATS and name not in WITH_STATE:
         check_source(step, READ[name])
 
@@ -168,7 +168,7 @@ def test_a_step_that_asks_what_a_number_is_has_a_recording_for_each(
     repeated = [number for number in numbers[:3] for _ in range(3)]
     step: Any = tg.compile(ASKED[name])
     assert results(step, repeated) == results(ASKED[name], repeated)
-    assert not step._runs_eagerly
+    assert not step._recordings.runs_uncompiled
 
 
 def test_a_step_that_asks_for_numbers_that_never_repeat_runs_uncompiled_and_says_why() -> None:

@@ -13,16 +13,17 @@
 5. *Bind* and *replay* (``replay/``). Lines get their memory, and checks before them that everything
    is as it was recorded; ``replay.run`` is what later calls run.
 
-``step.py`` decides which of this a call needs; ``source/`` writes a recording for people to read.
+``recordings.py`` decides which of this a call needs, ``step.py`` is what the user has;
+``source/`` writes a recording for people to read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from tinygrad_lab.compiler.calls import Call
 from tinygrad_lab.compiler.plan.memory import plan_memory
 from tinygrad_lab.compiler.plan.schedule import scheduled
 from tinygrad_lab.compiler.plan.tidy import tidied
@@ -30,25 +31,12 @@ from tinygrad_lab.compiler.record.compare import do_the_same, renew_constants, r
 from tinygrad_lab.compiler.record.record import Recording
 from tinygrad_lab.compiler.record.recorder import record_step
 from tinygrad_lab.compiler.record.relied import Relied
+from tinygrad_lab.compiler.replay.arguments import Arguments
 from tinygrad_lab.compiler.replay.replay import Replay
 from tinygrad_lab.compiler.targets import Program, Target, target_named
 from tinygrad_lab.errors import CompileError
 
-__all__ = ["Call", "Recorded", "emit", "record", "replay_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of a step: the function, and its arguments taken apart."""
-
-    function: Callable[..., Any]
-    run: Callable[[list[Any]], Any]
-    """Calls the function with other leaves in the same containers."""
-    leaves: list[Any]
-    names: list[str]
-    """Of the leaves, after the parameters that they are part of."""
-    structure: Any
-    """The containers of the arguments, with numbers in the places of the leaves."""
+__all__ = ["Recorded", "emit", "record", "replay_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +103,5 @@ def emit(recording: Recording, target: Target) -> Program:
 def replay_of(call: Call, recording: Recording, target: str) -> Replay:
     """Return the replay of a recording; it is planned and emitted once it is bound to memory."""
     write = partial(emit, recording, target_named(target))
-    return Replay(recording, call.leaves, call.structure, call.names, target, write)
+    arguments = Arguments(recording.arguments, call.leaves, call.names, call.structure)
+    return Replay(recording, arguments, target, write)

@@ -30,7 +30,7 @@ from tinygrad_lab.compiler.loops.instructions import (
 from tinygrad_lab.compiler.loops.loops import blocks, memories_of, numbers_of, rolled
 from tinygrad_lab.compiler.numpy.lines import Lines, plannable
 from tinygrad_lab.compiler.numpy.names import Late
-from tinygrad_lab.compiler.plan.memory import Plan, empty_like_recorded, is_view
+from tinygrad_lab.compiler.plan.memory import Addresses, Plan, empty_like_recorded, is_view
 from tinygrad_lab.compiler.record.record import Recording, State
 from tinygrad_lab.compiler.record.trace import Event, Value
 from tinygrad_lab.errors import CompileError
@@ -386,6 +386,7 @@ def _table_of(segment: _Segment, layout: dict[Value, Any]) -> Late:
                     f"tg.compile: {root.name} has another memory order than when the loops were "
                     "written; give it a copy: x.data = x.data.copy()."
                 )
-        return np.array([_lowest(arrays[root]) for root in segment.roots], dtype=np.uint64)
+        addresses = [_lowest(arrays[root]) for root in segment.roots]
+        return np.array(addresses, dtype=np.uint64).view(Addresses)
 
     return Late(made)

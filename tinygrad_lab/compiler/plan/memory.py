@@ -22,6 +22,7 @@ from tinygrad_lab.compiler.record.record import Recording, State
 from tinygrad_lab.compiler.record.trace import Event, Value
 
 __all__ = [
+    "Addresses",
     "Plan",
     "empty_like_recorded",
     "inverse",
@@ -481,6 +482,10 @@ def empty_like_recorded(array: Any, memory: Any = None) -> Any:
     else:
         made = memory[: array.nbytes].view(array.dtype).reshape(shape)
     return made.transpose(inverse(order))
+
+
+class Addresses(np.ndarray[Any, Any]):
+    """A vector of the addresses of memory; where such memory moves, they have to follow."""
 
 
 def aligned(nbytes: int) -> Any:

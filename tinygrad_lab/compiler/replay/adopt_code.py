@@ -8,19 +8,35 @@ the lines for it are written once, like those of the replay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.backends import SMALL
-from tinygrad_lab.compiler.record.record import BundlePlace, State
-from tinygrad_lab.compiler.replay.moving import Part
+from tinygrad_lab.compiler.record.record import State
+from tinygrad_lab.compiler.record.trace import memory_owner
+from tinygrad_lab.compiler.replay.arguments import array_matches
+from tinygrad_lab.compiler.replay.homes import Home, Homes
+from tinygrad_lab.compiler.replay.moving import Parts, address_of
+from tinygrad_lab.engine.node import Leaf
 
 __all__ = ["attach_code", "defined", "leave_code"]
 
-Fact = tuple[State, bool, bool, bool | None]
-"""A state; whether it is viewed where its owner has it; whether it is read; wants a gradient."""
+_NEEDED: dict[str, Any] = {
+    "Leaf": Leaf,
+    "address_of": address_of,
+    "copyto": np.copyto,
+    "dtype_at": np.dtype,
+    "empty_like": np.empty_like,
+    "matches": array_matches,
+    "ndarray": np.ndarray,
+    "owner_of": memory_owner,
+    "view_of": np.ndarray,
+}
+"""The names in this code that are not those of the replay."""
 
 
 @lru_cache(maxsize=64)
@@ -30,16 +46,12 @@ def _compiled(source: str) -> CodeType:
 
 def defined(name: str, source: str, names: dict[str, Any]) -> Any:
     """Define a function among the names of a replay, and return it."""
+    names.update(_NEEDED)
     exec(_compiled(source), names)
     return names[name]
 
 
-def attach_code(
-    facts: Sequence[Fact],
-    places: Sequence[BundlePlace],
-    names: dict[str, Any],
-    parts: dict[int, list[Part]],
-) -> str:
+def attach_code(homes: Homes, names: dict[str, Any], parts: dict[int, Parts]) -> str:
     """Write ``attach(before, touched)``: take the states that are elsewhere, where that is simple.
 
     What is viewed in place is viewed where it is now; for a ``.grad`` that is another one, its
@@ -49,39 +61,41 @@ def attach_code(
     lines: list[str] = []
     same = [
         f"optimizer_{number}._bundles[{place.group}] is bundles_{number}"
-        for number, place in enumerate(places)
+        for number, place in enumerate(homes.places)
     ]
     rebound: set[str] = set()
-    for number, (state, in_place, is_read, wants) in enumerate(facts):
+    for one in homes:
+        number, state = one.number, one.state
         home, owner = f"home_{number}", f"owner_{number}"
         if state.kind == "vector":
-            same.append(f"bundle_{places.index(state.owner)}.vector is {home}")
+            same.append(f"bundle_{homes.places.index(state.owner)}.vector is {home}")
         elif state.kind == "state":
-            bundle = f"bundle_{places.index(state.owner)}"
+            bundle = f"bundle_{homes.places.index(state.owner)}"
             same.append(f"{bundle}.state[{state.position}] is {home}")
         elif state.kind == "grad":
-            lines += _attach_gradient(number, is_read, names)
+            lines += _attach_gradient(one, names)
             if f"node_{number}" in names:
                 rebound.add(f"node_{number}")
-        elif in_place:
-            views = [*_views(parts[number], "now", names[home])]
-            rebound |= {name for part in parts[number] for name in part.names}
-            rebound |= {home, f"memory_{number}", f"leaf_{number}"}
-            lines += _attach_in_place(number, wants, names[home], views)
+        elif one.in_place:
+            lines += _attach_in_place(one, names[home], parts[number])
+            rebound |= parts[number].names | {home, f"memory_{number}", f"leaf_{number}"}
         else:
             same += [f"{owner}._data is {home}", f"{owner}._node is leaf_{number}"]
-    body = [
-        *([f"global {', '.join(sorted(rebound))}"] if rebound else []),
-        *([f"if not ({' and '.join(same)}): return False"] if same else []),
-        *lines,
-        "return True",
-    ]
-    return "def attach(before, touched):\n" + "".join(f"    {line}\n" for line in body)
+    if same:
+        lines.insert(0, f"if not ({' and '.join(same)}): return False")
+    return _function("attach(before, touched)", rebound, [*lines, "return True"])
 
 
-def _attach_gradient(number: int, is_read: bool, names: dict[str, Any]) -> Iterator[str]:
+def _function(head: str, rebound: set[str], lines: Sequence[str]) -> str:
+    """Write a function that binds global names anew."""
+    first = [f"global {', '.join(sorted(rebound))}"] if rebound else []
+    return f"def {head}:\n" + "".join(f"    {line}\n" for line in (*first, *lines))
+
+
+def _attach_gradient(one: Home, names: dict[str, Any]) -> Iterator[str]:
+    number = one.number
     home, owner, mine = f"home_{number}", f"owner_{number}", f"grad_{number}"
-    if is_read:
+    if one.is_read:
         yield f"now = {owner}.grad"
         yield f"if now is not {mine}:"
         yield f"    if now is None or not matches(now._data, {home}, False): return False"
@@ -89,17 +103,15 @@ def _attach_gradient(number: int, is_read: bool, names: dict[str, Any]) -> Itera
         yield f"    {owner}._grad = {mine}"
         yield f"elif now._data is not {home}: return False"
     if f"node_{number}" in names:
-        shown = home if names[home].size <= SMALL else None
         yield f"now = {owner}._node"
         yield f"if now is not node_{number}:"
         yield "    if now.__class__ is not Leaf: return False"
-        yield f"    now._gradient = {shown}"
+        yield f"    now._gradient = {_shown(number, names)}"
         yield f"    node_{number} = now"
 
 
-def _attach_in_place(
-    number: int, wants: bool | None, array: Any, views: Sequence[str]
-) -> Iterator[str]:
+def _attach_in_place(one: Home, array: Any, parts: Parts) -> Iterator[str]:
+    number, wants = one.number, one.wants_gradient
     home, owner, leaf = f"home_{number}", f"owner_{number}", f"leaf_{number}"
     form = f"now.shape != {array.shape} or now.strides != {array.strides}"
     yield f"now = {owner}._data"
@@ -107,7 +119,7 @@ def _attach_in_place(
     yield f"    if now.__class__ is not ndarray or {form}: return False"
     yield f"    if now.dtype != {home}.dtype: return False"
     yield f"    touched.update((id(now), id({home}), id(now.base), id({home}.base)))"
-    for view in views:
+    for view in _views(parts, "now", array):
         yield f"    {view}"
     yield f"    memory_{number} = owner_of(now)"
     yield f"    {home} = now"
@@ -119,72 +131,89 @@ def _attach_in_place(
     yield f"    {leaf} = now"
 
 
-def _views(parts: Iterable[Part], memory: str, home: Any) -> Iterator[str]:
+def _views(parts: Parts, memory: str, array: Any) -> Iterator[str]:
     """Yield lines that bind the names of parts to the same parts of other memory."""
-    for dtype in {part.dtype.str: None for part in parts if not part.whole}:
+    for dtype in {part.dtype.str: None for part in parts.views if not part.whole}:
         yield f"dtype_{dtype[1:]} = dtype_at({dtype!r})"
-    for part in parts:
+    for part in parts.views:
         names = [*part.names, *(f"at_risk[{place}]" for _, place in part.places)]
         if part.whole:
             view = memory
-        elif home.flags.c_contiguous:
+        elif array.flags.c_contiguous or array.flags.f_contiguous:
             dtype = f"dtype_{part.dtype.str[1:]}"
             view = f"view_of({part.shape}, {dtype}, {memory}, {part.offset}, {part.strides})"
         else:
             yield "return False"
             return
         yield f"{' = '.join(names)} = {view}"
+    for table, index, offset in parts.addresses:
+        yield f"{table}[{index}] = address_of({memory}) + {offset}"
 
 
-def leave_code(
-    inside: Sequence[int],
-    facts: Sequence[Fact],
-    places: Sequence[BundlePlace],
-    names: dict[str, Any],
-    parts: Sequence[Part],
-    usual: dict[str, int],
-) -> str:
+def leave_code(inside: Sequence[Home], homes: Homes, names: dict[str, Any], parts: Parts) -> str:
     """Write ``leave(touched)``: leave the memory of states to who keeps it, and go on in a copy.
 
-    ``usual`` says how often the replay and its owners refer to the copy.
+    ``inside`` are the homes in that memory, ``parts`` all views of it.
     """
-    root = names[f"memory_{inside[0]}"]
-    homes = [f"home_{number}" for number in inside]
-    ids = f"touched.update(map(id, ({', '.join(homes)}, memory_{inside[0]})))"
-    rebound = {name for part in parts for name in part.names}
-    lines = [f"new = empty_like(memory_{inside[0]})", f"copyto(new, memory_{inside[0]})", ids]
-    old = [n for n in inside if f"node_{n}" in names and names[f"home_{n}"].size <= SMALL]
-    lines += [f"old_{n} = home_{n}" for n in old]
-    lines += _views(parts, "new", root)
-    nodes = {id(facts[n][0].owner): n for n in range(len(facts)) if f"node_{n}" in names}
-    for number in inside:
-        state, home, owner = facts[number][0], f"home_{number}", f"owner_{number}"
-        lines.append(f"memory_{number} = new")
-        rebound.add(f"memory_{number}")
-        if state.kind == "vector":
-            lines.append(f"bundle_{places.index(state.owner)}.vector = {home}")
-        elif state.kind == "state":
-            bundle, at = f"bundle_{places.index(state.owner)}", state.position
-            lines.append(f"state = list({bundle}.state); state[{at}] = {home}")
-            lines.append(f"{bundle}.state = tuple(state)")
-        elif state.kind == "grad":
-            lines.append(f"grad_{number}._data = {home}")
-            if number in old:
-                lines.append(f"if node_{number}._gradient is old_{number}:")
-                lines.append(f"    node_{number}._gradient = {home}")
+    root = f"memory_{inside[0].number}"
+    ids = f"touched.update(map(id, ({', '.join(f'home_{one.number}' for one in inside)}, {root})))"
+    lines = [f"new = empty_like({root})", f"copyto(new, {root})", ids]
+    lines += [f"old_{n} = home_{n}" for n in (one.number for one in inside) if _is_shown(n, names)]
+    lines += _views(parts, "new", names[root])
+    rebound = set(parts.names)
+    for one in inside:
+        lines.append(f"memory_{one.number} = new")
+        rebound.add(f"memory_{one.number}")
+        if one.state.kind in ("vector", "state"):
+            lines += _hand_to_bundle(one, homes)
+        elif one.state.kind == "grad":
+            lines += _hand_to_gradient(one, names)
         else:
-            lines += [f"{owner}._rebind({home})", f"leaf_{number} = {owner}._node"]
-            rebound.add(f"leaf_{number}")
-            if (grad := nodes.get(id(state.owner))) is not None:
-                shown = f"home_{grad}" if names[f"home_{grad}"].size <= SMALL else None
-                lines.append(f"node_{grad} = {owner}._node; node_{grad}._gradient = {shown}")
-                rebound.add(f"node_{grad}")
-    for number, place in enumerate(places):
-        if any(facts[n][0] == State("vector", place) for n in inside):
-            found = {id(fact[0].owner): n for n, fact in enumerate(facts) if fact[0].kind == "data"}
-            views = ", ".join(f"owner_{found[id(one)]}._data" for one in place.parameters)
-            lines.append(f"bundle_{number}.views = [{views}]")
-    lines += [ids, *(f"{name} = {count}" for name, count in usual.items())]
-    rebound |= usual.keys()
-    body = [f"global {', '.join(sorted(rebound))}", *lines]
-    return "def leave(touched):\n" + "".join(f"    {line}\n" for line in body)
+            lines += _hand_to_tensor(one, homes, names)
+            rebound |= {f"leaf_{one.number}", f"node_{homes.gradient_of(one.state.owner)}"}
+    for one in inside:
+        if one.state.kind == "vector":
+            lines.append(_view_vector(one, homes))
+    return _function("leave(touched)", rebound & names.keys(), [*lines, ids])
+
+
+def _hand_to_tensor(one: Home, homes: Homes, names: dict[str, Any]) -> Iterator[str]:
+    owner, gradient = f"owner_{one.number}", homes.gradient_of(one.state.owner)
+    yield f"{owner}._rebind(home_{one.number})"
+    yield f"leaf_{one.number} = {owner}._node"
+    if gradient is not None and f"node_{gradient}" in names:
+        shown = _shown(gradient, names)
+        yield f"node_{gradient} = {owner}._node; node_{gradient}._gradient = {shown}"
+
+
+def _hand_to_gradient(one: Home, names: dict[str, Any]) -> Iterator[str]:
+    number = one.number
+    yield f"grad_{number}._data = home_{number}"
+    if _is_shown(number, names):
+        yield f"if node_{number}._gradient is old_{number}:"
+        yield f"    node_{number}._gradient = home_{number}"
+
+
+def _hand_to_bundle(one: Home, homes: Homes) -> Iterator[str]:
+    bundle, at = f"bundle_{homes.places.index(one.state.owner)}", one.state.position
+    if one.state.kind == "vector":
+        yield f"{bundle}.vector = home_{one.number}"
+    else:
+        yield f"state = list({bundle}.state); state[{at}] = home_{one.number}"
+        yield f"{bundle}.state = tuple(state)"
+
+
+def _view_vector(one: Home, homes: Homes) -> str:
+    place = one.state.owner
+    numbers = [homes.number(State("data", parameter)) for parameter in place.parameters]
+    views = ", ".join(f"owner_{number}._data" for number in numbers)
+    return f"bundle_{homes.places.index(place)}.views = [{views}]"
+
+
+def _is_shown(number: int, names: dict[str, Any]) -> bool:
+    """Return whether a home is a gradient that is shown at a leaf: those that are small are."""
+    return f"node_{number}" in names and names[f"home_{number}"].size <= SMALL
+
+
+def _shown(number: int, names: dict[str, Any]) -> str:
+    return f"home_{number}" if _is_shown(number, names) else "None"

@@ -13,7 +13,8 @@ import numpy as np
 
 from tinygrad_lab import trees
 from tinygrad_lab.compiler.record.record import Recording, State
-from tinygrad_lab.compiler.replay.replay import MISS, MOVED, Replay
+from tinygrad_lab.compiler.replay.outcome import MISS, MOVED
+from tinygrad_lab.compiler.replay.replay import Replay
 from tinygrad_lab.compiler.replay.report import kept_as_it_is
 from tinygrad_lab.context import Context, enter, leave
 from tinygrad_lab.engine.tensor import Tensor

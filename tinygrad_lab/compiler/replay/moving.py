@@ -7,7 +7,6 @@ that memory are bound again.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from types import BuiltinMethodType
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from tinygrad_lab.compiler.plan.memory import Addresses
 from tinygrad_lab.compiler.record.trace import memory_owner
 
-__all__ = ["Part", "Views", "references_of"]
+__all__ = ["Part", "Parts", "Views", "address_of"]
 
 
 @dataclass(slots=True)
@@ -33,13 +33,27 @@ class Part:
     places: list[tuple[list[Any], int]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Parts:
+    """What refers to the memory of an array."""
+
+    views: list[Part]
+    addresses: list[tuple[str, int, int]]
+    """Names of tables of addresses; for each the index in it, and where in the memory that is."""
+
+    @property
+    def names(self) -> set[str]:
+        """The names that are bound to views."""
+        return {name for view in self.views for name in view.names}
+
+
 class Views:
     """The names of a replay that are bound to arrays, by the memory that these are views of."""
 
     def __init__(self, names: dict[str, Any], lists: tuple[list[Any], ...]) -> None:
         self._names = names
         self._lists = lists
-        self._parts: dict[Any, list[Part]] = {}
+        self._parts: dict[Any, Parts] = {}
         """By what moves: its parts, which stay where they are within it."""
         own = [thing for name, thing in names.items() if not _is_of_the_user(name)]
         self.can_move = not any(map(_cannot_move, own))
@@ -54,8 +68,8 @@ class Views:
         if not (other.flags.c_contiguous or other.flags.f_contiguous):
             return False
         parts = self.parts(key, old)
-        names, start = self._names, _address(new) - _address(other)
-        for part in parts:
+        names, start = self._names, address_of(new) - address_of(other)
+        for part in parts.views:
             view = new
             if not part.whole:
                 view = np.ndarray(part.shape, part.dtype, other, start + part.offset, part.strides)
@@ -63,17 +77,19 @@ class Views:
                 names[name] = view
             for one, place in part.places:
                 one[place] = view
+        for table, index, offset in parts.addresses:
+            names[table][index] = address_of(new) + offset
         return True
 
-    def parts(self, key: Any, old: Any) -> list[Part]:
-        """Return the views of an array that the names are bound to."""
+    def parts(self, key: Any, old: Any) -> Parts:
+        """Return what the names are bound to of an array."""
         parts = self._parts.get(key)
         if parts is None:
             parts = self._parts[key] = self._parts_of(old)
         return parts
 
-    def _parts_of(self, old: Any) -> list[Part]:
-        root, low = memory_owner(old), _address(old)
+    def _parts_of(self, old: Any) -> Parts:
+        root, low = memory_owner(old), address_of(old)
         first, end = byte_bounds(old)
         found: dict[int, Part] = {}
 
@@ -85,7 +101,7 @@ class Views:
                 return None
             known = found.get(id(array))
             if known is None:
-                offset = _address(array) - low
+                offset = address_of(array) - low
                 known = found[id(array)] = Part(
                     array is old, offset, array.shape, array.dtype, array.strides
                 )
@@ -98,21 +114,18 @@ class Views:
             for place, thing in enumerate(one):
                 if (part := part_of(thing)) is not None:
                     part.places.append((one, place))
-        return list(found.values())
+        addresses = [
+            (name, index, address - low)
+            for name, thing in self._names.items()
+            if isinstance(thing, Addresses)
+            for index, address in enumerate(thing.tolist())
+            if first <= address < end
+        ]
+        return Parts(list(found.values()), addresses)
 
 
-def references_of(names: dict[str, Any]) -> Counter[int]:
-    """Count, by their ids, how often the names of a replay, and views, refer to objects."""
-    found = Counter(map(id, names.values()))
-    arrays = {id(thing): thing for thing in names.values() if isinstance(thing, np.ndarray)}
-    found.update([id(array.base) for array in arrays.values() if array.base is not None])
-    for thing in names.values():
-        if isinstance(thing, list):
-            found.update(map(id, thing))
-    return found
-
-
-def _address(array: Any) -> int:
+def address_of(array: Any) -> int:
+    """Return the address of an array's first element."""
     return int(array.__array_interface__["data"][0])
 
 
