@@ -18,7 +18,8 @@ from tinygrad_lab.compiler.recordings import Recordings, without_collector
 from tinygrad_lab.compiler.replay.outcome import MISS, MOVED
 from tinygrad_lab.compiler.replay.replay import Replay
 from tinygrad_lab.compiler.replay.report import Report, report_on
-from tinygrad_lab.compiler.source.textbook import TextbookWriter, recorded_as_taught
+from tinygrad_lab.compiler.source.as_taught import recorded_as_taught
+from tinygrad_lab.compiler.source.textbook import TextbookWriter
 from tinygrad_lab.compiler.source.write import Writer
 from tinygrad_lab.compiler.targets import TARGETS, check_installed
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, CompileError
