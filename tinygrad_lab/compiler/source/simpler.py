@@ -1,6 +1,6 @@
 """Passes that write a draft more simply, as a textbook would; they need not keep bits.
 
-To add one, write a function of a draft and list it in ``PASSES``, which has those of ``draft.py``,
+To add one, write a function of a draft and list it in ``PASSES``, which has those of ``passes.py``,
 too.
 """
 
@@ -16,7 +16,9 @@ import numpy as np
 from tinygrad_lab.compiler.plan.tidy import constants, keep_name
 from tinygrad_lab.compiler.record.record import State
 from tinygrad_lab.compiler.record.trace import Call, Event, Origin, Value
-from tinygrad_lab.compiler.source.draft import PASSES as AS_RECORDED, Draft, drop_unread, is_view
+from tinygrad_lab.compiler.source.draft import Draft, is_view
+from tinygrad_lab.compiler.source.once import drop_unread
+from tinygrad_lab.compiler.source.passes import PASSES as AS_RECORDED
 from tinygrad_lab.compiler.source.roll import Index
 
 __all__ = ["PASSES"]

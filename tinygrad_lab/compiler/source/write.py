@@ -2,7 +2,7 @@
 
 Expressions that are used once and have no name in the code are written where they are used; names
 come from the user's variables, from modules, and from the code of the kernels and optimisers.
-``draft.py`` decides what is written, ``phrase.py`` writes expressions, ``page.py`` does the layout.
+``passes.py`` decides what is written, ``phrase.py`` writes expressions, ``page.py`` lays them out.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from tinygrad_lab import trees
 from tinygrad_lab.compiler.record.record import Recording, State
 from tinygrad_lab.compiler.record.trace import Event, Value
-from tinygrad_lab.compiler.source.draft import draft_of
 from tinygrad_lab.compiler.source.layer_functions import Function, functions_for
 from tinygrad_lab.compiler.source.layers import Layer, layered
 from tinygrad_lab.compiler.source.page import Line, laid_out
+from tinygrad_lab.compiler.source.passes import draft_of
 from tinygrad_lab.compiler.source.phrase import TIGHT, is_imported, literal
 from tinygrad_lab.compiler.source.statements import Body, Shared
 from tinygrad_lab.compiler.source.updates import Update, update_of
