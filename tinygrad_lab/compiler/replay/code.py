@@ -57,11 +57,11 @@ class ReplayCode:
         forget_numbers(self._recording.trace, self._program.plan.constants)
         return code
 
-    @property
-    def names(self) -> tuple[str, ...]:
+    @cached_property
+    def names(self) -> frozenset[str]:
         """The global names that ``replay`` uses."""
         parts = self.compiled.co_consts
-        return next(part.co_names for part in parts if isinstance(part, CodeType))
+        return frozenset(next(one.co_names for one in parts if isinstance(one, CodeType)))
 
     def with_clock(self) -> str:
         """Return the source with a clock read before and after each of the program's lines."""
