@@ -163,6 +163,18 @@ class TestState:
             net.bfloat16()
         with pytest.raises(ArgumentTypeError, match="a device, a dtype or both"):
             net.to()
+        for dtype in (tg.int64, "int32", tg.complex64):
+            with pytest.raises(DTypeError, match=r"to\(\) takes a floating dtype, got"):
+                net.to("cpu", dtype)
+        assert net.mean.dtype == tg.float32
+
+    @pytest.mark.filterwarnings("error")
+    def test_is_taken_from_pytorch_without_a_word(self, torch: Any) -> None:
+        theirs = torch.nn.LSTM(3, 4, num_layers=2, bidirectional=True)
+        ours = nn.LSTM(3, 4, num_layers=2, bidirectional=True)
+        ours.load_state_dict(theirs.state_dict())
+        for name, weight in theirs.state_dict().items():
+            assert np.array_equal(ours.state_dict()[name], weight.numpy()), name
 
     def test_goes_to_a_gpu_or_says_why_not(self) -> None:
         net = nn.Linear(2, 1)
@@ -342,6 +354,11 @@ class TestText:
     def test_is_pytorchs_line_by_line(self, torch: Any) -> None:
         for make in (block, lambda lib: lib.ModuleList([lib.Tanh()] * 3), lambda lib: lib.Module()):
             assert repr(make(nn)) == repr(make(torch.nn))
+
+    def test_says_where_a_layer_has_no_bias(self) -> None:
+        for layer in (nn.LayerNorm(4, bias=False), nn.GroupNorm(2, 4, bias=False)):
+            assert repr(layer).endswith("affine=True, bias=False)")
+        assert "bias" not in repr(nn.GroupNorm(2, 4, affine=False))
 
     def test_of_several_lines_is_indented(self) -> None:
         class Wide(nn.Module):

@@ -207,3 +207,60 @@ class TestMistakes:
         optimizer.param_groups[0]["amsgrad"] = True
         with pytest.raises(ArgumentError, match="turned on after the first step"):
             optimizer.step()
+
+
+class TestStateOfPyTorch:
+    """A training that was begun with PyTorch goes on here."""
+
+    @every_case
+    def test_loads_and_goes_on(self, torch: Any, name: str, arguments: dict[str, Any]) -> None:
+        start = parameters()
+        theirs = [torch.nn.Parameter(torch.tensor(p.detach().numpy().copy())) for p in start]
+        begun = getattr(torch.optim, name)(theirs, **arguments)
+        for step in range(10):
+            self.set_slopes(theirs, step, torch.tensor)
+            begun.step()
+        ours = [nn.Parameter(p.detach().numpy().copy()) for p in theirs]
+        going_on = getattr(optim, name)(ours, **arguments)
+        going_on.load_state_dict(begun.state_dict())
+        for step in range(10, 20):
+            self.set_slopes(theirs, step, torch.tensor)
+            self.set_slopes(ours, step, tg.tensor)
+            begun.step()
+            going_on.step()
+        for mine, their in zip(ours, theirs, strict=True):
+            assert np.allclose(mine.detach().numpy(), their.detach().numpy(), rtol=0, atol=1e-12)
+
+    def test_does_not_share_memory_with_what_was_loaded(self, torch: Any) -> None:
+        theirs = [torch.nn.Parameter(torch.ones(3))]
+        begun = torch.optim.Adam(theirs)
+        self.set_slopes(theirs, 0, lambda slope: torch.ones(3))
+        begun.step()
+        going_on = optim.Adam([nn.Parameter(np.ones(3))])
+        going_on.load_state_dict(begun.state_dict())
+        before = going_on.state_dict()["state"][0]["exp_avg"].copy()
+        begun.step()  # in place
+        assert np.array_equal(going_on.state_dict()["state"][0]["exp_avg"], before)
+
+    def test_what_only_pytorch_has_is_refused_where_it_is_on(self, torch: Any) -> None:
+        theirs = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))], differentiable=True)
+        ours = optim.Adam([nn.Parameter(np.ones(3))])
+        with pytest.raises(ArgumentError, match="differentiable=True is not supported"):
+            ours.load_state_dict(theirs.state_dict())
+
+    def test_names_of_parameters_are_left_out(self, torch: Any) -> None:
+        theirs = torch.optim.SGD(torch.nn.Linear(2, 1).named_parameters(), lr=0.25)
+        ours = optim.SGD(nn.Linear(2, 1).parameters(), lr=0.5)
+        ours.load_state_dict(theirs.state_dict())
+        assert ours.param_groups[0]["lr"] == 0.25
+        assert "param_names" not in ours.param_groups[0]
+
+    def set_slopes(self, them: list[Any], step: int, kind: Any) -> None:
+        for one, slope in zip(them, slopes(step), strict=False):
+            one.grad = kind(slope)
+
+
+@pytest.mark.parametrize("betas", [0.9, None, "ab", ("a", 0.9)])
+def test_betas_that_are_no_pair_of_numbers_are_an_error(betas: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match="Adam: betas must be two numbers, got"):
+        optim.Adam(parameters(), betas=betas)

@@ -178,6 +178,32 @@ def test_mistakes_are_explained(make: Any, message: str) -> None:
         make(optim.lr_scheduler, optimizer_of())
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s, o: s.StepLR(o, 2, "a"), "StepLR: gamma must be a number, got 'a'"),
+        (lambda s, o: s.ExponentialLR(o, None), "ExponentialLR: gamma must be a number"),
+        (lambda s, o: s.CosineAnnealingLR(o, 2, [0.0]), "eta_min must be a number"),
+        (lambda s, o: s.ConstantLR(o, "a"), "factor must be a number"),
+        (lambda s, o: s.LinearLR(o, end_factor="a"), "end_factor must be a number"),
+        (lambda s, o: s.PolynomialLR(o, 2, "a"), "power must be a number"),
+        (lambda s, o: s.CyclicLR(o, [0.1, None], 0.2), "base_lr must be a number, got None"),
+        (lambda s, o: s.OneCycleLR(o, 0.1, 2, div_factor="a"), "div_factor must be a number"),
+        (lambda s, o: s.ReduceLROnPlateau(o, factor="a"), "factor must be a number"),
+        (lambda s, o: s.MultiStepLR(o, 3), "milestones is a list of step counts, got 3"),
+        (lambda s, o: s.LambdaLR(o, 0.5), "a function of the number of steps, got 0.5"),
+    ],
+)
+def test_settings_of_another_type_are_named(make: Any, message: str) -> None:
+    with pytest.raises(ArgumentTypeError, match=message):
+        make(optim.lr_scheduler, optimizer_of())
+
+
+def test_a_milestone_is_a_count_of_steps() -> None:
+    with pytest.raises(ArgumentError, match="each milestone must be an integer"):
+        optim.lr_scheduler.MultiStepLR(optimizer_of(), [1, 2.5])  # type: ignore[list-item]
+
+
 def test_other_mistakes_are_explained() -> None:
     schedule = optim.lr_scheduler.StepLR(optimizer_of(), 2)
     with pytest.raises(StateDictError, match="expected base_lrs, gamma"):

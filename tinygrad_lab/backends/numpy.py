@@ -60,6 +60,8 @@ class NumPy(HalfSums):
     def asarray(
         self, data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = True
     ) -> Array:
+        if copy and hasattr(data, "__array__") and not isinstance(data, np.ndarray):
+            data = np.asarray(data)  # PyTorch's __array__ does not take copy=, and NumPy warns
         return np.array(data, dtype=dtype, copy=copy)
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:

@@ -28,6 +28,9 @@ class Moved(Parts):
             device: the same by name.
             dtype: the same by name.
 
+        Raises:
+            DTypeError: for a dtype that is not floating, before anything is changed.
+
         Example:
             >>> import tinygrad_lab as tg
             >>> tg.nn.Linear(2, 1).to("cpu", tg.float64).weight.dtype
@@ -46,6 +49,11 @@ class Moved(Parts):
 
     def _to(self, target: Any) -> None:
         is_device = isinstance(target, str) and target not in np.sctypeDict
+        if not is_device and np.dtype(target).kind != "f":
+            raise DTypeError(
+                f"to() takes a floating dtype, got {np.dtype(target)}: parameters of another have "
+                "no gradient."
+            )
         for one in [*self.parameters(), *self.buffers()]:
             if one.dtype.kind != "f" and not is_device:
                 continue

@@ -244,7 +244,9 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         affine = self.elementwise_affine
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={affine}"
+        without_bias = ", bias=False" if affine and self.bias is None else ""
+        shape, eps = self.normalized_shape, self.eps
+        return f"{shape}, eps={eps}, elementwise_affine={affine}{without_bias}"
 
 
 class RMSNorm(Module):
@@ -338,7 +340,9 @@ class GroupNorm(Module):
         return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        without_bias = ", bias=False" if self.affine and self.bias is None else ""
+        groups, channels, eps = self.num_groups, self.num_channels, self.eps
+        return f"{groups}, {channels}, eps={eps}, affine={self.affine}{without_bias}"
 
 
 class LocalResponseNorm(Module):

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tinygrad_lab.backends import Array
-from tinygrad_lab.optim.optimizer import Optimizer, refuse_torch_only
+from tinygrad_lab.optim.from_torch import refuse_torch_only
+from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = ["NAdam", "RAdam"]
 

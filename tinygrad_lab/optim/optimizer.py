@@ -27,9 +27,10 @@ from tinygrad_lab.errors import (
     excerpt,
 )
 from tinygrad_lab.optim.bundle import Bundle, State
+from tinygrad_lab.optim.from_torch import group_from_torch, state_from_torch
 from tinygrad_lab.optim.group import Group
 
-__all__ = ["Bundle", "Optimizer", "living", "refuse_torch_only", "turned_on_late"]
+__all__ = ["Bundle", "Optimizer", "living", "turned_on_late"]
 
 SCHEDULED = ("initial_lr",)
 """What schedules note in a group, beside its settings."""
@@ -190,11 +191,11 @@ class Optimizer:
 
     def _check_fractions(self, settings: Mapping[str, Any], name: str) -> None:
         """Raise unless a setting is a pair of numbers in [0, 1)."""
-        pair = settings[name]
+        pair, kind = settings[name], type(self).__name__
+        if not isinstance(pair, tuple | list) or not all(isinstance(one, Real) for one in pair):
+            raise ArgumentTypeError(f"{kind}: {name} must be two numbers, got {pair!r:.60}.")
         if len(pair) != 2 or not all(0 <= one < 1 for one in pair):
-            raise ArgumentError(
-                f"{type(self).__name__}: {name} must be two numbers in [0, 1), got {pair}."
-            )
+            raise ArgumentError(f"{kind}: {name} must be two numbers in [0, 1), got {pair}.")
 
     def update(
         self,
@@ -287,6 +288,9 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Restore what ``state_dict`` returned; the state moves to the device of the parameters.
 
+        What PyTorch's optimiser of the same name returned is taken, too; a state that is one number
+        there stands for an array full of it.
+
         Raises:
             StateDictError: before anything is changed, if the state belongs to another kind of
                 optimiser or to other parameters.
@@ -298,19 +302,27 @@ class Optimizer:
                 f"'state' and 'param_groups'; got {type(state_dict).__name__}: "
                 f"{excerpt(state_dict)}."
             )
-        groups, parameters = state_dict["param_groups"], self._parameters()
-        self._check_fit(groups, state_dict["state"], parameters)
+        kind, parameters = type(self).__name__, self._parameters()
+        groups = [group_from_torch(kind, group) for group in state_dict["param_groups"]]
+        settings = {
+            number: {**self.defaults, **group} for group in groups for number in group["params"]
+        }
+        names = {number: self.names(its_settings) for number, its_settings in settings.items()}
+        states = {
+            number: state_from_torch(
+                state, names.get(number, self.state_names), settings.get(number, self.defaults)
+            )
+            for number, state in state_dict["state"].items()
+        }
+        self._check_fit(groups, states, names, parameters)
         for number, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
             self._unbundle(number)
             group.update({name: value for name, value in saved.items() if name != "params"})
         self._states = {}
-        for number, state in state_dict["state"].items():
+        for number, state in states.items():
             parameter = parameters[number]
-            as_array = namespaces[type(parameter.data)].asarray
             self._states[parameter] = {
-                name: value
-                if name == "step"
-                else as_array(value, dtype=parameter.dtype, device=parameter.device)
+                name: value if name == "step" else _state_like(parameter, value)
                 for name, value in state.items()
             }
 
@@ -318,16 +330,12 @@ class Optimizer:
         self,
         groups: Sequence[Mapping[str, Any]],
         states: Mapping[int, Mapping[str, Any]],
+        names: Mapping[int, tuple[str, ...]],
         parameters: Sequence[Tensor],
     ) -> None:
         own = [len(group["params"]) for group in self.param_groups]
         sizes = [len(group["params"]) for group in groups]
         problems = []
-        names = {
-            number: self.names({**self.defaults, **group})
-            for group in groups
-            for number in group["params"]
-        }
         if sizes != own:
             problems.append(f"expected groups of {own} parameters, got {sizes}")
         for name in {name for group in groups for name in group} - {
@@ -344,9 +352,9 @@ class Optimizer:
             elif number in range(len(parameters)):
                 shape = parameters[number].shape
                 problems += [
-                    f"{number}: expected {name} of shape {shape}, got {state[name].shape}"
+                    f"{number}: expected {name} of shape {shape}, got {tuple(state[name].shape)}"
                     for name in its_names
-                    if getattr(state[name], "shape", ()) != shape
+                    if getattr(state[name], "shape", ()) not in ((), shape)
                 ]
             else:
                 problems.append(f"not a parameter here: {number}")
@@ -374,27 +382,17 @@ def _tensors(params: Any) -> list[Any]:
     return list(params)
 
 
+def _state_like(parameter: Tensor, value: Any) -> Array:
+    """Return a copy of a saved state in the parameter's kind, dtype, device and shape."""
+    xp = namespaces[type(parameter.data)]
+    array = xp.asarray(value, dtype=parameter.dtype, device=parameter.device)
+    fits = getattr(array, "shape", ()) == parameter.shape
+    return array if fits else array + xp.zeros_like(parameter.data)
+
+
 def turned_on_late(optimizer: Optimizer, state: str) -> ArgumentError:
     """Return the error for a setting that asks for a state array after steps without it."""
     return ArgumentError(
         f"{type(optimizer).__name__}: a setting was turned on after the first step, and there is "
         f"no {state} of the steps before. Turn it on when the optimiser is made."
     )
-
-
-def refuse_torch_only(kind: str, *, capturable: bool = False, differentiable: bool = False) -> None:
-    """Raise for arguments of PyTorch's optimisers that have no meaning here.
-
-    ``foreach`` and ``fused`` choose a kernel there, of the same results; here parameters are
-    updated as one vector whatever they say.
-    """
-    if capturable:
-        raise ArgumentError(
-            f"{kind}: capturable is about CUDA graphs. Here tg.compile records a step with its "
-            "update; leave it out."
-        )
-    if differentiable:
-        raise ArgumentError(
-            f"{kind}: differentiable=True is not supported: a step rebinds its parameters, which "
-            "are leaves. Write p = p - lr * tg.grad(loss)(p) to differentiate through an update."
-        )

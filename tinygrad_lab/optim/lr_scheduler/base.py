@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
 from tinygrad_lab.context import touch
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, StateDictError, excerpt
 from tinygrad_lab.optim.optimizer import Optimizer
 
-__all__ = ["LRScheduler", "check_count", "check_optimizer"]
+__all__ = ["LRScheduler", "check_count", "check_numbers", "check_optimizer"]
 
 
 class LRScheduler:
@@ -125,3 +126,12 @@ def check_count(schedule: Any, name: str, value: Any, least: int = 1) -> None:
             f"{type(schedule).__name__}: {name} must be an integer of at least {least}, "
             f"got {value!r:.40}."
         )
+
+
+def check_numbers(schedule: Any, **settings: Any) -> None:
+    """Raise unless each setting is a real number."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ArgumentTypeError(
+                f"{type(schedule).__name__}: {name} must be a number, got {excerpt(value)}."
+            )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import cos, pi
 
 from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.optim.lr_scheduler.base import LRScheduler, check_count
+from tinygrad_lab.optim.lr_scheduler.base import LRScheduler, check_count, check_numbers
 from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts"]
@@ -26,6 +26,7 @@ class CosineAnnealingLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         check_count(self, "T_max", T_max)
+        check_numbers(self, eta_min=eta_min)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -55,6 +56,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     ) -> None:
         check_count(self, "T_0", T_0)
         check_count(self, "T_mult", T_mult)
+        check_numbers(self, eta_min=eta_min)
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
         super().__init__(optimizer, last_epoch)
 

@@ -10,7 +10,12 @@ from math import cos, pi
 from typing import Any, Literal
 
 from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.optim.lr_scheduler.base import LRScheduler, check_count, check_optimizer
+from tinygrad_lab.optim.lr_scheduler.base import (
+    LRScheduler,
+    check_count,
+    check_numbers,
+    check_optimizer,
+)
 from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = ["CyclicLR", "OneCycleLR"]
@@ -58,6 +63,7 @@ class CyclicLR(LRScheduler):
         check_count(self, "step_size_down", down)
         _check_choice(self, "mode", mode, ("triangular", "triangular2", "exp_range"))
         _check_choice(self, "scale_mode", scale_mode, ("cycle", "iterations"))
+        check_numbers(self, gamma=gamma, base_momentum=base_momentum, max_momentum=max_momentum)
         lows = _each(self, optimizer, "base_lr", base_lr)
         self.max_lrs = _each(self, optimizer, "max_lr", max_lr)
         self.step_size_up, self.step_size_down, self.mode = step_size_up, down, mode
@@ -138,8 +144,10 @@ class OneCycleLR(LRScheduler):
             check_count(self, "steps_per_epoch", steps_per_epoch)
             total_steps = epochs * steps_per_epoch
         check_count(self, "total_steps", total_steps)
+        check_numbers(self, pct_start=pct_start)
         if not 0 <= pct_start <= 1:
             raise ArgumentError(f"OneCycleLR: pct_start must be in [0, 1], got {pct_start}.")
+        check_numbers(self, div_factor=div_factor, final_div_factor=final_div_factor)
         _check_choice(self, "anneal_strategy", anneal_strategy, ("cos", "linear"))
         self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
         tops = _each(self, optimizer, "max_lr", max_lr)
@@ -196,6 +204,8 @@ def _ends_of_phases(total: int, share: float, three: bool) -> list[float]:
 def _each(schedule: Any, optimizer: Optimizer, name: str, value: Each) -> list[float]:
     """Return a number for each group."""
     count = len(optimizer.param_groups)
+    for one in value if isinstance(value, list | tuple) else [value]:
+        check_numbers(schedule, **{name: one})
     if not isinstance(value, list | tuple):
         return [value] * count
     if len(value) != count:

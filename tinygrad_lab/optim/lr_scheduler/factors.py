@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.optim.lr_scheduler.base import LRScheduler, check_count, check_optimizer
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, excerpt
+from tinygrad_lab.optim.lr_scheduler.base import (
+    LRScheduler,
+    check_count,
+    check_numbers,
+    check_optimizer,
+)
 from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = [
@@ -52,6 +57,10 @@ class LambdaLR(LRScheduler):
             raise ArgumentError(
                 f"{kind}: expected one function for each of {count} groups, got {len(lambdas)}."
             )
+        if not all(callable(one) for one in lambdas):
+            raise ArgumentTypeError(
+                f"{kind}: lr_lambda is a function of the number of steps, got {excerpt(lr_lambda)}."
+            )
         self.lr_lambdas = list(lambdas) if several else [lr_lambda] * count
         super().__init__(optimizer, last_epoch)
 
@@ -82,6 +91,7 @@ class StepLR(LRScheduler):
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
         check_count(self, "step_size", step_size)
+        check_numbers(self, gamma=gamma)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -100,7 +110,14 @@ class MultiStepLR(LRScheduler):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:
+        check_numbers(self, gamma=gamma)
+        if not isinstance(milestones, Iterable):
+            raise ArgumentTypeError(
+                f"MultiStepLR: milestones is a list of step counts, got {excerpt(milestones)}."
+            )
         self.milestones, self.gamma = Counter(milestones), gamma
+        for milestone in self.milestones:
+            check_count(self, "each milestone", milestone, 0)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, now: float, base: float, group: int) -> float:
@@ -118,6 +135,7 @@ class ConstantLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
+        check_numbers(self, factor=factor)
         if not 0 < factor <= 1:
             raise ArgumentError(f"ConstantLR: factor must be in (0, 1], got {factor}.")
         check_count(self, "total_iters", total_iters, 0)
@@ -141,6 +159,7 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
+        check_numbers(self, start_factor=start_factor, end_factor=end_factor)
         if not 0 < start_factor <= 1 or not 0 <= end_factor <= 1:
             raise ArgumentError(
                 "LinearLR: start_factor must be in (0, 1] and end_factor in [0, 1], got "
@@ -165,6 +184,7 @@ class ExponentialLR(LRScheduler):
     """Multiplies the rate by ``gamma`` at each step."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        check_numbers(self, gamma=gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -183,6 +203,7 @@ class PolynomialLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         check_count(self, "total_iters", total_iters)
+        check_numbers(self, power=power)
         self.total_iters, self.power = total_iters, power
         super().__init__(optimizer, last_epoch)
 

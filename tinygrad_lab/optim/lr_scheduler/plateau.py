@@ -7,7 +7,12 @@ from typing import Any, Literal, SupportsFloat
 
 from tinygrad_lab.context import touch
 from tinygrad_lab.errors import ArgumentError
-from tinygrad_lab.optim.lr_scheduler.base import LRScheduler, check_count, check_optimizer
+from tinygrad_lab.optim.lr_scheduler.base import (
+    LRScheduler,
+    check_count,
+    check_numbers,
+    check_optimizer,
+)
 from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = ["ReduceLROnPlateau"]
@@ -40,6 +45,7 @@ class ReduceLROnPlateau(LRScheduler):
         eps: float = 1e-8,
     ) -> None:
         check_optimizer(self, optimizer)
+        check_numbers(self, factor=factor, threshold=threshold, eps=eps)
         if not 0 <= factor < 1:
             raise ArgumentError(f"ReduceLROnPlateau: factor must be below 1, got {factor}.")
         for name, choice, known in (
