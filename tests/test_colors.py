@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -192,3 +193,25 @@ def test_pictures_without_colour_have_no_scale() -> None:
     picture = tg.draw(vanishing()).picture
     assert picture.scale is None
     assert all(box.tint is None for box in picture.boxes)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_dot_has_the_colours_and_says_what_they_mean(theme: Any) -> None:
+    loss = vanishing()
+    drawing = tg.draw(loss, level="modules", color="gradient", theme=theme)
+    scale = drawing.picture.scale
+    assert scale is not None
+    dark = style.in_dark if theme == "dark" else str
+    for box in drawing.picture.boxes:
+        (look,) = re.findall(rf"^\t+{box.key} \[(.*?)\]$", drawing.dot, re.MULTILINE | re.DOTALL)
+        assert box.tint is not None
+        assert f'fillcolor="{dark(box.tint.fill)}" fontcolor="{dark(box.tint.ink)}"' in look
+    meaning = f"{scale.title}: from {scale.ends[0]}, yellow, to {scale.ends[1]}, violet"
+    assert meaning in drawing.dot
+    assert meaning not in tg.draw(loss, level="modules", color="gradient", legend=False).dot
+
+
+def test_dot_marks_what_is_highlighted() -> None:
+    f = tg.sin(tg.scalar(1.0, name="x"))
+    assert f'color="{style.HIGHLIGHT}"' in tg.draw(f, highlight=f).dot
+    assert style.HIGHLIGHT not in tg.draw(f).dot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import xml.etree.ElementTree as ET
@@ -151,3 +152,37 @@ class TestModules:
         page = Path(__file__).parents[1] / "docs" / "images" / "cnn.svg"
         seen = [re.sub(r"<title>[^<]*</title>", "", svg) for svg in (page.read_text(), drawing.svg)]
         assert seen[0] == seen[1]  # without the lines that tooltips name
+
+
+@pytest.mark.parametrize("level", ["modules", "layers"])
+def test_the_path_of_a_recorded_net_begins_with_its_input(level: Any) -> None:
+    """Recording has ops on constants, too: here those that prepare the first hidden state."""
+    with tg.record():
+        loss = loss_of("GRU")
+    picture = tg.draw(loss, level=level).picture
+    first = next(box for box in picture.boxes if box.key == picture.spine[0])
+    assert (first.name, first.rows[0].content) == ("x", ("20 × 3 × 8",))
+
+
+class Cells(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(8, 16)
+
+    def forward(self, x: Any) -> Any:
+        h = None
+        for step in range(3):
+            h = self.cell(x[:, step], h)
+        return h
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_each_call_of_a_cell_has_the_shape_of_its_result(recorded: bool) -> None:
+    """The first call needs no ops on its state, a constant: the others still begin with theirs."""
+    tg.seed(0)
+    with tg.record() if recorded else contextlib.nullcontext():
+        picture = tg.draw(Cells(), numbers(5, 3, 8)).picture
+    shapes = [box.rows[0].content[0] for box in picture.boxes if box.equation == "GRUCell"]
+    assert shapes == ["5 × 16"] * 3
+    inputs = [box.name for box in picture.boxes if box.kind == "constant"]
+    assert inputs == (["x", "h0"] if recorded else ["x", "h0", "x2", "x3"])

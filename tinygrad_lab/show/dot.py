@@ -22,7 +22,7 @@ def to_dot(picture: Picture) -> str:
 
     color = in_dark if picture.theme == "dark" else str
     ink = {"fontname": "Helvetica,Arial,sans-serif", "fontcolor": color(style.INK)}
-    label = _plain("\n".join(filter(None, (picture.heading, picture.note))))
+    label = _plain("\n".join(filter(None, (picture.heading, _scale_text(picture), picture.note))))
     graph = Digraph(graph_attr={"rankdir": picture.direction, "label": label, **ink})
     graph.attr(tooltip=_plain(picture.title), bgcolor=color(style.PAPER))
     graph.attr("node", shape="box", style="rounded,filled", **ink)
@@ -73,15 +73,28 @@ def _tip(tooltip: str) -> str:
     return _plain(tooltip or " ")
 
 
+def _scale_text(picture: Picture) -> str:
+    """Say what the colours of boxes mean; what is no number on the scale is said in the boxes."""
+    if picture.scale is None or not picture.legend:
+        return ""
+    low, high = picture.scale.ends
+    return f"{picture.scale.title}: from {low}, yellow, to {high}, violet"
+
+
 def _look(box: Box, color: Colors) -> dict[str, str]:
     look = style.LOOKS["output" if box.output else box.kind]
+    border, thickness = look.border, look.border_width
+    if box.highlighted:  # DOT has no halo
+        border, thickness = style.HIGHLIGHT, 2 * style.LOOKS["output"].border_width
     dashes = ",dashed" if style.LOOKS[box.kind].dashed else ""
+    tinted = {} if box.tint is None else {"fontcolor": color(box.tint.ink)}
     return {
-        "fillcolor": color(look.header),
-        "color": color(look.border),
-        "penwidth": str(look.border_width),
+        "fillcolor": color(look.header if box.tint is None else box.tint.fill),
+        "color": color(border),
+        "penwidth": str(thickness),
         "peripheries": "2" if look.double else "1",
         "style": f"rounded,filled{dashes}",
+        **tinted,
     }
 
 

@@ -15,7 +15,10 @@ from itertools import count
 
 from tinygrad_lab.graphs import Edge, Graph, GraphNode
 
-__all__ = ["Line", "Unit", "fold", "lines_between", "modules_of", "name_within", "roles_of_leaves"]
+__all__ = [
+    *("Line", "Unit", "fold", "in_reading_order", "lines_between", "modules_of"),
+    *("name_within", "roles_of_leaves"),
+]
 
 _LEAVES_SIDE_BY_SIDE = 6
 _PARALLEL_EDGES = 6
@@ -98,19 +101,50 @@ def name_within(node: GraphNode, module_of: Mapping[int, str]) -> str:
 def roles_of_leaves(graph: Graph) -> dict[int, str]:
     """Name leaves without a name after the argument that they are: ``labels``, ``x``, ``x2``.
 
-    The names are none of those that other values have.
+    The names are none of those that other values have. A part of a leaf, as ``h[None]``, has the
+    name of what the part is used as.
     """
     roles: dict[int, str] = {}
     taken = {node.name for node in graph if node.name}
+    uses: dict[int, Edge] = {}
+    for edge in graph.edges:
+        uses.setdefault(edge.source.index, edge)
     for edge in graph.edges:
         leaf = edge.source
         if leaf.is_leaf and not leaf.name and leaf.index not in roles:
-            label = edge.label.partition("[")[0]
+            label = _use_of_parts(edge, uses).label.partition("[")[0]
             label = "x" if label == "xs" else label
             names = (f"{label}{n}" if n > 1 else label for n in count(1))
             roles[leaf.index] = next(name for name in names if name not in taken)
             taken.add(roles[leaf.index])
     return roles
+
+
+def _use_of_parts(edge: Edge, uses: Mapping[int, Edge]) -> Edge:
+    """Follow a value through ops that take parts of it to where they are used."""
+    while edge.target.op_name == "index" and edge.position == 0 and edge.target.index in uses:
+        edge = uses[edge.target.index]
+    return edge
+
+
+def in_reading_order(graph: Graph) -> list[GraphNode]:
+    """Return the nodes as an equation names them: from the outputs back, first inputs first.
+
+    Example:
+        >>> import tinygrad_lab as tg
+        >>> x, y = tg.scalar(2.0, name="x"), tg.scalar(3.0, name="y")
+        >>> later = tg.sin(y)
+        >>> [node.op_name for node in in_reading_order(tg.graph(later * tg.exp(x)))]
+        ['multiply', 'sin', 'leaf', 'exp', 'leaf']
+    """
+    found: dict[int, GraphNode] = {}
+    waiting = list(reversed(graph.outputs))
+    while waiting:
+        node = waiting.pop()
+        if node.index not in found:
+            found[node.index] = node
+            waiting += [source for _, source in reversed(node.inputs)]
+    return list(found.values())
 
 
 def _common_path(paths: set[str]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tinygrad_lab.graphs import Graph, GraphNode, Outside
 from tinygrad_lab.show.bound import Cut, cuts, grouped_leaves, is_folded
-from tinygrad_lab.show.fold import Unit, modules_of
+from tinygrad_lab.show.fold import Unit, in_reading_order, modules_of
 from tinygrad_lab.show.repeats import repetitions
 from tinygrad_lab.show.steps import time_steps
 
@@ -67,7 +67,7 @@ def net_of(
         many = len(leaves) > most
         single = list(grouped_leaves(leaves)) if many else [Unit((x,)) for x in leaves]
         return _net(graph, single, repeats)
-    asked = list(_calls(ops, depth))
+    asked = _calls(ops, depth)
     for cut in cuts(asked, lambda deep: _calls(ops, deep, at_most=True), most):
         units = _with_leaves(graph, cut, module_of, parameters and cut.is_asked)
         net = _net(graph, units, repeats)
@@ -86,8 +86,29 @@ def _net(graph: Graph, units: Sequence[Unit], repeats: bool) -> Net:
     return _folded(net) if repeats and not net.steps else net
 
 
-def _calls(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool = False) -> Iterator[Unit]:
-    """Yield the calls of modules, and what was computed outside of them op by op.
+def _calls(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool = False) -> list[Unit]:
+    """Return the calls of modules, and what was computed outside of them op by op; see ``_runs``.
+
+    A call may begin with ops that the first of several calls did not need, as those that shape a
+    hidden state, which first was a constant. They seem to end the call before until the last call,
+    which ends without them, shows where a call ends.
+    """
+    calls = list(_runs(ops, depth, at_most=at_most))
+    last: list[object] = []
+    for place in range(len(calls) - 1, -1, -1):
+        call, later = calls[place], calls[place + 1] if place + 1 < len(calls) else None
+        if later is None or not call.module or later.module != call.module:
+            last = [node.op for node in call.members]
+            continue
+        if last == [node.op for node in call.members[: len(last)]]:
+            kept, moved = call.members[: len(last)], call.members[len(last) :]
+            calls[place] = replace(call, members=kept)
+            calls[place + 1] = replace(later, members=(*moved, *later.members))
+    return calls
+
+
+def _runs(ops: Iterable[GraphNode], depth: int | None, *, at_most: bool) -> Iterator[Unit]:
+    """Yield runs of ops of the same call of a module, and single ops outside of modules.
 
     Args:
         ops: in the order in which they ran.
@@ -226,8 +247,11 @@ def _longest_path(
 ) -> list[Unit]:
     """Return the longest way to the first output; of equal ones, that of the first input."""
     before: dict[Unit, list[Unit]] = {}
+    place = {node.index: place for place, node in enumerate(in_reading_order(graph))}
     for source, target in lines:
         before.setdefault(target, []).append(source)
+    for sources in before.values():
+        sources.sort(key=lambda unit: min(place[node.index] for node in unit.members))
     best: dict[Unit, tuple[int, Unit | None]] = {}
     for unit in units:
         ways = [
