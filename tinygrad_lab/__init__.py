@@ -124,6 +124,9 @@ from tinygrad_lab.random.generator import (
     Generator as Generator,
     seed as seed,
 )
+from tinygrad_lab.show.derive import (
+    derive as derive,
+)
 from tinygrad_lab.show.draw import (
     draw as draw,
 )
