@@ -1,0 +1,244 @@
+"""``tg.explain`` names the cause and the line, and says so where it knows none."""
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tg
+from tinygrad_lab import nn
+from tinygrad_lab.answers.answer import Answer
+from tinygrad_lab.errors import ArgumentError, ArgumentTypeError
+
+
+def line_of(answer: Answer) -> str:
+    """The text of the line that an answer names."""
+    return "" if answer.line is None else answer.line.text
+
+
+def leaf(*shape: int) -> tg.Tensor:
+    rng = np.random.default_rng(0)
+    return tg.tensor(rng.normal(size=shape or (3,)), requires_grad=True)
+
+
+class TestNoGradientIsThereBecause:
+    def test_none_was_required(self) -> None:
+        x, w = tg.ones(3), leaf()
+        (x * w).sum().backward()
+        assert x.grad is None
+        assert tg.explain(x).cause == "not required"
+
+    def test_none_was_required_of_a_buffer(self) -> None:
+        norm = nn.BatchNorm1d(2)
+        norm(leaf(4, 2)).sum().backward()
+        assert tg.explain(norm.running_mean).cause == "not required"
+
+    def test_backward_was_not_run(self) -> None:
+        w = leaf()
+        loss = (w * w).sum()  # computed here
+        answer = tg.explain(w)
+        assert answer.cause == "backward not run"
+        assert line_of(answer) == "loss = (w * w).sum()  # computed here"
+        assert answer.graph is not None
+        assert answer.graph.outputs[0].node is loss.node
+
+    def test_backward_was_not_run_on_a_loss_of_a_module(self) -> None:
+        model = nn.Linear(3, 2)
+        loss = model(tg.ones((4, 3))).mean()
+        answer = tg.explain(loss, model.weight)
+        assert (answer.cause, line_of(answer)) == (
+            "backward not run",
+            "loss = model(tg.ones((4, 3))).mean()",
+        )
+
+    def test_it_was_detached(self) -> None:
+        x, w = leaf(), leaf()
+        h = x.detach() * 2
+        loss = (h * w).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("detached", "h = x.detach() * 2")
+
+    def test_it_was_detached_within_an_expression(self) -> None:
+        x, w = leaf(), leaf()
+        loss = (w * x.detach()).sum()  # here
+        loss.backward()
+        answer = tg.explain(loss, x)
+        assert (answer.cause, line_of(answer)) == (
+            "detached",
+            "loss = (w * x.detach()).sum()  # here",
+        )
+
+    def test_what_was_computed_from_it_was_detached(self) -> None:
+        x, w = leaf(), leaf()
+        h = tg.exp(x)
+        z = h.detach()
+        loss = tg.multiply(z, w).sum()
+        loss.backward()
+        answer = tg.explain(loss, x)
+        assert (answer.cause, line_of(answer)) == ("detached", "z = h.detach()")
+
+    def test_no_grad_surrounded_it(self) -> None:
+        x, w = leaf(), leaf()
+        with tg.no_grad():
+            h = x * 2
+        loss = (h * w).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("no_grad", "h = x * 2")
+
+    def test_no_grad_surrounded_what_was_recorded(self) -> None:
+        x = leaf()
+        with tg.record(), tg.no_grad():
+            made = [x * 2]  # no variable holds it
+        answer = tg.explain(made[0])
+        assert (answer.cause, line_of(answer)) == (
+            "no_grad",
+            "made = [x * 2]  # no variable holds it",
+        )
+
+    def test_item_made_a_number_of_it(self) -> None:
+        x, w = leaf(), leaf()
+        scale = x.sum().item()
+        loss = (w * scale).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("item", "scale = x.sum().item()")
+
+    def test_float_made_a_number_of_it(self) -> None:
+        x, w = leaf(), leaf()
+        loss = (w * float(x.sum())).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("item", "loss = (w * float(x.sum())).sum()")
+
+    def test_argmax_gives_positions(self) -> None:
+        x = leaf()
+        best = tg.argmax(x)
+        answer = tg.explain(best)
+        assert (answer.cause, line_of(answer)) == ("argmax", "best = tg.argmax(x)")
+
+    def test_argmax_was_on_the_way(self) -> None:
+        x, w = leaf(), leaf()
+        best = x.argmax()
+        loss = (w * best).sum()
+        loss.backward()
+        answer = tg.explain(loss, x)
+        assert (answer.cause, line_of(answer)) == ("argmax", "best = x.argmax()")
+
+    def test_it_holds_integers(self) -> None:
+        answer = tg.explain(tg.tensor([1, 2]))
+        assert answer.cause == "integers"
+
+    def test_it_was_cast_to_integers_on_the_way(self) -> None:
+        x, w = leaf(), leaf()
+        steps = x.astype(tg.int64)
+        loss = (w * steps).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("integers", "steps = x.astype(tg.int64)")
+
+    def test_the_loss_was_not_computed_from_it(self) -> None:
+        x, w = leaf(), leaf()
+        loss = (w * w).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert answer.cause == "not reached"
+        assert "loss was not computed from it" in str(answer)
+
+    def test_a_module_was_never_called(self) -> None:
+        used, unused = nn.Linear(3, 3), nn.Linear(3, 3)
+        loss = used(tg.ones((2, 3))).sum()
+        loss.backward()
+        assert tg.explain(loss, unused.weight).cause == "not reached"
+
+    def test_it_was_computed(self) -> None:
+        x = leaf()
+        h = x * 2  # not a leaf
+        h.sum().backward()
+        answer = tg.explain(h)
+        assert (answer.cause, line_of(answer)) == ("computed", "h = x * 2  # not a leaf")
+        assert "retain_grad" in str(answer)
+
+    def test_it_was_computed_from_a_parameter(self) -> None:
+        w = nn.Parameter(np.ones(3)).to("cpu") + 0.0
+        w.sum().backward()
+        assert tg.explain(w).cause == "computed"
+
+    def test_it_was_cleared(self) -> None:
+        w = leaf()
+        loss = (w * w).sum()
+        loss.backward()
+        w.grad = None
+        assert tg.explain(w).cause == "cleared"
+
+    def test_an_optimiser_cleared_it(self) -> None:
+        model = nn.Linear(3, 2)
+        optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+        loss = model(tg.ones((4, 3))).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        assert tg.explain(loss, model.weight).cause == "cleared"
+
+    def test_it_was_required_too_late(self) -> None:
+        x, w = tg.ones(3), leaf()
+        loss = (w * x).sum()  # x was a constant
+        x.requires_grad_()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == (
+            "required too late",
+            "loss = (w * x).sum()  # x was a constant",
+        )
+
+
+class TestNothingIsGuessed:
+    def test_of_a_leaf_that_no_variable_knows(self) -> None:
+        assert tg.explain(leaf()).cause == "not known"
+
+    def test_of_a_variable_that_is_assigned_twice(self) -> None:
+        x, w = leaf(), leaf()
+        h = w * 1.0
+        h = x.detach() * 2
+        loss = (tg.exp(h) * w).sum()
+        loss.backward()
+        answer = tg.explain(loss, x)
+        assert answer.cause == "not reached"
+        assert answer.line is None
+
+    def test_of_another_tensor_that_was_detached(self) -> None:
+        x, y, w = leaf(), leaf(), leaf()
+        loss = (w * (y * 2).detach()).sum()
+        loss.backward()
+        answer = tg.explain(loss, x)
+        assert answer.cause == "not reached"
+        assert "not known" in str(answer)
+
+
+class TestAnAnswer:
+    @pytest.mark.parametrize("kind", [1, "x", None])
+    def test_is_given_about_tensors_alone(self, kind: object) -> None:
+        with pytest.raises(ArgumentTypeError, match="expected a tensor"):
+            tg.explain(kind)
+
+    def test_fits_a_terminal_of_80_columns(self) -> None:
+        a_rather_long_name_of_a_weight_that_stands_in_the_question_and_below_it_again = leaf()
+        loss = a_rather_long_name_of_a_weight_that_stands_in_the_question_and_below_it_again * 2
+        answer = tg.explain(
+            a_rather_long_name_of_a_weight_that_stands_in_the_question_and_below_it_again
+        )
+        assert loss is not None
+        assert max(map(len, str(answer).splitlines())) < 80
+
+    def test_is_html_in_a_notebook(self) -> None:
+        answer = tg.explain(tg.tensor([1, 2], name="<x>"))
+        assert "&lt;x&gt;" in answer._repr_html_()
+
+    def test_draws_what_it_is_about(self) -> None:
+        w = leaf()
+        loss = (w * w).sum()
+        marked = [box.name for box in tg.explain(loss, w).draw().picture.boxes if box.highlighted]
+        assert marked == ["w"]
+
+    def test_of_no_graph_draws_nothing(self) -> None:
+        with pytest.raises(ArgumentError, match="not about a graph"):
+            tg.explain(tg.tensor([1])).draw()
