@@ -242,3 +242,128 @@ class TestAnAnswer:
     def test_of_no_graph_draws_nothing(self) -> None:
         with pytest.raises(ArgumentError, match="not about a graph"):
             tg.explain(tg.tensor([1])).draw()
+
+
+class TestAGradientIsZeroBecause:
+    """Of each cause two variants: in the whole gradient, and in a part of it."""
+
+    def test_relu_is_dead_for_all_samples(self) -> None:
+        w = tg.tensor(np.full((2, 3), -1.0), requires_grad=True)
+        h = tg.relu(tg.ones((4, 2)) @ w)  # dead
+        loss = h.sum()
+        loss.backward()
+        answer = tg.explain(w)
+        assert (answer.cause, line_of(answer)) == (
+            "dead relu",
+            "h = tg.relu(tg.ones((4, 2)) @ w)  # dead",
+        )
+        assert (answer.numbers["samples"], answer.numbers["of samples"]) == (4, 4)
+
+    def test_relu_is_dead_for_some_units(self) -> None:
+        w = tg.tensor([[1.0, -1.0], [2.0, -1.0]], requires_grad=True)
+        h = tg.relu(tg.ones((4, 2)) @ w)
+        loss = (h * h).sum()
+        loss.backward()
+        answer = tg.explain(loss, w)
+        assert (answer.cause, line_of(answer)) == (
+            "dead relu",
+            "h = tg.relu(tg.ones((4, 2)) @ w)",
+        )
+        assert (answer.numbers["stopped"], answer.numbers["elements"]) == (4, 8)
+
+    def test_relu_is_dead_in_a_model(self) -> None:
+        model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+        model[0].bias.data = np.full(3, -100.0, np.float32)
+        loss = model(tg.ones((5, 2))).sum()
+        loss.backward()
+        answer = tg.explain(loss, model[0].weight)
+        assert answer.cause == "dead relu"
+        assert "5 of 5 samples" in " ".join(str(answer).split())
+
+    @pytest.mark.parametrize("function", [tg.sigmoid, tg.tanh])
+    def test_it_is_saturated(self, function: object) -> None:
+        x = tg.tensor([1000.0, 2000.0], requires_grad=True)
+        y = function(x)  # type: ignore[operator]  # flat
+        y.sum().backward()
+        loss = y
+        answer = tg.explain(loss, x)
+        assert answer.cause == "saturated"
+        assert line_of(answer).startswith("y = function(x)")
+
+    def test_it_is_clipped(self) -> None:
+        x = tg.tensor([5.0, 6.0], requires_grad=True)
+        loss = tg.clip(x, 0.0, 1.0).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("clipped", "loss = tg.clip(x, 0.0, 1.0).sum()")
+
+    def test_it_is_clipped_in_part(self) -> None:
+        x = tg.tensor([0.5, 6.0, 7.0], requires_grad=True)
+        loss = (tg.exp(x).clip(0.0, 2.0) * 3.0).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, answer.numbers["stopped"]) == ("clipped", 2)
+
+    def test_it_is_masked(self) -> None:
+        x = tg.tensor([0.5, 6.0], requires_grad=True)
+        loss = tg.where(tg.tensor([False, False]), x, 0.0).sum()
+        loss.backward()
+        assert tg.explain(x).cause == "masked"
+
+    def test_it_is_masked_by_a_product_in_part(self) -> None:
+        x = tg.tensor([0.5, 6.0], requires_grad=True)
+        kept = x * tg.tensor([1.0, 0.0])  # the mask
+        loss = (kept * 3.0).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == (
+            "masked",
+            "kept = x * tg.tensor([1.0, 0.0])  # the mask",
+        )
+
+    def test_its_shares_cancel(self) -> None:
+        x = leaf(4)
+        loss = (x - x).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("cancelled", "loss = (x - x).sum()")
+
+    def test_the_shares_of_a_product_cancel(self) -> None:
+        x = leaf(1, 2)
+        loss = (x @ tg.tensor([[1.0, -1.0], [1.0, -1.0]], dtype=tg.float64)).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert answer.cause == "cancelled"
+
+    def test_it_is_multiplied_by_zero(self) -> None:
+        x, w = leaf(), tg.zeros(3, dtype=tg.float64, requires_grad=True)
+        loss = (x * w).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("multiplied by zero", "loss = (x * w).sum()")
+
+    def test_it_is_multiplied_by_weights_of_zero(self) -> None:
+        model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+        model[2].weight.data = np.zeros((1, 3), np.float32)
+        loss = model(tg.ones((5, 2))).sum()
+        loss.backward()
+        assert tg.explain(loss, model[0].weight).cause == "multiplied by zero"
+
+    def test_it_is_multiplied_by_data_of_zero(self) -> None:
+        w = leaf(2, 3)
+        loss = (tg.tensor([[1.0, 0.0], [2.0, 0.0]], dtype=tg.float64) @ w).sum()
+        loss.backward()
+        answer = tg.explain(w)
+        assert (answer.cause, answer.numbers["stopped"]) == ("multiplied by zero", 3)
+
+    def test_others_were_selected(self) -> None:
+        x = leaf(4)
+        loss = x.max() * 2.0
+        loss.backward()
+        assert tg.explain(x).cause in ("not selected", "not known")
+
+    def test_it_is_flat_there(self) -> None:
+        x = tg.tensor([0.0, 0.0], requires_grad=True)
+        loss = (x**2).sum()
+        loss.backward()
+        assert tg.explain(x).cause == "flat"

@@ -116,9 +116,12 @@ class Place:
 
     @property
     def outputs(self) -> list[Node]:
-        """The values of variables that were computed and pass a gradient back, youngest first."""
+        """The computed values of variables through which a gradient flows.
+
+        Those that a sweep went through come first, and of them the youngest.
+        """
         found = [one for one in self.names if one.op is not None and one.requires_grad]
-        return sorted(found, key=lambda node: node.priority)
+        return sorted(found, key=lambda node: (not node.gradient_was_computed, node.priority))
 
 
 def label_of(x: Any, place: Place) -> str:
