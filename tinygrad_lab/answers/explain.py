@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from tinygrad_lab.answers.answer import Answer
 
 __all__ = ["explain"]
 
+About = Literal["rule", "order", "memory", "broadcasting"]
 
-def explain(what: Any, wrt: Any = None) -> Answer:
+
+def explain(what: Any, wrt: Any = None, *, about: About | None = None) -> Answer:
     """Say why: a cause, the numbers that show it, and the line of source.
 
     Args:
-        what: a tensor.
-        wrt: a tensor: ask for the gradient of ``what`` with respect to it.
+        what: a tensor: why is its ``.grad`` None, 0, not finite, a sum? Or the error of an op.
+        wrt: a tensor x: what is the gradient of ``what`` with respect to it, and by which paths?
+        about: ask about a value that was computed: the ``"rule"`` of its op on the way back; the
+            ``"order"`` in which its graph is swept; the ``"memory"`` that this graph keeps; what
+            ``"broadcasting"`` did in it.
 
     Returns:
         An ``Answer``: ``str()`` is for a terminal; ``cause``, ``line`` and ``numbers`` for a
@@ -24,6 +29,7 @@ def explain(what: Any, wrt: Any = None) -> Answer:
 
     Raises:
         ArgumentTypeError: for something that no question can be asked about.
+        ArgumentError: for an unknown ``about``; for a leaf, where it asks about an op.
 
     Example:
         >>> import tinygrad_lab as tg
@@ -34,4 +40,4 @@ def explain(what: Any, wrt: Any = None) -> Answer:
     """
     from tinygrad_lab.answers.ask import answer
 
-    return answer(what, wrt, sys._getframe(1))
+    return answer(what, wrt, about, sys._getframe(1))

@@ -70,31 +70,32 @@ def why_zero(x: Any, place: Place, f: Node | None = None) -> Answer:
         place: where the question was asked.
         f: the output that was swept; else it is looked for in the variables there.
     """
-    grad = numpy_of(x.grad._data)
-    zeros = int((grad == 0).sum())
-    all_of = "all" if zeros == grad.size else f"{zeros:,}"
-    question = f"Why is .grad of {label_of(x, place)} 0"
-    question += "?" if grad.size == 1 else f", in {all_of} of {plural(grad.size, 'element')}?"
+    label = label_of(x, place)
     for out in place.outputs if f is None else [f]:
         graph = Graph([out], place.names)
         leaves = [one for one in leaves_of(graph, x) if one.requires_grad]
         if leaves:
-            return _found(question, graph, leaves[0].index, zeros == grad.size)
+            return _found(label, graph, leaves[0].index)
+    question = f"Why is .grad of {label} 0?"
     why = "No variable here holds what was swept. Ask with the loss: tg.explain(loss, x)."
     return Answer(question, "not known", [why])
 
 
-def _found(question: str, graph: Graph, leaf: int, whole: bool) -> Answer:
+def _found(label: str, graph: Graph, leaf: int) -> Answer:
     gradients = gradients_of(graph)
-    if gradients is None:
-        why = "backward(free=True) dropped what is needed to tell: call backward() without it."
+    question = f"Why is the gradient of {label} 0?"
+    if gradients is None or leaf not in gradients:
+        why = "This sweep did not reach it."
+        if gradients is None:
+            why = "backward(free=True) dropped what is needed to tell: call backward() without it."
         return Answer(question, "not known", [why], graph=graph, marked=[graph.nodes[leaf]])
+    whole, size = not _any(gradients[leaf]), numpy_of(gradients[leaf]).size
+    if not whole:
+        zeros = int((numpy_of(gradients[leaf]) == 0).sum())
+        question = f"Why is the gradient of {label} 0, in {zeros:,} of {plural(size, 'element')}?"
     if not _any(gradients[graph.outputs[0].index]):
         why = "The gradient that backward() was given is 0."
         return Answer(question, "seed", [why], graph=graph, marked=graph.outputs)
-    if leaf not in gradients:
-        why = "This output does not reach it. Ask with the one that was swept."
-        return Answer(question, "not known", [why], graph=graph, marked=[graph.nodes[leaf]])
     if causing := _causing(graph, leaf, gradients):
         return _told(question, graph, causing)
     if whole:
