@@ -40,7 +40,7 @@ ROOMS = [
         "data": "MNIST-1D, loaders",
     },
     {"show": "pictures of graphs and nets"},
-    {"compiler": "compiled steps"},
+    {"compiler": "compiled steps", "answers": "why a gradient is so, in words"},
     {"train": "the four nets of the paper"},
     {"cli": "one file a command"},
     {"": "the public names, tg.…", "__main__": "python -m tinygrad_lab"},

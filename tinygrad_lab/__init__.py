@@ -25,6 +25,9 @@ from tinygrad_lab import (
     optim as optim,
     random as random,
 )
+from tinygrad_lab.answers.explain import (
+    explain as explain,
+)
 from tinygrad_lab.array_api.creation import (
     arange as arange,
     asarray as asarray,

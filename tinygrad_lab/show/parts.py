@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError
-from tinygrad_lab.graphs import Graph
+from tinygrad_lab.graphs import Graph, GraphNode
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.show.levels import CONTAINERS
 
@@ -76,7 +76,7 @@ def _of(graph: Graph, one: Any, option: str) -> set[int]:
 
 
 def _of_tensor(graph: Graph, one: Any, option: str) -> int:
-    if not isinstance(one, Tensor):
+    if not isinstance(one, Tensor | GraphNode):
         raise ArgumentTypeError(
             f"tg.draw: {option} takes tensors and modules, got {type(one).__name__}."
         )
