@@ -604,6 +604,17 @@ def test_far_from_0_losses_and_gradients_are_right(name: str) -> None:
 
 
 class TestCrossEntropy:
+    @pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.5}, {"weight": [1.0, 2.0]}])
+    def test_the_mean_over_no_samples_is_nan_and_their_sum_0(self, settings: Any) -> None:
+        settings = {
+            name: tg.tensor(one) if name == "weight" else one for name, one in settings.items()
+        }
+        x, target = tg.zeros((0, 2)), tg.zeros(0, dtype=tg.int64)
+        with np.errstate(invalid="ignore"):
+            assert np.isnan(F.cross_entropy(x, target, **settings).item())
+        assert F.cross_entropy(x, target, reduction="sum", **settings).item() == 0.0
+        assert F.cross_entropy(x, target, reduction="none", **settings).shape == (0,)
+
     @pytest.mark.numpy_only("other backends may have no kernels")
     def test_of_classes_is_one_fused_op(self) -> None:
         x, labels = tg.tensor(X, requires_grad=True), tg.tensor(LABELS)

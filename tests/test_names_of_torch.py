@@ -1,11 +1,15 @@
 """docs/modules.md holds every public name of PyTorch's modules, and every argument."""
 
 import inspect
+import re
 from typing import Any
 
 import pytest
 
 import tinygrad_lab as tg
+from tinygrad_lab.errors import MissingAttributeError
+from tinygrad_lab.nn.other_methods import INSTEAD
+from tinygrad_lab.other_names.modules import MODULES
 from tinygrad_lab.other_names.sentences import SENTENCES
 
 torch = pytest.importorskip("torch")
@@ -42,8 +46,22 @@ class TestOfAModule:
 
     def test_nothing_is_explained_that_is_here(self, namespace: str) -> None:
         module = table.ours(namespace)
-        own = [name for name in SENTENCES if name in module.__all__]
-        assert own == [], "drop them from other_names/sentences.py"
+        texts = {**SENTENCES, **MODULES.get(namespace.removeprefix("torch."), {})}
+        own = [name for name in texts if name in module.__all__]
+        assert own == [], "drop them from other_names"
+
+
+@pytest.mark.parametrize("kind", ["Module", "LSTM", "BatchNorm1d", "Linear", "ModuleList"])
+def test_every_method_of_a_module_is_here_or_says_what_to_do_instead(kind: str) -> None:
+    theirs, ours = getattr(torch.nn, kind), getattr(tg.nn, kind)
+    public = {name for name, _ in inspect.getmembers(theirs, callable) if name[0] != "_"}
+    own_tools = re.compile("check_|get_expected_|permute_hidden")  # of its layers, undocumented
+    missing = {name for name in public - set(dir(ours)) if not own_tools.match(name)}
+    assert sorted(missing - INSTEAD.keys()) == []
+    assert sorted(set(dir(ours)) & INSTEAD.keys()) == [], "drop them from nn/other_methods.py"
+    for name in missing:
+        with pytest.raises(MissingAttributeError, match=re.escape(INSTEAD[name])):
+            getattr(tg.nn.Linear(2, 1), name)
 
     def test_every_name_is_on_the_page(self, namespace: str) -> None:
         section = PAGE.partition(f"## `{namespace}`:")[2].partition("\n## ")[0]

@@ -974,6 +974,10 @@ class TestContainers:
         with pytest.raises(ArgumentTypeError, match=r"holds modules, got function"):
             make(lambda x: x)
 
+    def test_a_list_of_layers_wants_unpacking(self) -> None:
+        with pytest.raises(ArgumentTypeError, match=r"got list: .*: Sequential\(\*layers\)"):
+            nn.Sequential([nn.ReLU()])  # type: ignore[arg-type]
+
     def test_a_module_list_makes_its_modules_parts_of_their_holder(self) -> None:
         net = nn.Module()
         net.layers = nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1)])

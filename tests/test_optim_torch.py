@@ -190,7 +190,7 @@ class TestMistakes:
                 super().__init__()
                 self.layers = [nn.Linear(2, 2)]
 
-        with pytest.raises(ArgumentError, match=r"plain list .*nn\.ModuleList"):
+        with pytest.raises(ArgumentError, match=r"plain list .*nn\.ModuleList.*nn\.Parameter"):
             optim.SGD(Net().parameters())
 
     @pytest.mark.parametrize("argument", ["capturable", "differentiable"])

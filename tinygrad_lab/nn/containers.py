@@ -28,9 +28,11 @@ class _Listed(Module):
     def _as_part(self, value: Any) -> Any:
         """Return what is held for a value; raise for one that cannot be."""
         if not isinstance(value, Module):
+            kind = type(self).__name__
+            is_packed = isinstance(self, Sequential) and isinstance(value, list)
+            unpack = " Unpack the list: Sequential(*layers)." if is_packed else ""
             raise ArgumentTypeError(
-                f"{type(self).__name__} holds modules, got {type(value).__name__}: "
-                f"{excerpt(value)}."
+                f"{kind} holds modules, got {type(value).__name__}: {excerpt(value)}.{unpack}"
             )
         return value
 

@@ -12,6 +12,7 @@ from tinygrad_lab.nn.module_hooks import Hooked, called_with_hooks
 from tinygrad_lab.nn.module_moves import Moved
 from tinygrad_lab.nn.module_parts import containing_itself
 from tinygrad_lab.nn.module_state import Stateful
+from tinygrad_lab.nn.other_methods import INSTEAD
 from tinygrad_lab.nn.parameter import Parameter
 
 __all__ = ["Module", "Parameter", "settings_of", "version"]
@@ -147,7 +148,8 @@ class Module(Moved, Stateful, Hooked):
             return own["_computed"][name](self)
         if name == "training":
             return True  # before __init__, which may not have been called at all
-        raise MissingAttributeError(f"{type(self).__name__} has no attribute {name!r}.")
+        instead = f": {INSTEAD[name]}" if name in INSTEAD else ""
+        raise MissingAttributeError(f"{type(self).__name__} has no attribute {name!r}{instead}.")
 
     def __delattr__(self, name: str) -> None:
         global _version, _parts_version

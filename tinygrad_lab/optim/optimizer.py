@@ -69,7 +69,8 @@ class Optimizer:
             raise ArgumentError(
                 "an optimiser needs at least one parameter, got none. Where it was given "
                 "model.parameters(): a module finds what is assigned to its attributes, but not "
-                "modules in a plain list or dict. Put them in nn.ModuleList([...])."
+                "modules in a plain list or dict, nor tensors. Put modules in "
+                "nn.ModuleList([...]), a tensor in nn.Parameter(tensor)."
             )
         grouped = isinstance(params[0], Mapping)
         for group in params if grouped else [{"params": params}]:

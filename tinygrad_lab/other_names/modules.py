@@ -28,16 +28,12 @@ __all__ = [
 ]
 
 _NN = """
-Identity = tg.nn.Sequential()
 Buffer = tg.nn.Module().register_buffer("mean", tg.zeros((3,)))
-Bilinear = tg.einsum("bi,oij,bj->bo", x, tg.ones((1, 2, 2)), y)
 EmbeddingBag = tg.sum(tg.nn.Embedding(3, 4)(i), axis=0)
-Unflatten = x.reshape(2, 2, 1)
-ZeroPad1d ZeroPad2d ZeroPad3d = tg.pad(x, ((0, 0), (1, 1)))
-ConstantPad1d ConstantPad2d ConstantPad3d = tg.pad(x, ((0, 0), (1, 1)))
-ReflectionPad1d ReflectionPad2d ReflectionPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="reflect")
-ReplicationPad1d ReplicationPad2d ReplicationPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="edge")
-CircularPad1d CircularPad2d CircularPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="wrap")
+ZeroPad3d ConstantPad3d = tg.pad(x, ((0, 0), (1, 1)))
+ReflectionPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="reflect")
+ReplicationPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="edge")
+CircularPad3d = tg.pad(x, ((0, 0), (1, 1)), mode="wrap")
 CrossMapLRN2d = tg.nn.LocalResponseNorm(5)
 """
 _FUNCTIONAL = """

@@ -56,7 +56,10 @@ def cross_entropy(
         [0.6931471824645996, 0.0]
     """
     is_plain = weight is None and reduction == "mean" and label_smoothing == 0 and ignore_index < 0
-    if is_plain and len(getattr(x, "shape", ())) == 2 and _is_index(target) and target.ndim == 1:
+    lengths: tuple[int, ...] = getattr(x, "shape", ())
+    # The mean over no samples is NaN, which is left to what is below.
+    is_matrix = len(lengths) == 2 and lengths[0] > 0
+    if is_plain and is_matrix and _is_index(target) and target.ndim == 1:
         try:
             return _fused(x, target)
         except IndexingError:
