@@ -53,7 +53,14 @@ def drawings(name: str) -> list[Any]:
     x = tg.tensor(np.ones((3, 2), np.float32), name=name, requires_grad=True)
     loss = tg.sum(tg.sin(Net(name.replace(".", ""))(x)) * x)
     loss.name = name
+    y = tg.scalar(0.5, name=name)
+    product = tg.exp(y * y) * tg.tensor([[1.0, 2.0]], name=name)
+    product.name = name
+    product.sum().backward()
     return [
         tg.draw(loss),
         tg.draw(loss, level="layers", title=name, width="16:9", theme="auto"),
+        tg.draw(product, backward=True),
+        tg.draw(product, style="circuit", color="value", title=name),
+        tg.draw(product, level="scalars", highlight=y, theme="dark"),
     ]

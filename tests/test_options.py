@@ -49,6 +49,7 @@ WHAT_TO_DO = {
     'draws boxes of single ops, level="ops"',
     "font_size can be up to",
     "or set most",
+    "leave out part= or highlight=",
 }
 
 
@@ -144,3 +145,15 @@ def test_each_combination_is_drawn_right_or_refused() -> None:
             raise AssertionError(f"tg.draw(..., {options}): {wrong}") from wrong
         drawn.append(options)
     assert len(drawn) >= 12, f"{len(drawn)} of {tried} combinations were drawn"
+
+
+@pytest.mark.parametrize("level", ["ops", "scalars"])
+def test_what_is_highlighted_is_in_the_part_or_refused(level: Any) -> None:
+    x, w = tg.scalar(2.0, name="x"), tg.scalar(3.0, name="w")
+    a = w * x
+    b = tg.sin(a)
+    f = tg.exp(b)
+    picture = tg.draw(f, level=level, part=(b, f), highlight=[w, b]).picture
+    assert [box.name for box in picture.boxes if box.highlighted] == ["b"]
+    with pytest.raises(ArgumentError, match="leave out part= or highlight="):
+        tg.draw(f, level=level, part=(b, f), highlight=w)

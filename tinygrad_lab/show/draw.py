@@ -145,7 +145,9 @@ def draw(
     if level == "scalars":
         drawn = drawn.opened()
     marked = frozenset() if highlight is None else nodes_named(drawn, highlight, "highlight")
-    drawn = drawn if part is None else part_of(drawn, part)
+    if part is not None:
+        drawn = part_of(drawn, part)
+        marked = _inside(drawn, marked)
     if level == "scalars":
         scalars = scalars_of(drawn, MOST_SCALARS if most is None else most)
         drawn, marked, most = scalars.graph, scalars.of(marked), len(scalars.graph)
@@ -216,6 +218,17 @@ def _looks(theme: Theme, font_size: float | None) -> dict[str, Any]:
     if font_size is not None and not 1 <= font_size <= 1000:
         raise ArgumentError(f"tg.draw: font_size must be from 1 to 1000 pixels, got {font_size!r}.")
     return {"theme": _one_of("theme", theme, THEMES), "font_size": font_size}
+
+
+def _inside(part: Graph, marked: Collection[int]) -> frozenset[int]:
+    """Return which of the nodes to highlight are in a part; raise if none is."""
+    found = frozenset(node.index for node in part if node.index in marked)
+    if marked and not found:
+        raise ArgumentError(
+            "tg.draw: nothing that highlight= names is in the part that is drawn: leave out part= "
+            "or highlight=, or name what is in both."
+        )
+    return found
 
 
 def _highlighted(picture: Picture, marked: Collection[int]) -> Picture:
