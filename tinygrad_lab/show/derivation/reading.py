@@ -242,6 +242,8 @@ class _Reader:
         zero = constant(0.0)
         if y in (zero, constant(0.0, y.shape)):
             return product(x, condition)
+        if x in (zero, constant(0.0, x.shape)):
+            return product(y, summed(constant(1.0), scaled(-1, condition)))
         return apply("where", _chosen, condition, x, y)
 
     def _read_softmax(self, x: Formula) -> Formula:

@@ -19,10 +19,10 @@ from tinygrad_lab.engine.lambdas import expression_of
 from tinygrad_lab.graphs import Edge, GraphNode
 from tinygrad_lab.show.derivation.formula import (
     Formula,
+    Put,
     apply,
     compare,
     constant,
-    constant_of,
     matmul,
     product,
     put,
@@ -32,6 +32,7 @@ from tinygrad_lab.show.derivation.formula import (
     stretched,
     summed,
     summed_to,
+    times_what_it_divides,
     transposed,
 )
 from tinygrad_lab.show.derivation.notation import TEXT, joined
@@ -104,6 +105,12 @@ class Rules:
             formula = product(reshaped(g, tuple(kept)), shares)
             return Contribution(formula, "log-sum-exp′ = softmax")
         axis = pattern.axis % len(x.shape)
+        shares = self._symbols[target]
+        cancelled = times_what_it_divides(g, shares)
+        if cancelled is not None:
+            dots = stretched(summed_to(cancelled, tuple(kept), (axis,)), x.shape)
+            formula = summed(cancelled, scaled(-1, product(shares, dots)))
+            return Contribution(formula, "derivative of softmax")
         dots = summed_to(product(g, shares), tuple(kept), (axis,))
         formula = product(shares, summed(g, scaled(-1, stretched(dots, g.shape))))
         return Contribution(formula, "derivative of softmax")
@@ -121,8 +128,8 @@ class Rules:
         if op.name == "relu":
             z = joined(TEXT.write(self._symbols[edge.source]))
             name = f"chain rule through relu: relu′({z}) = 1[{z} > 0]"
-        elif op.name == "where" and formula == g:
-            name = ""
+        elif formula == g or (op.name == "divide" and edge.label == "x"):
+            name = name if op.name in ("add", "subtract", "sum") else ""
         if axes:
             name = f"{name}, summed where it was broadcast".removeprefix(", ")
         return Contribution(formula, name)
@@ -228,20 +235,15 @@ class Rules:
         node, x = edge.target, edge.source
         arrays = [source for _, source in node.inputs[1:]]
         key = node.attributes["key"]
+        ones = None
         if self._is_one_of_each(x, key, arrays):
-            labels = self._symbols[arrays[-1]]
-            number = constant_of(g)
-            if number is not None:
-                chosen = onehot(labels, x.shape[-1])
-                return scaled(number, reshaped(chosen, x.shape))
+            ones = reshaped(onehot(self._symbols[arrays[-1]], x.shape[-1]), x.shape)
         words = key_text(key, [self._symbols.name(one) for one in arrays])
-        return put(
-            g,
-            x.shape,
-            words,
-            node.index,
-            lambda: filled(key, tuple(self._values[one] for one in arrays)),
-        )
+
+        def index() -> Any:
+            return filled(key, tuple(self._values[one] for one in arrays))
+
+        return put(g, Put(x.shape, g, words, node.index, index, ones))
 
     def _is_one_of_each(self, x: GraphNode, key: Any, arrays: list[GraphNode]) -> bool:
         """Whether an index takes one element of a vector, or one of each row of a matrix."""
