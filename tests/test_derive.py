@@ -9,13 +9,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
-from tinygrad_lab.errors import ArgumentTypeError, GradientError, GraphFreedError
+from tinygrad_lab.errors import ArgumentTypeError, DTypeError, GradientError, GraphFreedError
 from tinygrad_lab.show.derivation.notation import TEXT, joined
 from tinygrad_lab.show.derivation.steps import Step
 
 from .random_derivations import random_output
+from .recipes import RECIPES, Recipe
 
 GRAPHS = 600
 AT_ONCE = 30
@@ -35,6 +37,12 @@ def leaf(*shape: int, seed: int = 0) -> tg.Tensor:
     return tg.tensor(numbers, requires_grad=True)
 
 
+def _has_no_real_gradient(output: tg.Tensor, one: tg.Tensor) -> bool:
+    dtypes = {node.dtype.kind for node in tg.graph(output) if node.shape is not None}
+    (gradient,) = tg.autograd.grad([output], [one])
+    return "c" in dtypes or gradient is None or not gradient.numpy().any()
+
+
 class TestEveryLine:
     @pytest.mark.parametrize("start", range(0, GRAPHS, AT_ONCE))
     def test_is_the_engines_gradient_and_fits_a_terminal(self, start: int) -> None:
@@ -47,6 +55,25 @@ class TestEveryLine:
                 apart = abs(found.result - expected).max()
                 assert apart < 1e-9 * (1 + abs(expected).max()), f"seed {seed}: {said}\n{found}"
                 assert max(map(len, str(found).splitlines())) <= 80, f"seed {seed}\n{found}"
+
+    @pytest.mark.parametrize("recipe", RECIPES, ids=str)
+    @settings(max_examples=3, deadline=None)
+    @given(data=st.data())
+    def test_of_every_differentiable_function_is_the_engines(
+        self, recipe: Recipe, data: st.DataObject
+    ) -> None:
+        call = data.draw(recipe.calls)
+        tensors = [tg.tensor(np.asarray(one, float), requires_grad=True) for one in call.arrays]
+        out = call.function(*tensors)
+        J = (out * tg.tensor(np.random.default_rng(0).normal(size=out.shape))).sum()
+        for one in tensors:
+            try:
+                found = tg.derive(J, wrt=one)
+            except (GradientError, DTypeError):
+                # No gradient flows, or the numbers are complex.
+                assert _has_no_real_gradient(J, one)
+                continue
+            assert found.largest_difference < 1e-7, str(found)
 
     def test_that_was_wrong_would_be_seen(self) -> None:
         x = leaf(3)

@@ -20,6 +20,7 @@ from tinygrad_lab.graphs import Edge, GraphNode
 from tinygrad_lab.show.derivation.formula import (
     Formula,
     Put,
+    Taken,
     apply,
     compare,
     constant,
@@ -78,6 +79,9 @@ _NAMES = {
     "index": "index: the gradient goes back to its place",
     "max": "max: the gradient goes to the largest, ties share it",
     "min": "min: the gradient goes to the smallest, ties share it",
+    "maximum": "maximum: the gradient goes to the larger, half of it at ties",
+    "minimum": "minimum: the gradient goes to the smaller, half of it at ties",
+    "concat": "concat: each part gets its part of the gradient",
     "broadcast_to": "",
     "negative": "",
     "squeeze": "",
@@ -245,6 +249,27 @@ class Rules:
 
         return put(g, Put(x.shape, g, words, node.index, index, ones))
 
+    def _part_of_joined(self, edge: Edge, g: Formula) -> Formula:
+        """Return the part of a gradient that belongs to one of the arrays that were joined."""
+        sources = [source for _, source in edge.target.inputs]
+        axis = int(edge.target.attributes["axis"]) % len(g.shape)
+        # Inputs without a gradient are no edges here, but have their place.
+        start = sum(one.shape[axis] for one in sources[: edge.position])
+        stop = start + edge.source.shape[axis]
+        words = ", ".join([":"] * axis + [f"{start}:{stop}"])
+        index = (*[slice(None)] * axis, slice(start, stop))
+        return Taken(edge.source.shape, g, f"[{words}]", edge.target.index, lambda: index)
+
+    def _larger_or_smaller(self, edge: Edge, g: Formula) -> Formula:
+        """Return the gradient of the larger, or the smaller, of two: half of it at ties."""
+        op = edge.target.op_name
+        mine, other = (source for _, source in edge.target.inputs)
+        if edge.position == 1:
+            mine, other = other, mine
+        x, y = self._symbols[mine], self._symbols[other]
+        sign = ">" if op == "maximum" else "<"
+        return product(g, summed(compare(sign, x, y), scaled(0.5, compare("=", x, y))))
+
     def _is_one_of_each(self, x: GraphNode, key: Any, arrays: list[GraphNode]) -> bool:
         """Whether an index takes one element of a vector, or one of each row of a matrix."""
         if len(x.shape) != len(key) or len(arrays) != len(key):
@@ -272,6 +297,9 @@ _MOVING: dict[str, Callable[[Rules, Edge, Formula], Formula]] = {
     "permute_dims": Rules._permuted,
     "linear": Rules._linear,
     "index": Rules._indexed,
+    "concat": Rules._part_of_joined,
+    "maximum": Rules._larger_or_smaller,
+    "minimum": Rules._larger_or_smaller,
 }
 """Rules that are no formulas in the source, each with its notation."""
 
