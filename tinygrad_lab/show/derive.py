@@ -28,6 +28,7 @@ def derive(output: Any, wrt: Any) -> Derivation:
     Raises:
         ArgumentTypeError: for what is not a tensor.
         GradientError: for an output of several elements, or a tensor that no gradient reaches.
+        DTypeError: if a gradient flows through complex numbers.
         GraphFreedError: if ``backward(free=True)`` dropped what rules need.
 
     Source: Goodfellow, Bengio & Courville, "Deep Learning", 2016, section 6.5.

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_lab.engine.node import Leaf, Node
 from tinygrad_lab.engine.tensor import Tensor
-from tinygrad_lab.errors import ArgumentTypeError, GradientError
+from tinygrad_lab.errors import ArgumentTypeError, DTypeError, GradientError
 from tinygrad_lab.formatting import MINUS, number
 from tinygrad_lab.graphs import Graph, GraphNode
 from tinygrad_lab.show.derivation.formula import Formula, Symbol, constant_of
@@ -185,6 +185,11 @@ def derivation_of(output: Any, wrt: Any, names: Mapping[Node, str]) -> Derivatio
             "tg.derive: no gradient flows from the output to wrt. It must be a tensor that the "
             "output was computed from, and that requires a gradient."
         )
+    if strange := [node for node in graph if node.requires_grad and _is_complex(node)]:
+        raise DTypeError(
+            f"tg.derive: derivations are of real numbers, {strange[0].label} is complex: "
+            "tg.grad has the gradients."
+        )
     own = _names_of_constants(graph, names)
     if graph.outputs[0].name is None:
         own[graph.outputs[0].index] = "J"
@@ -196,6 +201,11 @@ def derivation_of(output: Any, wrt: Any, names: Mapping[Node, str]) -> Derivatio
     symbols = steps[-1].symbol
     assert isinstance(symbols, Symbol), "a step arrives at a gradient"
     return Derivation(symbols.gradient_of, symbols.name, definitions, steps)
+
+
+def _is_complex(node: GraphNode) -> bool:
+    several = node.op is not None and node.op.several_outputs
+    return not several and node.dtype.kind == "c"
 
 
 def _node_of(graph: Graph, wrt: Tensor) -> GraphNode | None:

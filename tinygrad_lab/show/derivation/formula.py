@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ __all__ = [
     "stretched",
     "summed",
     "summed_to",
+    "times_what_it_divides",
     "transposed",
 ]
 
@@ -227,6 +228,8 @@ class Put(Formula):
     source: int
     """The node that took the elements: two indices may be written alike."""
     index: Callable[[], Any] = field(compare=False, repr=False)
+    ones: Formula | None = None
+    """What it is with a body of ones, where that has a name: the rows of a one-hot matrix."""
 
     def value(self) -> Value:
         total = np.zeros(self.shape)
@@ -344,6 +347,7 @@ def product(*parts: Formula) -> Formula:
     if coefficient == 0:
         return constant(0.0, shape)
     factors = _unstretched(factors, shape)
+    factors = _with_powers(factors)
     whole = _from(coefficient, _gathered(factors), _shape_of(factors) if factors else ())
     return stretched(whole, shape)
 
@@ -358,6 +362,14 @@ def _unstretched(factors: list[Formula], shape: Shape) -> list[Formula]:
         if _shape_of([*rest, *body]) == shape:
             return _unstretched([*factors[:place], *body, *factors[place + 1 :]], shape)
     return factors
+
+
+def _with_powers(factors: list[Formula]) -> list[Formula]:
+    """Write a factor that comes several times as a power."""
+    counts: dict[Formula, int] = {}
+    for factor in factors:
+        counts[factor] = counts.get(factor, 0) + 1
+    return [power(one, constant(count)) for one, count in counts.items()]
 
 
 def _gathered(factors: list[Formula]) -> list[Formula]:
@@ -387,8 +399,27 @@ def summed(*parts: Formula) -> Formula:
         return constant(0.0, shape)
     # A sum is easier to read if what is subtracted comes last, and what comes from above first.
     terms.sort(key=lambda term: (_split(term)[0] < 0, not _has_gradient(term)))
-    whole = terms[0] if len(terms) == 1 else Sum(_shape_of(terms), tuple(terms))
-    return stretched(whole, shape)
+    for place, term in enumerate(terms):
+        terms[place] = _unstretched_term(term, terms[:place] + terms[place + 1 :], shape)
+    if len(terms) == 1:
+        return stretched(terms[0], shape)
+    common = abs(_split(terms[0])[0])
+    if common == 1 or any(abs(_split(term)[0]) != common for term in terms):
+        common = 1.0
+    bare = [scaled(1 / common, term) if common != 1 else term for term in terms]
+    whole = Sum(_shape_of(bare), tuple(bare))
+    return stretched(_from(common, [whole], whole.shape), shape)
+
+
+def _unstretched_term(term: Formula, others: list[Formula], shape: Shape) -> Formula:
+    """Leave out what only stretches a term, where the other terms have the whole shape anyway."""
+    number, factors = _split(term)
+    bare: list[Formula] = []
+    for factor in factors:
+        bare += _split(factor.body)[1] if isinstance(factor, Stretched) else [factor]
+    bare = [one for one in bare if constant_of(one) != 1]
+    found = _from(number, bare, _shape_of(bare) if bare else ())
+    return found if others and _shape_of([*others, found]) == shape else term
 
 
 def quotient(above: Formula, below: Formula) -> Formula:
@@ -498,11 +529,25 @@ def _labels_counted(whole: Formula, axes: tuple[int, ...]) -> int | None:
     return 1 if inside is whole and axes == (len(whole.shape) - 1,) else None
 
 
-def put(body: Formula, shape: Shape, words: str, source: int, index: Callable[[], Any]) -> Formula:
-    """Return zeros of a shape, with a formula added at an index."""
+def put(body: Formula, like: Put) -> Formula:
+    """Return zeros, with a formula added where ``like`` adds its body."""
     number, factors = _split(body)
-    whole = Put(shape, _from(1.0, factors, body.shape), words, source, index)
-    return scaled(number, whole)
+    whole = _from(1.0, factors, body.shape)
+    if like.ones is not None and constant_of(whole) == 1:
+        return scaled(number, like.ones)
+    return scaled(number, replace(like, body=whole))
+
+
+def times_what_it_divides(formula: Formula, divisor: Formula) -> Formula | None:
+    """Return put(1 / p[i] at i) times p, which is put(1 at i); None for anything else."""
+    number, factors = _split(formula)
+    if len(factors) != 1 or not isinstance(one := factors[0], Put):
+        return None
+    match one.body:
+        case Quotient(above=above, below=Taken(body=body, source=source)):
+            if body == divisor and source == one.source:
+                return scaled(number, put(above, one))
+    return None
 
 
 # --- functions --------------------------------------------------------------------------------

@@ -115,6 +115,8 @@ class Notation(ABC, Generic[T]):
                 return self._product(formula)
             case Quotient(above=above, below=below):
                 return self.fraction(above, below), _PRODUCT
+            case Power(base=base, exponent=Number(number=0.5)):
+                return self.root(self.write(base)), _ATOM
             case Power(base=base, exponent=exponent):
                 return self.raised(self.write(base, _ATOM), self.write(exponent)), _POWER
             case Matmul(left=left, right=right):
@@ -224,6 +226,10 @@ class Notation(ABC, Generic[T]):
         """Write a fraction."""
 
     @abstractmethod
+    def root(self, body: T) -> T:
+        """Write a square root."""
+
+    @abstractmethod
     def raised(self, base: T, exponent: T) -> T:
         """Write an exponent."""
 
@@ -313,6 +319,9 @@ class _Text(Notation[Pieces]):
         left, right = self.write(above, _PRODUCT), self.write(below, _POWER)
         return (*left, Piece(" / "), *right)
 
+    def root(self, body: Pieces) -> Pieces:
+        return (Piece("√("), *body, Piece(")"))
+
     def raised(self, base: Pieces, exponent: Pieces) -> Pieces:
         text = "".join(piece.text for piece in exponent)
         if text == "ᵀ" or not set(text) - set(f"0123456789{MINUS}"):
@@ -333,9 +342,10 @@ class _Text(Notation[Pieces]):
     def call(self, name: str, arguments: Sequence[Pieces], said: str) -> Pieces:
         pieces = [Piece(f"{name}(")]
         for place, argument in enumerate(arguments):
-            pieces += [Piece(", ")] * bool(place) + list(argument)
-        end = f", {said})" if said else ")"
-        return (*pieces, Piece(end))
+            comma = [Piece(","), Piece(" ", breaks=True)]
+            pieces += [*(comma if place else ()), *argument]
+        end = [Piece(","), Piece(" ", breaks=True), Piece(f"{said})")] if said else [Piece(")")]
+        return (*pieces, *end)
 
     def _factor(self, factor: Formula) -> Pieces:
         # As a fraction in one line, ∂J/∂o hᵀ could be read as ∂J/(∂o hᵀ).
@@ -357,6 +367,8 @@ def lines_of(pieces: Pieces, width: int, indent: int) -> list[str]:
         if piece.breaks and used + _until_break(pieces, piece) > width - indent:
             rows.append([])
             used = 0
+        if not rows[-1] and not piece.text.strip():
+            continue
         rows[-1].append(piece)
         used += wide
     lines = []
@@ -441,6 +453,9 @@ class _Latex(Notation[str]):
     def fraction(self, above: Formula, below: Formula) -> str:
         return rf"\frac{{{self.write(above)}}}{{{self.write(below)}}}"
 
+    def root(self, body: str) -> str:
+        return rf"\sqrt{{{body}}}"
+
     def raised(self, base: str, exponent: str) -> str:
         return f"{{{base}}}^{{{exponent}}}"
 
@@ -505,6 +520,9 @@ class _MathML(Notation[str]):
 
     def fraction(self, above: Formula, below: Formula) -> str:
         return f"<mfrac>{self.write(above)}{self.write(below)}</mfrac>"
+
+    def root(self, body: str) -> str:
+        return f"<msqrt>{body}</msqrt>"
 
     def raised(self, base: str, exponent: str) -> str:
         return f"<msup>{base}{exponent}</msup>"

@@ -1,7 +1,8 @@
 """Finds log-sum-exp and softmax that were computed from their parts.
 
 Both are shifted by the maximum against overflow. The shift is a constant that cancels out, and
-each has one well-known derivative, which no reader looks for in six steps.
+each has one well-known derivative, which no reader looks for in six steps. Where the user gave a
+name to a part, such as ``e = tg.exp(o)``, the parts are steps of their own.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def _logsumexp_of(log: GraphNode, shift: GraphNode | None) -> Pattern | None:
     (e,) = _inputs(total)
     shifted = _exponent(e)
     axis = _only_axis(total)
-    if shifted is None or axis is None or shifted[1] is not shift:
+    has_names = total.name or e.name or (log.name if shift is not None else "")
+    if has_names or shifted is None or axis is None or shifted[1] is not shift:
         return None
     return Pattern("logsumexp", shifted[0], axis)
 
@@ -65,7 +67,8 @@ def _softmax(node: GraphNode) -> Pattern | None:
     if not _is(total, "sum") or _inputs(total)[0] is not e:
         return None
     shifted, axis = _exponent(e), _only_axis(total)
-    if shifted is None or axis is None or not total.attributes.get("keepdims", False):
+    has_names = total.name or e.name
+    if has_names or shifted is None or axis is None or not total.attributes.get("keepdims", False):
         return None
     return Pattern("softmax", shifted[0], axis)
 
@@ -75,7 +78,7 @@ def _exponent(e: GraphNode) -> tuple[GraphNode, GraphNode | None] | None:
     if not _is(e, "exp"):
         return None
     (inside,) = _inputs(e)
-    if _is(inside, "subtract"):
+    if _is(inside, "subtract") and not inside.name:
         x, shift = _inputs(inside)
         if not shift.requires_grad and x.shape == inside.shape:
             return x, shift

@@ -238,10 +238,16 @@ class _Reader:
     def _read_ones_like(self, x: Formula) -> Formula:
         return constant(1.0, x.shape)
 
-    def _read_where(self, condition: Formula, x: Formula, y: Formula) -> Formula:
+    def _read_flip(self, x: Formula, axis: Any) -> Formula:
+        return apply("flip", np.flip, x, shape=x.shape, axis=axis)
+
+    def _read_where(self, condition: Formula, x: Formula | float, y: Formula | float) -> Formula:
+        x, y = (one if isinstance(one, Formula) else constant(one) for one in (x, y))
         zero = constant(0.0)
         if y in (zero, constant(0.0, y.shape)):
             return product(x, condition)
+        if x in (zero, constant(0.0, x.shape)):
+            return product(y, summed(constant(1.0), scaled(-1, condition)))
         return apply("where", _chosen, condition, x, y)
 
     def _read_softmax(self, x: Formula) -> Formula:

@@ -19,10 +19,11 @@ from tinygrad_lab.engine.lambdas import expression_of
 from tinygrad_lab.graphs import Edge, GraphNode
 from tinygrad_lab.show.derivation.formula import (
     Formula,
+    Put,
+    Taken,
     apply,
     compare,
     constant,
-    constant_of,
     matmul,
     product,
     put,
@@ -32,6 +33,7 @@ from tinygrad_lab.show.derivation.formula import (
     stretched,
     summed,
     summed_to,
+    times_what_it_divides,
     transposed,
 )
 from tinygrad_lab.show.derivation.notation import TEXT, joined
@@ -77,6 +79,9 @@ _NAMES = {
     "index": "index: the gradient goes back to its place",
     "max": "max: the gradient goes to the largest, ties share it",
     "min": "min: the gradient goes to the smallest, ties share it",
+    "maximum": "maximum: the gradient goes to the larger, half of it at ties",
+    "minimum": "minimum: the gradient goes to the smaller, half of it at ties",
+    "concat": "concat: each part gets its part of the gradient",
     "broadcast_to": "",
     "negative": "",
     "squeeze": "",
@@ -104,6 +109,12 @@ class Rules:
             formula = product(reshaped(g, tuple(kept)), shares)
             return Contribution(formula, "log-sum-exp′ = softmax")
         axis = pattern.axis % len(x.shape)
+        shares = self._symbols[target]
+        cancelled = times_what_it_divides(g, shares)
+        if cancelled is not None:
+            dots = stretched(summed_to(cancelled, tuple(kept), (axis,)), x.shape)
+            formula = summed(cancelled, scaled(-1, product(shares, dots)))
+            return Contribution(formula, "derivative of softmax")
         dots = summed_to(product(g, shares), tuple(kept), (axis,))
         formula = product(shares, summed(g, scaled(-1, stretched(dots, g.shape))))
         return Contribution(formula, "derivative of softmax")
@@ -121,8 +132,8 @@ class Rules:
         if op.name == "relu":
             z = joined(TEXT.write(self._symbols[edge.source]))
             name = f"chain rule through relu: relu′({z}) = 1[{z} > 0]"
-        elif op.name == "where" and formula == g:
-            name = ""
+        elif formula == g or (op.name == "divide" and edge.label == "x"):
+            name = name if op.name in ("add", "subtract", "sum") else ""
         if axes:
             name = f"{name}, summed where it was broadcast".removeprefix(", ")
         return Contribution(formula, name)
@@ -228,20 +239,36 @@ class Rules:
         node, x = edge.target, edge.source
         arrays = [source for _, source in node.inputs[1:]]
         key = node.attributes["key"]
+        ones = None
         if self._is_one_of_each(x, key, arrays):
-            labels = self._symbols[arrays[-1]]
-            number = constant_of(g)
-            if number is not None:
-                chosen = onehot(labels, x.shape[-1])
-                return scaled(number, reshaped(chosen, x.shape))
+            ones = reshaped(onehot(self._symbols[arrays[-1]], x.shape[-1]), x.shape)
         words = key_text(key, [self._symbols.name(one) for one in arrays])
-        return put(
-            g,
-            x.shape,
-            words,
-            node.index,
-            lambda: filled(key, tuple(self._values[one] for one in arrays)),
-        )
+
+        def index() -> Any:
+            return filled(key, tuple(self._values[one] for one in arrays))
+
+        return put(g, Put(x.shape, g, words, node.index, index, ones))
+
+    def _part_of_joined(self, edge: Edge, g: Formula) -> Formula:
+        """Return the part of a gradient that belongs to one of the arrays that were joined."""
+        sources = [source for _, source in edge.target.inputs]
+        axis = int(edge.target.attributes["axis"]) % len(g.shape)
+        # Inputs without a gradient are no edges here, but have their place.
+        start = sum(one.shape[axis] for one in sources[: edge.position])
+        stop = start + edge.source.shape[axis]
+        words = ", ".join([":"] * axis + [f"{start}:{stop}"])
+        index = (*[slice(None)] * axis, slice(start, stop))
+        return Taken(edge.source.shape, g, f"[{words}]", edge.target.index, lambda: index)
+
+    def _larger_or_smaller(self, edge: Edge, g: Formula) -> Formula:
+        """Return the gradient of the larger, or the smaller, of two: half of it at ties."""
+        op = edge.target.op_name
+        mine, other = (source for _, source in edge.target.inputs)
+        if edge.position == 1:
+            mine, other = other, mine
+        x, y = self._symbols[mine], self._symbols[other]
+        sign = ">" if op == "maximum" else "<"
+        return product(g, summed(compare(sign, x, y), scaled(0.5, compare("=", x, y))))
 
     def _is_one_of_each(self, x: GraphNode, key: Any, arrays: list[GraphNode]) -> bool:
         """Whether an index takes one element of a vector, or one of each row of a matrix."""
@@ -270,6 +297,9 @@ _MOVING: dict[str, Callable[[Rules, Edge, Formula], Formula]] = {
     "permute_dims": Rules._permuted,
     "linear": Rules._linear,
     "index": Rules._indexed,
+    "concat": Rules._part_of_joined,
+    "maximum": Rules._larger_or_smaller,
+    "minimum": Rules._larger_or_smaller,
 }
 """Rules that are no formulas in the source, each with its notation."""
 

@@ -178,6 +178,7 @@ class _Walk:
         output = self.symbols.name(self._graph.outputs[0])
         expected = as_numpy(self.values.gradients[node.node])
         name = self.symbols.name(node)
+        rules = rules or ("chain rule",)
         steps, place = self.steps, len(self.steps)
         symbol = Symbol(node.shape, name, node.index, output, lambda: steps[place].value)
         self.steps.append(Step(place + 1, symbol, formula, rules, expected, by_engine))
@@ -217,6 +218,7 @@ def steps_of(
         node
         for node in graph
         if not node.is_leaf
+        and not (node.op is not None and node.op.several_outputs)
         and ((symbols.has_symbol(node) and node in walk.passed) or node.index in later)
     ]
     definitions = tuple(

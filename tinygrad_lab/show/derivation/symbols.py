@@ -66,7 +66,7 @@ class Symbols:
         self._outputs = {node.index for node in graph.outputs}
         self.patterns: dict[int, Pattern] = {}
         for node in graph:
-            if node.name is None and (pattern := pattern_of(node)):
+            if pattern := pattern_of(node):
                 self.patterns[node.index] = pattern
         self._names = dict(names)
         self._name_landmarks(graph)
@@ -98,10 +98,24 @@ class Symbols:
 
     def _kind(self, node: GraphNode) -> str:
         if self._is_alias(node) and self.is_absorbed(node.inputs[0][1]):
-            return self._kind(node.inputs[0][1])
+            return "" if self._is_term(node) else self._kind(node.inputs[0][1])
         if node.op_name in _SUMS_OF_PRODUCTS:
-            return "z"
+            return "" if self._is_term(node) else "z"
+        if node.op_name == "add" and any(self._is_term(source) for _, source in node.inputs):
+            return "" if self._is_term(node) else "z"
         return "h" if node.op_name in _ACTIVATIONS else ""
+
+    def _is_term(self, node: GraphNode) -> bool:
+        """Whether a product of matrices, or a sum of some, is only added to others: W x + b."""
+        is_product = node.op_name in _SUMS_OF_PRODUCTS
+        if self._is_alias(node) and self.is_absorbed(node.inputs[0][1]):
+            is_product = node.inputs[0][1].op_name in _SUMS_OF_PRODUCTS
+        if node.op_name == "add":
+            is_product = any(self._is_term(source) for _, source in node.inputs)
+        users = self._users.get(node.index, [])
+        if not is_product or node.name or len(users) != 1:
+            return False
+        return users[0].op_name == "add" and users[0].shape == node.shape
 
     def _is_alias(self, node: GraphNode) -> bool:
         """Whether a node only adds or drops axes of size 1."""
