@@ -363,7 +363,16 @@ class TestAGradientIsZeroBecause:
         x = leaf(4)
         loss = x.max() * 2.0
         loss.backward()
-        assert tg.explain(x).cause in ("not selected", "not known")
+        answer = tg.explain(x)
+        assert (answer.cause, answer.numbers["stopped"]) == ("not selected", 3)
+
+    def test_others_were_selected_by_an_index(self) -> None:
+        x = leaf(4)
+        some = x[1:3]
+        loss = (some * 2.0).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("not selected", "some = x[1:3]")
 
     def test_it_is_flat_there(self) -> None:
         x = tg.tensor([0.0, 0.0], requires_grad=True)
