@@ -363,7 +363,16 @@ class TestAGradientIsZeroBecause:
         x = leaf(4)
         loss = x.max() * 2.0
         loss.backward()
-        assert tg.explain(x).cause in ("not selected", "not known")
+        answer = tg.explain(x)
+        assert (answer.cause, answer.numbers["stopped"]) == ("not selected", 3)
+
+    def test_others_were_selected_by_an_index(self) -> None:
+        x = leaf(4)
+        some = x[1:3]
+        loss = (some * 2.0).sum()
+        loss.backward()
+        answer = tg.explain(x)
+        assert (answer.cause, line_of(answer)) == ("not selected", "some = x[1:3]")
 
     def test_it_is_flat_there(self) -> None:
         x = tg.tensor([0.0, 0.0], requires_grad=True)
@@ -567,3 +576,90 @@ class TestMemory:
             loss = (w * w).sum()
             total += loss.item()
         assert tg.explain(loss, about="memory").cause == "kept"
+
+
+def net(depth: int, scale: float) -> nn.Module:
+    tg.seed(0)
+    layers = [nn.Linear(8, 8) for _ in range(depth)]
+    for one in layers:
+        one.weight.data = one.weight.detach().numpy() * np.float32(scale)
+    return nn.Sequential(*(part for one in layers for part in (one, nn.Tanh())))
+
+
+class TestGradientsByLayer:
+    @pytest.mark.parametrize(
+        ("depth", "scale", "cause"), [(12, 0.5, "vanishing"), (3, 1.0, "no fault found")]
+    )
+    def test_vanish(self, depth: int, scale: float, cause: str) -> None:
+        model = net(depth, scale)
+        model(tg.ones((4, 8))).sum().backward()
+        assert tg.explain(model).cause == cause
+
+    def test_explode(self) -> None:
+        class Sine(nn.Module):
+            def forward(self, x: tg.Tensor) -> tg.Tensor:
+                return tg.sin(x)
+
+        tg.seed(0)
+        layers = [nn.Linear(8, 8) for _ in range(8)]
+        for one in layers:
+            one.weight.data = one.weight.detach().numpy() * np.float32(20)
+        model = nn.Sequential(*(part for one in layers for part in (one, Sine())))
+        model(tg.ones((4, 8))).sum().backward()
+        assert tg.explain(model).cause == "exploding"
+
+    def test_are_alike_after_a_constant_start(self) -> None:
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+        for one in model.parameters():
+            one.data = np.full(one.shape, 0.1, np.float32)
+        model(tg.ones((2, 3))).sum().backward()
+        answer = tg.explain(model)
+        assert answer.cause == "identical rows"
+        assert "0.weight" in str(answer)
+
+    def test_are_missing_where_a_module_was_not_called(self) -> None:
+        model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+        model[0](tg.ones((2, 3))).sum().backward()
+        answer = tg.explain(model)
+        assert "no gradient" in answer.numbers["causes"]
+        assert "1.weight, 1.bias" in " ".join(str(answer).split())
+
+    def test_are_missing_before_backward(self) -> None:
+        assert tg.explain(nn.Linear(3, 4)).cause == "no gradients"
+
+
+class TestUnits:
+    def test_are_dead_over_a_data_set(self) -> None:
+        model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Dropout(0.5), nn.Linear(3, 1))
+        model[0].bias.data = np.array([-100.0, 0.0, 100.0], np.float32)
+        model[0].weight.data = np.ones((3, 2), np.float32)
+        batches = [tg.tensor(np.full((4, 2), sign, np.float32)) for sign in (-1.0, 1.0)]
+        answer = tg.explain(model, batches)
+        assert (answer.cause, answer.numbers["dead"], answer.numbers["samples"]) == ("dead", 1, 8)
+        assert all(one.training for one in model.modules())
+        # In the first batch alone, a second unit gives nothing.
+        assert tg.explain(model, batches[0]).numbers["dead"] == 2
+
+    @pytest.mark.parametrize(("bias", "saturated"), [(4.0, 3), (0.0, 0)])
+    def test_are_saturated(self, bias: float, saturated: int) -> None:
+        model = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+        model[0].bias.data = np.full(3, bias, np.float32)
+        answer = tg.explain(model, tg.zeros((5, 2)))
+        assert answer.numbers["saturated"] == saturated
+
+
+class TestUpdates:
+    @pytest.mark.parametrize(
+        ("lr", "cause"),
+        [(1.0, "large updates"), (1e-3, "updates fit"), (1e-9, "small updates")],
+    )
+    @pytest.mark.parametrize("make", [tg.optim.SGD, tg.optim.Adam])
+    def test_are_compared_with_their_parameters(self, make: type, lr: float, cause: str) -> None:
+        w = tg.ones(3, requires_grad=True)
+        optimizer = make([w], lr=lr)
+        (w * 1.0).sum().backward()
+        answer = tg.explain(optimizer)
+        assert answer.cause == cause
+        assert w.tolist() == [1.0, 1.0, 1.0]
+        optimizer.step()
+        assert abs(w.tolist()[0] - 1) == pytest.approx(answer.numbers["ratios"][0], rel=0.1)

@@ -53,8 +53,46 @@ class TestTheFirstNonFiniteNumber:
 
     def test_is_no_error_where_it_came_in(self) -> None:
         with tg.debug():
-            y = tg.tensor([math.inf, math.nan]) * 2 + 1
-        assert math.isnan(y.tolist()[1])
+            y = tg.tensor([math.inf, 1.0]) * 2 + 1
+        assert math.isinf(y.tolist()[0])
+
+    @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])
+    def test_is_named_where_it_was_in_the_data_once_and_at_the_users_line(
+        self, shape: tuple[int, ...]
+    ) -> None:
+        data = np.ones(shape)
+        data[3, 5] = math.nan
+        x = tg.tensor(data, name="x")
+        place = r"\[3, 5\]" if len(shape) == 2 else r"\[3, 5, 0\]"
+        expected = rf"^x at {place} was NaN before the first op$"
+        with tg.debug(), pytest.warns(RuntimeWarning, match=expected) as caught:
+            x * 2 + x
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+
+    def test_is_named_of_a_number(self) -> None:
+        with tg.debug(), pytest.warns(RuntimeWarning, match="^x of exp was NaN before the first"):
+            tg.exp(tg.scalar(math.nan))
+
+    def test_is_not_named_where_an_op_takes_it_out(self) -> None:
+        x = tg.tensor([math.nan, 1.0])
+        with tg.debug():
+            assert tg.where(tg.isnan(x), 0.0, x).tolist() == [0.0, 1.0]
+
+    def test_is_told_by_us_and_not_by_numpy(self) -> None:
+        with np.errstate(all="warn"):
+            with tg.debug(), pytest.raises(NonFiniteError):
+                tg.log(tg.tensor([-1.0]))
+            with pytest.warns(RuntimeWarning, match="invalid value"):  # as before
+                np.log(np.array([-1.0]))
+
+    def test_in_a_decorated_function_is_told_by_us(self) -> None:
+        @tg.debug()
+        def root(x: tg.Tensor, depth: int) -> tg.Tensor:
+            return root(x, depth - 1) if depth else tg.sqrt(x)
+
+        with np.errstate(all="raise"), pytest.raises(NonFiniteError):
+            root(tg.tensor([-1.0]), 3)
 
     def test_going_backward_is_found_where_it_was_made(self) -> None:
         x = tg.tensor([0.0, 4.0], requires_grad=True)

@@ -11,18 +11,22 @@ import numpy as np
 from tinygrad_lab.answers.answer import Answer, Place, label_of
 from tinygrad_lab.answers.failures import why_failed
 from tinygrad_lab.answers.finite import where_it_began
+from tinygrad_lab.answers.layers import health_of, updates_of
 from tinygrad_lab.answers.memory import kept_by
 from tinygrad_lab.answers.missing import why_none
 from tinygrad_lab.answers.numbers import is_finite, numpy_of
 from tinygrad_lab.answers.paths import gradient_of, paths_between
 from tinygrad_lab.answers.rules import broadcasting_in, rule_of
 from tinygrad_lab.answers.sweeps import order_of_sweep, sweeps_in
+from tinygrad_lab.answers.units import units_of
 from tinygrad_lab.answers.zeros import why_zero
 from tinygrad_lab.engine.node import Node
 from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.engine.user_code import user_site
 from tinygrad_lab.errors import ArgumentError, ArgumentTypeError, TinygradLabError
 from tinygrad_lab.graphs import variable_names
+from tinygrad_lab.nn.module import Module
+from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = ["answer"]
 
@@ -39,10 +43,14 @@ def answer(what: Any, wrt: Any, about: str | None, frame: FrameType) -> Answer:
     """Answer the question that is asked by what is given."""
     if isinstance(what, TinygradLabError):
         return why_failed(what)
+    if isinstance(what, Module):
+        return health_of(what) if wrt is None else units_of(what, wrt)
+    if isinstance(what, Optimizer):
+        return updates_of(what)
     for one in (what, wrt):
         if not isinstance(one, Tensor) and (one is not None or one is what):
             raise ArgumentTypeError(
-                f"tg.explain: expected a tensor or an error of this package, got "
+                f"tg.explain: expected a tensor, a module, an optimiser or an error, got "
                 f"{type(one).__name__}."
             )
     place = Place(variable_names(frame), user_site(frame)[0])

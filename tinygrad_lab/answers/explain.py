@@ -17,8 +17,11 @@ def explain(what: Any, wrt: Any = None, *, about: About | None = None) -> Answer
     """Say why: a cause, the numbers that show it, and the line of source.
 
     Args:
-        what: a tensor: why is its ``.grad`` None, 0, not finite, a sum? Or the error of an op.
+        what: a tensor: why is its ``.grad`` None, 0, not finite, a sum? The error of an op: why did
+            it fail? A module after ``backward()``: how do its gradients look, by layer? An
+            optimiser: how large would its next step be?
         wrt: a tensor x: what is the gradient of ``what`` with respect to it, and by which paths?
+            With a module, a batch or a loader: which units are dead or saturated?
         about: ask about a value that was computed: the ``"rule"`` of its op on the way back; the
             ``"order"`` in which its graph is swept; the ``"memory"`` that this graph keeps; what
             ``"broadcasting"`` did in it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tinygrad_lab.answers.answer import Answer, Place, plural
+from tinygrad_lab.answers.answer import Answer, Place
 from tinygrad_lab.engine.lambdas import expression_of
 from tinygrad_lab.engine.node import Node
 from tinygrad_lab.formatting import array_text
@@ -80,7 +80,7 @@ def broadcasting_in(f: Node, place: Place) -> Answer:
 
 def _sentence(edge: Edge) -> str:
     axes = edge.summed_axes
-    which = plural(len(axes), "axis", "axes") + " " + ", ".join(map(str, axes))
+    which = ("axis " if len(axes) == 1 else "axes ") + ", ".join(map(str, axes))
     text = f"{edge.source.label} {edge.source.shape} was stretched to {edge.target.shape} in "
     text += f"{edge.target.label}"
     return text + (f": its gradient adds up over {which}." if edge.needs_gradient else ".")

@@ -136,7 +136,8 @@ def _stop(edge: Edge, g: Any, share: Any, values: Mapping[int, Any]) -> _Stop | 
         units = None if silent is None else (int(silent.all(axis=0).sum()), silent.shape[1])
         counts = int(stopped.sum()), int((g != 0).sum())
         return _Stop(edge, _cause_of(edge, g * stopped, stopped, values), *counts, samples, units)
-    if not (share == 0).any() or (share.any() and not _has_zero_factor(edge)):
+    in_part = _has_zero_factor(edge) or _selects(edge)
+    if not (share == 0).any() or (share.any() and not in_part):
         return None
     counts = int((share == 0).sum()), share.size
     return _Stop(edge, _cause_of(edge, g, share == 0, values), *counts)
@@ -169,6 +170,13 @@ def _has_zero_factor(edge: Edge) -> bool:
     products = _CAUSES["multiplied by zero"].split()
     found = [numpy_of(one) for one in _factors(edge).values()]
     return edge.target.op_name in products and any(bool((one == 0).any()) for one in found)
+
+
+def _selects(edge: Edge) -> bool:
+    """Return whether an op selects elements of its input into an array of another shape."""
+    return _CAUSE_OF.get(edge.target.op_name) == "not selected" and not (
+        edge.target.op is not None and edge.target.op.elementwise
+    )
 
 
 def _of_sizes(edge: Edge, g: Any) -> Any:
@@ -292,7 +300,8 @@ def _follows(stop: _Stop, ends: set[int]) -> bool:
 def _passing_on(opened: list[_Stop]) -> Any:
     """Return a way back on which some uses of values stop nothing.
 
-    An elementwise op passes its whole gradient on there; a product has no factors that are 0.
+    An elementwise op passes its whole gradient on there; a product has no factors that are 0; what
+    selects elements selects the others, too.
     """
     edges: dict[Node, list[Edge]] = {}
     for stop in opened:
@@ -303,6 +312,7 @@ def _passing_on(opened: list[_Stop]) -> Any:
             yield from node.pull_back(g)
             return
         xp, kept, whole = namespace_of_gradient(g), dict(node.kept), set()
+        selecting = {edge.position for edge in edges[node] if _selects(edge)}
         for edge in edges[node]:
             if _has_zero_factor(edge):
                 kept |= {name: _without_zeros(one) for name, one in _factors(edge).items()}
@@ -310,6 +320,9 @@ def _passing_on(opened: list[_Stop]) -> Any:
                 whole.add(edge.position)
         for position, source, gradient in contributions(node, xp, g, kept):
             share = unbroadcast(xp, gradient, source)
+            if position in selecting:
+                share = share.total() if hasattr(share, "total") else share
+                share = _without_zeros(share)
             passes = position in whole and getattr(share, "shape", None) == g.shape
             yield source, g if passes else share
 

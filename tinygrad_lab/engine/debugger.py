@@ -7,9 +7,10 @@ dtype. It costs a few passes over every array.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 from zlib import crc32
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from tinygrad_lab.backends import namespaces
 from tinygrad_lab.context import changed
 from tinygrad_lab.engine.explain import readable
-from tinygrad_lab.engine.node import Node, contributions, unbroadcast
+from tinygrad_lab.engine.node import Leaf, Node, contributions, unbroadcast
 from tinygrad_lab.engine.pending import namespace_of_gradient
 from tinygrad_lab.engine.user_code import Line, line_of, user_site
 from tinygrad_lab.errors import DTypeError, MutationError, NonFiniteError, ShapeError
@@ -27,6 +28,9 @@ __all__ = ["Debugger", "debug"]
 
 def debug() -> changed:
     """Run a block with every op checked, forward and backward.
+
+    NaN that is in the data already is no error: a warning names it. NumPy's own warnings, which
+    would show lines of this package, are silent in the block.
 
     Raises:
         NonFiniteError: where an op makes a NaN or an infinity of finite numbers.
@@ -41,7 +45,25 @@ def debug() -> changed:
         Traceback (most recent call last):
         tinygrad_lab.errors.NonFiniteError: log made nan of finite inputs ...
     """
-    return changed(debugger=Debugger())
+    return _Debugging(debugger=Debugger())
+
+
+class _Debugging(changed):
+    """A block with a debugger, which says at the user's lines what NumPy would say at ours."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__(**changes)
+        self._quiet: list[np.errstate] = []
+
+    def __enter__(self) -> Any:
+        quiet = np.errstate(all="ignore")
+        quiet.__enter__()
+        self._quiet.append(quiet)
+        return super().__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        self._quiet.pop().__exit__(None, None, None)
 
 
 class Debugger:
@@ -49,16 +71,38 @@ class Debugger:
 
     def __init__(self) -> None:
         self._checksums: WeakKeyDictionary[Node, dict[str, int]] = WeakKeyDictionary()
+        self._named: WeakSet[Node] = WeakSet()
 
     def check_forward(self, node: Any, arrays: Sequence[Any], out: Any) -> None:
         """Look for the first non-finite value in a new node, and take checksums."""
         outs = _parts(out)
-        if not all(map(_is_finite, outs)) and all(map(_is_finite, _not_none(arrays))):
-            found = next(filter(None, map(_first_non_finite, outs)))
-            raise NonFiniteError(
-                f"{node.op.name} made {found} of finite inputs{_named(node)}.\n  at {node.line}"
-            )
+        if not all(map(_is_finite, outs)):
+            if all(map(_is_finite, _not_none(arrays))):
+                found = next(filter(None, map(_first_non_finite, outs)))
+                raise NonFiniteError(
+                    f"{node.op.name} made {found} of finite inputs{_named(node)}.\n  at {node.line}"
+                )
+            self._warn_of_data(node, arrays)
         self._checksums[node] = dict(_checksums(node.kept))
+
+    def _warn_of_data(self, node: Any, arrays: Sequence[Any]) -> None:
+        """Name, once for each leaf, an element that was NaN before the first op."""
+        for position, (source, array) in enumerate(zip(node.inputs, arrays, strict=True)):
+            if not isinstance(source, Leaf) or source in self._named or array is None:
+                continue
+            places = np.argwhere(np.isnan(_floats(array)))
+            if not len(places):
+                continue
+            self._named.add(source)
+            inputs = node.op.inputs
+            unnamed = f"{inputs[min(position, len(inputs) - 1)]} of {node.op.name}"
+            name = readable(source.name) if source.name else unnamed
+            at = f" at {places[0].tolist()}" if len(places[0]) else ""
+            text, line = f"{name}{at} was NaN before the first op", node.line
+            if line is None:
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
+            else:
+                warnings.warn_explicit(text, RuntimeWarning, line.filename, line.number)
 
     def pull_back(self, node: Any, g: Any) -> Iterator[tuple[Node, Any]]:
         """Do what ``node.pull_back`` does, and check its arrays and results."""
