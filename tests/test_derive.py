@@ -206,6 +206,13 @@ class TestNotations:
         assert r"\%" in found.latex
         ElementTree.fromstring(found.mathml[0])
 
+    @pytest.mark.parametrize("name", ["\x1b[31mred", "a\nb", "\u202eevil", "x" * 10_000])
+    def test_cut_and_escape_names_for_a_terminal(self, name: str) -> None:
+        x = tg.tensor([1.0, 2.0], requires_grad=True, name=name)
+        text = str(tg.derive((x * x).sum(), wrt=x))
+        assert not {"\x1b", "\u202e"} & set(text)
+        assert max(map(len, text.splitlines())) <= 80
+
     def test_show_a_notebook_formulas_rules_and_the_verdict(self) -> None:
         x = leaf(3)
         found = tg.derive((x * x).sum(), wrt=x)

@@ -32,6 +32,7 @@ from tinygrad_lab.show.derivation.reading import (
 )
 from tinygrad_lab.show.derivation.values import Values
 from tinygrad_lab.show.equation import key_text
+from tinygrad_lab.show.measure import shortened
 
 __all__ = ["Symbols", "axes_of_sum"]
 
@@ -42,6 +43,7 @@ _ACTIVATIONS = frozenset(
     {"relu", "tanh", "sigmoid", "softplus", "hardtanh", "hardsigmoid", "hardswish", "gru"}
 )
 _ALIASES = frozenset({"squeeze", "expand_dims", "reshape"})
+_LONGEST_NAME = 20
 _SMALL = 16
 """Formulas of more parts than this get a name of their own."""
 
@@ -142,7 +144,7 @@ class Symbols:
         if node.index in self._names:
             return self._names[node.index]
         if node.name:
-            return node.name
+            return shortened(node.name, _LONGEST_NAME)
         letter, count = ("c" if node.is_leaf else "u"), 1
         while f"{letter}{count}" in self._used:
             count += 1
