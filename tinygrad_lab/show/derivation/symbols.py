@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends.scatter import filled
-from tinygrad_lab.engine.lambdas import expression_of
 from tinygrad_lab.graphs import Graph, GraphNode
 from tinygrad_lab.show.derivation.formula import (
     Formula,
@@ -29,6 +28,7 @@ from tinygrad_lab.show.derivation.reading import (
     formula_of_source,
     logsumexp,
     softmax,
+    source_of,
 )
 from tinygrad_lab.show.derivation.values import Values
 from tinygrad_lab.show.equation import key_text
@@ -248,7 +248,7 @@ class Symbols:
     def _from_source(self, node: GraphNode, inputs: list[Formula]) -> Formula:
         op = node.op
         assert op is not None, "a leaf has no forward"
-        expression = expression_of(op.forward)
+        expression = source_of(op.forward)
         if op.variadic or expression is None:
             raise NoFormulaError
         names: dict[str, Any] = dict(node.attributes) | dict(zip(op.inputs, inputs, strict=False))
