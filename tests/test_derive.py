@@ -173,6 +173,16 @@ class TestRules:
         assert tg.graph(J)["W"].value is not None
         assert tg.derive(J, wrt=W).largest_difference < 1e-12
 
+    def test_of_deep_graphs_need_no_recursion(self) -> None:
+        a = tg.scalar(0.5)
+        y = total = a
+        for _ in range(1500):
+            y = tg.tanh(y * 1.1)
+            total = total + y
+        found = tg.derive(total, wrt=a)
+        assert found.largest_difference < 1e-9
+        assert len(found.steps) >= 1500
+
 
 class TestNotations:
     @pytest.mark.parametrize("start", range(0, 60, AT_ONCE))

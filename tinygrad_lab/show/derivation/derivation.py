@@ -15,7 +15,7 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, GradientError
 from tinygrad_lab.formatting import MINUS, number
 from tinygrad_lab.graphs import Graph, GraphNode
-from tinygrad_lab.show.derivation.formula import Formula, Symbol, constant_of
+from tinygrad_lab.show.derivation.formula import Formula, constant_of
 from tinygrad_lab.show.derivation.notation import (
     LATEX,
     MATHML,
@@ -198,9 +198,10 @@ def derivation_of(output: Any, wrt: Any, names: Mapping[Node, str]) -> Derivatio
     definitions, steps = steps_of(graph, target, own)
     if not steps:
         raise GradientError("tg.derive: the output and wrt are one value, with a gradient of 1.")
-    symbols = steps[-1].symbol
-    assert isinstance(symbols, Symbol), "a step arrives at a gradient"
-    return Derivation(symbols.gradient_of, symbols.name, definitions, steps)
+    for step in steps:  # in order: a line is computed from the lines before
+        _ = step.value
+    last = steps[-1].symbol
+    return Derivation(last.gradient_of, last.name, definitions, steps)
 
 
 def _is_complex(node: GraphNode) -> bool:

@@ -15,7 +15,6 @@ import numpy as np
 
 from tinygrad_lab.backends.scatter import filled
 from tinygrad_lab.engine.broadcasting import stretched_axes
-from tinygrad_lab.engine.lambdas import expression_of
 from tinygrad_lab.graphs import Edge, GraphNode
 from tinygrad_lab.show.derivation.formula import (
     Formula,
@@ -44,6 +43,7 @@ from tinygrad_lab.show.derivation.reading import (
     formula_of_words,
     onehot,
     softmax,
+    source_of,
 )
 from tinygrad_lab.show.derivation.symbols import Symbols, axes_of_sum
 from tinygrad_lab.show.derivation.values import Part, Values
@@ -166,7 +166,7 @@ class Rules:
         if words is not None and can_be_words:
             return formula_of_words(words, names)
         rule = next((one for one in op.rules if edge.label in one.inputs), None)
-        expression = None if rule is None or rule.joint else expression_of(rule.function)
+        expression = None if rule is None or rule.joint else source_of(rule.function)
         if expression is None:
             raise NoFormulaError
         return formula_of_source(expression, names)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.backends.scatter import filled
-from tinygrad_lab.engine.lambdas import expression_of
 from tinygrad_lab.graphs import Graph, GraphNode
 from tinygrad_lab.show.derivation.formula import (
     Formula,
@@ -29,6 +28,7 @@ from tinygrad_lab.show.derivation.reading import (
     formula_of_source,
     logsumexp,
     softmax,
+    source_of,
 )
 from tinygrad_lab.show.derivation.values import Values
 from tinygrad_lab.show.equation import key_text
@@ -71,6 +71,10 @@ class Symbols:
             if pattern := pattern_of(node):
                 self.patterns[node.index] = pattern
         self._names = dict(names)
+        self._terms: set[int] = set()
+        for node in graph:
+            if self._is_term(node):
+                self._terms.add(node.index)
         self._name_landmarks(graph)
         self._from_the_start = set(self._names)
         self._used = {*self._names.values(), *(node.name for node in graph if node.name)}
@@ -100,11 +104,11 @@ class Symbols:
 
     def _kind(self, node: GraphNode) -> str:
         if self._is_alias(node) and self.is_absorbed(node.inputs[0][1]):
-            return "" if self._is_term(node) else self._kind(node.inputs[0][1])
+            return "" if node.index in self._terms else self._kind(node.inputs[0][1])
         if node.op_name in _SUMS_OF_PRODUCTS:
-            return "" if self._is_term(node) else "z"
-        if node.op_name == "add" and any(self._is_term(source) for _, source in node.inputs):
-            return "" if self._is_term(node) else "z"
+            return "" if node.index in self._terms else "z"
+        if node.op_name == "add" and any(source.index in self._terms for _, source in node.inputs):
+            return "" if node.index in self._terms else "z"
         return "h" if node.op_name in _ACTIVATIONS else ""
 
     def _is_term(self, node: GraphNode) -> bool:
@@ -113,7 +117,7 @@ class Symbols:
         if self._is_alias(node) and self.is_absorbed(node.inputs[0][1]):
             is_product = node.inputs[0][1].op_name in _SUMS_OF_PRODUCTS
         if node.op_name == "add":
-            is_product = any(self._is_term(source) for _, source in node.inputs)
+            is_product = any(source.index in self._terms for _, source in node.inputs)
         users = self._users.get(node.index, [])
         if not is_product or node.name or len(users) != 1:
             return False
@@ -161,9 +165,29 @@ class Symbols:
 
     def __getitem__(self, node: GraphNode) -> Formula:
         """Return what a value is written as: its name, its number, or a short formula."""
-        if node.index not in self._formulas:
-            self._formulas[node.index] = self._written(node)
+        waiting = [node]
+        while waiting:  # iterative: graphs may be deep
+            one = waiting[-1]
+            missing = [asked for asked in self._asked(one) if asked.index not in self._formulas]
+            if one.index in self._formulas or not missing:
+                waiting.pop()
+                if one.index not in self._formulas:
+                    self._formulas[one.index] = self._written(one)
+            else:
+                waiting.extend(missing)
         return self._formulas[node.index]
+
+    def _asked(self, node: GraphNode) -> list[GraphNode]:
+        """Return the values whose formulas that of a value is written with."""
+        if node.is_leaf or self.has_symbol(node) or node.op_name == "output":
+            return []
+        if self.is_absorbed(node):
+            return [self._users[node.index][0]]
+        if pattern := self.patterns.get(node.index):
+            return [pattern.source]
+        if self._is_alias(node) and self.is_absorbed(node.inputs[0][1]):
+            node = node.inputs[0][1]
+        return [source for _, source in node.inputs]
 
     def _written(self, node: GraphNode) -> Formula:
         if node.is_leaf:
@@ -226,7 +250,7 @@ class Symbols:
     def _from_source(self, node: GraphNode, inputs: list[Formula]) -> Formula:
         op = node.op
         assert op is not None, "a leaf has no forward"
-        expression = expression_of(op.forward)
+        expression = source_of(op.forward)
         if op.variadic or expression is None:
             raise NoFormulaError
         names: dict[str, Any] = dict(node.attributes) | dict(zip(op.inputs, inputs, strict=False))
