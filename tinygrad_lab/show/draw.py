@@ -124,10 +124,9 @@ def draw(
     from tinygrad_lab.show.failed import picture_of_error
     from tinygrad_lab.show.measure import shortened
     from tinygrad_lab.show.outline import outline_of
-    from tinygrad_lab.show.parts import depth_inside, nodes_named, part_of
+    from tinygrad_lab.show.parts import depth_inside
     from tinygrad_lab.show.picture import picture_of
     from tinygrad_lab.show.reverse import both_ways
-    from tinygrad_lab.show.scalars import MOST_SCALARS, scalars_of
 
     if unknown:
         raise _no_option(next(iter(unknown)))
@@ -141,16 +140,7 @@ def draw(
     if most is not None and most < 1:
         raise ArgumentError(f"most must be 1 or more boxes, got {most}.")
     numbers = {"values": values, "gradients": gradients, "local_derivatives": local_derivatives}
-    drawn = _graph_of(*outputs)
-    if level == "scalars":
-        drawn = drawn.opened()
-    marked = frozenset() if highlight is None else nodes_named(drawn, highlight, "highlight")
-    if part is not None:
-        drawn = part_of(drawn, part)
-        marked = _inside(drawn, marked)
-    if level == "scalars":
-        scalars = scalars_of(drawn, MOST_SCALARS if most is None else most)
-        drawn, marked, most = scalars.graph, scalars.of(marked), len(scalars.graph)
+    drawn, marked, most = _selected(outputs, level, part, highlight, most)
     if outputs and isinstance(outputs[0], TinygradLabError):
         picture = picture_of_error(outputs[0], drawn, most=most or _MOST_OPS, **numbers)
     elif level in ("layers", "modules"):
@@ -211,6 +201,28 @@ def _level_of(
             'level="modules" or level="layers".'
         )
     return level
+
+
+def _selected(
+    outputs: tuple[Any, ...], level: Level, part: Any, highlight: Any, most: int | None
+) -> tuple[Graph, Collection[int], int | None]:
+    """Return the graph to draw, the indices of its nodes to highlight, and how many boxes."""
+    from tinygrad_lab.show.parts import nodes_named, part_of
+    from tinygrad_lab.show.scalars import MOST_SCALARS, scalars_of
+
+    drawn = _graph_of(*outputs)
+    if level == "scalars":
+        drawn = drawn.opened()
+    marked: Collection[int] = ()
+    if highlight is not None:
+        marked = nodes_named(drawn, highlight, "highlight")
+    if part is not None:
+        drawn = part_of(drawn, part)
+        marked = _inside(drawn, marked)
+    if level == "scalars":
+        scalars = scalars_of(drawn, MOST_SCALARS if most is None else most)
+        return scalars.graph, scalars.of(marked), len(scalars.graph)
+    return drawn, marked, most
 
 
 def _looks(theme: Theme, font_size: float | None) -> dict[str, Any]:
