@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -121,6 +122,13 @@ def check_legend(drawing: Any) -> None:
         assert picture.scale.title not in said
 
 
+def check_warned_of_small_text(drawing: Any, options: Any, warned: list[str]) -> None:
+    """Text that cannot be read on a page is said to be so, unless its size was asked for."""
+    asked = options["width"] is not None and options["font_size"] is None
+    assert bool(warned) == (asked and drawing.smallest_text < 8)
+    assert all("Fewer boxes leave more room" in text for text in warned)
+
+
 def test_each_combination_is_drawn_right_or_refused() -> None:
     rng = random.Random(14)
     cases = list(programs())
@@ -134,13 +142,16 @@ def test_each_combination_is_drawn_right_or_refused() -> None:
         more = {"part": part, "highlight": highlight}
         options |= {name: value for name, value in more.items() if rng.random() < 0.4}
         try:
-            drawing = tg.draw(result, **options)
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                drawing = tg.draw(result, **options)
         except ArgumentError as error:
             if not says_what_to_do(error):
                 raise
             continue
         try:
             check_drawn_right(drawing)
+            check_warned_of_small_text(drawing, options, [str(one.message) for one in warned])
         except AssertionError as wrong:
             raise AssertionError(f"tg.draw(..., {options}): {wrong}") from wrong
         drawn.append(options)
@@ -157,3 +168,10 @@ def test_what_is_highlighted_is_in_the_part_or_refused(level: Any) -> None:
     assert [box.name for box in picture.boxes if box.highlighted] == ["b"]
     with pytest.raises(ArgumentError, match="leave out part= or highlight="):
         tg.draw(f, level=level, part=(b, f), highlight=w)
+
+
+def test_a_page_that_is_too_small_is_warned_of_at_the_line_of_the_user() -> None:
+    x = tg.scalar(2.0, name="x")
+    with pytest.warns(UserWarning, match="as small as .* px. Fewer boxes") as warned:
+        tg.draw(tg.sin(tg.exp(x) * x), width=120)
+    assert warned[0].filename == __file__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import replace
 from inspect import signature
@@ -27,6 +28,8 @@ Choice = TypeVar("Choice", bound=str)
 
 _MOST_OPS, _MOST_BOXES = 150, 60
 _LONGEST_TITLE = 100
+_LEGIBLE = 8.0
+"""The size in pixels below which text on a page cannot be read."""
 
 PAGES = {"16:9": (1600.0, 900.0), "a4": (1123.0, 794.0)}
 """Widths and heights in CSS pixels: a slide, and A4 at 96 dots per inch, landscape."""
@@ -77,7 +80,7 @@ def draw(
         depth: at the level of modules, how many modules deep; containers do not count.
         parameters: whether parameters of modules have boxes; by default at ``"layers"`` alone.
         width: fit the picture on a page: ``"16:9"`` (1600 × 900), ``"a4"`` (1123 × 794,
-            landscape), or a width in pixels.
+            landscape), or a width in pixels. Text of less than 8 pixels is warned of.
         title: a heading above the picture.
         theme: ``"light"``, ``"dark"``, or ``"auto"``: SVG and HTML are then dark where their
             reader prefers that, and files of other kinds are light.
@@ -173,9 +176,20 @@ def draw(
             **looks,
         )
     )
-    if width is not None and font_size is not None:
-        drawing.svg  # noqa: B018 - raises here, and not where it is shown, if it does not fit
+    if width is not None:
+        _check_legible(drawing)
     return drawing
+
+
+def _check_legible(drawing: Drawing) -> None:
+    """Warn of a page on which text is too small; raise if ``font_size`` does not fit on it."""
+    size = drawing.smallest_text
+    if 0 < size < _LEGIBLE and drawing.picture.font_size is None:
+        warnings.warn(
+            f"tg.draw: text on this page is as small as {size:.1f} px. Fewer boxes leave more "
+            'room: part=, a smaller most, level="modules"; or another direction, or a larger page.',
+            stacklevel=3,
+        )
 
 
 def _level_of(

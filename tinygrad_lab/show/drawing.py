@@ -15,7 +15,7 @@ from tinygrad_lab.errors import ArgumentError, DrawingError, MissingDependencyEr
 from tinygrad_lab.files import write_atomically
 from tinygrad_lab.show.dot import to_dot
 from tinygrad_lab.show.forms import scene_of
-from tinygrad_lab.show.marks import Scene
+from tinygrad_lab.show.marks import Scene, Text
 from tinygrad_lab.show.page import to_page
 from tinygrad_lab.show.paper import to_paper
 from tinygrad_lab.show.picture import Picture
@@ -51,6 +51,12 @@ class Drawing:
         """The picture composed, in the colours of its theme: light ones where that is "auto"."""
         scene = scene_of(self.picture)
         return scene.recolored(in_dark) if self.picture.theme == "dark" else scene
+
+    @cached_property
+    def smallest_text(self) -> float:
+        """The size of the smallest text, in pixels of the picture."""
+        marks = (mark for group in self._scene.groups for mark in group.marks)
+        return min((mark.size for mark in marks if isinstance(mark, Text)), default=0.0)
 
     @cached_property
     def svg(self) -> str:
