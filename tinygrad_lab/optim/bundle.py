@@ -50,10 +50,9 @@ class Bundle:
         for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter._rebind(view)
 
-    def join_before_first_step(self) -> None:
-        """Join the parameters again if no step has made them views of the vector."""
-        if not self.views:
-            self.vector = self._joined([p._data for p in self.parameters])
+    def join_again(self) -> None:
+        """Join the parameters as they are now."""
+        self.vector = self._joined([p._data for p in self.parameters])
 
     def states(self) -> list[State]:
         """Return the state of each parameter."""

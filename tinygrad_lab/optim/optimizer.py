@@ -162,7 +162,8 @@ class Optimizer:
         if not intact:
             self._bundle(number, active)
         for bundle in self._bundles[number]:
-            bundle.join_before_first_step()
+            if not bundle.views:  # no step was made: its parameters may have changed since
+                bundle.join_again()
         return self._bundles[number]
 
     def check(self, settings: Mapping[str, Any]) -> None:

@@ -56,10 +56,13 @@ def cross_entropy(
         [0.6931471824645996, 0.0]
     """
     is_plain = weight is None and reduction == "mean" and label_smoothing == 0 and ignore_index < 0
-    lengths: tuple[int, ...] = getattr(x, "shape", ())
+    # Of the arrays: properties of Tensors take longer, and nets of this size notice.
+    logits, labels = getattr(x, "_data", x), getattr(target, "_data", target)
+    lengths: tuple[int, ...] = getattr(logits, "shape", ())
     # The mean over no samples is NaN, which is left to what is below.
     is_matrix = len(lengths) == 2 and lengths[0] > 0
-    if is_plain and is_matrix and _is_index(target) and target.ndim == 1:
+    are_labels = getattr(labels, "ndim", 0) == 1 and getattr(labels.dtype, "kind", "f") in "iu"
+    if is_plain and is_matrix and are_labels:
         try:
             return _fused(x, target)
         except IndexingError:
@@ -81,7 +84,8 @@ def cross_entropy(
 
 def _is_index(target: Any) -> bool:
     """Tell whether a target holds integers."""
-    return hasattr(target, "dtype") and target.dtype.kind in "iu"
+    dtype = getattr(target, "dtype", None)
+    return dtype is not None and dtype.kind in "iu"
 
 
 def _axis_of(x: Any) -> int:
