@@ -132,15 +132,18 @@ class TextbookWriter(Writer):
                 yield Line(self._put(f'state["{key}"]', value))
 
     def _lines_in_order(self) -> Iterator[tuple[Line, Event | None, bool]]:
-        for own, together in groupby(super()._lines_in_order(), lambda one: _is_update(one[1])):
+        lines = super()._lines_in_order()
+        for is_update, together in groupby(lines, lambda one: _group(one[1]) is not None):
             found = list(together)
-            if not own:
+            if not is_update:
                 yield from found
                 continue
-            event = found[0][1]
-            updates = [self._updated(*one) for one in _by_group(found)]
+            updates = [
+                self._updated(scope, [line for line, _, _ in own])
+                for scope, own in groupby(found, lambda one: _group(one[1]))
+            ]
             for line in rolled(updates, self._loop_names()):
-                yield line, event, False
+                yield line, found[0][1], False
 
     def _updated(self, scope: Scope, lines: list[Line]) -> Updated:
         """Return what is a parameter's own in the lines of its update."""
@@ -194,18 +197,6 @@ def _group(event: Event | None) -> Any:
     """Return the scope of the parameter whose update an event is part of."""
     scope = None if event is None or event.loop is not None else event.scope
     return scope if scope is not None and scope.kind == UPDATE else None
-
-
-def _is_update(event: Event | None) -> bool:
-    return _group(event) is not None
-
-
-def _by_group(
-    lines: list[tuple[Line, Event | None, bool]],
-) -> Iterator[tuple[Scope, list[Line]]]:
-    """Yield the lines of each parameter's update, with its scope."""
-    for scope, together in groupby(lines, lambda one: _group(one[1])):
-        yield scope, [line for line, _, _ in together]
 
 
 def _suffixes(places: list[tuple[str, Value]]) -> list[str]:
