@@ -45,6 +45,8 @@ class Kept:
     shape: tuple[int, ...]
     dtype: Any
     nbytes: int
+    memory: int = field(repr=False)
+    """The same for all that keep one array, or views of it, as long as the graph lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,9 +332,11 @@ def _kept_arrays(kept: Mapping[str, Any]) -> Iterator[Kept]:
         elif isinstance(value, bool | int) or type(value) not in namespaces:
             continue  # part of a shape, not an array
         elif isinstance(value, float):
-            yield Kept(name, (), np.dtype(float), 8)
+            yield Kept(name, (), np.dtype(float), 8, id(value))
         else:
-            yield Kept(name, tuple(value.shape), value.dtype, int(value.nbytes))
+            base = getattr(value, "base", None)
+            memory = id(value if base is None else base)
+            yield Kept(name, tuple(value.shape), value.dtype, int(value.nbytes), memory)
 
 
 class Graph:
@@ -489,11 +493,9 @@ class Graph:
     @property
     def nbytes_kept(self) -> int:
         """The bytes kept for backward; an array that several nodes keep counts once."""
-        memory = {
-            id(value): kept.nbytes
-            for node in self.nodes
-            for value, kept in zip(_arrays_in(_kept_values(node.node)), node.keeps, strict=True)
-        }
+        memory: dict[int, int] = {}
+        for kept in (kept for node in self.nodes for kept in node.keeps):
+            memory[kept.memory] = max(kept.nbytes, memory.get(kept.memory, 0))
         return sum(memory.values())
 
     def __str__(self) -> str:
@@ -536,15 +538,6 @@ def _opened_node(fused: Node, output: Node, inputs: list[Any]) -> Node:
     if fused.gradient is not None:
         sweep({output: fused.gradient}, within=made, number=getattr(fused, "sweep", 0))
     return output
-
-
-def _arrays_in(kept: Any) -> Iterator[Any]:
-    """Yield the arrays that a node keeps, in the order of ``GraphNode.keeps``."""
-    for value in kept.values() if isinstance(kept, Mapping) else kept:
-        if isinstance(value, tuple | list):
-            yield from _arrays_in(value)
-        elif type(value) in namespaces and not isinstance(value, bool | int):
-            yield value
 
 
 def _input_label(target: GraphNode, position: int) -> str:
