@@ -5,6 +5,7 @@ Not imported by ``import tinygrad_lab``; the command ``tinygrad-lab train`` uses
 
 from tinygrad_lab.train.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
 from tinygrad_lab.train.experiment import Experiment, run
+from tinygrad_lab.train.looks.summary import LayerSummary, Summary, summary
 from tinygrad_lab.train.loop import Measurement, Step, evaluate, fit, train_steps, update
 from tinygrad_lab.train.models import CNN, GRU, MLP, MODELS, Logistic, make_model
 from tinygrad_lab.train.report import Metrics
@@ -28,12 +29,14 @@ __all__ = [
     "REFERENCE",
     "Checkpoint",
     "Experiment",
+    "LayerSummary",
     "Logistic",
     "Measurement",
     "Metrics",
     "Published",
     "Settings",
     "Step",
+    "Summary",
     "evaluate",
     "fit",
     "load_checkpoint",
@@ -41,6 +44,7 @@ __all__ = [
     "make_model",
     "run",
     "save_checkpoint",
+    "summary",
     "train_steps",
     "update",
 ]

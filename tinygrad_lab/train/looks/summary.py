@@ -15,13 +15,15 @@ from tinygrad_lab.errors import ArgumentTypeError
 from tinygrad_lab.formatting import bytes_text, html_table
 from tinygrad_lab.graphs import Graph, GraphNode, graph
 from tinygrad_lab.nn import Module
-from tinygrad_lab.train.looks.terminal import columns
+from tinygrad_lab.train.looks.terminal import clipped, columns
 from tinygrad_lab.train.looks.untouched import untouched
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 
 _PRODUCTS = ("matmul", "vecdot")
 """The ops that multiply and add; every larger one is composed of them."""
+_MOST_OF_KIND = 16
+"""Characters of a class's name: the numbers beside it are never cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,12 @@ class Summary:
 def _row(layer: LayerSummary) -> tuple[str, ...]:
     shape = "" if layer.shape is None else str(layer.shape).replace(" ", "")
     numbers = _numbers(layer.parameters, layer.multiply_adds, layer.nbytes_kept)
-    return (layer.path or "(the net)", layer.kind, shape, *numbers)
+    return (layer.path or "(the net)", clipped(layer.kind, _MOST_OF_KIND), shape, *numbers)
 
 
 def _numbers(parameters: int, multiply_adds: int, nbytes: int) -> tuple[str, str, str]:
-    counts = (f"{count:,}" if count else "" for count in (parameters, multiply_adds))
-    return (*counts, bytes_text(nbytes) if nbytes else "")  # type: ignore[return-value]
+    size, work = (f"{count:,}" if count else "" for count in (parameters, multiply_adds))
+    return size, work, bytes_text(nbytes) if nbytes else ""
 
 
 def summary(model: Module, x: Any) -> Summary:
@@ -127,11 +129,11 @@ def summary(model: Module, x: Any) -> Summary:
         >>> from tinygrad_lab import nn, train
         >>> net = nn.Sequential(nn.Linear(40, 100), nn.ReLU(), nn.Linear(100, 10))
         >>> print(train.summary(net, tg.ones((50, 40))))
-        layer      kind        output    parameters  multiply-adds     kept
-        0          Linear      (50,100)       4,100        200,000     8 kB
-        1          ReLU        (50,100)                               20 kB
-        2          Linear      (50,10)        1,010         50,000
-        total                                 5,110        250,000    28 kB
+        layer  kind      output  parameters  multiply-adds   kept
+        0      Linear  (50,100)       4,100        200,000   8 kB
+        1      ReLU    (50,100)                             20 kB
+        2      Linear   (50,10)       1,010         50,000
+        total                         5,110        250,000  28 kB
         <BLANKLINE>
         Sequential on an input of shape (50, 40): 5,110 parameters (20.4 kB).
         kept: what backward remembers, beside the parameters.
@@ -146,7 +148,7 @@ def summary(model: Module, x: Any) -> Summary:
         kept = _bytes_kept(model, inputs)
         # Fused ops run as the small ones: their products are counted, whatever they are part of.
         with no_grad(), changed(recording=True, composing=True):
-            run = graph(model(*inputs))
+            run = _run(model, inputs)
         reached = _parameters_reached(model, inputs)
     layers = tuple(_layers(model, run, kept, reached))
     sizes = (one.size * one.dtype.itemsize for one in model.parameters())
@@ -179,6 +181,12 @@ def _layers(
         )
 
 
+def _run(model: Module, inputs: tuple[Any, ...]) -> Graph:
+    """Return the graph of every tensor that the net returns."""
+    outputs, _ = trees.flatten([model(*inputs)])
+    return graph(*(one for one in outputs if isinstance(one, Tensor)))
+
+
 def _first_runs(run: Graph) -> dict[str, int]:
     """Return when each module first computed something, itself or by a module inside of it."""
     first: dict[str, int] = {}
@@ -204,7 +212,7 @@ def _place(path: str, first: dict[str, int]) -> tuple[float, ...]:
 
 def _bytes_kept(model: Module, inputs: tuple[Any, ...]) -> dict[str, int]:
     """Return what backward keeps, by module, without what is a parameter's own memory."""
-    run = graph(model(*inputs))
+    run = _run(model, inputs)
     parameters = [one.data for one in model.parameters()]
     seen = {id(one if getattr(one, "base", None) is None else one.base) for one in parameters}
     found: dict[str, int] = {}
@@ -235,7 +243,6 @@ def _products(node: GraphNode) -> int:
 
 def _parameters_reached(model: Module, inputs: tuple[Any, ...]) -> set[int]:
     """Return the ids of the parameters that a gradient of the output reaches."""
-    outputs, _ = trees.flatten([model(*inputs)])
-    run = graph(*(one for one in outputs if isinstance(one, Tensor)))
+    run = _run(model, inputs)
     owners = {id(p.node): id(p) for p in model.parameters() if p.requires_grad}
     return {owners[id(leaf.node)] for leaf in run.leaves if id(leaf.node) in owners}
