@@ -106,3 +106,19 @@ def test_a_notebook_shows_the_same_table() -> None:
 def test_what_is_no_module_is_refused() -> None:
     with pytest.raises(tg.errors.ArgumentTypeError, match=r"summary\(model, x\)"):
         train.summary(tg.ones(3), little_net())  # type: ignore[arg-type]
+
+
+def test_it_says_the_same_without_gradients_and_while_recording() -> None:
+    net, x = image_net().eval(), tg.ones((3, 1, 40))
+    seen = train.summary(net, x)
+    with tg.no_grad():
+        assert train.summary(net, x) == seen
+    with tg.record():
+        assert train.summary(net, x) == seen
+
+
+def test_one_input_of_several_and_one_output_of_several_are_fine() -> None:
+    x, state = tg.ones((5, 2, 3)), tg.zeros((1, 2, 4))
+    seen = train.summary(nn.GRU(3, 4), (x, state))
+    assert seen.shape == (5, 2, 3)
+    assert seen.multiply_adds == 5 * 2 * 3 * 4 * (3 + 4)

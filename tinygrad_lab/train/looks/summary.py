@@ -144,7 +144,9 @@ def summary(model: Module, x: Any) -> Summary:
             f"{type(model).__name__} as the model."
         )
     inputs = x if isinstance(x, tuple) else (x,)
-    with untouched(model):
+    # As in training, whatever block it is called in.
+    ordinary = changed(grad_enabled=True, recording=False, composing=False, scope=None)
+    with untouched(model), ordinary:
         kept = _bytes_kept(model, inputs)
         # Fused ops run as the small ones: their products are counted, whatever they are part of.
         with no_grad(), changed(recording=True, composing=True):
