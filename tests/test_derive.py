@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_lab as tg
 from tinygrad_lab.errors import ArgumentTypeError, DTypeError, GradientError, GraphFreedError
-from tinygrad_lab.show.derivation.notation import TEXT, joined
+from tinygrad_lab.show.derivation.plain import TEXT, joined
 from tinygrad_lab.show.derivation.steps import Step
 
 from .random_derivations import random_output

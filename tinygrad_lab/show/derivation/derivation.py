@@ -16,16 +16,10 @@ from tinygrad_lab.errors import ArgumentTypeError, DTypeError, GradientError
 from tinygrad_lab.formatting import MINUS, number
 from tinygrad_lab.graphs import Graph, GraphNode
 from tinygrad_lab.show.derivation.formula import Formula, constant_of
-from tinygrad_lab.show.derivation.notation import (
-    LATEX,
-    MATHML,
-    TEXT,
-    Notation,
-    Pieces,
-    T,
-    joined,
-    lines_of,
-)
+from tinygrad_lab.show.derivation.latex import LATEX
+from tinygrad_lab.show.derivation.mathml import MATHML
+from tinygrad_lab.show.derivation.notation import Notation, T
+from tinygrad_lab.show.derivation.plain import TEXT, Pieces, joined, lines_of
 from tinygrad_lab.show.derivation.steps import Definition, Step, steps_of
 
 __all__ = ["Derivation", "derivation_of"]

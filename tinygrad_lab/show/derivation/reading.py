@@ -14,12 +14,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.engine.lambdas import expression_of
-from tinygrad_lab.show.derivation.formula import (
-    Formula,
-    Value,
+from tinygrad_lab.show.derivation.algebra import (
     apply,
     compare,
-    constant,
     matmul,
     power,
     product,
@@ -29,6 +26,11 @@ from tinygrad_lab.show.derivation.formula import (
     stretched,
     summed,
     transposed,
+)
+from tinygrad_lab.show.derivation.formula import (
+    Formula,
+    Value,
+    constant,
 )
 
 __all__ = [

@@ -16,13 +16,9 @@ import numpy as np
 from tinygrad_lab.backends.scatter import filled
 from tinygrad_lab.engine.broadcasting import stretched_axes
 from tinygrad_lab.graphs import Edge, GraphNode
-from tinygrad_lab.show.derivation.formula import (
-    Formula,
-    Put,
-    Taken,
+from tinygrad_lab.show.derivation.algebra import (
     apply,
     compare,
-    constant,
     matmul,
     product,
     put,
@@ -35,8 +31,14 @@ from tinygrad_lab.show.derivation.formula import (
     times_what_it_divides,
     transposed,
 )
-from tinygrad_lab.show.derivation.notation import TEXT, joined
+from tinygrad_lab.show.derivation.formula import (
+    Formula,
+    Put,
+    Taken,
+    constant,
+)
 from tinygrad_lab.show.derivation.patterns import Pattern
+from tinygrad_lab.show.derivation.plain import TEXT, joined
 from tinygrad_lab.show.derivation.reading import (
     NoFormulaError,
     formula_of_source,

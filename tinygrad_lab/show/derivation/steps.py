@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.graphs import Edge, Graph, GraphNode
+from tinygrad_lab.show.derivation.algebra import (
+    summed,
+)
 from tinygrad_lab.show.derivation.formula import (
     Apply,
     Formula,
@@ -19,7 +22,6 @@ from tinygrad_lab.show.derivation.formula import (
     Symbol,
     constant,
     size_of,
-    summed,
 )
 from tinygrad_lab.show.derivation.patterns import Pattern
 from tinygrad_lab.show.derivation.rules import Contribution, Rules

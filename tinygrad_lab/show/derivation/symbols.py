@@ -9,18 +9,20 @@ import numpy as np
 
 from tinygrad_lab.backends.scatter import filled
 from tinygrad_lab.graphs import Graph, GraphNode
+from tinygrad_lab.show.derivation.algebra import (
+    apply,
+    matmul,
+    reshaped,
+    summed,
+    summed_to,
+    transposed,
+)
 from tinygrad_lab.show.derivation.formula import (
     Formula,
     Symbol,
     Taken,
-    apply,
     constant,
-    matmul,
-    reshaped,
     size_of,
-    summed,
-    summed_to,
-    transposed,
 )
 from tinygrad_lab.show.derivation.patterns import Pattern, pattern_of
 from tinygrad_lab.show.derivation.reading import (
