@@ -30,7 +30,11 @@ ROOMS = [
     {"ops": "one file a family, one declaration an op"},
     {"other_names": "PyTorch's and NumPy's, spelled"},
     {"array_api": "creation, dtypes, exchange of arrays", "linalg": "tg.linalg"},
-    {"operators": "x + y, x.sum(): attached to Tensor", "fft": "tg.fft"},
+    {
+        "operators": "x + y, x.sum(): attached to Tensor",
+        "fft": "tg.fft",
+        "saving": "tg.save, tg.load",
+    },
     {"graphs": "Graph: every reader starts here"},
     {"calculus": "grad, hessian, gradcheck, checkpoint"},
     {

@@ -127,6 +127,10 @@ from tinygrad_lab.random.generator import (
     Generator as Generator,
     seed as seed,
 )
+from tinygrad_lab.saving import (
+    load as load,
+    save as save,
+)
 from tinygrad_lab.show.derive import (
     derive as derive,
 )
@@ -151,6 +155,10 @@ if not _typing.TYPE_CHECKING:
     ]
 
     def __getattr__(name: str) -> object:
+        if name == "train":  # it is imported where it is used
+            import tinygrad_lab.train as train
+
+            return train
         missing = _modules_that_explain.missing_from_namespace(name, _sys.modules[__name__])
         raise _modules_that_explain.as_asked_for(missing)
 

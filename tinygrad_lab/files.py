@@ -19,23 +19,24 @@ if sys.platform != "win32":
 __all__ = ["write_all_atomically", "write_atomically"]
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str, *, durable: bool = False) -> None:
     """Write a file so that at any moment it holds either its old or its new content.
 
     The content is written to a temporary file beside it, which then replaces it. If the process is
     killed, the old file remains, and perhaps the temporary one (``.name.0.tinygrad_lab.tmp``),
-    which the next write of this file removes. Safety against a power failure would need ``fsync``,
-    which takes longer than many training steps. Text is written as UTF-8. A symbolic link is
-    followed, permissions are kept, and a device or a pipe is written to directly.
+    which the next write of this file removes. ``durable`` holds this also against a power failure:
+    the content is on the disk (``fsync``) before it replaces the old one, which takes longer than
+    many training steps. Text is written as UTF-8. A symbolic link is followed, permissions are
+    kept, and a device or a pipe is written to directly.
 
     Raises:
         OSError: with the file's name, if it cannot be written; the old file then remains.
         ArgumentError: if no file can have this name.
     """
-    write_all_atomically({path: content})
+    write_all_atomically({path: content}, durable=durable)
 
 
-def write_all_atomically(contents: Mapping[Path, bytes | str]) -> None:
+def write_all_atomically(contents: Mapping[Path, bytes | str], *, durable: bool = False) -> None:
     """Write files that belong together: none is replaced before all new ones are on disk.
 
     Raises the errors of ``write_atomically``.
@@ -52,10 +53,12 @@ def write_all_atomically(contents: Mapping[Path, bytes | str]) -> None:
                 _refuse_if_read_only(target)
                 temporary = _Temporary(target)
                 written[path] = temporary, target
-                temporary.write(data)
+                temporary.write(data, durable)
         for path, (temporary, target) in written.items():
             with _errors_about(path):
                 os.replace(temporary.path, target)
+                if durable:
+                    _sync_folder(target.parent)
     except BaseException:
         for temporary, _ in written.values():
             with suppress(OSError):
@@ -64,6 +67,18 @@ def write_all_atomically(contents: Mapping[Path, bytes | str]) -> None:
     finally:
         for temporary, _ in written.values():
             temporary.unlock()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names of a folder's files to the disk, where the system can."""
+    if sys.platform == "win32":  # folders cannot be opened
+        return
+    with suppress(PermissionError):  # a folder that may be written to, but not read
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _encoded(text: str) -> bytes:
@@ -105,10 +120,13 @@ class _Temporary:
                 os.close(self._file)
         _remove_if_abandoned(_numbered(target, number + 1))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, durable: bool) -> None:
         """Write the content, and set the permissions of the file that it is to replace."""
         with open(self._file, "wb", closefd=False) as file:
             file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(self._file)
         if self._target.exists():
             self.path.chmod(stat.S_IMODE(self._target.stat().st_mode))
 
