@@ -295,3 +295,33 @@ def test_a_missing_axis_is_wrong_as_a_value_and_as_an_index(
         call()
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, IndexError)
+
+
+class TestTheVarianceOfComplexNumbers:
+    @pytest.mark.parametrize("name", ["var", "std"])
+    @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+    @pytest.mark.parametrize("axis", [None, 0, (0, 1)])
+    def test_is_the_mean_square_of_distances_from_the_mean_and_real(
+        self, name: str, dtype: str, axis: Any
+    ) -> None:
+        draws = np.random.default_rng(0)
+        z = (draws.normal(size=(3, 4)) + 1j * draws.normal(size=(3, 4))).astype(dtype)
+        found = getattr(tg, name)(tg.tensor(z), axis=axis, correction=1)
+        expected = getattr(np, name)(z, axis=axis, ddof=1)
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("name", ["var", "std"])
+    def test_has_the_gradients_of_both_parts(self, name: str) -> None:
+        parts = np.random.default_rng(1).normal(size=(2, 3, 4))
+
+        def spread(x: Any, y: Any) -> Any:
+            return getattr(tg, name)(tg.complex(x, y), axis=1)
+
+        assert tg.gradcheck(spread, *map(tg.tensor, parts))
+
+    def test_makes_layers_of_them_have_variance_1(self) -> None:
+        draws = np.random.default_rng(2)
+        z = draws.normal(size=(2, 50)) + 1j * draws.normal(size=(2, 50))
+        out = tg.nn.functional.layer_norm(tg.tensor(z), 50, eps=0.0)
+        np.testing.assert_allclose(tg.var(out, axis=1).numpy(), 1.0)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.backends import form_of
 from tinygrad_lab.engine.declare import direct, op
-from tinygrad_lab.engine.explain import missing_axis, shape_of
+from tinygrad_lab.engine.explain import missing_axis, raw, shape_of
 from tinygrad_lab.errors import excerpt
 from tinygrad_lab.ops.arguments.axes import (
     Axis,
@@ -28,7 +29,7 @@ from tinygrad_lab.ops.arguments.axes import (
 from tinygrad_lab.ops.arguments.composed import composed
 from tinygrad_lab.ops.arguments.half import widened
 from tinygrad_lab.ops.arithmetic import root, subtract
-from tinygrad_lab.ops.conversion import astype
+from tinygrad_lab.ops.conversion import astype, conj, real
 from tinygrad_lab.ops.logic import not_equal
 from tinygrad_lab.ops.shape import flatten, reshape
 
@@ -256,16 +257,23 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 _mean = direct(mean)
 
 
+def _squared_size(x: Any) -> Any:
+    """Return the squares of numbers; of complex ones those of their absolute values, real."""
+    form = form_of(raw(x))
+    return real(x * conj(x)) if form.smooth and not form.floating else x * x
+
+
 @composed(rounds_once=True)
 def var(x: Any, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Any:
     """Return the variance along some axes, or of all elements.
 
     That is the sum of squared deviations from the mean, divided by the number of elements minus
     ``correction``: 0 for the variance of a population, 1 for an estimate from a sample. Where that
-    divisor is 0 or less, the result is NaN or inf. Integers give float64.
+    divisor is 0 or less, the result is NaN or inf. Integers give float64. A complex number deviates
+    by its distance from the mean.
     """
     deviation = subtract(x, _mean(x, axis=axis, keepdims=True))
-    squares = sum(deviation * deviation, axis=axis, keepdims=keepdims)
+    squares = sum(_squared_size(deviation), axis=axis, keepdims=keepdims)
     return squares / builtins.max(0, _number_reduced(x, axis) - correction)
 
 
