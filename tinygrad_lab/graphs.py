@@ -45,7 +45,7 @@ class Kept:
     shape: tuple[int, ...]
     dtype: Any
     nbytes: int
-    memory: int = field(repr=False)
+    memory: int = field(repr=False, compare=False)
     """The same for all that keep one array, or views of it, as long as the graph lives."""
 
 

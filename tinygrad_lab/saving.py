@@ -7,8 +7,6 @@ Nothing in it is code, which a pickle is.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import re
@@ -122,6 +120,9 @@ def load(path: str | os.PathLike[str] | Readable) -> Any:
 
 def encoded(obj: Any) -> bytes:
     """Return the bytes of a file that holds an object."""
+    import hashlib
+    import json
+
     from safetensors.numpy import save as safetensors_of
 
     arrays = _Arrays()
@@ -135,6 +136,9 @@ def encoded(obj: Any) -> bytes:
 
 def decoded(content: bytes, name: str) -> Any:
     """Return the object that bytes hold; ``name`` is what errors call them."""
+    import hashlib
+    import json
+
     from safetensors import SafetensorError
     from safetensors.numpy import load as arrays_of
 
