@@ -1,6 +1,7 @@
 """Training: the paper's nets, the loop, and the files that a run leaves."""
 
 import csv
+import inspect
 import json
 import math
 from dataclasses import replace
@@ -16,6 +17,7 @@ import tinygrad_lab as tg
 from tinygrad_lab.errors import ArgumentError, DataError, StateDictError
 from tinygrad_lab.nn import Module
 from tinygrad_lab.optim import AdamW
+from tinygrad_lab.random.generator import default_generator
 from tinygrad_lab.train import (
     DEFAULTS,
     MLP,
@@ -67,6 +69,42 @@ def fresh(name: str, seed: int = 0) -> Module:
 
 def bits(model: Module) -> list[bytes]:
     return [value.numpy().tobytes() for value in model.state_dict().values()]
+
+
+class Steep(Module):
+    """Its first backward makes infinity: the slope of a square root at 0."""
+
+    STEP = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = tg.nn.Linear(40, 10)
+        self.offset = tg.nn.Parameter(tg.zeros((10,)))
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        return self.linear(x) + tg.sqrt(self.offset**2)  # the cause
+
+
+class Growing(Module):
+    """Its third forward makes infinity; it draws random numbers."""
+
+    STEP = 3
+
+    def __init__(self, by: int = 30) -> None:
+        super().__init__()
+        self.by = by
+        self.linear = tg.nn.Linear(40, 10)
+        self.dropout = tg.nn.Dropout(0.5)
+        self.register_buffer("exponent", tg.zeros(()))
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        self.exponent.data = self.exponent + self.by
+        return self.linear(self.dropout(x)) * tg.exp(self.exponent)  # the cause
+
+
+def line_of_the_cause(module: type[Module]) -> int:
+    lines, start = inspect.getsourcelines(module)
+    return start + next(i for i, line in enumerate(lines) if "# the cause" in line)
 
 
 def metrics_of(history: list[Measurement], **changes: Any) -> Metrics:
@@ -293,6 +331,38 @@ class TestLoop:
         assert history[-1].step < 30
         assert not history[-1].is_finite
         assert status(history, DIVERGING) == "diverged"
+
+    @pytest.mark.parametrize("compiled", [True, False])
+    def test_the_last_step_names_the_op_and_the_line_that_made_nan_or_infinity(
+        self, digits: tg.data.MNIST1D, compiled: bool
+    ) -> None:
+        for module, op in [(Steep, "the rule of sqrt made -inf"), (Growing, "exp made inf")]:
+            tg.seed(0)
+            *steps, last = train_steps(module(), digits, SHORT, compiled=compiled)
+            assert all(step.cause is None for step in steps)
+            assert op in (last.cause or "")
+            assert f"at test_train.py:{line_of_the_cause(module)}: " in (last.cause or "")
+            assert f"at step {module.STEP} " in (last.cause or "")
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_what_was_in_the_data_is_called_that(
+        self, digits: tg.data.MNIST1D, value: float
+    ) -> None:
+        x = digits.x.copy()
+        x[7, 3] = value
+        *_, last = train_steps(fresh("mlp"), replace(digits, x=x), replace(SHORT, steps=300))
+        assert last.cause == f"at step {last.number} the data had {value} in sample 7 at [3]"
+
+    def test_looking_for_the_cause_leaves_random_numbers_as_they_were(
+        self, digits: tg.data.MNIST1D
+    ) -> None:
+        states = []
+        for model in (Growing(by=0), Growing()):
+            tg.seed(5)
+            *_, last = train_steps(model, digits, replace(SHORT, steps=Growing.STEP))
+            states.append((last.cause is None, default_generator.get_state()))
+        assert states[0] == (True, states[1][1])
+        assert not states[1][0]
 
     def test_an_update_without_a_finite_loss_leaves_the_model_as_it_is(self) -> None:
         model = fresh("logistic")

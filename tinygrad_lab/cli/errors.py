@@ -12,14 +12,16 @@ from tinygrad_lab.cli.output import echo
 from tinygrad_lab.errors import TinygradLabError
 from tinygrad_lab.startup import EXIT_INTERRUPTED, interruptible
 
-__all__ = ["EXIT_INTERRUPTED", "OneLineErrors"]
+__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "OneLineErrors", "in_one_line"]
+
+EXIT_FAILED = click.ClickException.exit_code
 
 
 class _Failure(click.ClickException):
     """A request that failed. Click shows it in one line and exits with its code."""
 
     def show(self, file: IO[Any] | None = None) -> None:
-        echo(f"error: {_in_one_line(self.format_message())}", err=True)
+        echo(f"error: {in_one_line(self.format_message())}", err=True)
 
 
 class _UsageFailure(_Failure):
@@ -61,7 +63,7 @@ def _usage_failure(error: click.UsageError) -> _UsageFailure:
     return _UsageFailure(error.format_message().rstrip(".") + hint)
 
 
-def _in_one_line(message: str) -> str:
+def in_one_line(message: str) -> str:
     """Join lines with the separator that fits: ``a:``, ``b`` and ``c`` become ``a: b; c``."""
     lines = (line.strip() for line in message.splitlines())
     joined = ""

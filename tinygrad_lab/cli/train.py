@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinygrad_lab.cli.errors import EXIT_INTERRUPTED
+from tinygrad_lab.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, in_one_line
 from tinygrad_lab.cli.interruption import Interruption
 from tinygrad_lab.cli.kernels import Process, choose_kernels
 from tinygrad_lab.cli.output import echo
@@ -153,7 +153,8 @@ def command(
 
     Metrics and checkpoint are also written some 60 times during training. Ctrl-C stops the
     training after the current step, saves and reports the results so far, and exits with 130; a
-    second Ctrl-C exits immediately.
+    second Ctrl-C exits immediately. A training that diverges ends with the first op that made NaN
+    or infinity, forward or backward, and its line; the others go on, and the exit code is 1.
 
     Matrix products run on one thread: these nets are too small to keep a second one busy, and
     results then repeat bit for bit on one machine, however busy it is. If OpenBLAS has faster
@@ -176,6 +177,8 @@ def command(
     if interruption.requested:
         echo(f"interrupted: the results so far are in {folder}", err=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED)
+    if any(metrics.status == "diverged" for metrics in results):
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 def _experiments(
@@ -238,7 +241,7 @@ def _train_all(
             )
         results.append(metrics)
         write_results(folder, results)
-        _warn_if_diverged(metrics)
+        _tell_divergence(metrics)
         if interruption.requested:
             break
     if len(experiments) > 1:
@@ -246,14 +249,16 @@ def _train_all(
     return results
 
 
-def _warn_if_diverged(metrics: "Metrics") -> None:
-    if metrics.status == "diverged":
-        echo(
-            f"warning: the training of {metrics.model} stopped at step "
-            f"{metrics.history[-1].step}, because its loss was no longer finite; a learning rate "
-            f"below {metrics.settings.lr:g} (--lr) may help",
-            err=True,
-        )
+def _tell_divergence(metrics: "Metrics") -> None:
+    """Name in one line the step at which a training diverged, and what made it."""
+    if metrics.status != "diverged":
+        return
+    cause = f": {in_one_line(metrics.cause)}" if metrics.cause else ""
+    echo(
+        f"error: the training of {metrics.model} diverged at step {metrics.history[-1].step}"
+        f"{cause}. A learning rate below {metrics.settings.lr:g} (--lr) may help",
+        err=True,
+    )
 
 
 def _report(results: "Sequence[Metrics]", folder: Path) -> None:

@@ -53,7 +53,7 @@ def run(
     measurement, so that little is lost if the process is killed; ``curves.png`` and ``graph.svg``
     at the end. Files of these names from an earlier run are removed first, so that all files belong
     to this run. A training that diverges keeps its last checkpoint with finite numbers, if there is
-    one.
+    one, and its metrics say the cause.
 
     ``compiled`` and the callbacks are those of ``fit``. Raises ``DeviceError`` for a missing
     device, ``ArgumentError`` for settings that the data does not allow, ``OSError`` if the folder
@@ -65,10 +65,17 @@ def run(
     model = make_model(experiment.model).to(experiment.device)
     compiled = compiled and compiles_on(experiment.device)
     started = perf_counter()
+    cause: str | None = None
+
+    def on_stepped(step: Step) -> None:
+        nonlocal cause
+        cause = step.cause
+        if on_step is not None:
+            on_step(step)
 
     def save(history: list[Measurement], state: Status) -> Metrics:
         seconds = perf_counter() - started
-        metrics = _metrics(experiment, model, history, state, seconds, compiled)
+        metrics = _metrics(experiment, model, history, state, seconds, compiled, cause)
         write_metrics(folder / METRICS, metrics)
         write_csv(folder / TABLE, history)
         if history[-1].is_finite:
@@ -86,7 +93,7 @@ def run(
         experiment.settings,
         seed=experiment.seed,
         compiled=compiled,
-        on_step=on_step,
+        on_step=on_stepped,
         on_measurement=on_measured,
         should_stop=should_stop,
     )
@@ -103,6 +110,7 @@ def _metrics(
     state: Status,
     seconds: float,
     compiled: bool,
+    cause: str | None,
 ) -> Metrics:
     return Metrics(
         model=experiment.model,
@@ -115,6 +123,7 @@ def _metrics(
         seconds=seconds,
         compiled=compiled,
         history=tuple(history),
+        cause=cause,
     )
 
 

@@ -1,5 +1,7 @@
 """The training loop: one update, many updates, and a whole training with measurements."""
 
+import copy
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +19,8 @@ from tinygrad_lab.engine.tensor import Tensor
 from tinygrad_lab.errors import ArgumentError, CompileError
 from tinygrad_lab.nn import Module
 from tinygrad_lab.nn.functional import cross_entropy
+from tinygrad_lab.random.generator import default_generator, from_states
+from tinygrad_lab.train.divergence import first_not_finite
 from tinygrad_lab.train.settings import Settings
 
 __all__ = [
@@ -42,11 +46,16 @@ Status: TypeAlias = Literal["running", "finished", "interrupted", "diverged"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One update, with the loss in nats and accuracy in percent of its batch, before the update."""
+    """One update, with the loss in nats and accuracy in percent of its batch, before the update.
+
+    ``cause`` says what made the loss NaN or infinite, if it is: the first op that did, forward or
+    backward, and its line; or the sample that was NaN in the data.
+    """
 
     number: int
     loss: float
     accuracy: float
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +146,9 @@ def train_steps(
     """Train a model step by step; the caller may measure, save or stop between steps.
 
     The batches are drawn by ``seed``, epoch after epoch, and move to the model's device. The steps
-    end after ``settings.steps``, or with the first loss that is not finite. On the CPU they are
-    compiled (``tg.compile``) if ``compiled``: the numbers are the same, bit for bit.
+    end after ``settings.steps``, or with the first loss that is not finite; then the training is
+    repeated up to it, every op of the last two steps checked, and the step says the cause. On the
+    CPU steps are compiled (``tg.compile``) if ``compiled``: the numbers are the same, bit for bit.
 
     Raises ``ArgumentError`` if a batch is larger than the training set.
 
@@ -155,23 +165,35 @@ def train_steps(
             f"train_steps: a batch of {settings.batch_size} is larger than the training set of "
             f"{len(data.y)} samples"
         )
+    # What a training that diverges is repeated from, to see why it did.
+    start, state = copy.deepcopy(model), default_generator.get_state()
+    for number, loss, accuracy in _updates(model, data, settings, seed, compiled):
+        if math.isfinite(loss):
+            yield Step(number, loss, accuracy)
+            continue
+        with from_states({default_generator: state}):
+            again = _updates(start, data, settings, seed, compiled)
+            cause = first_not_finite(start, again, _batches(data, settings, seed), data.x, number)
+        yield Step(number, loss, accuracy, cause)
+        return
+
+
+def _updates(
+    model: Module, data: MNIST1D, settings: Settings, seed: int, compiled: bool
+) -> Iterator[tuple[int, float, float]]:
+    """Update a model batch by batch, and yield each step's number, loss and accuracy."""
     device = _device_of(model)
-    loader = DataLoader(
-        data.x, data.y, batch_size=settings.batch_size, shuffle=True, drop_last=True, seed=seed
-    )
     optimizer = optim.AdamW(_groups(model, settings), lr=settings.lr, weight_decay=0.0)
     model.train()
     step = _step_of(model, optimizer, compiled)
-    for number, (x, y) in zip(range(1, settings.steps + 1), _endless(loader), strict=False):
+    for number, (x, y) in enumerate(_batches(data, settings, seed), start=1):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate(number)
-        # An overflow leads to a loss that is not finite, which is reported once, below.
+        # An overflow leads to a loss that is not finite, of which a step says the cause.
         with np.errstate(all="ignore"):
             labels = tensor(y, device=device)
             loss, logits = step(tensor(x, device=device), labels)
-        yield Step(number, loss.item(), _accuracy(logits, labels))
-        if not math.isfinite(loss.item()):
-            return
+        yield number, loss.item(), _accuracy(logits, labels)
 
 
 def _groups(model: Module, settings: Settings) -> list[Any]:
@@ -277,6 +299,10 @@ def _device_of(model: Module) -> str:
     return next(model.parameters()).device
 
 
-def _endless(loader: DataLoader) -> Iterator[tuple[Any, ...]]:
-    while True:
-        yield from loader
+def _batches(data: MNIST1D, settings: Settings, seed: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the arrays of each step, epoch after epoch."""
+    loader = DataLoader(
+        data.x, data.y, batch_size=settings.batch_size, shuffle=True, drop_last=True, seed=seed
+    )
+    epochs = itertools.repeat(loader)
+    return itertools.islice(itertools.chain.from_iterable(epochs), settings.steps)

@@ -51,6 +51,8 @@ class Metrics:
     compiled: bool
     """Whether its steps were compiled, which affects only ``seconds``."""
     history: Sequence[Measurement]
+    cause: str | None = None
+    """Why it diverged, if it did: the first op that made NaN or infinity, and its line."""
 
     @property
     def published(self) -> Published:
@@ -67,6 +69,7 @@ class Metrics:
         return {
             "model": self.model,
             "status": self.status,
+            "cause": self.cause,
             "test_accuracy": self.test_accuracy,
             "published_accuracy": self.published.accuracy,
             "published_spread": self.published.spread,
